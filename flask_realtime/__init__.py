@@ -1,0 +1,46 @@
+"""Real-time messaging, notifications, typing indicators and presence for Flask, for plain Socket.IO clients."""
+
+from flask_realtime.extension import Realtime
+from flask_realtime.functions import (
+    broadcast_to_all,
+    disconnect_token,
+    disconnect_user,
+    emit_message_deleted,
+    emit_message_read,
+    emit_new_message,
+    emit_notification_to_user,
+    emit_order_update,
+    get_online_users,
+    get_online_users_count,
+    get_user_status,
+    is_user_online,
+    remove_from_conversation,
+    send_to_conversation,
+    send_to_user,
+)
+from flask_realtime.gateway.connection import current_connection
+from flask_realtime.identity import Identity
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Identity",
+    "Realtime",
+    "__version__",
+    "broadcast_to_all",
+    "current_connection",
+    "disconnect_token",
+    "disconnect_user",
+    "emit_message_deleted",
+    "emit_message_read",
+    "emit_new_message",
+    "emit_notification_to_user",
+    "emit_order_update",
+    "get_online_users",
+    "get_online_users_count",
+    "get_user_status",
+    "is_user_online",
+    "remove_from_conversation",
+    "send_to_conversation",
+    "send_to_user",
+]

@@ -1,0 +1,151 @@
+"""Configuration: `REALTIME_*` keys, read once from `app.config`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from flask_realtime.errors import ConfigError
+
+PREFIX: Final = "REALTIME_"
+TRANSPORTS: Final = ("polling", "websocket")
+ASYNC_MODES: Final = ("gevent", "threading")
+
+OriginCheck = Callable[[str, Mapping[str, Any]], bool]
+Origins = "tuple[str, ...] | OriginCheck | None"
+
+
+def _setting(default: Any, expected: str, valid: Callable[[Any], bool], *, doc: str) -> Any:
+    return field(default=default, metadata={"expected": expected, "valid": valid, "doc": doc})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_positive_number(value: Any) -> bool:
+    return _is_number(value) and 0 < value < float("inf")
+
+
+def _is_positive_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("/") and value.strip("/") != "" and not set(value) & set("?# ")
+
+
+def _are_transports(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) > 0 and all(item in TRANSPORTS for item in value)
+
+
+def _are_origins(value: Any) -> bool:
+    if value is None or callable(value) or value == ("*",):
+        return True
+    return isinstance(value, tuple) and all(isinstance(item, str) and "://" in item and not item.endswith("/") for item in value)
+
+
+@dataclass(frozen=True)
+class RealtimeConfig:
+    """The settings of one application; each field is the key `REALTIME_<NAME>`."""
+
+    path: str = _setting(
+        "/socket.io/",
+        "a path such as '/socket.io/'",
+        _is_path,
+        doc="Where clients connect: their `path` option.",
+    )
+    transports: tuple[str, ...] = _setting(
+        TRANSPORTS,
+        f"one or both of {', '.join(map(repr, TRANSPORTS))}",
+        _are_transports,
+        doc="Transports that clients may use.",
+    )
+    cors_allowed_origins: Any = _setting(  # noqa: RUF009 - it returns a dataclasses.field
+        None,
+        "None for the same origin only, '*', origins such as 'https://example.org' without a trailing slash, or a callable "
+        "(origin, environ) -> bool",
+        _are_origins,
+        doc="Which pages may connect. None: only pages of the server's own origin.",
+    )
+    ping_interval: float = _setting(
+        25.0, "a number of seconds above 0", _is_positive_number, doc="Seconds between two pings of the server."
+    )
+    ping_timeout: float = _setting(
+        20.0, "a number of seconds above 0", _is_positive_number, doc="Seconds that a client has to answer a ping."
+    )
+    typing_timeout: float = _setting(
+        7.0,
+        "a number of seconds above 0",
+        _is_positive_number,
+        doc="Seconds without a `typing:start` after which the server ends a typing state.",
+    )
+    max_status_ids: int = _setting(
+        100, "an integer above 0", _is_positive_integer, doc="User ids that one `users:get-status` may hold."
+    )
+    max_payload_bytes: int = _setting(
+        65_536, "an integer above 0", _is_positive_integer, doc="Bytes of one event; a larger one is answered `payload_too_large`."
+    )
+    max_http_buffer_size: int = _setting(
+        1_000_000,
+        "an integer above 0",
+        _is_positive_integer,
+        doc="Bytes of one transport message; a larger one ends the connection.",
+    )
+    max_connections_per_user: int = _setting(
+        20, "an integer above 0", _is_positive_integer, doc="Connections that one user may have at once on one server."
+    )
+    max_pending_events: int = _setting(
+        256,
+        "an integer above 0",
+        _is_positive_integer,
+        doc="Events of one connection that may wait for the application; with more, the server stops reading from it.",
+    )
+    async_mode: str | None = _setting(
+        None,
+        f"None or one of {', '.join(map(repr, ASYNC_MODES))}",
+        lambda value: value is None or value in ASYNC_MODES,
+        doc="None: 'threading' under the `flask` command, else 'gevent'.",
+    )
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> RealtimeConfig:
+        """Read and check the `REALTIME_*` keys of an application's configuration.
+
+        Args:
+            config: The application's `config`; keys without the prefix are left alone.
+
+        Raises:
+            ConfigError: A key is unknown, or its value cannot work.
+        """
+        known = {PREFIX + item.name.upper(): item for item in fields(cls)}
+        given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
+        _refuse_unknown(given, known)
+        return cls(**{known[key].name: _normalised(known[key].name, value) for key, value in given.items()})
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not item.metadata["valid"](value):
+                msg = f"{PREFIX}{item.name.upper()} must be {item.metadata['expected']}, not {value!r}"
+                raise ConfigError(msg)
+
+
+def _refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            msg = f"{key} is not a setting of flask_realtime.{hint}"
+            raise ConfigError(msg)
+
+
+def _normalised(name: str, value: Any) -> Any:
+    if name in {"transports", "cors_allowed_origins"}:
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, list | set | frozenset):
+            return tuple(value)
+    return value

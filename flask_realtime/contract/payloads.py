@@ -1,0 +1,129 @@
+"""What the server sends: payloads, answers and refusals, in the wire's own spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypedDict
+
+from flask_realtime.contract.ids import WireId
+from flask_realtime.errors import EventError
+
+Status = Literal["online", "offline"]
+
+
+class TypingPayload(TypedDict):
+    """`typing:start` and `typing:stop`, to the other users of a conversation."""
+
+    conversationId: WireId
+    userId: str
+
+
+class _MessagesReadRequired(TypedDict):
+    conversationId: WireId
+    messageIds: list[WireId]
+
+
+class MessagesReadPayload(_MessagesReadRequired, total=False):
+    """`messages:read`; the reader is there when the application named one."""
+
+    userId: str
+
+
+class MessageDeletedPayload(TypedDict):
+    """`message:deleted`."""
+
+    conversationId: WireId
+    messageId: WireId
+
+
+class UserStatus(TypedDict):
+    """`user:status-changed`, and the answer to a question for a user's status."""
+
+    userId: str
+    status: Status
+
+
+class Acknowledgement(TypedDict):
+    """The answer to an event that the document gives no answer of its own."""
+
+    ok: Literal[True]
+
+
+class _ErrorRequired(TypedDict):
+    code: str
+    message: str
+
+
+class ErrorDetail(_ErrorRequired, total=False):
+    """What went wrong; `retryAfter` is in seconds."""
+
+    retryAfter: float
+
+
+class ErrorAnswer(TypedDict):
+    """The answer to an event that failed."""
+
+    error: ErrorDetail
+
+
+class ErrorEvent(ErrorAnswer):
+    """`realtime:error`: an event failed for which the client passed no callback."""
+
+    event: str
+
+
+class RefusalData(TypedDict):
+    """`error.data` of a `connect_error`."""
+
+    code: str
+
+
+class Refusal(TypedDict):
+    """The payload of a CONNECT_ERROR packet."""
+
+    message: str
+    data: RefusalData
+
+
+ACKNOWLEDGED: Acknowledgement = {"ok": True}
+
+
+def typing_payload(conversation_id: WireId, user_id: str) -> TypingPayload:
+    """Build the payload of `typing:start` and `typing:stop`."""
+    return {"conversationId": conversation_id, "userId": user_id}
+
+
+def messages_read_payload(conversation_id: WireId, message_ids: Iterable[WireId], user_id: str | None) -> MessagesReadPayload:
+    """Build the payload of `messages:read`."""
+    payload: MessagesReadPayload = {"conversationId": conversation_id, "messageIds": list(message_ids)}
+    if user_id is not None:
+        payload["userId"] = user_id
+    return payload
+
+
+def message_deleted_payload(conversation_id: WireId, message_id: WireId) -> MessageDeletedPayload:
+    """Build the payload of `message:deleted`."""
+    return {"conversationId": conversation_id, "messageId": message_id}
+
+
+def user_status(user_id: str, *, online: bool) -> UserStatus:
+    """Build a user's status."""
+    return {"userId": user_id, "status": "online" if online else "offline"}
+
+
+def error_answer(error: EventError) -> ErrorAnswer:
+    """Build the answer to an event that failed."""
+    detail: ErrorDetail = {"code": error.code, "message": error.message}
+    if error.retry_after is not None:
+        detail["retryAfter"] = error.retry_after
+    return {"error": detail}
+
+
+def error_event(error: EventError, event: str) -> ErrorEvent:
+    """Build the payload of `realtime:error`."""
+    return {"error": error_answer(error)["error"], "event": event}
+
+
+def refusal(message: str, code: str) -> Refusal:
+    """Build the payload of a CONNECT_ERROR packet."""
+    return {"message": message, "data": {"code": code}}

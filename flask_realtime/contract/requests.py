@@ -1,0 +1,120 @@
+"""What clients send: each event's arguments, parsed and checked before anything else looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from flask_realtime.contract.ids import EXPECTED, WireId, parse_wire_id
+from flask_realtime.errors import BadRequest, InvalidId
+
+
+class ConversationReference(TypedDict):
+    """The payload of a client's `typing:start` and `typing:stop`."""
+
+    conversationId: WireId
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much one event may ask for.
+
+    Args:
+        max_status_ids: User ids in one `users:get-status`.
+    """
+
+    max_status_ids: int = 100
+
+
+@dataclass(frozen=True)
+class Empty:
+    """An event without a payload."""
+
+
+@dataclass(frozen=True)
+class OneConversation:
+    """An event about one conversation."""
+
+    conversation_id: str
+    wire_id: WireId
+
+
+@dataclass(frozen=True)
+class OneNotification:
+    """An event about one notification."""
+
+    notification_id: str
+    wire_id: WireId
+
+
+@dataclass(frozen=True)
+class OneUser:
+    """An event about one user."""
+
+    user_id: str
+
+
+@dataclass(frozen=True)
+class SomeUsers:
+    """An event about some users, in the order asked for."""
+
+    user_ids: tuple[str, ...]
+
+
+def _argument(args: Sequence[Any], field: str, expected: str) -> Any:
+    if not args:
+        msg = f"{field} is missing: expected {expected}"
+        raise BadRequest(msg)
+    return args[0]
+
+
+def _wire_id(value: object, field: str) -> tuple[str, WireId]:
+    try:
+        return parse_wire_id(value, field)
+    except InvalidId as error:
+        raise BadRequest(str(error)) from None
+
+
+def parse_nothing(_args: Sequence[Any], _bounds: Bounds) -> Empty:
+    """Parse an event that has no payload; whatever comes with it is ignored, as Node's server does."""
+    return Empty()
+
+
+def parse_conversation_id(args: Sequence[Any], _bounds: Bounds) -> OneConversation:
+    """Parse an event whose only argument is a conversation's id."""
+    return OneConversation(*_wire_id(_argument(args, "conversationId", EXPECTED), "conversationId"))
+
+
+def parse_conversation_reference(args: Sequence[Any], _bounds: Bounds) -> OneConversation:
+    """Parse an event whose only argument is an object with a `conversationId`."""
+    payload = _argument(args, "payload", "an object with a conversationId")
+    if not isinstance(payload, Mapping):
+        msg = "payload must be an object with a conversationId"
+        raise BadRequest(msg)
+    if "conversationId" not in payload:
+        msg = f"conversationId is missing: expected {EXPECTED}"
+        raise BadRequest(msg)
+    return OneConversation(*_wire_id(payload["conversationId"], "conversationId"))
+
+
+def parse_notification_id(args: Sequence[Any], _bounds: Bounds) -> OneNotification:
+    """Parse an event whose only argument is a notification's id."""
+    return OneNotification(*_wire_id(_argument(args, "notificationId", EXPECTED), "notificationId"))
+
+
+def parse_user_id(args: Sequence[Any], _bounds: Bounds) -> OneUser:
+    """Parse an event whose only argument is a user's id."""
+    return OneUser(_wire_id(_argument(args, "userId", EXPECTED), "userId")[0])
+
+
+def parse_user_ids(args: Sequence[Any], bounds: Bounds) -> SomeUsers:
+    """Parse an event whose only argument is a list of user ids."""
+    values = _argument(args, "userIds", "a list of user ids")
+    if not isinstance(values, list):
+        msg = "userIds must be a list of user ids"
+        raise BadRequest(msg)
+    if len(values) > bounds.max_status_ids:
+        msg = f"userIds must hold at most {bounds.max_status_ids} ids, not {len(values)}"
+        raise BadRequest(msg)
+    return SomeUsers(tuple(_wire_id(value, f"userIds[{index}]")[0] for index, value in enumerate(values)))

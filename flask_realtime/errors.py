@@ -1,0 +1,130 @@
+"""The error tree.
+
+`EventError` and its children answer one client event: an application's hook or handler raises them to refuse, and the client gets
+the code and the message. `ConnectionRefused` answers a connection attempt. The others concern the developer and never reach a
+client.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RealtimeError(Exception):
+    """The base of everything that this package raises."""
+
+
+class ConfigError(RealtimeError, ValueError):
+    """A `REALTIME_*` setting, or the way the extension is set up, cannot work; the message names the key and how to mend it."""
+
+
+class NotInitialised(RealtimeError, RuntimeError):
+    """A call needs an application on which `Realtime.init_app` was called, and there is none or more than one."""
+
+
+class RegistrationError(RealtimeError, RuntimeError):
+    """A hook was registered twice, too late, or for something that cannot be hooked."""
+
+
+class PayloadNotSerializable(RealtimeError, TypeError):
+    """A payload holds what the application's JSON provider cannot turn into strict JSON."""
+
+
+class InvalidId(RealtimeError, ValueError):
+    """An id is neither a string nor an integer, or is empty, over-long or unprintable.
+
+    Args:
+        field: The name of the field that held the id.
+        expected: What an id must be, in plain words.
+    """
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"{field} must be {expected}")
+        self.field = field
+
+
+class ConnectionRefused(RealtimeError):
+    """A connection attempt is refused; the client gets `connect_error` with the message and `data.code`.
+
+    Args:
+        message: Plain words for the person who reads the client's log.
+        code: One of the documented codes; an application's own `on_connect` hook keeps the default.
+    """
+
+    def __init__(self, message: str = "The application refused the connection", *, code: str = "connection_refused") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class EventError(RealtimeError):
+    """An event is answered with an error.
+
+    Args:
+        message: Plain words for the client; each class has a default.
+        retry_after: Seconds after which trying again makes sense, or None.
+    """
+
+    code: ClassVar[str]
+    default_message: ClassVar[str]
+
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        self.message = message if message is not None else self.default_message
+        self.retry_after = retry_after
+        super().__init__(self.message)
+
+
+class BadRequest(EventError):
+    """The payload is not what the event expects; the message names the field and what was expected."""
+
+    code = "bad_request"
+    default_message = "The payload is not what this event expects"
+
+
+class Forbidden(EventError):
+    """The user may not do this."""
+
+    code = "forbidden"
+    default_message = "You may not do this"
+
+
+class NotJoined(EventError):
+    """The connection has not joined the conversation that the event concerns."""
+
+    code = "not_joined"
+    default_message = "Join the conversation first"
+
+
+class NotFound(EventError):
+    """What the event names does not exist, or not for this user."""
+
+    code = "not_found"
+    default_message = "There is no such thing"
+
+
+class RateLimited(EventError):
+    """The client asks too often."""
+
+    code = "rate_limited"
+    default_message = "Too many events; slow down"
+
+
+class PayloadTooLarge(EventError):
+    """The event is larger than the server accepts."""
+
+    code = "payload_too_large"
+    default_message = "The event is too large"
+
+
+class UnknownEvent(EventError):
+    """Neither the contract nor the application knows the event."""
+
+    code = "unknown_event"
+    default_message = "The server does not know this event"
+
+
+class InternalError(EventError):
+    """Something failed on the server; the client gets no detail of it."""
+
+    code = "internal_error"
+    default_message = "The server failed to handle the event"

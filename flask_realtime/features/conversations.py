@@ -1,0 +1,52 @@
+"""Conversations: who has joined which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_realtime.backends.base import ConversationBackend
+from flask_realtime.contract.rooms import conversation_room
+from flask_realtime.features.effects import Send
+
+
+class Conversations:
+    """Joined conversations.
+
+    Which of this process's connections are in a conversation is asked on every typing event, so it is kept here; who is in it on
+    every server is the back end's.
+
+    Args:
+        backend: What servers share of it.
+    """
+
+    def __init__(self, backend: ConversationBackend) -> None:
+        self._backend = backend
+        self._joined: dict[str, set[str]] = {}
+
+    def join(self, connection_id: str, user_id: str, conversation_id: str) -> bool:
+        """Note that a connection joined, and say whether it was not joined before."""
+        self._joined.setdefault(connection_id, set()).add(conversation_id)
+        return self._backend.join(conversation_id, user_id, connection_id)
+
+    def leave(self, connection_id: str, conversation_id: str) -> bool:
+        """Forget that a connection joined, and say whether it was joined."""
+        self._joined.get(connection_id, set()).discard(conversation_id)
+        return self._backend.leave(conversation_id, connection_id)
+
+    def disconnected(self, connection_id: str) -> list[str]:
+        """Forget a connection, and return the conversations that it was joined to."""
+        self._joined.pop(connection_id, None)
+        return self._backend.leave_all(connection_id)
+
+    def is_joined(self, connection_id: str, conversation_id: str) -> bool:
+        """Say whether a connection of this process is joined."""
+        return conversation_id in self._joined.get(connection_id, ())
+
+    def online_users(self, conversation_id: str) -> list[str]:
+        """Return the distinct users with a joined connection, on every server."""
+        return self._backend.users(conversation_id)
+
+    @staticmethod
+    def custom(conversation_id: str, event: str, args: tuple[Any, ...]) -> Send:
+        """Send an application's event to every connection joined to the conversation."""
+        return Send(event, args, (conversation_room(conversation_id),))

@@ -1,0 +1,25 @@
+"""What a feature wants to happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Send:
+    """An event to be sent.
+
+    Args:
+        event: The event's name.
+        args: Its arguments.
+        rooms: The rooms whose connections get it, each connection once; None for everyone. No rooms reach nobody.
+        skip_rooms: Rooms whose connections do not get it.
+        skip_connection: A connection that does not get it, or None.
+    """
+
+    event: str
+    args: tuple[Any, ...]
+    rooms: tuple[str, ...] | None
+    skip_rooms: tuple[str, ...] = ()
+    skip_connection: str | None = None

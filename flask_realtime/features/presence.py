@@ -1,0 +1,66 @@
+"""Presence: who is online.
+
+A user is online from the first connection until the last one is gone; a second tab is neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from flask_realtime.backends.base import PresenceBackend
+from flask_realtime.contract import events
+from flask_realtime.contract.payloads import UserStatus, user_status
+from flask_realtime.contract.rooms import user_room
+from flask_realtime.features.effects import Send
+
+
+class Presence:
+    """Who is online, on every server.
+
+    Args:
+        backend: What servers share of it.
+    """
+
+    def __init__(self, backend: PresenceBackend) -> None:
+        self._backend = backend
+
+    def connected(self, connection_id: str, user_id: str) -> bool:
+        """Note a connection, and say whether the user came online with it."""
+        return self._backend.add(user_id, connection_id)
+
+    def disconnected(self, connection_id: str, user_id: str) -> bool:
+        """Forget a connection, and say whether the user went offline with it."""
+        return self._backend.remove(user_id, connection_id)
+
+    def is_online(self, user_id: str) -> bool:
+        """Say whether a user is online."""
+        return bool(self._backend.online([user_id]))
+
+    def status(self, user_id: str) -> UserStatus:
+        """Return a user's status."""
+        return user_status(user_id, online=self.is_online(user_id))
+
+    def statuses(self, user_ids: Sequence[str]) -> list[UserStatus]:
+        """Return the users' statuses, in the order asked for."""
+        online = self._backend.online(user_ids)
+        return [user_status(user_id, online=user_id in online) for user_id in user_ids]
+
+    def users(self) -> list[str]:
+        """Return the ids of all users who are online."""
+        return self._backend.users()
+
+    def count(self) -> int:
+        """Return how many users are online."""
+        return self._backend.count()
+
+    @staticmethod
+    def status_changed(user_id: str, *, online: bool, audience: Iterable[str] | None) -> Send:
+        """Announce that a user came online or went offline.
+
+        Args:
+            user_id: The user.
+            online: Whether the user is online now.
+            audience: The users who are told, or None for everyone.
+        """
+        rooms = None if audience is None else tuple(user_room(member) for member in audience)
+        return Send(events.USER_STATUS_CHANGED, (user_status(user_id, online=online),), rooms)

@@ -1,0 +1,39 @@
+"""`Realtime`'s calls as functions on the current application."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import current_app, has_app_context
+
+from flask_realtime.emits import Emits
+from flask_realtime.errors import NotInitialised
+from flask_realtime.extension import gateway_of
+from flask_realtime.gateway.gateway import Gateway
+
+
+class _OnCurrentApplication(Emits):
+    def _gateway(self) -> Gateway:
+        if not has_app_context():
+            msg = "There is no current application: push an application context, or call the Realtime object's method."
+            raise NotInitialised(msg)
+        return gateway_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way
+
+
+_calls: Final = _OnCurrentApplication()
+
+emit_new_message = _calls.emit_new_message
+emit_message_read = _calls.emit_message_read
+emit_message_deleted = _calls.emit_message_deleted
+emit_notification_to_user = _calls.emit_notification_to_user
+emit_order_update = _calls.emit_order_update
+send_to_user = _calls.send_to_user
+send_to_conversation = _calls.send_to_conversation
+broadcast_to_all = _calls.broadcast_to_all
+is_user_online = _calls.is_user_online
+get_online_users_count = _calls.get_online_users_count
+get_user_status = _calls.get_user_status
+get_online_users = _calls.get_online_users
+disconnect_user = _calls.disconnect_user
+disconnect_token = _calls.disconnect_token
+remove_from_conversation = _calls.remove_from_conversation

@@ -1,0 +1,67 @@
+"""Tells the world that users came and went.
+
+The application's hooks may take their time; what concerns one user still goes out in the order in which it happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+from flask_realtime.contract.ids import parse_id
+from flask_realtime.errors import EventError
+from flask_realtime.features.effects import Send
+from flask_realtime.features.presence import Presence
+from flask_realtime.gateway.application import Application
+from flask_realtime.gateway.mailbox import Mailbox
+
+
+class PresenceAnnouncer:
+    """Announces presence changes, and tells the application's hooks.
+
+    Args:
+        application: Calls the hooks.
+        send: Sends an event.
+        new_mailbox: Makes a mailbox.
+    """
+
+    def __init__(self, application: Application, send: Callable[[Send], None], new_mailbox: Callable[[], Mailbox]) -> None:
+        self._application = application
+        self._send = send
+        self._new_mailbox = new_mailbox
+        self._lock = threading.Lock()
+        # A mailbox lives as long as it has something to do: its greenlet or thread holds it.
+        self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
+
+    def changed(self, user_id: str, *, online: bool) -> None:
+        """Announce that a user came online or went offline."""
+        hooks = self._application.hooks
+        if hooks.presence_audience is None and not hooks.on_user_online and not hooks.on_user_offline:
+            self._send(Presence.status_changed(user_id, online=online, audience=None))
+            return
+        with self._lock:
+            mailbox = self._mailboxes.get(user_id)
+            if mailbox is None:
+                mailbox = self._mailboxes[user_id] = self._new_mailbox()
+            mailbox.post(lambda: self._announce(user_id, online=online))
+
+    def _announce(self, user_id: str, *, online: bool) -> None:
+        # Where the audience hook fails, which is logged, nobody is told, rather than everyone.
+        with contextlib.suppress(EventError):
+            self._send(Presence.status_changed(user_id, online=online, audience=self._audience(user_id)))
+        hooks = self._application.hooks
+        self._application.announce(list(hooks.on_user_online if online else hooks.on_user_offline), user_id)
+
+    def _audience(self, user_id: str) -> list[str] | None:
+        hook = self._application.hooks.presence_audience
+        if hook is None:
+            return None
+
+        def audience() -> list[str] | None:
+            members = hook(user_id)
+            return None if members is None else [parse_id(member, "presence_audience") for member in members]
+
+        members: list[str] | None = self._application.call(audience)
+        return members

@@ -1,0 +1,142 @@
+"""The application's code is called here and nowhere else: with an application context, and with its exceptions caught."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import gevent
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+
+from flask_realtime.errors import (
+    BadRequest,
+    ConnectionRefused,
+    EventError,
+    Forbidden,
+    InternalError,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+)
+from flask_realtime.gateway.connection import Connection, current
+from flask_realtime.hooks import Hooks
+
+logger = logging.getLogger(__name__)
+
+_BY_STATUS: Final[dict[int | None, type[EventError]]] = {
+    400: BadRequest,
+    401: Forbidden,
+    403: Forbidden,
+    404: NotFound,
+    413: PayloadTooLarge,
+    422: BadRequest,
+    429: RateLimited,
+}
+
+
+class Application:
+    """Calls one application's hooks and handlers.
+
+    Args:
+        app: The Flask application.
+        hooks: Its hooks.
+    """
+
+    def __init__(self, app: Flask, hooks: Hooks) -> None:
+        self._app = app
+        self.hooks = hooks
+
+    def call(self, function: Callable[..., Any], *args: Any, connection: Connection | None = None, event: str | None = None) -> Any:
+        """Call a hook or a handler.
+
+        Args:
+            function: The application's function.
+            args: Its arguments.
+            connection: The connection on whose behalf it is called, or None.
+            event: The event on whose behalf it is called, or None.
+
+        Returns:
+            What it returns.
+
+        Raises:
+            EventError: The function raised it, or an HTTP error that has a counterpart here.
+            ConnectionRefused: The function raised it.
+            InternalError: The function raised anything else, which has been logged and given to the `on_error` hooks.
+        """
+        try:
+            return self._in_context(function, args, connection)
+        except (EventError, ConnectionRefused):
+            raise
+        except HTTPException as error:
+            raise self._translated(error, connection, event) from None
+        except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - a client must always get its answer
+            self.report(error, connection, event)
+            raise InternalError from None
+
+    def decide(self, function: Callable[..., Any], *args: Any, connection: Connection, event: str, default: bool) -> bool:
+        """Call a hook that says yes or no.
+
+        Args:
+            function: The application's function.
+            args: Its arguments.
+            connection: The connection on whose behalf it is called.
+            event: The event on whose behalf it is called.
+            default: What None means.
+
+        Raises:
+            EventError: As for `call`; an answer that is neither True, False nor None is an error too, and admits nobody.
+            ConnectionRefused: As for `call`.
+        """
+
+        def strict(*arguments: Any) -> bool:
+            answer = function(*arguments)
+            if answer is None:
+                return default
+            if not isinstance(answer, bool):
+                msg = f"{function.__qualname__} must return True or False, not {type(answer).__name__}"
+                raise TypeError(msg)
+            return answer
+
+        decision: bool = self.call(strict, *args, connection=connection, event=event)
+        return decision
+
+    def announce(self, functions: list[Callable[..., None]], *args: Any, connection: Connection | None = None) -> None:
+        """Call hooks that are only told, each whatever the others do."""
+        for function in functions:
+            try:
+                self.call(function, *args, connection=connection)
+            except (EventError, ConnectionRefused) as error:
+                if not isinstance(error, InternalError):
+                    self.report(error, connection, None)
+
+    def report(self, error: BaseException, connection: Connection | None, event: str | None) -> None:
+        """Log an unexpected exception, and give it to the `on_error` hooks."""
+        user_id = connection.user_id if connection is not None else None
+        logger.error("The application failed: event=%s user=%s", event, user_id, exc_info=error)
+        identity = connection.identity if connection is not None else None
+        for hook in self.hooks.on_error:
+            try:
+                self._in_context(hook, (error, event, identity), connection)
+            except Exception:
+                logger.exception("An on_error hook failed")
+
+    def _in_context(self, function: Callable[..., Any], args: tuple[Any, ...], connection: Connection | None) -> Any:
+        if connection is None:
+            with self._app.app_context():
+                return function(*args)
+        token = current.set(connection)
+        try:
+            with self._app.app_context():
+                return function(*args)
+        finally:
+            current.reset(token)
+
+    def _translated(self, error: HTTPException, connection: Connection | None, event: str | None) -> EventError:
+        """Answer `abort(404)` and the like, which code shared with views may call, in the contract's terms."""
+        kind = _BY_STATUS.get(error.code)
+        if kind is None:
+            self.report(error, connection, event)
+            return InternalError()
+        return kind(error.description)

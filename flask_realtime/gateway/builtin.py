@@ -1,0 +1,110 @@
+"""The contract's own events: what each does and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask_realtime.contract import events
+from flask_realtime.contract.payloads import ACKNOWLEDGED, Acknowledgement, UserStatus
+from flask_realtime.contract.requests import Empty, OneConversation, OneNotification, OneUser, SomeUsers
+from flask_realtime.errors import NotJoined
+from flask_realtime.features import notifications
+from flask_realtime.gateway.connection import Connection
+from flask_realtime.gateway.membership import Membership
+from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.timer import DeadlineTimer
+
+Handler = Callable[[Connection, Any], Any]
+
+
+class BuiltinEvents:
+    """Handles the events of the contract.
+
+    Args:
+        parts: The gateway's parts.
+        membership: Which connections are in which conversations.
+        typing_timer: Ends typing states.
+    """
+
+    def __init__(self, parts: Parts, membership: Membership, typing_timer: DeadlineTimer) -> None:
+        self._parts = parts
+        self._membership = membership
+        self._typing_timer = typing_timer
+        self.handlers: Final[dict[str, Handler]] = {
+            events.JOIN_CONVERSATION: self.join,
+            events.LEAVE_CONVERSATION: self.leave,
+            events.TYPING_START: self.typing_start,
+            events.TYPING_STOP: self.typing_stop,
+            events.GET_ONLINE_USERS: self.online_users,
+            events.NOTIFICATION_READ: self.notification_read,
+            events.NOTIFICATIONS_READ_ALL: self.notifications_read_all,
+            events.USER_GET_STATUS: self.user_status,
+            events.USERS_GET_STATUS: self.user_statuses,
+        }
+        self._plain = {events.TYPING_START, events.TYPING_STOP, events.USER_GET_STATUS, events.USERS_GET_STATUS}
+
+    def calls_application(self, event: str) -> bool:
+        """Say whether handling an event may call the application's code."""
+        return event not in self._plain
+
+    def join(self, connection: Connection, request: OneConversation) -> Acknowledgement:
+        """Handle `join:conversation`."""
+        self._membership.join(connection, request.conversation_id)
+        return ACKNOWLEDGED
+
+    def leave(self, connection: Connection, request: OneConversation) -> Acknowledgement:
+        """Handle `leave:conversation`."""
+        self._membership.leave(connection, request.conversation_id)
+        return ACKNOWLEDGED
+
+    def typing_start(self, connection: Connection, request: OneConversation) -> Acknowledgement:
+        """Handle `typing:start`."""
+        self._require_joined(connection, request)
+        typing = self._parts.features.typing
+        self._parts.server.send(typing.start(connection.id, connection.user_id, request.conversation_id, request.wire_id))
+        self._typing_timer.wake()
+        return ACKNOWLEDGED
+
+    def typing_stop(self, connection: Connection, request: OneConversation) -> Acknowledgement:
+        """Handle `typing:stop`."""
+        self._require_joined(connection, request)
+        typing = self._parts.features.typing
+        self._parts.server.send(typing.stop(connection.id, connection.user_id, request.conversation_id, request.wire_id))
+        return ACKNOWLEDGED
+
+    def online_users(self, connection: Connection, request: OneConversation) -> list[str]:
+        """Handle `conversation:get-online-users`."""
+        conversations = self._parts.features.conversations
+        if not conversations.is_joined(connection.id, request.conversation_id):
+            self._membership.authorize(connection, request.conversation_id, events.GET_ONLINE_USERS)
+        return conversations.online_users(request.conversation_id)
+
+    def notification_read(self, connection: Connection, request: OneNotification) -> Acknowledgement:
+        """Handle `notification:read`."""
+        application = self._parts.application
+        for hook in application.hooks.on_notification_read:
+            args = (connection.identity, request.notification_id)
+            application.call(hook, *args, connection=connection, event=events.NOTIFICATION_READ)
+        self._parts.server.send(notifications.notification_read(connection.user_id, request.wire_id))
+        return ACKNOWLEDGED
+
+    def notifications_read_all(self, connection: Connection, _request: Empty) -> Acknowledgement:
+        """Handle `notifications:read-all`."""
+        application = self._parts.application
+        for hook in application.hooks.on_notifications_read_all:
+            application.call(hook, connection.identity, connection=connection, event=events.NOTIFICATIONS_READ_ALL)
+        self._parts.server.send(notifications.all_notifications_read(connection.user_id))
+        return ACKNOWLEDGED
+
+    def user_status(self, _connection: Connection, request: OneUser) -> UserStatus:
+        """Handle `user:get-status`."""
+        return self._parts.features.presence.status(request.user_id)
+
+    def user_statuses(self, _connection: Connection, request: SomeUsers) -> list[UserStatus]:
+        """Handle `users:get-status`."""
+        return self._parts.features.presence.statuses(request.user_ids)
+
+    def _require_joined(self, connection: Connection, request: OneConversation) -> None:
+        if not self._parts.features.conversations.is_joined(connection.id, request.conversation_id):
+            raise NotJoined

@@ -1,0 +1,126 @@
+"""Engine sessions and the connections on them, and which of them belong to whom."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from werkzeug.local import LocalProxy
+
+from flask_realtime.gateway.mailbox import Mailbox
+from flask_realtime.gateway.packets import Packet
+from flask_realtime.identity import Identity
+
+
+@dataclass(eq=False)
+class Session:
+    """One Engine.IO connection; at most one connection to the default namespace is on it at a time.
+
+    Args:
+        id: The engine's id; knowing it is enough to act as the client, so it is never logged.
+        environ: The WSGI environment of the handshake.
+        mailbox: Runs the application's code for what this session sends.
+    """
+
+    id: str
+    environ: Mapping[str, Any]
+    mailbox: Mailbox
+    connection: Connection | None = None
+    collecting: Packet | None = None
+    closed: bool = False
+
+    @property
+    def address(self) -> str:
+        """The peer's address, as the WSGI server or a proxy fix named it."""
+        return str(self.environ.get("REMOTE_ADDR", ""))
+
+
+@dataclass(eq=False)
+class Connection:
+    """One authenticated client in the default namespace.
+
+    Args:
+        id: The Socket.IO id: `socket.id` in the client.
+        identity: Whom it speaks for.
+        session: The engine connection that carries it.
+        lock: Held while it is admitted, joins, or goes: none of these may fall into another.
+        admitted: Whether the client was told that it is connected.
+        closed: Whether it is gone.
+    """
+
+    id: str
+    identity: Identity
+    session: Session
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)  # type: ignore[arg-type,unused-ignore]
+    admitted: bool = False
+    closed: bool = False
+
+    @property
+    def user_id(self) -> str:
+        """The user's id."""
+        return self.identity.user_id
+
+    @property
+    def address(self) -> str:
+        """The peer's address."""
+        return self.session.address
+
+
+class Registry:
+    """The connections of this process, those that are still being admitted included.
+
+    Args:
+        max_per_user: Connections that one user may have.
+    """
+
+    def __init__(self, max_per_user: int) -> None:
+        self._max_per_user = max_per_user
+        self._lock = threading.Lock()
+        self._connections: dict[str, Connection] = {}
+        self._by_user: dict[str, dict[str, Connection]] = {}
+
+    def add(self, connection: Connection) -> bool:
+        """Note a connection, unless its user has too many.
+
+        Returns:
+            Whether it was noted.
+        """
+        with self._lock:
+            of_user = self._by_user.get(connection.user_id, {})
+            if len(of_user) >= self._max_per_user:
+                return False
+            self._by_user.setdefault(connection.user_id, of_user)[connection.id] = connection
+            self._connections[connection.id] = connection
+            return True
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._connections.pop(connection.id, None)
+            of_user = self._by_user.get(connection.user_id, {})
+            of_user.pop(connection.id, None)
+            if not of_user:
+                self._by_user.pop(connection.user_id, None)
+
+    def get(self, connection_id: str) -> Connection | None:
+        """Return the connection with an id, or None."""
+        return self._connections.get(connection_id)
+
+    def of_user(self, user_id: str) -> list[Connection]:
+        """Return a user's connections."""
+        with self._lock:
+            return list(self._by_user.get(user_id, {}).values())
+
+    def with_token(self, jti: str) -> list[Connection]:
+        """Return the connections that were opened with an access token."""
+        with self._lock:
+            return [connection for connection in self._connections.values() if connection.identity.claims.get("jti") == jti]
+
+
+current: ContextVar[Connection] = ContextVar("flask_realtime.current_connection")
+
+current_connection = cast("Connection", LocalProxy(current, unbound_message="This code was not called for a connection."))
+"""The connection for which a hook or an event handler was called."""

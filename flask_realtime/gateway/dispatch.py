@@ -1,0 +1,152 @@
+"""From a packet to an answer.
+
+Built-in and application events take the same way: size, JSON, name, binary, arguments, handler, answer. Whatever is raised on it
+becomes an answer; nothing closes the connection, and nothing escapes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask_realtime.contract import events
+from flask_realtime.contract.payloads import ACKNOWLEDGED, error_answer, error_event
+from flask_realtime.contract.requests import Bounds
+from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, UnknownEvent
+from flask_realtime.features.effects import Send
+from flask_realtime.gateway.builtin import BuiltinEvents
+from flask_realtime.gateway.connection import Connection, Session
+from flask_realtime.gateway.packets import Packet, event_payload
+from flask_realtime.gateway.parts import Parts
+from flask_realtime.hooks import ApplicationEvent
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[Connection], list[Any]]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """An event that was read.
+
+    Args:
+        event: Its name, or nothing where that could not be read.
+        work: Does what it asks for, and returns the arguments of the answer.
+        calls_application: Whether that may call the application's code.
+    """
+
+    event: str
+    work: Work
+    calls_application: bool = True
+
+
+class Dispatcher:
+    """Handles the events of all connections.
+
+    Args:
+        parts: The gateway's parts.
+        builtin: The contract's own events.
+    """
+
+    def __init__(self, parts: Parts, builtin: BuiltinEvents) -> None:
+        self._parts = parts
+        self._builtin = builtin
+        self._bounds = Bounds(max_status_ids=parts.config.max_status_ids)
+
+    def receive(self, session: Session, packet: Packet) -> None:
+        """Handle an event: at once if it needs no code of the application and nothing waits before it, else in the mailbox."""
+        call = self._read(packet)
+
+        def task() -> None:
+            self._handle(session, packet, call)
+
+        if call.calls_application or not session.mailbox.run_now(task):
+            session.mailbox.post_from_reader(task)
+
+    def _read(self, packet: Packet) -> _Call:
+        name = ""
+        try:
+            if packet.size > self._parts.config.max_payload_bytes:
+                msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
+                raise PayloadTooLarge(msg)
+            name, args = event_payload(packet)
+            return self._resolve(name, args, binary=bool(packet.attachments))
+        except EventError as error:
+            return _Call(name, _raising(error), calls_application=False)
+
+    def _resolve(self, name: str, args: list[Any], *, binary: bool) -> _Call:
+        application_event = self._parts.application.hooks.events.get(name)
+        own = name not in self._builtin.handlers and application_event is None and self._parts.server.has_own_handler(name)
+        if binary and not own and not (application_event is not None and application_event.binary):
+            msg = f"{name} takes no binary data"
+            raise BadRequest(msg)
+        if name in self._builtin.handlers:
+            return self._builtin_call(name, args)
+        if application_event is not None:
+            return _Call(name, self._application_work(application_event, args))
+        if own:
+            return _Call(name, self._own_work(name, args))
+        msg = f"The server does not know the event {name}"
+        raise UnknownEvent(msg)
+
+    def _builtin_call(self, name: str, args: list[Any]) -> _Call:
+        contract = events.BY_NAME[name].from_client
+        if contract is None:
+            raise UnknownEvent
+        request = contract.parse(args, self._bounds)
+        handler = self._builtin.handlers[name]
+        return _Call(name, lambda connection: [handler(connection, request)], self._builtin.calls_application(name))
+
+    def _application_work(self, event: ApplicationEvent, args: list[Any]) -> Work:
+        checked = event.arguments(args)
+
+        def work(connection: Connection) -> list[Any]:
+            application = self._parts.application
+            answer = application.call(event.handler, connection.identity, *checked, connection=connection, event=event.name)
+            return [ACKNOWLEDGED if answer is None else answer]
+
+        return work
+
+    def _own_work(self, name: str, args: list[Any]) -> Work:
+        def work(connection: Connection) -> list[Any]:
+            call = self._parts.server.call_own_handler
+            answer = self._parts.application.call(call, name, connection.id, *args, connection=connection, event=name)
+            if answer is None:
+                return []
+            return list(answer) if isinstance(answer, tuple) else [answer]
+
+        return work
+
+    def _handle(self, session: Session, packet: Packet, call: _Call) -> None:
+        connection = session.connection
+        if connection is None or not connection.admitted:
+            # Nothing may come before CONNECT was answered; Node's server closes such a connection too.
+            self._parts.server.close(session.id)
+            return
+        try:
+            self._answer(connection, packet, call.work(connection))
+        except EventError as error:
+            self._fail(connection, packet, call, error)
+        except Exception as error:  # noqa: BLE001 - a client must always get its answer
+            self._parts.application.report(error, connection, call.event)
+            self._fail(connection, packet, call, InternalError())
+
+    def _answer(self, connection: Connection, packet: Packet, args: list[Any]) -> None:
+        if packet.id is not None and not connection.closed:
+            self._parts.server.reply(connection.session.id, packet.id, args)
+
+    def _fail(self, connection: Connection, packet: Packet, call: _Call, error: EventError) -> None:
+        logger.info("failed: event=%s code=%s user=%s id=%s", call.event, error.code, connection.user_id, connection.id)
+        if packet.id is not None:
+            self._answer(connection, packet, [error_answer(error)])
+        else:
+            self._parts.server.send(Send(events.REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
+
+
+def _raising(error: EventError) -> Work:
+    def work(_connection: Connection) -> list[Any]:
+        raise error
+
+    return work

@@ -1,0 +1,181 @@
+"""The gateway of one application: takes what the engine delivers to where it belongs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from flask_socketio import SocketIO
+from socketio import packet as sio
+
+from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.config import RealtimeConfig
+from flask_realtime.errors import BadRequest
+from flask_realtime.features.conversations import Conversations
+from flask_realtime.features.presence import Presence
+from flask_realtime.features.typing_indicators import TypingIndicators
+from flask_realtime.gateway.announcer import PresenceAnnouncer
+from flask_realtime.gateway.application import Application
+from flask_realtime.gateway.builtin import BuiltinEvents
+from flask_realtime.gateway.connection import Registry, Session
+from flask_realtime.gateway.dispatch import Dispatcher
+from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
+from flask_realtime.gateway.mailbox import Mailbox
+from flask_realtime.gateway.membership import Membership
+from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, MalformedPacket, Packet, connect_payload, list_payload, parse
+from flask_realtime.gateway.parts import Features, Parts
+from flask_realtime.gateway.server import SocketIOServer
+from flask_realtime.gateway.timer import DeadlineTimer
+from flask_realtime.hooks import Hooks
+
+logger = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Everything between one application's Socket.IO server and the features.
+
+    Args:
+        app: The Flask application.
+        socketio: Its Flask-SocketIO object, initialised.
+        config: Its settings.
+        hooks: Its hooks.
+    """
+
+    def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._sessions: dict[str, Session] = {}
+        self.parts = Parts(
+            config=config,
+            application=Application(app, hooks),
+            features=Features(
+                conversations=Conversations(MemoryConversations()),
+                typing=TypingIndicators(config.typing_timeout, time.monotonic),
+                presence=Presence(MemoryPresence()),
+            ),
+            registry=Registry(config.max_connections_per_user),
+            server=SocketIOServer(app, socketio, self),
+        )
+        self.membership = Membership(self.parts)
+        announcer = PresenceAnnouncer(self.parts.application, self.parts.server.send, self._new_mailbox)
+        self.lifecycle = Lifecycle(app, self.parts, self.membership, announcer)
+        self._dispatcher = Dispatcher(self.parts, BuiltinEvents(self.parts, self.membership, self._typing_timer()))
+
+    def _new_mailbox(self) -> Mailbox:
+        server = self.parts.server
+        return Mailbox(server.concurrency, server.new_event, self.parts.config.max_pending_events)
+
+    def _typing_timer(self) -> DeadlineTimer:
+        typing, server = self.parts.features.typing, self.parts.server
+
+        def expire() -> None:
+            for send in typing.expire():
+                server.send(send)
+
+        return DeadlineTimer(server.concurrency, time.monotonic, typing.next_deadline, expire)
+
+    # What the engine delivers -------------------------------------------------------------------------------------------------
+
+    def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
+        """Note that a session was opened."""
+        self._hooks.sealed = True
+        self._sessions[engine_id] = Session(engine_id, environ, self._new_mailbox())
+
+    def on_close(self, engine_id: str, reason: str) -> None:
+        """Note that a session is gone."""
+        session = self._sessions.pop(engine_id, None)
+        if session is None:
+            return
+        session.closed = True
+        if session.connection is None or session.connection.closed:
+            self.parts.server.forget(engine_id)
+        else:
+            self.lifecycle.disconnected(session.connection, reason)
+
+    def on_disconnected(self, connection_id: str) -> None:
+        """Note that a connection left the default namespace."""
+        connection = self.parts.registry.get(connection_id)
+        if connection is not None:
+            self.lifecycle.disconnected(connection, SERVER_DISCONNECT)
+
+    def on_message(self, engine_id: str, data: object) -> None:
+        """Handle a message of a session; one that is malformed ends the session."""
+        session = self._sessions.get(engine_id)
+        if session is None:
+            return
+        try:
+            self._receive(session, data)
+        except MalformedPacket as error:
+            logger.warning("closed: malformed packet address=%s reason=%s", session.address, error)
+            self.parts.server.close(engine_id)
+
+    # Packets ------------------------------------------------------------------------------------------------------------------
+
+    def _receive(self, session: Session, data: object) -> None:
+        if self.parts.server.is_collecting_elsewhere(session.id):
+            self.parts.server.pass_on(session.id, data)
+        elif session.collecting is not None or isinstance(data, bytes | bytearray):
+            self._collect(session, data)
+        else:
+            packet = parse(data)
+            if packet.namespace == DEFAULT_NAMESPACE:
+                self._route(session, packet)
+            else:
+                self._route_elsewhere(session, packet, data)
+
+    def _collect(self, session: Session, data: object) -> None:
+        packet = session.collecting
+        if packet is None or not isinstance(data, bytes | bytearray):
+            msg = "binary data where none was announced, or none where it was"
+            raise MalformedPacket(msg)
+        packet.attachments.append(bytes(data))
+        if packet.is_complete:
+            session.collecting = None
+            self._route_complete(session, packet)
+
+    def _route(self, session: Session, packet: Packet) -> None:
+        if packet.is_complete:
+            self._route_complete(session, packet)
+        else:
+            session.collecting = packet
+
+    def _route_complete(self, session: Session, packet: Packet) -> None:
+        if packet.type == sio.CONNECT:
+            auth = connect_payload(packet)
+            session.mailbox.post_from_reader(lambda: self.lifecycle.connect(session, auth))
+        elif packet.type == sio.DISCONNECT:
+            if session.connection is not None:
+                self.lifecycle.disconnected(session.connection, CLIENT_DISCONNECT)
+        elif packet.type in {sio.EVENT, sio.BINARY_EVENT}:
+            self._receive_event(session, packet)
+        elif packet.type in {sio.ACK, sio.BINARY_ACK}:
+            self._acknowledge(session, packet)
+        else:
+            msg = "a client sends no CONNECT_ERROR"
+            raise MalformedPacket(msg)
+
+    def _receive_event(self, session: Session, packet: Packet) -> None:
+        if session.connection is not None and session.connection.closed:
+            msg = "an event after the disconnect"
+            raise MalformedPacket(msg)
+        self._dispatcher.receive(session, packet)
+
+    def _acknowledge(self, session: Session, packet: Packet) -> None:
+        try:
+            args = list_payload(packet)
+        except BadRequest as error:
+            raise MalformedPacket(error.message) from None
+        if session.connection is not None:
+            self.parts.server.acknowledge(session.connection.id, packet.id, args)
+
+    def _route_elsewhere(self, session: Session, packet: Packet, data: object) -> None:
+        server = self.parts.server
+        if server.has_namespace(packet.namespace):
+            server.pass_on(session.id, data)
+        elif packet.type == sio.CONNECT:
+            server.refuse(session.id, packet.namespace, {"message": "Invalid namespace"})
+        else:
+            msg = "a packet for a namespace that there is not"
+            raise MalformedPacket(msg)

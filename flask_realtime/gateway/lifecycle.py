@@ -1,0 +1,168 @@
+"""Connections come and go: admission, refusal, disconnects."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from flask import Flask
+
+from flask_realtime.contract.payloads import refusal
+from flask_realtime.contract.rooms import user_room
+from flask_realtime.errors import ConnectionRefused, EventError, InternalError
+from flask_realtime.gateway.announcer import PresenceAnnouncer
+from flask_realtime.gateway.auth import authenticate
+from flask_realtime.gateway.connection import Connection, Session
+from flask_realtime.gateway.membership import Membership
+from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.parts import Parts
+from flask_realtime.identity import Identity
+
+logger = logging.getLogger(__name__)
+
+SERVER_DISCONNECT: Final = "server disconnect"
+CLIENT_DISCONNECT: Final = "client disconnect"
+
+_FAREWELL = 5.0
+"""Seconds in which a client that the server disconnected can fetch the packet that says so."""
+
+_CONNECT = "connect"
+_DISCONNECT = "disconnect"
+
+
+class Lifecycle:
+    """Admits connections and sees them off.
+
+    Args:
+        app: The application.
+        parts: The gateway's parts.
+        membership: Which connections are in which conversations.
+        announcer: Tells who came and went.
+    """
+
+    def __init__(self, app: Flask, parts: Parts, membership: Membership, announcer: PresenceAnnouncer) -> None:
+        self._app = app
+        self._parts = parts
+        self._membership = membership
+        self._announcer = announcer
+
+    # Coming -------------------------------------------------------------------------------------------------------------------
+
+    def connect(self, session: Session, auth: object) -> None:
+        """Handle a CONNECT packet: admit the client, or tell it why not. Whatever goes wrong here refuses."""
+        try:
+            self._admit(session, auth)
+        except ConnectionRefused as error:
+            self._refuse(session, error)
+        except InternalError:
+            self._refuse(session, _internal_error())  # Logged where it was raised.
+        except EventError as error:
+            self._refuse(session, ConnectionRefused(error.message))
+        except Exception as error:  # noqa: BLE001 - a client must never be admitted by accident
+            self._parts.application.report(error, None, _CONNECT)
+            self._refuse(session, _internal_error())
+
+    def _admit(self, session: Session, auth: object) -> None:
+        if session.connection is not None and not session.connection.closed:
+            msg = "This connection is established already"
+            raise ConnectionRefused(msg)
+        identity = authenticate(self._app, auth, session.environ)
+        connection = self._reserve(session, identity)
+        try:
+            self._ask_application(connection, auth)
+        except BaseException:
+            self._forget(connection)
+            raise
+        self._complete(connection)
+
+    def _reserve(self, session: Session, identity: Identity) -> Connection:
+        server = self._parts.server
+        connection = Connection(server.reserve(session.id, user_room(identity.user_id)), identity, session)
+        if not self._parts.registry.add(connection):
+            server.discard(connection.id)
+            msg = "You have too many connections open"
+            raise ConnectionRefused(msg, code="too_many_connections")
+        return connection
+
+    def _ask_application(self, connection: Connection, auth: object) -> None:
+        application, server = self._parts.application, self._parts.server
+        for hook in application.hooks.on_connect:
+            if not application.decide(hook, connection.identity, connection=connection, event=_CONNECT, default=True):
+                raise ConnectionRefused
+        if server.has_own_handler(_CONNECT):
+            engine_id = connection.session.id
+            application.call(server.call_own_connect_handler, engine_id, connection.id, auth, connection=connection, event=_CONNECT)
+
+    def _complete(self, connection: Connection) -> None:
+        with connection.lock:
+            connection.session.connection = connection
+            if connection.session.closed:
+                connection.closed = True
+            else:
+                connection.admitted = True
+                self._parts.server.admit(connection.session.id, connection.id)
+                self._came(connection)
+        if connection.closed:
+            self._forget(connection)
+            self._tell_gone(connection, CLIENT_DISCONNECT, [])
+
+    def _came(self, connection: Connection) -> None:
+        transport = self._parts.server.transport(connection.session.id)
+        logger.info(
+            "connected: user=%s id=%s transport=%s address=%s", connection.user_id, connection.id, transport, connection.address
+        )
+        if self._parts.features.presence.connected(connection.id, connection.user_id):
+            self._announcer.changed(connection.user_id, online=True)
+
+    def _forget(self, connection: Connection) -> None:
+        self._parts.server.discard(connection.id)
+        self._parts.registry.remove(connection)
+
+    def _refuse(self, session: Session, error: ConnectionRefused) -> None:
+        logger.warning("refused: code=%s address=%s reason=%s", error.code, session.address, error.message)
+        self._parts.server.refuse(session.id, DEFAULT_NAMESPACE, refusal(error.message, error.code))
+
+    # Going --------------------------------------------------------------------------------------------------------------------
+
+    def disconnected(self, connection: Connection, reason: str) -> None:
+        """See off a connection that is gone; whoever notices first, once.
+
+        It is out of its rooms, and the others know, before this returns. The application's hooks follow in the connection's
+        mailbox, behind the events that it sent before.
+        """
+        with connection.lock:
+            if connection.closed:
+                return
+            connection.closed = True
+            self._parts.server.remove(connection.id)
+            conversation_ids = self._membership.disconnected(connection)
+            self._parts.registry.remove(connection)
+            if self._parts.features.presence.disconnected(connection.id, connection.user_id):
+                self._announcer.changed(connection.user_id, online=False)
+        logger.info("disconnected: user=%s id=%s reason=%s", connection.user_id, connection.id, reason)
+        connection.session.mailbox.post(lambda: self._tell_gone(connection, reason, conversation_ids))
+
+    def _tell_gone(self, connection: Connection, reason: str, conversation_ids: list[str]) -> None:
+        application, server = self._parts.application, self._parts.server
+        self._membership.tell_left_all(connection, conversation_ids)
+        application.announce(list(application.hooks.on_disconnect), connection.identity, reason, connection=connection)
+        if connection.session.closed:
+            server.forget(connection.session.id)
+
+    def disconnect(self, connection: Connection, reason: str) -> None:
+        """End a connection from the server's side.
+
+        Args:
+            connection: The connection.
+            reason: What the `on_disconnect` hooks and the log are told.
+        """
+        with connection.lock:
+            if connection.closed:
+                return
+            self._parts.server.send_disconnect(connection.session.id)
+            self.disconnected(connection, reason)
+        self._parts.server.close_later(connection.session.id, _FAREWELL)
+
+
+def _internal_error() -> ConnectionRefused:
+    return ConnectionRefused("The server failed to handle the connection", code="internal_error")

@@ -1,0 +1,115 @@
+"""One mailbox per connection: its tasks run in the order posted, one at a time, and not in the greenlet that reads the socket."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+logger = logging.getLogger(__name__)
+
+Task = Callable[[], None]
+
+
+class Event(Protocol):
+    """What the threading and gevent events have in common."""
+
+    def set(self) -> None:
+        """Wake those who wait."""
+
+    def wait(self) -> Any:
+        """Wait until it is set."""
+
+
+class Concurrency(Protocol):
+    """The greenlets or threads of the server in use; python-socketio's server has these methods."""
+
+    def start_background_task(self, target: Callable[..., None], *args: Any) -> Any:
+        """Run a function in a greenlet or thread of its own."""
+
+    def sleep(self, seconds: float = 0) -> Any:
+        """Let others run."""
+
+
+class Mailbox:
+    """Runs tasks one at a time, in order, in a greenlet or thread that exists only while there are any.
+
+    Args:
+        concurrency: Starts that greenlet or thread.
+        new_event: Makes an event of the same kind.
+        limit: Tasks that may wait; `post` blocks while there are more.
+    """
+
+    def __init__(self, concurrency: Concurrency, new_event: Callable[[], Event], limit: int) -> None:
+        self._concurrency = concurrency
+        self._new_event = new_event
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._tasks: deque[Task] = deque()
+        self._running = False
+        self._space: Event | None = None
+
+    def post(self, task: Task) -> None:
+        """Add a task without ever blocking: for the server's own tasks, such as the one that follows a disconnect."""
+        with self._lock:
+            self._tasks.append(task)
+            start = not self._running
+            self._running = True
+        if start:
+            self._concurrency.start_background_task(self._drain)
+
+    def post_from_reader(self, task: Task) -> None:
+        """Add a task, and wait while too many are waiting: a client that sends faster than the application works is not read."""
+        self.post(task)
+        while (space := self._wait_for_space()) is not None:
+            space.wait()
+
+    def run_now(self, task: Task) -> bool:
+        """Run a task in the caller's turn if nothing is waiting or running, so that order holds.
+
+        Returns:
+            Whether it ran.
+        """
+        with self._lock:
+            if self._running:
+                return False
+            self._running = True
+        try:
+            task()
+        finally:
+            self._finish_turn()
+        return True
+
+    def _finish_turn(self) -> None:
+        with self._lock:
+            self._running = bool(self._tasks)
+        if self._running:
+            self._concurrency.start_background_task(self._drain)
+
+    def _wait_for_space(self) -> Event | None:
+        with self._lock:
+            if len(self._tasks) <= self._limit:
+                return None
+            if self._space is None:
+                self._space = self._new_event()
+            return self._space
+
+    def _next(self) -> Task | None:
+        with self._lock:
+            if self._space is not None and len(self._tasks) <= self._limit:
+                self._space.set()
+                self._space = None
+            if self._tasks:
+                return self._tasks.popleft()
+            self._running = False
+            return None
+
+    def _drain(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                task()
+            except Exception:
+                logger.exception("A task of a connection failed")
+            self._concurrency.sleep(0)

@@ -1,0 +1,88 @@
+"""Joining and leaving conversations: the rooms, the features and the application's hooks kept in step."""
+
+from __future__ import annotations
+
+from flask_realtime.contract import events
+from flask_realtime.contract.rooms import conversation_room
+from flask_realtime.errors import EventError, Forbidden
+from flask_realtime.gateway.connection import Connection
+from flask_realtime.gateway.parts import Parts
+
+
+class Membership:
+    """Which connections are in which conversations.
+
+    Args:
+        parts: The gateway's parts.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def authorize(self, connection: Connection, conversation_id: str, event: str) -> None:
+        """Ask the application whether a user may see a conversation.
+
+        Raises:
+            Forbidden: It said no, or there is nobody to ask.
+            EventError: The hook raised it, or failed.
+        """
+        application = self._parts.application
+        hook = application.hooks.authorize_join
+        args = (connection.identity, conversation_id)
+        if hook is None or not application.decide(hook, *args, connection=connection, event=event, default=False):
+            msg = "You may not join this conversation"
+            raise Forbidden(msg)
+
+    def join(self, connection: Connection, conversation_id: str) -> None:
+        """Let a connection join.
+
+        Raises:
+            EventError: The application refused, or a hook failed; the connection is not joined then.
+        """
+        try:
+            self.authorize(connection, conversation_id, events.JOIN_CONVERSATION)
+            if self._enter(connection, conversation_id):
+                self._tell_joined(connection, conversation_id)
+        except EventError:
+            self.leave(connection, conversation_id)
+            raise
+
+    def _enter(self, connection: Connection, conversation_id: str) -> bool:
+        with connection.lock:
+            if connection.closed:
+                return False
+            self._parts.server.enter(connection.id, conversation_room(conversation_id))
+            return self._parts.features.conversations.join(connection.id, connection.user_id, conversation_id)
+
+    def _tell_joined(self, connection: Connection, conversation_id: str) -> None:
+        application = self._parts.application
+        for hook in application.hooks.on_join:
+            application.call(hook, connection.identity, conversation_id, connection=connection, event=events.JOIN_CONVERSATION)
+
+    def leave(self, connection: Connection, conversation_id: str) -> None:
+        """Let a connection leave; if it was joined, end its typing there and tell the application."""
+        features, server = self._parts.features, self._parts.server
+        with connection.lock:
+            server.leave(connection.id, conversation_room(conversation_id))
+            left = features.conversations.leave(connection.id, conversation_id)
+            ended = features.typing.left(connection.id, conversation_id)
+        for send in ended:
+            server.send(send)
+        if left:
+            self._tell_left(connection, conversation_id)
+
+    def disconnected(self, connection: Connection) -> list[str]:
+        """Take a connection that is gone out of its conversations, and return these; `tell_left_all` is still to come."""
+        features = self._parts.features
+        for send in features.typing.disconnected(connection.id):
+            self._parts.server.send(send)
+        return features.conversations.disconnected(connection.id)
+
+    def tell_left_all(self, connection: Connection, conversation_ids: list[str]) -> None:
+        """Tell the application which conversations a connection that is gone was joined to."""
+        for conversation_id in conversation_ids:
+            self._tell_left(connection, conversation_id)
+
+    def _tell_left(self, connection: Connection, conversation_id: str) -> None:
+        application = self._parts.application
+        application.announce(list(application.hooks.on_leave), connection.identity, conversation_id, connection=connection)

@@ -1,0 +1,150 @@
+"""Socket.IO packets as clients send them.
+
+The header is read apart from the body: an event whose body is no good still gets an answer to its callback.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from socketio import packet as sio
+
+from flask_realtime.contract import json
+from flask_realtime.contract.events import MAX_EVENT_NAME_LENGTH, RESERVED_NAMES
+from flask_realtime.errors import BadRequest
+
+DEFAULT_NAMESPACE: Final = "/"
+MAX_ATTACHMENTS: Final = 10
+"""Binary attachments of one packet, as in Node's parser; more are malformed."""
+
+_MAX_ID_DIGITS = 15
+_HEADER = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]*)(.*)", re.DOTALL)
+_BINARY_TYPES = (sio.BINARY_EVENT, sio.BINARY_ACK)
+
+
+class MalformedPacket(Exception):
+    """What came is no Socket.IO packet; the connection is closed, as Node's server does."""
+
+
+@dataclass
+class Packet:
+    """One packet, its body not decoded yet.
+
+    Args:
+        type: The packet type, as python-socketio numbers them.
+        namespace: The namespace, `/` by default.
+        id: What the client numbered its callback with, or None without one.
+        body: The JSON text, possibly empty.
+        attachments_expected: How many binary attachments follow.
+        attachments: Those that came.
+    """
+
+    type: int
+    namespace: str
+    id: int | None
+    body: str
+    attachments_expected: int = 0
+    attachments: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all attachments are there."""
+        return len(self.attachments) == self.attachments_expected
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body and the attachments."""
+        text = len(self.body) if self.body.isascii() else len(self.body.encode("utf-8", "surrogatepass"))
+        return text + sum(map(len, self.attachments))
+
+
+def parse(data: object) -> Packet:
+    """Read a packet's header.
+
+    Args:
+        data: What the engine delivered as a text message.
+
+    Raises:
+        MalformedPacket: It is no packet, or one with too many attachments.
+    """
+    match = _HEADER.fullmatch(data) if isinstance(data, str) else None
+    if match is None:
+        msg = "no packet"
+        raise MalformedPacket(msg)
+    kind, attachments, namespace, ack_id, body = match.groups()
+    if len(ack_id) > _MAX_ID_DIGITS:
+        msg = "the id is too long"
+        raise MalformedPacket(msg)
+    packet_id = int(ack_id) if ack_id else None
+    return Packet(int(kind), namespace or DEFAULT_NAMESPACE, packet_id, body, _attachment_count(int(kind), attachments))
+
+
+def _attachment_count(kind: int, text: str | None) -> int:
+    count = int(text or 0)
+    if (text is not None) != (kind in _BINARY_TYPES) or count > MAX_ATTACHMENTS:
+        msg = "the attachment count is wrong"
+        raise MalformedPacket(msg)
+    return count
+
+
+def connect_payload(packet: Packet) -> object:
+    """Decode what a client sent with CONNECT, or None.
+
+    Raises:
+        MalformedPacket: It is not JSON.
+    """
+    try:
+        return json.loads(packet.body) if packet.body else None
+    except ValueError:
+        msg = "the CONNECT payload is not JSON"
+        raise MalformedPacket(msg) from None
+
+
+def event_payload(packet: Packet) -> tuple[str, list[Any]]:
+    """Decode an event's name and arguments.
+
+    Raises:
+        BadRequest: The body is not strict JSON, is no event, or names one that Socket.IO keeps for itself.
+    """
+    payload = list_payload(packet)
+    name = payload[0] if payload else None
+    if not isinstance(name, str) or not name or len(name) > MAX_EVENT_NAME_LENGTH:
+        msg = f"The event's name must be a string of 1 to {MAX_EVENT_NAME_LENGTH} characters"
+        raise BadRequest(msg)
+    if name in RESERVED_NAMES:
+        msg = f"The event name {name} is reserved"
+        raise BadRequest(msg)
+    return name, payload[1:]
+
+
+def list_payload(packet: Packet) -> list[Any]:
+    """Decode the list that events and acknowledgements carry, with its binary attachments in place.
+
+    Raises:
+        BadRequest: The body is not a list of strict JSON, or its placeholders do not fit the attachments.
+    """
+    try:
+        payload = json.loads(packet.body)
+    except ValueError as error:
+        msg = f"The payload must be strict JSON: {error}"
+        raise BadRequest(msg) from None
+    if not isinstance(payload, list):
+        msg = "The payload must be a list"
+        raise BadRequest(msg)
+    return [_with_attachments(item, packet.attachments) for item in payload] if packet.attachments else payload
+
+
+def _with_attachments(value: Any, attachments: list[bytes]) -> Any:
+    if isinstance(value, list):
+        return [_with_attachments(item, attachments) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("_placeholder") is not True:
+        return {key: _with_attachments(item, attachments) for key, item in value.items()}
+    number = value.get("num")
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(attachments):
+        msg = "A binary placeholder must name one of the attachments"
+        raise BadRequest(msg)
+    return attachments[number]

@@ -1,0 +1,330 @@
+"""The Socket.IO server of one application: made here, or taken over from a Flask-SocketIO object that the application has.
+
+Nothing outside this module and `rooms` touches what python-socketio and python-engineio keep to themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from engineio import payload as eio_payload
+from engineio.exceptions import ContentTooLongError, EngineIOError
+from flask import Flask
+from flask_socketio import SocketIO
+from socketio import packet as sio
+from socketio.exceptions import ConnectionRefusedError as SocketIOConnectionRefused
+from socketio.manager import Manager
+
+from flask_realtime.config import RealtimeConfig
+from flask_realtime.contract.json import ApplicationJSON
+from flask_realtime.contract.payloads import Refusal
+from flask_realtime.errors import ConfigError, ConnectionRefused
+from flask_realtime.features.effects import Send
+from flask_realtime.gateway.mailbox import Concurrency, Event
+from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.rooms import RoomManager
+
+_MAX_PACKETS_IN_A_POST = 10_000
+
+
+class EngineEvents(Protocol):
+    """What the engine tells the gateway. Messages of one session come in order, from one greenlet or thread at a time."""
+
+    def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
+        """Note that a session was opened."""
+
+    def on_message(self, engine_id: str, data: object) -> None:
+        """Handle a message: text, or bytes of an attachment."""
+
+    def on_close(self, engine_id: str, reason: str) -> None:
+        """Note that a session is gone."""
+
+    def on_disconnected(self, connection_id: str) -> None:
+        """Note that a connection left the default namespace."""
+
+
+class _Quiet(logging.Filter):
+    """Keeps back what the libraries say about every packet: it holds tokens and messages."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+
+def _library_logger(name: str) -> logging.Logger:
+    logger = logging.getLogger(f"flask_realtime.{name}")
+    if not any(isinstance(item, _Quiet) for item in logger.filters):
+        logger.addFilter(_Quiet())
+    return logger
+
+
+class _LongPollingPayload(eio_payload.Payload):  # type: ignore[misc]  # python-engineio has no types
+    """A POST's packets; python-engineio takes 16 and loses the rest, Node's server has no bound but the size."""
+
+    max_decode_packets = _MAX_PACKETS_IN_A_POST
+
+
+def _same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
+    """Allow the server's own origin: python-engineio would also believe an `X-Forwarded-Host` that the client sent."""
+    return origin == f"{environ.get('wsgi.url_scheme')}://{environ.get('HTTP_HOST')}"
+
+
+def create_socketio(config: RealtimeConfig) -> SocketIO:
+    """Return a Flask-SocketIO object with an application's settings, not initialised yet."""
+    return SocketIO(
+        async_mode=config.async_mode,
+        path=config.path.strip("/"),
+        cors_allowed_origins=_engine_origins(config),
+        transports=list(config.transports),
+        ping_interval=config.ping_interval,
+        ping_timeout=config.ping_timeout,
+        max_http_buffer_size=config.max_http_buffer_size,
+        logger=_library_logger("socketio"),
+        engineio_logger=_library_logger("engineio"),
+    )
+
+
+def _engine_origins(config: RealtimeConfig) -> Any:
+    origins = config.cors_allowed_origins
+    if origins is None:
+        return _same_origin
+    return list(origins) if isinstance(origins, tuple) else origins
+
+
+class SocketIOServer:
+    """What the gateway asks of the Socket.IO server.
+
+    Args:
+        app: The application.
+        socketio: Its Flask-SocketIO object, initialised.
+        events: Who is told what comes in.
+    """
+
+    def __init__(self, app: Flask, socketio: SocketIO, events: EngineEvents) -> None:
+        self.socketio = socketio
+        self._server = socketio.server
+        self._engine = self._server.eio
+        _check_adoptable(self._server)
+        self._events = events
+        self._rooms = RoomManager(events.on_disconnected)
+        self._rooms.set_server(self._server)
+        self._server.manager = self._rooms
+        # A class of the application's own: python-socketio's `json` option would change every server of the process.
+        self._server.packet_class = type("Packet", (sio.Packet,), {"json": ApplicationJSON(app.json)})
+        if self._engine.cors_allowed_origins is None:
+            self._engine.cors_allowed_origins = _same_origin
+        self._connecting: ContextVar[bool] = ContextVar("connecting", default=False)
+        socketio.exception_handlers = _HandlersExceptWhileConnecting(socketio.exception_handlers, self._connecting)
+        self._take_over()
+
+    def _take_over(self) -> None:
+        handlers: tuple[tuple[str, Callable[..., None]], ...] = (
+            ("connect", self._on_open),
+            ("message", self._events.on_message),
+            ("disconnect", self._on_close),
+        )
+        for event, handler in handlers:
+            self._engine.on(event, handler)
+            # Flask-SocketIO's test client calls these directly.
+            setattr(self._server, f"_handle_eio_{event}", handler)
+        self._stock_message = type(self._server)._handle_eio_message.__get__(self._server)  # noqa: SLF001
+        self._stock_open = type(self._server)._handle_eio_connect.__get__(self._server)  # noqa: SLF001
+
+    # Sessions -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def concurrency(self) -> Concurrency:
+        """The greenlets or threads that the server uses."""
+        concurrency: Concurrency = self._server
+        return concurrency
+
+    def new_event(self) -> Event:
+        """Return an event of the server's kind."""
+        event: Event = self._engine.create_event()
+        return event
+
+    def _on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
+        self._stock_open(engine_id, environ)
+        socket = self._engine.sockets.get(engine_id)
+        if socket is not None:
+            socket.handle_post_request = lambda environ: _receive_post(socket, environ)
+        self._events.on_open(engine_id, environ)
+
+    def _on_close(self, engine_id: str, reason: str) -> None:
+        for namespace in list(self._rooms.get_namespaces()):
+            if namespace != DEFAULT_NAMESPACE:
+                self._server._handle_disconnect(engine_id, namespace, reason)  # noqa: SLF001
+        self._events.on_close(engine_id, reason)
+
+    def transport(self, engine_id: str) -> str:
+        """Return the transport that a session uses now."""
+        socket = self._engine.sockets.get(engine_id)
+        return "websocket" if socket is not None and socket.upgraded else "polling"
+
+    def forget(self, engine_id: str) -> None:
+        """Forget what was kept for a session that is gone."""
+        self._server.environ.pop(engine_id, None)
+        self._server._binary_packet.pop(engine_id, None)  # noqa: SLF001
+
+    def close(self, engine_id: str) -> None:
+        """Close a session."""
+        socket = self._engine.sockets.get(engine_id)
+        if socket is not None and not socket.closed:
+            # Waiting, which is the default, would last until a long-polling client asks again.
+            socket.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
+
+    def close_later(self, engine_id: str, delay: float) -> None:
+        """Close a session after a delay in seconds, in which a long-polling client can fetch what was sent to it."""
+
+        def close() -> None:
+            self._server.sleep(delay)
+            self.close(engine_id)
+
+        self._server.start_background_task(close)
+
+    # The default namespace ----------------------------------------------------------------------------------------------------
+
+    def reserve(self, engine_id: str, *rooms: str) -> str:
+        """Make an id for a connection that may be admitted; see `RoomManager.reserve`."""
+        return self._rooms.reserve(engine_id, *rooms)
+
+    def discard(self, connection_id: str) -> None:
+        """Forget a connection that is not admitted."""
+        self._rooms.discard(connection_id)
+
+    def admit(self, engine_id: str, connection_id: str) -> None:
+        """Tell a client that it is connected, and let it into its rooms."""
+        self._send_packet(engine_id, sio.CONNECT, {"sid": connection_id})
+        self._rooms.admit(connection_id)
+
+    def refuse(self, engine_id: str, namespace: str, refusal: Refusal | Mapping[str, str]) -> None:
+        """Tell a client that it may not connect to a namespace."""
+        self._send_packet(engine_id, sio.CONNECT_ERROR, refusal, namespace=namespace)
+
+    def reply(self, engine_id: str, packet_id: int, args: list[Any]) -> None:
+        """Answer an event's callback.
+
+        Raises:
+            PayloadNotSerializable: The arguments are not JSON.
+        """
+        self._send_packet(engine_id, sio.ACK, args, id=packet_id)
+
+    def send_disconnect(self, engine_id: str) -> None:
+        """Tell a client that the server disconnected it; it does not come back by itself then."""
+        self._send_packet(engine_id, sio.DISCONNECT, None)
+
+    def remove(self, connection_id: str) -> None:
+        """Take a connection out of all rooms."""
+        self._rooms.disconnect(connection_id, DEFAULT_NAMESPACE)
+
+    def enter(self, connection_id: str, room: str) -> None:
+        """Put a connection in a room."""
+        self._rooms.enter_room(connection_id, DEFAULT_NAMESPACE, room)
+
+    def leave(self, connection_id: str, room: str) -> None:
+        """Take a connection out of a room."""
+        self._rooms.leave_room(connection_id, DEFAULT_NAMESPACE, room)
+
+    def send(self, send: Send) -> None:
+        """Send an event.
+
+        Raises:
+            PayloadNotSerializable: Its arguments are not JSON.
+        """
+        skipped = [sid for room in send.skip_rooms for sid, _ in self._rooms.get_participants(DEFAULT_NAMESPACE, room)]
+        if send.skip_connection is not None:
+            skipped.append(send.skip_connection)
+        if send.rooms is None or send.rooms:
+            rooms = None if send.rooms is None else list(send.rooms)
+            self._rooms.emit(send.event, send.args, DEFAULT_NAMESPACE, room=rooms, skip_sid=skipped)
+
+    def acknowledge(self, connection_id: str, packet_id: int | None, args: list[Any]) -> None:
+        """Pass on a client's acknowledgement of an event that the application sent with a callback."""
+        # The entry 0 is python-socketio's own counter.
+        if packet_id and packet_id in self._rooms.callbacks.get(connection_id, ()):
+            # Not in the mailbox: a handler may be waiting there for just this, in `call`.
+            self._server.start_background_task(self._rooms.trigger_callback, connection_id, packet_id, args)
+
+    def _send_packet(self, engine_id: str, packet_type: int, data: Any, **fields: Any) -> None:
+        self._server._send_packet(engine_id, self._server.packet_class(packet_type, data=data, **fields))  # noqa: SLF001
+
+    # What an adopted Flask-SocketIO object handles itself ---------------------------------------------------------------------
+
+    def has_namespace(self, namespace: str) -> bool:
+        """Say whether the application's own handlers serve a namespace."""
+        server = self._server
+        return namespace in server.handlers or namespace in server.namespace_handlers or namespace in server.namespaces
+
+    def is_collecting_elsewhere(self, engine_id: str) -> bool:
+        """Say whether the stock server waits for a session's attachments, for another namespace."""
+        return engine_id in self._server._binary_packet  # noqa: SLF001
+
+    def pass_on(self, engine_id: str, data: object) -> None:
+        """Let the stock server handle a message for another namespace."""
+        self._stock_message(engine_id, data)
+
+    def has_own_handler(self, event: str) -> bool:
+        """Say whether the application handles an event of the default namespace through Flask-SocketIO itself."""
+        return (
+            self._server._get_event_handler(event, DEFAULT_NAMESPACE, ())[0] is not None  # noqa: SLF001
+            or DEFAULT_NAMESPACE in self._server.namespace_handlers
+        )
+
+    def call_own_handler(self, event: str, connection_id: str, *args: Any) -> Any:
+        """Call the application's own handler of an event."""
+        return self._server._trigger_event(event, DEFAULT_NAMESPACE, connection_id, *args)  # noqa: SLF001
+
+    def call_own_connect_handler(self, engine_id: str, connection_id: str, auth: object) -> None:
+        """Call the application's own connect handler.
+
+        Raises:
+            ConnectionRefused: It refused.
+        """
+        token = self._connecting.set(True)
+        try:
+            accepted = self.call_own_handler("connect", connection_id, self._server.environ[engine_id], auth)
+        except (SocketIOConnectionRefused, ConnectionRefusedError) as error:
+            raise ConnectionRefused(*(str(argument) for argument in error.args[:1])) from error
+        finally:
+            self._connecting.reset(token)
+        if accepted is False:
+            raise ConnectionRefused
+
+
+class _HandlersExceptWhileConnecting(dict[str, Any]):
+    """Flask-SocketIO's error handlers, absent while a connect handler runs.
+
+    They would turn its exception into a return value, and any value but False admits the client.
+    """
+
+    def __init__(self, handlers: Mapping[str, Any], connecting: ContextVar[bool]) -> None:
+        super().__init__(handlers)
+        self._connecting = connecting
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return None if self._connecting.get() else super().get(key, default)
+
+
+def _check_adoptable(server: Any) -> None:
+    if server.packet_class is not sio.Packet:
+        msg = "The SocketIO object has a serializer of its own; flask_realtime speaks Socket.IO's default one only."
+        raise ConfigError(msg)
+    if type(server.manager) is not Manager:
+        msg = "The SocketIO object has a message queue or a client manager; flask_realtime needs one without."
+        raise ConfigError(msg)
+
+
+def _receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
+    """Handle a long-polling POST; a body that is no payload ends the session with status 400, as Node's server does."""
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if length > socket.server.max_http_buffer_size:
+            raise ContentTooLongError
+        body = environ["wsgi.input"].read(length).decode()
+        packets: Iterable[Any] = _LongPollingPayload(encoded_payload=body).packets
+    except ValueError as error:
+        raise EngineIOError(str(error)) from error
+    for packet in packets:
+        socket.receive(packet)

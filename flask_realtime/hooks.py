@@ -1,0 +1,190 @@
+"""What the application decides: the registry of its hooks.
+
+Hooks belong to a `Realtime` object and serve every application that it is initialised on. Nothing is allowed by default: without an
+`authorize_join` hook every join is refused.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from flask_realtime.contract.events import BY_NAME, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES
+from flask_realtime.contract.ids import WireId
+from flask_realtime.errors import BadRequest, RegistrationError
+from flask_realtime.identity import Identity
+
+AuthorizeJoin = Callable[[Identity, str], "bool | None"]
+OnConnect = Callable[[Identity], "bool | None"]
+OnDisconnect = Callable[[Identity, str], None]
+OnUser = Callable[[str], None]
+OnConversation = Callable[[Identity, str], None]
+OnNotificationRead = Callable[[Identity, str], None]
+OnNotificationsReadAll = Callable[[Identity], None]
+PresenceAudience = Callable[[str], "Iterable[WireId] | None"]
+OnError = Callable[[Exception, "str | None", "Identity | None"], None]
+EventHandler = Callable[..., Any]
+
+HookT = TypeVar("HookT", bound=Callable[..., Any])
+
+OWN_PREFIX = "realtime:"
+
+
+class PayloadValidator(Protocol):
+    """What checks an application event's payload: pydantic's `TypeAdapter`, or anything with its method."""
+
+    def validate_python(self, value: object, /) -> Any:
+        """Return the checked payload, or raise `ValueError`."""
+
+
+@dataclass(frozen=True)
+class ApplicationEvent:
+    """An event that the application handles.
+
+    Args:
+        name: The event's name on the wire.
+        handler: Called with the identity and the event's arguments; what it returns answers the callback.
+        payload: The declared type of the only argument, or None: a dataclass, TypedDict, pydantic model, or anything else that
+            pydantic can check.
+        binary: Whether the event may carry binary attachments.
+
+    Raises:
+        RegistrationError: A payload type is declared and pydantic is not installed.
+    """
+
+    name: str
+    handler: EventHandler
+    payload: Any = None
+    binary: bool = False
+    validator: PayloadValidator | None = field(init=False, repr=False)
+    signature: inspect.Signature = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "validator", None if self.payload is None else payload_validator(self.payload))
+        object.__setattr__(self, "signature", inspect.signature(self.handler))
+
+    def arguments(self, args: list[Any]) -> list[Any]:
+        """Check the event's arguments against the declared payload and the handler's signature.
+
+        Raises:
+            BadRequest: They do not fit.
+        """
+        if self.validator is not None:
+            args = [self._validated(self.validator, args)]
+        try:
+            self.signature.bind(None, *args)
+        except TypeError:
+            msg = f"{self.name} does not take {len(args)} argument{'' if len(args) == 1 else 's'}"
+            raise BadRequest(msg) from None
+        return args
+
+    def _validated(self, validator: PayloadValidator, args: list[Any]) -> Any:
+        if len(args) != 1:
+            msg = f"{self.name} takes one argument, not {len(args)}"
+            raise BadRequest(msg)
+        try:
+            return validator.validate_python(args[0])
+        except ValueError as error:
+            raise BadRequest(_first_problem(error)) from None
+
+
+def _first_problem(error: ValueError) -> str:
+    """Name the first field that pydantic found wrong, without repeating what the client sent."""
+    problems = getattr(error, "errors", None)
+    if not callable(problems):
+        return str(error)
+    first = problems()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "payload"
+    return f"{place}: {first['msg']}"
+
+
+def payload_validator(payload: Any) -> PayloadValidator:
+    """Return the validator for a declared payload type."""
+    try:
+        from pydantic import TypeAdapter  # noqa: PLC0415 - only applications that declare payload types need pydantic
+    except ImportError:
+        msg = "Declaring a payload type needs pydantic: pip install 'flask-realtime[validation]'"
+        raise RegistrationError(msg) from None
+    validator: PayloadValidator = TypeAdapter(payload)
+    return validator
+
+
+@dataclass
+class Hooks:
+    """The hooks of one `Realtime` object, by name."""
+
+    authorize_join: AuthorizeJoin | None = None
+    presence_audience: PresenceAudience | None = None
+    on_connect: list[OnConnect] = field(default_factory=list)
+    on_disconnect: list[OnDisconnect] = field(default_factory=list)
+    on_user_online: list[OnUser] = field(default_factory=list)
+    on_user_offline: list[OnUser] = field(default_factory=list)
+    on_join: list[OnConversation] = field(default_factory=list)
+    on_leave: list[OnConversation] = field(default_factory=list)
+    on_notification_read: list[OnNotificationRead] = field(default_factory=list)
+    on_notifications_read_all: list[OnNotificationsReadAll] = field(default_factory=list)
+    on_error: list[OnError] = field(default_factory=list)
+    events: dict[str, ApplicationEvent] = field(default_factory=dict)
+    sealed: bool = False
+
+    def add(self, name: str, hook: HookT) -> HookT:
+        """Register a hook.
+
+        Args:
+            name: The hook's name, which is a field of this class.
+            hook: The application's function.
+
+        Raises:
+            RegistrationError: It comes after the first connection, is a coroutine function, or takes a place already taken.
+        """
+        self._check(name, hook)
+        place = getattr(self, name)
+        if isinstance(place, list):
+            place.append(hook)
+        elif place is None:
+            setattr(self, name, hook)
+        else:
+            msg = f"{name} is registered already ({_describe(place)}); there can be only one."
+            raise RegistrationError(msg)
+        return hook
+
+    def add_event(self, event: ApplicationEvent) -> None:
+        """Register an application's own event.
+
+        Raises:
+            RegistrationError: As for `add`, and for a name that the contract or Socket.IO has taken.
+        """
+        self._check(f"on({event.name!r})", event.handler)
+        _check_event_name(event.name)
+        if event.name in self.events:
+            msg = f"The event {event.name!r} has a handler already ({_describe(self.events[event.name].handler)})."
+            raise RegistrationError(msg)
+        self.events[event.name] = event
+
+    def _check(self, name: str, hook: Callable[..., Any]) -> None:
+        if self.sealed:
+            msg = f"{name} was registered after the first connection; register hooks before the application serves any."
+            raise RegistrationError(msg)
+        if inspect.iscoroutinefunction(hook):
+            # Its return value, a coroutine, would be true: a check written as one would admit everybody.
+            msg = f"{name}: {_describe(hook)} is a coroutine function; hooks are plain functions."
+            raise RegistrationError(msg)
+
+
+def _check_event_name(name: object) -> None:
+    if not isinstance(name, str) or not name or len(name) > MAX_EVENT_NAME_LENGTH:
+        msg = f"An event's name is a string of 1 to {MAX_EVENT_NAME_LENGTH} characters, not {name!r}."
+        raise RegistrationError(msg)
+    if name in RESERVED_NAMES or name.startswith(OWN_PREFIX):
+        msg = f"The event name {name!r} is reserved."
+        raise RegistrationError(msg)
+    known = BY_NAME.get(name)
+    if known is not None and known.from_client is not None:
+        msg = f"The event {name!r} belongs to the contract; use its hook instead."
+        raise RegistrationError(msg)
+
+
+def _describe(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{getattr(function, '__qualname__', function)}"

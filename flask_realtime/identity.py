@@ -1,0 +1,23 @@
+"""Who a connection speaks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The user behind a connection, as its access token and the application's user lookup named it.
+
+    Args:
+        user_id: The token's subject as text: the `userId` on the wire.
+        claims: All claims of the token.
+        user: What the application's `user_lookup_loader` returned, or None without one. A database object is detached from its
+            session: its loaded columns can be read, anything else has to be queried again.
+    """
+
+    user_id: str
+    claims: Mapping[str, Any] = field(repr=False)
+    user: Any = field(default=None, repr=False)

@@ -13,8 +13,16 @@ PREFIX: Final = "REALTIME_"
 TRANSPORTS: Final = ("polling", "websocket")
 ASYNC_MODES: Final = ("gevent", "threading")
 
-OriginCheck = Callable[[str, Mapping[str, Any]], bool]
-Origins = "tuple[str, ...] | OriginCheck | None"
+TRANSPORT_SETTINGS: Final = (
+    "path",
+    "transports",
+    "cors_allowed_origins",
+    "ping_interval",
+    "ping_timeout",
+    "max_http_buffer_size",
+    "async_mode",
+)
+"""Settings of the SocketIO object; one that the application made itself has its own."""
 
 
 def _setting(default: Any, expected: str, valid: Callable[[Any], bool], *, doc: str) -> Any:

@@ -9,7 +9,7 @@ from weakref import WeakSet
 from flask import Flask, current_app, has_app_context
 from flask_socketio import SocketIO
 
-from flask_realtime.config import RealtimeConfig
+from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
 from flask_realtime.emits import Emits
 from flask_realtime.errors import ConfigError, NotInitialised
 from flask_realtime.gateway.gateway import Gateway
@@ -91,8 +91,10 @@ class Realtime(Emits):
             msg = f"flask_realtime is set up on the application {app.name!r} already; call init_app once."
             raise ConfigError(msg)
         config = RealtimeConfig.from_mapping(app.config)
-        _refuse_any_origin_with_cookies(app, config)
-        app.extensions[EXTENSION_KEY] = Gateway(app, self._socketio_for(app, config), config, self._hooks)
+        gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks)
+        if gateway.parts.server.allows_any_origin:
+            _refuse_cookies(app)
+        app.extensions[EXTENSION_KEY] = gateway
         self._apps.add(app)
 
     def run(self, app: Flask, host: str = "127.0.0.1", port: int = 3000, **options: Any) -> None:
@@ -127,6 +129,7 @@ class Realtime(Emits):
             socketio = create_socketio(config)
             socketio.init_app(app)
             return socketio
+        _refuse_settings_of_the_adopted(app)
         if self._adopted.server is None:
             self._adopted.init_app(app)
         elif existing is not self._adopted:
@@ -227,7 +230,7 @@ class Realtime(Emits):
 
         Args:
             event: The event's name.
-            payload: The type of the only argument: a dataclass, TypedDict, pydantic model, or anything else that pydantic can
+            payload: The type of the only argument: a dataclass, pydantic model, or anything else that pydantic can
                 check. The handler gets the checked value; anything that does not fit is answered `bad_request`.
             binary: Whether clients may send binary attachments with it, which arrive as `bytes`.
 
@@ -242,11 +245,19 @@ class Realtime(Emits):
         return register
 
 
-def _refuse_any_origin_with_cookies(app: Flask, config: RealtimeConfig) -> None:
+def _refuse_settings_of_the_adopted(app: Flask) -> None:
+    for name in TRANSPORT_SETTINGS:
+        key = PREFIX + name.upper()
+        if key in app.config:
+            msg = f"{key} does not reach an adopted SocketIO object; give that object its own option instead."
+            raise ConfigError(msg)
+
+
+def _refuse_cookies(app: Flask) -> None:
     locations = app.config.get("JWT_TOKEN_LOCATION", "headers")
-    if config.cors_allowed_origins == ("*",) and "cookies" in ([locations] if isinstance(locations, str) else locations):
+    if "cookies" in ([locations] if isinstance(locations, str) else locations):
         msg = (
-            "REALTIME_CORS_ALLOWED_ORIGINS is '*' and JWT_TOKEN_LOCATION has 'cookies': any web page could act as its visitor. "
-            "List the origins that may connect."
+            "REALTIME_CORS_ALLOWED_ORIGINS, or the adopted SocketIO object, allows '*', and JWT_TOKEN_LOCATION has 'cookies': "
+            "any web page could act as its visitor. List the origins that may connect."
         )
         raise ConfigError(msg)

@@ -46,7 +46,7 @@ class ApplicationEvent:
     Args:
         name: The event's name on the wire.
         handler: Called with the identity and the event's arguments; what it returns answers the callback.
-        payload: The declared type of the only argument, or None: a dataclass, TypedDict, pydantic model, or anything else that
+        payload: The declared type of the only argument, or None: a dataclass, pydantic model, or anything else that
             pydantic can check.
         binary: Whether the event may carry binary attachments.
 

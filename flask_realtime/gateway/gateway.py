@@ -89,16 +89,20 @@ class Gateway:
         if session is None:
             return
         session.closed = True
-        if session.connection is None or session.connection.closed:
-            self.parts.server.forget(engine_id)
-        else:
+        if session.connection is not None:
             self.lifecycle.disconnected(session.connection, reason)
+
+        def forget() -> None:
+            self.parts.server.forget(engine_id)
+
+        if not session.mailbox.run_now(forget):
+            session.mailbox.post(forget)
 
     def on_disconnected(self, connection_id: str) -> None:
         """Note that a connection left the default namespace."""
         connection = self.parts.registry.get(connection_id)
         if connection is not None:
-            self.lifecycle.disconnected(connection, SERVER_DISCONNECT)
+            self.lifecycle.disconnected(connection, SERVER_DISCONNECT, own_handler_called=True)
 
     def on_message(self, engine_id: str, data: object) -> None:
         """Handle a message of a session; one that is malformed ends the session."""

@@ -95,16 +95,17 @@ class Lifecycle:
 
     def _complete(self, connection: Connection) -> None:
         with connection.lock:
-            connection.session.connection = connection
-            if connection.session.closed:
-                connection.closed = True
-            else:
+            connection.closed = connection.closed or connection.session.closed
+            if not connection.closed:
+                connection.session.connection = connection
                 connection.admitted = True
                 self._parts.server.admit(connection.session.id, connection.id)
                 self._came(connection)
-        if connection.closed:
-            self._forget(connection)
-            self._tell_gone(connection, CLIENT_DISCONNECT, [])
+                return
+        # It ended while the application was asked, which has heard of it and so hears of its end.
+        self._forget(connection)
+        self._tell_gone(connection, CLIENT_DISCONNECT, [])
+        raise ConnectionRefused
 
     def _came(self, connection: Connection) -> None:
         transport = self._parts.server.transport(connection.session.id)
@@ -120,11 +121,12 @@ class Lifecycle:
 
     def _refuse(self, session: Session, error: ConnectionRefused) -> None:
         logger.warning("refused: code=%s address=%s reason=%s", error.code, session.address, error.message)
-        self._parts.server.refuse(session.id, DEFAULT_NAMESPACE, refusal(error.message, error.code))
+        if not session.closed:
+            self._parts.server.refuse(session.id, DEFAULT_NAMESPACE, refusal(error.message, error.code))
 
     # Going --------------------------------------------------------------------------------------------------------------------
 
-    def disconnected(self, connection: Connection, reason: str) -> None:
+    def disconnected(self, connection: Connection, reason: str, *, own_handler_called: bool = False) -> None:
         """See off a connection that is gone; whoever notices first, once.
 
         It is out of its rooms, and the others know, before this returns. The application's hooks follow in the connection's
@@ -140,14 +142,20 @@ class Lifecycle:
             if self._parts.features.presence.disconnected(connection.id, connection.user_id):
                 self._announcer.changed(connection.user_id, online=False)
         logger.info("disconnected: user=%s id=%s reason=%s", connection.user_id, connection.id, reason)
-        connection.session.mailbox.post(lambda: self._tell_gone(connection, reason, conversation_ids))
+        if own_handler_called or not self._parts.server.has_own_handler(_DISCONNECT):
+            connection.session.mailbox.post(lambda: self._tell_gone(connection, reason, conversation_ids))
+        else:
+            connection.session.mailbox.post(lambda: self._tell_own_handler(connection, reason, conversation_ids))
 
     def _tell_gone(self, connection: Connection, reason: str, conversation_ids: list[str]) -> None:
-        application, server = self._parts.application, self._parts.server
+        application = self._parts.application
         self._membership.tell_left_all(connection, conversation_ids)
         application.announce(list(application.hooks.on_disconnect), connection.identity, reason, connection=connection)
-        if connection.session.closed:
-            server.forget(connection.session.id)
+
+    def _tell_own_handler(self, connection: Connection, reason: str, conversation_ids: list[str]) -> None:
+        handler = self._parts.server.call_own_disconnect_handler
+        self._parts.application.announce([handler], connection.session.id, connection.id, reason, connection=connection)
+        self._tell_gone(connection, reason, conversation_ids)
 
     def disconnect(self, connection: Connection, reason: str) -> None:
         """End a connection from the server's side.
@@ -157,7 +165,8 @@ class Lifecycle:
             reason: What the `on_disconnect` hooks and the log are told.
         """
         with connection.lock:
-            if connection.closed:
+            if connection.closed or not connection.admitted:
+                connection.closed = True  # One that is still being admitted is refused then.
                 return
             self._parts.server.send_disconnect(connection.session.id)
             self.disconnected(connection, reason)

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any, Protocol
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Mailbox:
             start = not self._running
             self._running = True
         if start:
-            self._concurrency.start_background_task(self._drain)
+            self._start()
 
     def post_from_reader(self, task: Task) -> None:
         """Add a task, and wait while too many are waiting: a client that sends faster than the application works is not read."""
@@ -86,7 +87,11 @@ class Mailbox:
         with self._lock:
             self._running = bool(self._tasks)
         if self._running:
-            self._concurrency.start_background_task(self._drain)
+            self._start()
+
+    def _start(self) -> None:
+        # gevent would hand on the context of whoever posted: the request of a view, for one, that is over by then.
+        self._concurrency.start_background_task(Context().run, self._drain)
 
     def _wait_for_space(self) -> Event | None:
         with self._lock:

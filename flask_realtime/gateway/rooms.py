@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -43,6 +44,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         super().__init__()
         self._on_disconnected = on_disconnected
         self._pending: dict[str, _Pending] = {}
+        self._leaving: dict[str, str] = {}
         self._rooms_of: dict[tuple[str, str], dict[str | None, None]] = {}
 
     # Admission ----------------------------------------------------------------------------------------------------------------
@@ -69,6 +71,15 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             self.basic_enter_room(sid, DEFAULT_NAMESPACE, room, eio_sid=pending.engine_id)
         for send in pending.held:
             send()
+
+    @contextmanager
+    def resolving(self, sid: str, engine_id: str) -> Iterator[None]:
+        """Let the engine session of a connection that is gone be found while the context lasts."""
+        self._leaving[sid] = engine_id
+        try:
+            yield
+        finally:
+            del self._leaving[sid]
 
     # Sending ------------------------------------------------------------------------------------------------------------------
 
@@ -119,7 +130,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         if pending is not None:
             return pending.engine_id
         engine_id: str | None = super().eio_sid_from_sid(sid, namespace)
-        return engine_id
+        return engine_id or self._leaving.get(sid)
 
     def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
         """Enter a room; a connection that is still being admitted enters it then."""

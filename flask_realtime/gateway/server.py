@@ -26,6 +26,7 @@ from flask_realtime.features.effects import Send
 from flask_realtime.gateway.mailbox import Concurrency, Event
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.rooms import RoomManager
+from flask_realtime.signals import event_sent
 
 _MAX_PACKETS_IN_A_POST = 10_000
 
@@ -103,6 +104,7 @@ class SocketIOServer:
     """
 
     def __init__(self, app: Flask, socketio: SocketIO, events: EngineEvents) -> None:
+        self._app = app
         self.socketio = socketio
         self._server = socketio.server
         self._engine = self._server.eio
@@ -139,6 +141,18 @@ class SocketIOServer:
         """The greenlets or threads that the server uses."""
         concurrency: Concurrency = self._server
         return concurrency
+
+    @property
+    def allows_any_origin(self) -> bool:
+        """Whether any web page may connect."""
+        origins = self._engine.cors_allowed_origins
+        return origins == "*" or (isinstance(origins, list | tuple) and "*" in origins)
+
+    @property
+    def path(self) -> str:
+        """Where clients connect."""
+        path: str = self.socketio.sockio_mw.engineio_path
+        return path
 
     def new_event(self) -> Event:
         """Return an event of the server's kind."""
@@ -239,6 +253,8 @@ class SocketIOServer:
         if send.rooms is None or send.rooms:
             rooms = None if send.rooms is None else list(send.rooms)
             self._rooms.emit(send.event, send.args, DEFAULT_NAMESPACE, room=rooms, skip_sid=skipped)
+        if event_sent.receivers:
+            event_sent.send(self._app, event=send)
 
     def acknowledge(self, connection_id: str, packet_id: int | None, args: list[Any]) -> None:
         """Pass on a client's acknowledgement of an event that the application sent with a callback."""
@@ -291,6 +307,11 @@ class SocketIOServer:
             self._connecting.reset(token)
         if accepted is False:
             raise ConnectionRefused
+
+    def call_own_disconnect_handler(self, engine_id: str, connection_id: str, reason: str) -> None:
+        """Call the application's own disconnect handler, which may still ask for the connection's session."""
+        with self._rooms.resolving(connection_id, engine_id):
+            self.call_own_handler("disconnect", connection_id, reason)
 
 
 class _HandlersExceptWhileConnecting(dict[str, Any]):

@@ -1,0 +1,243 @@
+"""A Socket.IO client for tests, in the application's own process.
+
+It speaks the real protocol, long polling, through the application's WSGI interface: what a test sees is what a client over the
+network sees, and no port or second process is needed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final
+
+from engineio import packet as eio
+from engineio.payload import Payload
+from flask import Flask
+from socketio import packet as sio
+from werkzeug.test import Client
+
+from flask_realtime.contract.events import JOIN_CONVERSATION, USER_GET_STATUS
+from flask_realtime.contract.ids import WireId
+from flask_realtime.errors import ConnectionRefused
+from flask_realtime.extension import gateway_of
+
+TIMEOUT: Final = 5.0
+"""Seconds that a call waits for what it was promised, unless told otherwise."""
+
+_OK = 200
+_TICK = 0.005
+
+
+@dataclass(frozen=True)
+class ReceivedEvent:
+    """One event that a client received.
+
+    Args:
+        event: Its name.
+        args: Its arguments.
+    """
+
+    event: str
+    args: tuple[Any, ...]
+
+    @property
+    def data(self) -> Any:
+        """The only argument, or all of them where there is not just one."""
+        return self.args[0] if len(self.args) == 1 else self.args
+
+
+class RealtimeTestClient:
+    """A client that connects when it is made; use it as a context manager, or call `disconnect`.
+
+    Args:
+        app: The application.
+        token: The access token, sent as `auth.token`; None sends none.
+        auth: What to send with CONNECT instead.
+        headers: Headers of the requests.
+        timeout: Seconds to wait for the connection.
+
+    Raises:
+        ConnectionRefused: The server refused; `code` and `message` are what `connect_error` gets.
+        TimeoutError: The server did not answer in time.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        token: str | None = None,
+        *,
+        auth: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        server = gateway_of(app).parts.server
+        self._concurrency = server.concurrency
+        self._path = server.path
+        self._http = Client(app.wsgi_app, use_cookies=False)
+        self._headers = dict(headers or {})
+        self._answers: dict[int, list[Any]] = {}
+        self._ids = itertools.count(1)
+        self._untaken: deque[ReceivedEvent] = deque()
+        self._refusal: ConnectionRefused | None = None
+        self.received: list[ReceivedEvent] = []
+        self.id: str | None = None
+        self.is_connected = False
+        self._open(auth if auth is not None or token is None else {"token": token}, timeout)
+
+    def __enter__(self) -> RealtimeTestClient:  # noqa: PYI034 - typing has no Self in Python 3.10
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.disconnect()
+
+    def emit(self, event: str, *args: Any) -> None:
+        """Send an event without a callback."""
+        self._post(sio.Packet(sio.EVENT, [event, *args]))
+
+    def call(self, event: str, *args: Any, timeout: float = TIMEOUT) -> Any:
+        """Send an event with a callback, and return what the callback gets.
+
+        Args:
+            event: The event's name.
+            args: Its arguments.
+            timeout: Seconds to wait.
+
+        Raises:
+            TimeoutError: There was no answer in time.
+        """
+        packet_id = next(self._ids)
+        self._post(sio.Packet(sio.EVENT, [event, *args], id=packet_id))
+        self._wait(lambda: packet_id in self._answers, timeout, f"an answer to {event}")
+        answer = self._answers.pop(packet_id)
+        return answer[0] if len(answer) == 1 else tuple(answer)
+
+    def join(self, conversation_id: WireId) -> None:
+        """Join a conversation.
+
+        Raises:
+            AssertionError: The server refused.
+        """
+        answer = self.call(JOIN_CONVERSATION, conversation_id)
+        if answer != {"ok": True}:
+            raise AssertionError(f"joining conversation {conversation_id!r} failed: {answer}")
+
+    def wait_for(self, event: str, timeout: float = TIMEOUT) -> ReceivedEvent:
+        """Return the next event of a name; each event is returned once.
+
+        Args:
+            event: The event's name.
+            timeout: Seconds to wait.
+
+        Raises:
+            TimeoutError: None came in time.
+        """
+        self._wait(lambda: self._first(event) is not None, timeout, event)
+        found = self._first(event)
+        assert found is not None  # noqa: S101 - just waited for
+        self._untaken.remove(found)
+        return found
+
+    def assert_nothing(self, event: str | None = None) -> None:
+        """Check that no event of a name came which `wait_for` has not returned; None stands for any name.
+
+        What the server sent this client before the call has arrived before it returns: events keep their order, and a question is
+        asked and answered behind them.
+
+        Raises:
+            AssertionError: One came.
+        """
+        self.call(USER_GET_STATUS, "nobody")
+        found = [item for item in self._untaken if event in {None, item.event}]
+        if found:
+            raise AssertionError(f"nothing was to come, but there is {found}")
+
+    def disconnect(self) -> None:
+        """Close the connection."""
+        if self.is_connected:
+            self.is_connected = False
+            self._post(sio.Packet(sio.DISCONNECT), engine_packets=(eio.Packet(eio.CLOSE),))
+
+    # Below the surface --------------------------------------------------------------------------------------------------------
+
+    def _open(self, auth: Mapping[str, Any] | None, timeout: float) -> None:
+        response = self._http.get(self._url(), headers=self._headers)
+        if response.status_code != _OK:
+            raise ConnectionRefused(response.get_data(as_text=True), code="handshake_refused")
+        handshake = Payload(encoded_payload=response.get_data(as_text=True)).packets[0]
+        self._engine_id = handshake.data["sid"]
+        self.is_connected = True
+        self._concurrency.start_background_task(self._poll)
+        self._post(sio.Packet(sio.CONNECT, auth))
+        self._wait(lambda: self.id is not None or self._refusal is not None, timeout, "an answer to the connection attempt")
+        if self._refusal is not None:
+            self.disconnect()
+            raise self._refusal
+
+    def _url(self) -> str:
+        return f"{self._path}?EIO=4&transport=polling"
+
+    def _session_url(self) -> str:
+        return f"{self._url()}&sid={self._engine_id}"
+
+    def _post(self, packet: sio.Packet, engine_packets: tuple[eio.Packet, ...] = ()) -> None:
+        encoded = packet.encode()
+        parts = encoded if isinstance(encoded, list) else [encoded]
+        payload = Payload([*(eio.Packet(eio.MESSAGE, part) for part in parts), *engine_packets])
+        self._http.post(self._session_url(), data=payload.encode(), headers=self._headers)
+
+    def _poll(self) -> None:
+        collecting: sio.Packet | None = None
+        while self.is_connected:
+            response = self._http.get(self._session_url(), headers=self._headers)
+            if response.status_code != _OK:
+                break
+            for packet in Payload(encoded_payload=response.get_data(as_text=True)).packets:
+                collecting = self._handle(packet, collecting)
+        self.is_connected = False
+
+    def _handle(self, packet: eio.Packet, collecting: sio.Packet | None) -> sio.Packet | None:
+        if packet.packet_type == eio.PING:
+            self._http.post(self._session_url(), data=eio.Packet(eio.PONG).encode(), headers=self._headers)
+        elif packet.packet_type == eio.CLOSE:
+            self.is_connected = False
+        elif packet.packet_type == eio.MESSAGE:
+            return self._message(packet.data, collecting)
+        return collecting
+
+    def _message(self, data: Any, collecting: sio.Packet | None) -> sio.Packet | None:
+        if collecting is None:
+            collecting = sio.Packet(encoded_packet=data)
+            if collecting.attachment_count:
+                return collecting
+        elif not collecting.add_attachment(data):
+            return collecting
+        self._packet(collecting)
+        return None
+
+    def _packet(self, packet: sio.Packet) -> None:
+        if packet.packet_type == sio.CONNECT:
+            self.id = packet.data["sid"]
+        elif packet.packet_type == sio.CONNECT_ERROR:
+            self._refusal = ConnectionRefused(packet.data["message"], code=packet.data.get("data", {}).get("code", ""))
+        elif packet.packet_type == sio.DISCONNECT:
+            self.is_connected = False
+        elif packet.packet_type in {sio.ACK, sio.BINARY_ACK}:
+            self._answers[packet.id] = packet.data
+        else:
+            received = ReceivedEvent(packet.data[0], tuple(packet.data[1:]))
+            self.received.append(received)
+            self._untaken.append(received)
+
+    def _first(self, event: str) -> ReceivedEvent | None:
+        return next((item for item in list(self._untaken) if item.event == event), None)
+
+    def _wait(self, condition: Callable[[], bool], timeout: float, awaited: str) -> None:
+        deadline = monotonic() + timeout
+        while not condition():
+            if monotonic() > deadline:
+                raise TimeoutError(f"{awaited} did not come within {timeout} s; received: {self.received}")
+            self._concurrency.sleep(_TICK)

@@ -1,0 +1,157 @@
+"""Setting the extension up: factories, several applications, errors that say what to do."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+import flask_realtime
+from flask_realtime import Identity, Realtime
+from flask_realtime.errors import (
+    ConfigError,
+    ConnectionRefused,
+    InvalidId,
+    NotInitialised,
+    PayloadNotSerializable,
+    RegistrationError,
+)
+from tests.integration.conftest import Connect, MakeApp
+
+
+def admit_all(_identity: Identity, _conversation_id: str) -> bool:
+    return True
+
+
+def test_the_object_can_be_made_with_the_application_or_before_it(make_app: MakeApp, connect: Connect) -> None:
+    direct = make_app()
+    Realtime(direct)
+    realtime, later = Realtime(), make_app()
+    realtime.init_app(later)
+    for app in (direct, later):
+        with connect(app, "ann") as client:
+            assert client.is_connected
+
+
+def test_two_applications_of_one_object_do_not_meet(make_app: MakeApp, connect: Connect) -> None:
+    realtime, first, second = Realtime(), make_app(), make_app()
+    realtime.authorize_join(admit_all)
+    realtime.init_app(first)
+    realtime.init_app(second)
+    with connect(first, "ann") as ann, connect(second, "bob") as bob:
+        ann.join("1")
+        bob.join("1")
+        with first.app_context():
+            realtime.emit_new_message("1", "for the first")
+            assert realtime.get_online_users() == ["ann"]
+        with second.app_context():
+            flask_realtime.broadcast_to_all("news", "for the second")
+            assert flask_realtime.get_online_users() == ["bob"]
+        assert ann.wait_for("message:new").data == "for the first"
+        assert bob.wait_for("news").data == "for the second"
+        ann.assert_nothing("news")
+        bob.assert_nothing("message:new")
+
+
+def test_an_object_with_one_application_needs_no_context(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    with connect(app, "ann") as ann:
+        realtime.send_to_user("ann", "news", 1)
+        assert ann.wait_for("news").data == 1
+        assert realtime.is_user_online("ann")
+
+
+def test_an_object_with_two_applications_asks_which(make_app: MakeApp) -> None:
+    realtime, first, second = Realtime(), make_app(), make_app()
+    realtime.init_app(first)
+    realtime.init_app(second)
+    with pytest.raises(NotInitialised, match="push the application context"):
+        realtime.broadcast_to_all("news")
+
+
+def test_calls_without_an_application_say_what_is_missing(make_app: MakeApp) -> None:
+    with pytest.raises(NotInitialised, match="Did you forget to call 'init_app'"):
+        Realtime().broadcast_to_all("news")
+    with pytest.raises(NotInitialised, match="push an application context"):
+        flask_realtime.broadcast_to_all("news")
+    with make_app().app_context(), pytest.raises(NotInitialised, match="Did you forget to call 'init_app'"):
+        flask_realtime.broadcast_to_all("news")
+
+
+def test_it_is_set_up_once(make_app: MakeApp) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    with pytest.raises(ConfigError, match="already"):
+        realtime.init_app(app)
+
+
+def test_hooks_come_before_the_first_connection(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    realtime.authorize_join(admit_all)
+    with connect(app, "ann"), pytest.raises(RegistrationError, match="after the first connection"):
+        realtime.on_connect(lambda _identity: None)
+
+
+def test_any_origin_together_with_cookies_is_refused_at_start(make_app: MakeApp) -> None:
+    with pytest.raises(ConfigError, match="JWT_TOKEN_LOCATION"):
+        Realtime(make_app(REALTIME_CORS_ALLOWED_ORIGINS="*", JWT_TOKEN_LOCATION=["headers", "cookies"]))
+
+
+def test_a_missing_token_manager_is_an_error_in_the_log_and_admits_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    app = Flask(__name__)
+    app.config["REALTIME_ASYNC_MODE"] = "threading"
+    Realtime(app)
+    with pytest.raises(ConnectionRefused) as refused:
+        flask_realtime.testing.RealtimeTestClient(app, "a.b.c")
+    assert refused.value.code == "internal_error"
+    assert "Did you forget JWTManager(app)?" in caplog.text
+
+
+@pytest.mark.parametrize("payload", [float("nan"), object(), {"when": {1, 2}}])
+def test_a_payload_that_is_not_json_is_an_error_even_when_nobody_listens(make_app: MakeApp, payload: Any) -> None:
+    with pytest.raises(PayloadNotSerializable):
+        Realtime(make_app()).broadcast_to_all("news", payload)
+
+
+@pytest.mark.parametrize("bad", ["", 0.5, None, [], True])
+def test_an_id_that_is_none_never_reaches_everyone(make_app: MakeApp, connect: Connect, bad: Any) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    with connect(app, "ann") as ann:
+        for send in (realtime.send_to_user, realtime.send_to_conversation):
+            with pytest.raises(InvalidId):
+                send(bad, "news")
+        ann.assert_nothing("news")
+
+
+@pytest.mark.parametrize("event", ["connect", "disconnect", "", None, 7])
+def test_an_event_that_clients_cannot_take_is_not_sent(make_app: MakeApp, event: Any) -> None:
+    with pytest.raises(ValueError, match="no event that can be sent"):
+        Realtime(make_app()).broadcast_to_all(event)
+
+
+def test_the_path_is_configurable(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app(REALTIME_PATH="/realtime/io/")
+    Realtime(app)
+    assert app.test_client().get("/realtime/io/?EIO=4&transport=polling").status_code == 200
+    with connect(app, "ann") as ann:
+        assert ann.is_connected
+
+
+def test_tokens_and_messages_never_reach_the_log(make_app: MakeApp, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    app = make_app()
+    realtime = Realtime(app)
+    realtime.authorize_join(admit_all)
+    with connect(app, "ann") as ann:
+        ann.join("1")
+        realtime.emit_new_message("1", {"content": "between you and me"})
+        ann.wait_for("message:new")
+        ann.call("unknown:event", "between you and me")
+    with pytest.raises(ConnectionRefused):
+        flask_realtime.testing.RealtimeTestClient(app, "eyJhbGciOiJIUzI1NiJ9.e30.c2VjcmV0")
+    assert "connected: user=ann" in caplog.text
+    assert "refused: code=token_invalid" in caplog.text
+    for secret in ("between you and me", "eyJ"):
+        assert secret not in caplog.text

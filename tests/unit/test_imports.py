@@ -1,0 +1,143 @@
+"""Imports point one way: each part knows only what its place in the design lets it know."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flask_realtime
+
+PACKAGE = "flask_realtime"
+FOLDER = Path(flask_realtime.__path__[0])
+
+# A part is a module or folder of the package; it may import itself and the parts named here.
+MAY_IMPORT = {
+    "errors": set(),
+    "identity": set(),
+    "contract": {"errors"},
+    "config": {"errors"},
+    "backends": {"contract", "errors"},
+    "features": {"backends", "contract", "errors"},
+    "engine": {"config", "contract", "errors"},
+    "hooks": {"contract", "errors", "identity"},
+    "gateway": {"backends", "config", "contract", "engine", "errors", "features", "hooks", "identity", "signals"},
+    "signals": set(),
+    "emits": {"contract", "features", "gateway"},
+    "extension": {"config", "emits", "errors", "gateway", "hooks"},
+    "functions": {"emits", "errors", "extension", "gateway"},
+    "store": {"contract", "errors", "extension", "identity"},
+    "testing": {"contract", "errors", "extension", "features", "signals"},
+    "cli": {"contract", "errors", "extension", "functions"},
+    "__init__": {"extension", "functions", "gateway", "identity"},
+}
+FRAMEWORKS = {
+    "engineio",
+    "flask",
+    "flask_jwt_extended",
+    "flask_socketio",
+    "flask_sqlalchemy",
+    "gevent",
+    "geventwebsocket",
+    "socketio",
+    "sqlalchemy",
+    "werkzeug",
+}
+PLAIN_PYTHON = {"backends", "errors", "features", "identity"}
+
+
+def module_names() -> dict[str, Path]:
+    """Every module of the package, by its dotted name."""
+    names = {}
+    for path in FOLDER.rglob("*.py"):
+        parts = [PACKAGE, *path.relative_to(FOLDER).with_suffix("").parts]
+        names[".".join(parts).removesuffix(".__init__")] = path
+    return names
+
+
+MODULES = module_names()
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Every name that a file imports, wherever in the file: under ``TYPE_CHECKING`` and inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The package's own modules that a file imports."""
+    names = {name for name in imported_names(path) if name.split(".")[0] == PACKAGE}
+    return {name if name in MODULES else name.rpartition(".")[0] for name in names}
+
+
+def part(module: str) -> str:
+    """The part of the package that a module belongs to."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+IMPORTS = {module: imported_modules(path) for module, path in MODULES.items()}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_imports_only_what_its_part_may_know(module: str) -> None:
+    own = part(module)
+    assert own in MAY_IMPORT, f"{own} has no place in the order of imports yet"
+    known = {part(imported) for imported in IMPORTS[module]} - {own}
+    assert known <= MAY_IMPORT[own], f"{module} must not import {sorted(known - MAY_IMPORT[own])}"
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) == "features"))
+def test_a_feature_knows_the_interfaces_of_back_ends_alone(module: str) -> None:
+    interfaces = {"flask_realtime.backends", "flask_realtime.backends.base"}
+    assert {name for name in IMPORTS[module] if part(name) == "backends"} <= interfaces
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) in PLAIN_PYTHON))
+def test_the_inner_parts_know_no_framework(module: str) -> None:
+    roots = {name.split(".")[0] for name in imported_names(MODULES[module])}
+    assert roots & FRAMEWORKS == set()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_only_the_gateway_and_its_wiring_know_flask_socketio(module: str) -> None:
+    roots = {name.split(".")[0] for name in imported_names(MODULES[module])}
+    assert "flask_socketio" not in roots or part(module) in {"extension", "gateway"}
+
+
+def test_no_imports_are_relative() -> None:
+    relative = [
+        f"{module}:{node.lineno}"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
+def test_no_imports_form_a_circle() -> None:
+    assert find_circle(IMPORTS) == []
+
+
+def test_a_circle_would_be_found() -> None:
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def find_circle(graph: dict[str, set[str]]) -> list[str]:
+    """A way through the graph that comes back to where it began, or nothing."""
+    finished: set[str] = set()
+
+    def follow(node: str, way: list[str]) -> list[str]:
+        if node in way:
+            return [*way[way.index(node) :], node]
+        if node in finished:
+            return []
+        for following in sorted(graph.get(node, ())):
+            if circle := follow(following, [*way, node]):
+                return circle
+        finished.add(node)
+        return []
+
+    return next((circle for node in sorted(graph) if (circle := follow(node, []))), [])

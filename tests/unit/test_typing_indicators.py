@@ -1,0 +1,87 @@
+"""Typing: section 3 of the contract, with a clock that the test moves."""
+
+import pytest
+
+from flask_realtime.features.effects import Send
+from flask_realtime.features.typing_indicators import TypingIndicators
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def typing(clock: Clock) -> TypingIndicators:
+    return TypingIndicators(7, clock)
+
+
+STOP = Send("typing:stop", ({"conversationId": 1, "userId": "ann"},), ("conversation:1",), ("user:ann",))
+
+
+def test_a_start_and_a_stop_go_to_the_other_users_of_the_conversation(typing: TypingIndicators) -> None:
+    start = typing.start("c1", "ann", "1", 1)
+    assert start == Send("typing:start", ({"conversationId": 1, "userId": "ann"},), ("conversation:1",), ("user:ann",))
+    assert typing.stop("c1", "ann", "1", 1) == STOP
+    assert typing.next_deadline() is None
+
+
+def test_saying_nothing_for_the_time_out_ends_it_once(typing: TypingIndicators, clock: Clock) -> None:
+    typing.start("c1", "ann", "1", 1)
+    assert typing.next_deadline() == 107
+    clock.now = 106.9
+    assert typing.expire() == []
+    clock.now = 107
+    assert typing.expire() == [STOP]
+    assert typing.expire() == []
+
+
+def test_each_start_puts_the_end_off(typing: TypingIndicators, clock: Clock) -> None:
+    typing.start("c1", "ann", "1", 1)
+    clock.now = 105
+    typing.start("c1", "ann", "1", 1)
+    clock.now = 111.9
+    assert typing.expire() == []
+    clock.now = 112
+    assert typing.expire() == [STOP]
+
+
+def test_a_disconnect_ends_it_in_every_conversation(typing: TypingIndicators) -> None:
+    typing.start("c1", "ann", "1", 1)
+    typing.start("c1", "ann", "2", "2")
+    ended = typing.disconnected("c1")
+    assert [send.rooms for send in ended] == [("conversation:1",), ("conversation:2",)]
+    assert typing.disconnected("c1") == []
+    assert typing.next_deadline() is None
+
+
+def test_leaving_ends_it_there_only(typing: TypingIndicators) -> None:
+    typing.start("c1", "ann", "1", 1)
+    typing.start("c1", "ann", "2", "2")
+    assert typing.left("c1", "1") == [STOP]
+    assert len(typing.disconnected("c1")) == 1
+
+
+def test_whoever_types_on_another_device_is_still_typing(typing: TypingIndicators) -> None:
+    typing.start("c1", "ann", "1", 1)
+    typing.start("c2", "ann", "1", 1)
+    assert typing.disconnected("c1") == []
+    assert typing.disconnected("c2") == [STOP]
+
+
+def test_states_end_in_the_order_of_their_last_start(typing: TypingIndicators, clock: Clock) -> None:
+    typing.start("c1", "ann", "1", 1)
+    typing.start("c2", "bob", "1", 1)
+    typing.start("c1", "ann", "1", 1)
+    clock.now = 107
+    assert [send.args[0]["userId"] for send in typing.expire()] == ["bob", "ann"]

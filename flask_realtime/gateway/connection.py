@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -23,11 +23,13 @@ class Session:
         id: The engine's id; knowing it is enough to act as the client, so it is never logged.
         environ: The WSGI environment of the handshake.
         mailbox: Runs the application's code for what this session sends.
+        transport_of: Returns the transport that a session of the engine uses now.
     """
 
     id: str
     environ: Mapping[str, Any]
     mailbox: Mailbox
+    transport_of: Callable[[str], str]
     connection: Connection | None = None
     collecting: Packet | None = None
     closed: bool = False
@@ -67,6 +69,11 @@ class Connection:
     def address(self) -> str:
         """The peer's address."""
         return self.session.address
+
+    @property
+    def transport(self) -> str:
+        """The transport in use now, `polling` or `websocket`."""
+        return self.session.transport_of(self.session.id)
 
 
 class Registry:

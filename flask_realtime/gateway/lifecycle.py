@@ -108,10 +108,8 @@ class Lifecycle:
         raise ConnectionRefused
 
     def _came(self, connection: Connection) -> None:
-        transport = self._parts.server.transport(connection.session.id)
-        logger.info(
-            "connected: user=%s id=%s transport=%s address=%s", connection.user_id, connection.id, transport, connection.address
-        )
+        told = (connection.user_id, connection.id, connection.transport, connection.address)
+        logger.info("connected: user=%s id=%s transport=%s address=%s", *told)
         if self._parts.features.presence.connected(connection.id, connection.user_id):
             self._announcer.changed(connection.user_id, online=True)
 

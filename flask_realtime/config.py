@@ -52,7 +52,9 @@ def _are_transports(value: Any) -> bool:
 def _are_origins(value: Any) -> bool:
     if value is None or callable(value) or value == ("*",):
         return True
-    return isinstance(value, tuple) and all(isinstance(item, str) and "://" in item and not item.endswith("/") for item in value)
+    # No origins at all would not mean nobody: python-engineio takes it for "do not check".
+    are_tuple = isinstance(value, tuple) and len(value) > 0
+    return are_tuple and all(isinstance(item, str) and "://" in item and not item.endswith("/") for item in value)
 
 
 @dataclass(frozen=True)

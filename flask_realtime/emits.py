@@ -215,7 +215,7 @@ def _sender(gateway: Gateway) -> str | None:
     named = request.headers.get(SENDER_HEADER) if has_request_context() else None
     named_connection = None if named is None else gateway.parts.registry.get(named)
     if named_connection is not None and _is_somebody_elses(named_connection.user_id):
-        return None  # Nobody can keep an event from another user by naming that user's connection.
+        return None  # Nobody, least of all an anonymous client, can keep an event from another user by naming a connection.
     return named
 
 
@@ -224,4 +224,4 @@ def _is_somebody_elses(user_id: str) -> bool:
         identity = get_jwt_identity()
     except RuntimeError:
         return False  # The view does not use tokens; then there is nothing to compare with.
-    return identity is not None and str(identity) != user_id
+    return str(identity) != user_id

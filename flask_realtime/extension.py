@@ -13,7 +13,7 @@ from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
 from flask_realtime.emits import Emits
 from flask_realtime.errors import ConfigError, NotInitialised
 from flask_realtime.gateway.gateway import Gateway
-from flask_realtime.gateway.server import create_socketio
+from flask_realtime.gateway.server import check_adoptable, create_socketio
 from flask_realtime.hooks import (
     ApplicationEvent,
     AuthorizeJoin,
@@ -132,7 +132,9 @@ class Realtime(Emits):
         _refuse_settings_of_the_adopted(app)
         if self._adopted.server is None:
             self._adopted.init_app(app)
-        elif existing is not self._adopted:
+        else:
+            check_adoptable(self._adopted.server)
+        if app.extensions.get("socketio") is not self._adopted:
             msg = "The SocketIO object belongs to another application; each application needs one of its own."
             raise ConfigError(msg)
         return self._adopted

@@ -5,13 +5,11 @@ The application's hooks may take their time; what concerns one user still goes o
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from flask_realtime.contract.ids import parse_id
-from flask_realtime.errors import EventError
 from flask_realtime.features.effects import Send
 from flask_realtime.features.presence import Presence
 from flask_realtime.gateway.application import Application
@@ -48,20 +46,13 @@ class PresenceAnnouncer:
             mailbox.post(lambda: self._announce(user_id, online=online))
 
     def _announce(self, user_id: str, *, online: bool) -> None:
-        # Where the audience hook fails, which is logged, nobody is told, rather than everyone.
-        with contextlib.suppress(EventError):
-            self._send(Presence.status_changed(user_id, online=online, audience=self._audience(user_id)))
-        hooks = self._application.hooks
-        self._application.announce(list(hooks.on_user_online if online else hooks.on_user_offline), user_id)
+        application, hooks = self._application, self._application.hooks
+        # Where the audience hook fails, nobody is told, rather than everyone.
+        application.announce([lambda: self._tell_audience(user_id, online=online)])
+        application.announce(list(hooks.on_user_online if online else hooks.on_user_offline), user_id)
 
-    def _audience(self, user_id: str) -> list[str] | None:
+    def _tell_audience(self, user_id: str, *, online: bool) -> None:
         hook = self._application.hooks.presence_audience
-        if hook is None:
-            return None
-
-        def audience() -> list[str] | None:
-            members = hook(user_id)
-            return None if members is None else [parse_id(member, "presence_audience") for member in members]
-
-        members: list[str] | None = self._application.call(audience)
-        return members
+        members = None if hook is None else hook(user_id)
+        audience = None if members is None else [parse_id(member, "presence_audience") for member in members]
+        self._send(Presence.status_changed(user_id, online=online, audience=audience))

@@ -139,4 +139,5 @@ class Application:
         if kind is None:
             self.report(error, connection, event)
             return InternalError()
-        return kind(error.description)
+        # Werkzeug's own descriptions speak of URLs.
+        return kind(None if error.description == type(error).description else error.description)

@@ -6,6 +6,7 @@ Nothing outside this module and `rooms` touches what python-socketio and python-
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -75,7 +76,7 @@ def _same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
 def create_socketio(config: RealtimeConfig) -> SocketIO:
     """Return a Flask-SocketIO object with an application's settings, not initialised yet."""
     return SocketIO(
-        async_mode=config.async_mode,
+        async_mode=config.async_mode or _usual_async_mode(),
         path=config.path.strip("/"),
         cors_allowed_origins=_engine_origins(config),
         transports=list(config.transports),
@@ -85,6 +86,11 @@ def create_socketio(config: RealtimeConfig) -> SocketIO:
         logger=_library_logger("socketio"),
         engineio_logger=_library_logger("engineio"),
     )
+
+
+def _usual_async_mode() -> str:
+    # Left to itself, python-engineio would take eventlet where that happens to be installed.
+    return "threading" if os.environ.get("FLASK_RUN_FROM_CLI") else "gevent"
 
 
 def _engine_origins(config: RealtimeConfig) -> Any:
@@ -108,7 +114,7 @@ class SocketIOServer:
         self.socketio = socketio
         self._server = socketio.server
         self._engine = self._server.eio
-        _check_adoptable(self._server)
+        check_adoptable(self._server)
         self._events = events
         self._rooms = RoomManager(events.on_disconnected)
         self._rooms.set_server(self._server)
@@ -144,9 +150,9 @@ class SocketIOServer:
 
     @property
     def allows_any_origin(self) -> bool:
-        """Whether any web page may connect."""
+        """Whether any web page may connect; an empty list switches python-engineio's check off."""
         origins = self._engine.cors_allowed_origins
-        return origins == "*" or (isinstance(origins, list | tuple) and "*" in origins)
+        return origins == "*" or (isinstance(origins, list | tuple) and (not origins or "*" in origins))
 
     @property
     def path(self) -> str:
@@ -328,7 +334,12 @@ class _HandlersExceptWhileConnecting(dict[str, Any]):
         return None if self._connecting.get() else super().get(key, default)
 
 
-def _check_adoptable(server: Any) -> None:
+def check_adoptable(server: Any) -> None:
+    """Check that a Socket.IO server can be taken over.
+
+    Raises:
+        ConfigError: It cannot.
+    """
     if server.packet_class is not sio.Packet:
         msg = "The SocketIO object has a serializer of its own; flask_realtime speaks Socket.IO's default one only."
         raise ConfigError(msg)

@@ -7,6 +7,7 @@ import flask_socketio
 import pytest
 from flask import Flask, request
 from flask_socketio import SocketIO
+from socketio.manager import Manager
 
 from flask_realtime import Identity, Realtime
 from flask_realtime.errors import ConfigError, ConnectionRefused
@@ -191,3 +192,17 @@ def test_another_namespace_stays_the_applications_own(app: Flask, socketio: Sock
     with connect(app, "ann") as ann:
         ann._http.post(ann._session_url(), data="40/admin,")
         ann._wait(seen.is_set, 5, "the connect handler of /admin")
+
+
+def test_a_message_queue_is_refused_in_plain_words(make_app: MakeApp) -> None:
+    app = make_app()
+    del app.config["REALTIME_ASYNC_MODE"]
+    with pytest.raises(ConfigError, match="message queue"):
+        Realtime(app, socketio=SocketIO(async_mode="threading", client_manager=socketio_manager()))
+
+
+def socketio_manager() -> Any:
+    class Other(Manager):  # type: ignore[misc]
+        """Not python-socketio's plain one."""
+
+    return Other()

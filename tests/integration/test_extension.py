@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_jwt_extended import create_access_token, jwt_required
 
 import flask_realtime
 from flask_realtime import Identity, Realtime
@@ -155,3 +156,21 @@ def test_tokens_and_messages_never_reach_the_log(make_app: MakeApp, connect: Con
     assert "refused: code=token_invalid" in caplog.text
     for secret in ("between you and me", "eyJ"):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_nobody_can_keep_an_event_from_somebody_else(make_app: MakeApp, connect: Connect, *, optional: bool) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+
+    @app.post("/send")
+    @jwt_required(optional=optional)  # type: ignore[untyped-decorator]
+    def send() -> str:
+        realtime.broadcast_to_all("news", skip_sender=True)
+        return ""
+
+    with connect(app, "ann") as ann, connect(app, "bob") as bob, app.app_context():
+        headers = {"X-Socket-ID": bob.id or ""} | ({} if optional else {"Authorization": f"Bearer {create_access_token('ann')}"})
+        assert app.test_client().post("/send", headers=headers).status_code == 200
+        ann.wait_for("news")
+        bob.wait_for("news")

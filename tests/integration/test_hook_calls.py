@@ -179,3 +179,32 @@ def test_an_audience_that_fails_tells_nobody(make_app: MakeApp, connect: Connect
             bob._wait(lambda: online == ["ann", "bob"], 5, "on_user_online")
             ann.assert_nothing()
             bob.assert_nothing()
+
+
+@pytest.mark.parametrize("raised", [Forbidden(), ConnectionRefused(), RuntimeError()])
+def test_the_other_hooks_hear_of_a_user_whatever_the_audience_hook_raises(
+    make_app: MakeApp, connect: Connect, raised: Exception
+) -> None:
+    online: list[str] = []
+    reported: list[Exception] = []
+    app = make_app()
+    realtime = Realtime(app)
+    realtime.on_user_online(online.append)
+    realtime.on_error(lambda error, _event, _identity: reported.append(error))
+
+    @realtime.presence_audience
+    def audience(_user_id: str) -> None:
+        raise raised
+
+    with connect(app, "ann") as ann:
+        ann._wait(lambda: online == ["ann"], 5, "on_user_online")
+        ann.assert_nothing()
+        assert reported == [raised]
+
+
+def test_aborting_without_a_description_speaks_of_no_page(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    realtime.on("fail")(lambda _identity: abort(404))
+    with connect(app, "ann") as ann:
+        assert ann.call("fail")["error"] == {"code": "not_found", "message": NotFound.default_message}

@@ -28,6 +28,7 @@ def test_a_value_is_taken_from_its_key() -> None:
         ("TRANSPORTS", ["carrier-pigeon"]),
         ("TRANSPORTS", None),
         ("CORS_ALLOWED_ORIGINS", 7),
+        ("CORS_ALLOWED_ORIGINS", []),
         ("CORS_ALLOWED_ORIGINS", ["example.org"]),
         ("CORS_ALLOWED_ORIGINS", "https://example.org/"),
         ("CORS_ALLOWED_ORIGINS", ["*", "https://example.org"]),

@@ -1,0 +1,33 @@
+"""Every Python block of the documentation runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import NAMES, PAGES_WITH_PYTHON, ROOT, blocks, python
+from tests.e2e.servers import process_environment
+
+SECONDS = 60.0
+
+
+@pytest.mark.parametrize("name", PAGES_WITH_PYTHON)
+def test_a_page_s_python_runs_without_warnings(name: str, tmp_path: Path) -> None:
+    (tmp_path / "page.py").write_text(python(name), encoding="utf-8")
+    command = [sys.executable, "-W", "error", "-c", "import page"]
+    environment = process_environment({"PYTHONPATH": f"{ROOT}:{tmp_path}"})
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_pages_that_have_to_show_code_do() -> None:
+    how_tos = {name for name in NAMES if name.startswith("docs/how-to/")}
+    assert {"README.md", "docs/quickstart.md", *how_tos} <= set(PAGES_WITH_PYTHON)
+
+
+def test_a_page_shows_no_python_in_a_block_of_another_name() -> None:
+    odd = re.compile(r"^```(?!\n|[a-z]+\n|\{)", re.MULTILINE)
+    assert [name for name in NAMES if odd.search((ROOT / name).read_text(encoding="utf-8"))] == []
+    assert [name for name in NAMES if blocks(name, "py") or blocks(name, "pycon")] == []

@@ -1,0 +1,244 @@
+"""What the how-to guides say, seen from a client of the applications in them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.docs.conftest import SECONDS, Serve, token
+from tests.docs.pages import ROOT, python
+from tests.e2e.clients import Refused
+from tests.e2e.servers import process_environment
+
+RAISING_HANDLERS = """
+@realtime.on("fail:http")
+def fail_http(_identity, status):
+    from flask import abort
+
+    abort(status, "said why")
+
+
+@realtime.on("fail:request")
+def fail_request(_identity):
+    from flask import request
+
+    return request.path
+"""
+CODES = {
+    400: "bad_request",
+    401: "forbidden",
+    403: "forbidden",
+    404: "not_found",
+    413: "payload_too_large",
+    422: "bad_request",
+    429: "rate_limited",
+}
+
+
+def test_hooks(serve: Serve) -> None:
+    page = serve("docs/how-to/hooks.md", RAISING_HANDLERS)
+    alice = page.connect("alice")
+    for status, code in CODES.items():
+        assert alice.call("fail:http", status) == {"error": {"code": code, "message": "said why"}}
+    assert alice.call("fail:http", 418)["error"]["code"] == "internal_error"
+    assert alice.call("fail:request")["error"]["code"] == "internal_error"
+    assert alice.call("join:conversation", "7")["error"]["code"] == "forbidden"
+
+
+def test_connections(serve: Serve) -> None:
+    page = serve("docs/how-to/connections.md")
+    # Over WebSocket python-socketio's client goes without saying goodbye.
+    alice = page.connect("alice", transports=["polling"])
+    assert alice.wait_for("welcome").data == {"address": "127.0.0.1"}
+    with pytest.raises(Refused) as refused:
+        page.connect("mallory")
+    assert (refused.value.code, refused.value.message) == ("connection_refused", "Your account is suspended until Monday")
+
+    alice.disconnect()
+    page.wait_for("last_seen['alice'][1] if 'alice' in last_seen else None", "client disconnect")
+
+    bob = page.connect("bob")
+    assert page.request("POST", "/suspend/bob") == {"ended": 1}
+    bob.wait_for_disconnect()
+    page.wait_for("last_seen['bob'][1]", "suspended")
+
+
+def test_a_log_out_ends_the_connections_of_its_token_alone(serve: Serve) -> None:
+    page = serve("docs/how-to/connections.md")
+    logged_out, other = token("carol"), page.connect("carol")
+    client = page.connect("carol", auth={"token": logged_out})
+    answer = requests.post(page.url + "/logout", headers={"Authorization": f"Bearer {logged_out}"}, timeout=SECONDS)
+    assert answer.json() == {"ended": 1}
+    client.wait_for_disconnect()
+    other.settle()
+
+
+def test_conversations(serve: Serve) -> None:
+    page = serve("docs/how-to/conversations.md")
+    alice, bob = page.connect("alice"), page.connect("bob")
+    assert alice.call("join:conversation", 7) == {"ok": True}
+    assert bob.call("join:conversation", "7") == {"ok": True}
+    assert alice.wait_for("member:here").data == "bob"
+    bob.assert_none("member:here")
+    assert bob.call("join:conversation", "8")["error"]["code"] == "forbidden"
+    refusal = {"code": "not_found", "message": "There is no such conversation"}
+    assert bob.call("join:conversation", "9") == {"error": refusal}
+
+    page.request("DELETE", "/conversations/7/members/bob")
+    assert alice.wait_for("member:gone").data == "bob"
+    assert page.value("realtime.get_online_users('7')") == ["alice"]
+
+
+def test_a_join_that_is_refused_later_takes_the_connection_out(serve: Serve) -> None:
+    page = serve("docs/how-to/conversations.md")
+    bob = page.connect("bob")
+    bob.call("join:conversation", "7")
+    page.value("members['7'].discard('bob')")
+    assert bob.call("join:conversation", "7")["error"]["code"] == "forbidden"
+    assert page.value("realtime.get_online_users('7')") == []
+
+
+def test_presence(serve: Serve) -> None:
+    page = serve("docs/how-to/presence.md")
+    carol, bob = page.connect("carol"), page.connect("bob")
+    alice = page.connect("alice")
+    assert bob.wait_for("user:status-changed").data == {"userId": "alice", "status": "online"}
+    answer = page.request("GET", "/presence")
+    assert answer == {
+        "count": 3,
+        "users": ["carol", "bob", "alice"],
+        "alice": {"userId": "alice", "status": "online"},
+        "bob": True,
+    }
+    alice.disconnect()
+    assert bob.wait_for("user:status-changed").data == {"userId": "alice", "status": "offline"}
+    carol.assert_none("user:status-changed")
+    page.wait_for("history[-2:]", [["alice", "online"], ["alice", "offline"]])
+
+
+def test_a_failing_audience_hook_tells_nobody_and_the_others_are_called(serve: Serve) -> None:
+    page = serve("docs/how-to/presence.md")
+    bob = page.connect("bob")
+    page.connect("stranger").settle()
+    page.wait_for("history", [["bob", "online"], ["stranger", "online"]])
+    bob.assert_none("user:status-changed")
+
+
+def test_notifications(serve: Serve) -> None:
+    page = serve("docs/how-to/notifications.md")
+    phone, laptop, bob = page.connect("alice"), page.connect("alice"), page.connect("bob")
+    assert page.request("POST", "/notify/alice")["id"] == "4"
+    assert laptop.wait_for("notification:new").data["title"] == "A reply"
+
+    assert phone.call("notification:read", 4) == {"ok": True}
+    assert phone.wait_for("notification:read").data == 4
+    assert laptop.wait_for("notification:read").data == 4
+    refusal = {"code": "not_found", "message": "There is no such notification"}
+    assert bob.call("notification:read", "1") == {"error": refusal}
+
+    assert phone.call("notifications:read-all") == {"ok": True}
+    assert laptop.wait_for("notifications:read-all").args == ()
+    laptop.assert_none("notification:read")
+    bob.assert_none("notification:read")
+    assert page.value("len(unread['alice'])") == 0
+
+
+def test_events(serve: Serve) -> None:
+    page = serve("docs/how-to/events.md")
+    alice, bob = page.connect("alice"), page.connect("bob")
+    assert bob.call("poll:vote", {"poll": "lunch", "choice": 2}) == {"ok": True}
+    assert alice.wait_for("poll:voted").data == {"poll": "lunch", "votes": 1}
+    refusal = bob.call("poll:vote", {"poll": "lunch", "choice": "soup"})["error"]
+    problem = "choice: Input should be a valid integer, unable to parse string as an integer"
+    assert refusal == {"code": "bad_request", "message": problem}
+    assert bob.call("poll:vote")["error"]["code"] == "bad_request"
+
+    assert bob.call("poll:close", "lunch")["error"] == {"code": "forbidden", "message": "Only Alice may close a poll"}
+    assert alice.call("poll:close", "lunch") == {"votes": 1}
+    assert alice.call("poll:close", "lunch", "dinner")["error"]["code"] == "bad_request"
+
+    assert alice.call("avatar:set", b"\x00\x01\x02") == {"bytes": 3}
+    assert alice.call("poll:close", b"\x00")["error"]["code"] == "bad_request"
+
+
+def test_errors(serve: Serve) -> None:
+    page = serve("docs/how-to/errors.md")
+    alice = page.connect("alice")
+    assert alice.call("divide", 2) == 0.5
+    assert alice.call("divide", 0) == {"error": {"code": "internal_error", "message": "The server failed to handle the event"}}
+    page.wait_for("reports", [["ZeroDivisionError", "divide", "alice"]])
+
+
+def test_emitting(serve: Serve) -> None:
+    page = serve("docs/how-to/emitting.md")
+    alice, bob = page.connect("alice"), page.connect("bob")
+    for client in (alice, bob):
+        client.call("join:conversation", "7")
+    page.request("POST", "/conversations/7/messages", "alice", {"content": "hello"})
+    assert alice.wait_for("message:new").data["content"] == "hello"
+    assert bob.wait_for("message:new").data["createdAt"].endswith("GMT")
+
+    page.request("POST", "/conversations/7/quiet-messages", "alice", {"content": "again"}, **{"X-Socket-ID": alice.sid})
+    assert bob.wait_for("message:new").data["content"] == "again"
+    alice.assert_none("message:new")
+    page.request("POST", "/conversations/7/quiet-messages", "alice", {"content": "third"}, **{"X-Socket-ID": bob.sid})
+    assert bob.wait_for("message:new").data["content"] == "third"
+
+    page.request("POST", "/users/bob/wave")
+    assert bob.wait_for("wave").data == {"from": "the server"}
+    page.request("POST", "/maintenance")
+    assert bob.wait_for("announcement").data == {"message": "Maintenance at noon"}
+
+
+def test_storing(serve: Serve) -> None:
+    page = serve("docs/how-to/storing.md")
+    alice, bob, carol = page.connect("alice"), page.connect("bob"), page.connect("carol")
+    conversation = page.request("POST", "/conversations", "alice", {"participantIds": ["bob"]})
+    assert conversation["participantIds"] == ["alice", "bob"]
+    path = f"/conversations/{conversation['id']}"
+    for client in (alice, bob):
+        assert client.call("join:conversation", conversation["id"]) == {"ok": True}
+    assert carol.call("join:conversation", conversation["id"])["error"]["code"] == "forbidden"
+
+    message = page.request("POST", f"{path}/messages", "alice", {"content": "hello"})
+    assert bob.wait_for("message:new").data == message
+    assert page.request("GET", f"{path}/messages", "bob") == {"messages": [message], "nextBefore": None}
+    read = {"messageIds": [message["id"]]}
+    assert page.request("POST", f"{path}/read", "bob", read) == read
+    assert alice.wait_for("messages:read").data == {"conversationId": conversation["id"], **read, "userId": "bob"}
+    page.request("POST", f"{path}/read", "bob", read)
+    alice.assert_none("messages:read")
+
+    notification = page.request("POST", "/users/bob/greet", "alice")
+    assert bob.wait_for("notification:new").data == notification
+    assert bob.call("notification:read", notification["id"]) == {"ok": True}
+    assert carol.call("notification:read", notification["id"])["error"]["code"] == "not_found"
+    assert bob.call("notifications:read-all") == {"ok": True}
+
+
+def test_adopting(serve: Serve) -> None:
+    page = serve("docs/how-to/adopting.md")
+    with pytest.raises(Refused):
+        page.connect("alice", auth={})
+    alice = page.connect("alice")
+    assert alice.call("legacy", 5) == {"got": 5}
+    assert alice.wait_for("legacy:back").data == 5
+    assert alice.call("join:conversation", "7") == {"ok": True}
+
+
+def test_a_connection_s_address_is_the_one_that_a_proxy_names(serve: Serve) -> None:
+    page = serve("docs/how-to/deploying.md")
+    headers = {"X-Forwarded-For": "203.0.113.7", "Origin": "https://chat.example.org"}
+    alice = page.connect("alice", extraHeaders=headers, transports=["polling"])
+    assert alice.call("whereami") == "203.0.113.7"
+
+
+def test_testing(tmp_path: Path) -> None:
+    (tmp_path / "test_page.py").write_text(python("docs/how-to/testing.md"), encoding="utf-8")
+    # The plugin is named: where the package is installed, pytest finds it by itself.
+    command = [sys.executable, "-m", "pytest", "-p", "no:flask_realtime", "-p", "flask_realtime.testing.plugin", "-W", "error"]
+    environment = process_environment({"PYTHONPATH": str(ROOT)})
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert "4 passed" in done.stdout, done.stdout + done.stderr

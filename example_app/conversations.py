@@ -1,0 +1,45 @@
+"""Conversations."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, abort
+
+from example_app.models import find_users, store
+from example_app.schemas import NewConversation, read_body
+from example_app.serializers import Json, conversation_json
+from example_app.tokens import require_access_token, signed_in_user_id
+
+conversations = Blueprint("conversations", __name__, url_prefix="/api/conversations")
+conversations.before_request(require_access_token)
+
+
+@conversations.get("")
+def list_conversations() -> list[Json]:
+    """List the conversations that the user takes part in, newest first."""
+    found = store.conversations.of_user(signed_in_user_id())
+    users = find_users({user_id for conversation in found for user_id in conversation.participant_ids})
+    return [{**conversation_json(conversation, users), "unreadCount": conversation.unread_count} for conversation in found]
+
+
+@conversations.post("")
+def create_conversation() -> tuple[Json, HTTPStatus]:
+    """Create a conversation that the user takes part in."""
+    body = read_body(NewConversation)
+    participant_ids = [signed_in_user_id(), *body.participant_ids]
+    users = find_users(participant_ids)
+    unknown = [user_id for user_id in participant_ids if user_id not in users]
+    if unknown:
+        abort(HTTPStatus.BAD_REQUEST, f"participantIds: there is no user {', '.join(unknown)}")
+    conversation = store.conversations.create(participant_ids, body.title)
+    return conversation_json(conversation, users), HTTPStatus.CREATED
+
+
+def require_participant(conversation_id: str) -> None:
+    """Refuse a request of anybody who does not take part in the conversation."""
+    if store.conversations.has_participant(conversation_id, signed_in_user_id()):
+        return
+    if store.conversations.exists(conversation_id):
+        abort(HTTPStatus.FORBIDDEN, "You do not take part in this conversation")
+    abort(HTTPStatus.NOT_FOUND, "There is no such conversation")

@@ -1,0 +1,81 @@
+"""The database: what every connection needs, the tables, and the first rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Connection, event, insert, inspect, text
+
+from example_app.extensions import db
+from example_app.models import User, models
+from example_app.passwords import hash_password
+
+# The first one is an administrator.
+DEMO_USERS = ("alice", "bob", "carol")
+DEMO_PASSWORD = "demo"  # noqa: S105 - the example's users are anybody's
+DEMO_CONVERSATION = "Everybody"
+
+# Any number will do that no other program locks in the same database.
+SETUP_LOCK = 3_141_592_653
+
+SQLITE_PRAGMAS = (
+    # First of all, since changing the journal's mode has to wait for other processes as well.
+    "PRAGMA busy_timeout = 5000",
+    # Readers do not wait for a writer.
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    # SQLite ignores ON DELETE without it.
+    "PRAGMA foreign_keys = ON",
+)
+
+
+def prepare_database(app: Flask) -> None:
+    """Create tables that are missing, and the demo users when the database is new.
+
+    All in one transaction that only one process at a time can be in, so that workers may start together.
+    """
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            event.listen(db.engine, "connect", _set_pragmas)
+        with db.engine.begin() as connection:
+            _lock_out_others(connection)
+            is_new = not inspect(connection).has_table(User.__tablename__)
+            db.metadata.create_all(connection)
+            if is_new:
+                _insert_demo_rows(connection)
+        # A connection that a forked worker inherits would be used by two processes.
+        db.engine.dispose()
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _lock_out_others(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("BEGIN IMMEDIATE"))
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SETUP_LOCK})
+
+
+def _insert_demo_rows(connection: Connection) -> None:
+    """Insert the demo users and one conversation of all of them."""
+    password_hash = hash_password(DEMO_PASSWORD)
+    user_ids = [_insert_demo_user(connection, username, password_hash) for username in DEMO_USERS]
+    created = insert(models.conversation).values(title=DEMO_CONVERSATION).returning(models.conversation.id)
+    conversation_id = connection.execute(created).scalar_one()
+    rows = [{"conversation_id": conversation_id, "user_id": user_id} for user_id in user_ids]
+    connection.execute(insert(models.participant), rows)
+
+
+def _insert_demo_user(connection: Connection, username: str, password_hash: str) -> str:
+    user = {
+        "username": username,
+        "password_hash": password_hash,
+        "is_administrator": username == DEMO_USERS[0],
+    }
+    return str(connection.execute(insert(User).values(user).returning(User.id)).scalar_one())

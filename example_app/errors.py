@@ -1,0 +1,43 @@
+"""Errors in the form that the contract has for them: `{"error": {"code", "message"}}`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException
+
+from flask_realtime.errors import NotFound
+
+# Where the status's own name is not the code.
+CODES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload_too_large",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
+}
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Answer every error of the application in that form, those of Flask itself included."""
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(NotFound, _not_found)
+
+
+def error_response(status: int, message: str) -> Response:
+    """Return the answer for a status, with the code that belongs to it."""
+    name = HTTPStatus(status)
+    code = CODES.get(name) or name.phrase.lower().replace(" ", "_")
+    response = jsonify(error={"code": code, "message": message})
+    response.status_code = status
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    response = error_response(status, error.description or HTTPStatus(status).phrase)
+    # A 405 names the methods allowed.
+    response.headers.extend((name, value) for name, value in error.get_headers() if name != "Content-Type")
+    return response
+
+
+def _not_found(error: NotFound) -> Response:
+    return error_response(HTTPStatus.NOT_FOUND, error.message)

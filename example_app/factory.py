@@ -1,0 +1,48 @@
+"""The application factory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Response
+
+from example_app.auth import auth
+from example_app.conversations import conversations
+from example_app.database import prepare_database
+from example_app.errors import register_error_handlers
+from example_app.extensions import db, jwt, realtime
+from example_app.health import health
+from example_app.messages import messages
+from example_app.models import store
+from example_app.notifications import notifications
+from example_app.orders import orders
+from example_app.settings import configure
+from example_app.users import users
+
+BLUEPRINTS = (auth, users, conversations, messages, notifications, orders, health)
+
+# Who may join a conversation, and what happens when a notification is read, is in the database.
+store.register(realtime)
+
+
+def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | None = None) -> Flask:
+    """Make the application; see `example_app.create_app`."""
+    app = Flask("example_app", instance_path=instance_path)
+    configure(app, config or {})
+    db.init_app(app)
+    jwt.init_app(app)
+    realtime.init_app(app)
+    register_error_handlers(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    app.after_request(_add_security_headers)
+    prepare_database(app)
+    return app
+
+
+def _add_security_headers(response: Response) -> Response:
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # Answers hold tokens and private messages.
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,76 @@
+"""Messages: each change is committed first and then told to everybody in the conversation."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, abort
+
+from example_app.conversations import require_participant
+from example_app.extensions import realtime
+from example_app.models import find_users, store
+from example_app.schemas import NewMessage, Page, ReadMessages, read_body, read_query
+from example_app.serializers import Json, message_json
+from example_app.tokens import require_access_token, signed_in_user, signed_in_user_id
+
+messages = Blueprint("messages", __name__, url_prefix="/api")
+messages.before_request(require_access_token)
+
+
+@messages.get("/conversations/<conversation_id>/messages")
+def list_messages(conversation_id: str) -> Json:
+    """Return a page of a conversation, newest message last."""
+    require_participant(conversation_id)
+    query = read_query(Page)
+    before = None if query.before is None else str(query.before)
+    page = store.messages.page(conversation_id, signed_in_user_id(), before=before, limit=query.limit)
+    senders = find_users({message.sender_id for message in page.messages})
+    return {
+        "messages": [message_json(message, senders[message.sender_id]) for message in page.messages],
+        "nextBefore": page.next_before,
+    }
+
+
+@messages.post("/conversations/<conversation_id>/messages")
+def post_message(conversation_id: str) -> tuple[Json, HTTPStatus]:
+    """Write a message."""
+    require_participant(conversation_id)
+    body = read_body(NewMessage)
+    stored = store.messages.add(conversation_id, signed_in_user_id(), body.content)
+    message = message_json(stored, signed_in_user())
+    realtime.emit_new_message(conversation_id, message)
+    return message, HTTPStatus.CREATED
+
+
+@messages.post("/conversations/<conversation_id>/read")
+def read_messages(conversation_id: str) -> Json:
+    """Mark messages as read. The answer names all that are read now; the others hear of the newly read ones."""
+    require_participant(conversation_id)
+    body = read_body(ReadMessages)
+    result = store.messages.mark_read(conversation_id, signed_in_user_id(), body.message_ids)
+    if result.newly_read_ids:
+        realtime.emit_message_read(conversation_id, result.newly_read_ids, signed_in_user_id())
+    return {"messageIds": result.read_ids}
+
+
+@messages.delete("/conversations/<conversation_id>/messages/<message_id>")
+def delete_message(conversation_id: str, message_id: str) -> tuple[str, HTTPStatus]:
+    """Delete a message that one has written; an administrator may delete any."""
+    user = signed_in_user()
+    if not user.is_administrator:
+        require_participant(conversation_id)
+    message = store.messages.get(conversation_id, message_id, str(user.id))
+    if message is None:
+        abort(HTTPStatus.NOT_FOUND, "There is no such message")
+    if message.sender_id != str(user.id) and not user.is_administrator:
+        abort(HTTPStatus.FORBIDDEN, "Only its sender may delete a message")
+    if not store.messages.delete(conversation_id, message_id):
+        abort(HTTPStatus.NOT_FOUND, "There is no such message")
+    realtime.emit_message_deleted(conversation_id, message_id)
+    return "", HTTPStatus.NO_CONTENT
+
+
+@messages.get("/messages/unread-count")
+def unread_count() -> Json:
+    """Count the messages that the user has not read."""
+    return {"unreadCount": store.messages.unread_count(signed_in_user_id())}

@@ -1,0 +1,41 @@
+"""Orders and announcements: what an application tells its users without being asked."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, abort
+
+from example_app.extensions import db, realtime
+from example_app.models import Order, find_user
+from example_app.schemas import Announcement, NewOrder, read_body
+from example_app.serializers import Json, order_json, timestamp
+from example_app.tokens import require_access_token, require_administrator
+from flask_realtime.store import utc_now
+
+orders = Blueprint("orders", __name__, url_prefix="/api")
+orders.before_request(require_access_token)
+orders.before_request(require_administrator)
+
+
+@orders.post("/orders")
+def create_order() -> tuple[Json, HTTPStatus]:
+    """Store an order and tell the user whose it is."""
+    body = read_body(NewOrder)
+    if find_user(body.user_id) is None:
+        abort(HTTPStatus.BAD_REQUEST, "userId: there is no such user")
+    order = Order(user_id=body.user_id, status=body.status)
+    db.session.add(order)
+    db.session.commit()
+    answer = order_json(order)
+    realtime.emit_order_update(body.user_id, answer)
+    return answer, HTTPStatus.CREATED
+
+
+@orders.post("/announcements")
+def announce() -> tuple[Json, HTTPStatus]:
+    """Tell everybody who is connected. Announcements are not stored."""
+    body = read_body(Announcement)
+    announcement = {"message": body.message, "createdAt": timestamp(utc_now())}
+    realtime.broadcast_to_all("announcement", announcement)
+    return announcement, HTTPStatus.ACCEPTED

@@ -1,0 +1,168 @@
+"""What requests may hold, and how to read it."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Annotated, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from flask import abort, request
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from example_app.models import MAX_STATUS_LENGTH, MAX_USERNAME_LENGTH
+
+MAX_ID_LENGTH = 128
+MAX_DATABASE_ID = 2**63 - 1
+MAX_CONTENT_LENGTH = 4000
+MAX_TITLE_LENGTH = 200
+MAX_TYPE_LENGTH = 64
+MAX_LINK_LENGTH = 2048
+MAX_DATA_LENGTH = 16_000
+MAX_PASSWORD_LENGTH = 1000
+MIN_PASSWORD_LENGTH = 4
+MAX_PARTICIPANTS = 100
+MAX_READ_IDS = 500
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 50
+
+
+def _id_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _without_nul(value: str) -> str:
+    # PostgreSQL cannot store it in text.
+    if "\0" in value:
+        msg = "the character NUL is not allowed"
+        raise ValueError(msg)
+    return value
+
+
+def _safe_link(value: str) -> str:
+    """Let through what a browser opens as a page of this site or over HTTP; `javascript:` would run in the reader's."""
+    parts = urlsplit(value)
+    is_web = parts.scheme in {"http", "https"} and parts.netloc != ""
+    # Browsers take "//", also written with backslashes, for the beginning of another site's address.
+    is_relative = parts.scheme == "" and not value.startswith("//")
+    if not (is_web or is_relative) or not value.isprintable() or set(value) & set("\\ "):
+        msg = "a relative path or an http or https address is expected"
+        raise ValueError(msg)
+    return value
+
+
+def _strict_json(value: JsonValue) -> JsonValue:
+    """Refuse NaN and infinity, which JavaScript cannot read, and more than is sensible to keep."""
+    if len(json.dumps(value, allow_nan=False)) > MAX_DATA_LENGTH:
+        msg = f"at most {MAX_DATA_LENGTH} characters of JSON are expected"
+        raise ValueError(msg)
+    return value
+
+
+Id = Annotated[str, BeforeValidator(_id_as_text), StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_without_nul)]
+
+
+class Body(BaseModel):
+    """The base of all requests: camelCase outside, snake_case inside."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
+class Credentials(Body):
+    """A log-in."""
+
+    username: Annotated[Line, Field(max_length=MAX_USERNAME_LENGTH)]
+    password: Annotated[str, Field(max_length=MAX_PASSWORD_LENGTH)]
+
+
+class Registration(Body):
+    """A new user. Names are ASCII, so that no two of them look the same."""
+
+    username: Annotated[str, Field(max_length=MAX_USERNAME_LENGTH, pattern=r"^[A-Za-z0-9_.@+-]+$")]
+    password: Annotated[str, Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
+
+
+class NewConversation(Body):
+    """A conversation; whoever creates it takes part."""
+
+    participant_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_PARTICIPANTS)]
+    title: Annotated[Line, Field(max_length=MAX_TITLE_LENGTH)] | None = None
+
+
+class NewMessage(Body):
+    """A message."""
+
+    content: Annotated[Line, Field(max_length=MAX_CONTENT_LENGTH)]
+
+
+class ReadMessages(Body):
+    """Messages that the user has read."""
+
+    message_ids: Annotated[list[Id], Field(max_length=MAX_READ_IDS)]
+
+
+class Page(Body):
+    """Which part of a list is asked for, in the query string."""
+
+    before: Annotated[int, Field(ge=1, le=MAX_DATABASE_ID)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
+
+
+class NewNotification(Body):
+    """A notification to one user."""
+
+    user_id: Id
+    type: Annotated[Line, Field(max_length=MAX_TYPE_LENGTH)]
+    title: Annotated[Line, Field(max_length=MAX_TITLE_LENGTH)]
+    message: Annotated[Line, Field(max_length=MAX_CONTENT_LENGTH)]
+    link: Annotated[Line, Field(max_length=MAX_LINK_LENGTH), AfterValidator(_safe_link)] | None = None
+    data: Annotated[JsonValue, AfterValidator(_strict_json)] = None
+
+
+class NewOrder(Body):
+    """An order, or a step of one, to tell a user about."""
+
+    user_id: Id
+    status: Annotated[Line, Field(max_length=MAX_STATUS_LENGTH)]
+
+
+class Announcement(Body):
+    """Something to tell everybody who is connected."""
+
+    message: Annotated[Line, Field(max_length=MAX_CONTENT_LENGTH)]
+
+
+BodyT = TypeVar("BodyT", bound=Body)
+
+
+def read_body(schema: type[BodyT]) -> BodyT:
+    """Read the request's JSON, or answer 400 naming the first field that is wrong."""
+    try:
+        return schema.model_validate_json(request.get_data())
+    except ValidationError as error:
+        _refuse(error)
+
+
+def read_query(schema: type[BodyT]) -> BodyT:
+    """Read the query string, or answer 400 naming the first field that is wrong."""
+    try:
+        return schema.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        _refuse(error)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in problem["loc"]) or "body"
+    abort(HTTPStatus.BAD_REQUEST, f"{field}: {problem['msg'].removeprefix('Value error, ')}")

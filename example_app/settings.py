@@ -1,0 +1,78 @@
+"""Settings: defaults, then the environment, then what the caller gives."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+DEFAULT_DATABASE_URL = "sqlite:///example.sqlite3"
+MAX_BODY_BYTES = 64 * 1024
+SECRET_BYTES = 32
+KEY_FILE = "jwt.key"
+
+# A request must not wait for a connection longer than a person waits for an answer.
+POSTGRESQL_OPTIONS = {
+    "pool_size": 10,
+    "max_overflow": 10,
+    "pool_timeout": 10,
+    "pool_recycle": 1800,
+    "pool_pre_ping": True,
+    "connect_args": {"connect_timeout": 5},
+}
+
+
+def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
+    """Fill `app.config`.
+
+    Args:
+        app: The application.
+        overrides: Settings that take precedence over the environment.
+    """
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=os.environ.get("DATABASE_URL") or DEFAULT_DATABASE_URL,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        JWT_SECRET_KEY=os.environ.get("JWT_SECRET_KEY"),
+        JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=15),
+        JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=30),
+    )
+    app.config.update(overrides)
+    url = app.config["SQLALCHEMY_DATABASE_URI"] = with_driver(app.config["SQLALCHEMY_DATABASE_URI"])
+    if url.startswith("postgresql"):
+        app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", POSTGRESQL_OPTIONS)
+    if not app.config["JWT_SECRET_KEY"]:
+        app.config["JWT_SECRET_KEY"] = read_or_create_secret(Path(app.instance_path) / KEY_FILE)
+
+
+def with_driver(url: str) -> str:
+    """Name psycopg 3, which waits without blocking under gevent, in a PostgreSQL address that names no driver."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg{separator}{rest}" if scheme in {"postgres", "postgresql"} else url
+
+
+def read_or_create_secret(path: Path) -> str:
+    """Return the secret kept in a file that only its owner can read; the first to ask makes it.
+
+    Tokens stay good over a restart and in all worker processes.
+    """
+    if not path.exists():
+        _create_secret(path)
+    return path.read_text(encoding="ascii")
+
+
+def _create_secret(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(SECRET_BYTES))
+    # A link appears complete or not at all, and the second of two processes keeps the first one's secret.
+    with suppress(FileExistsError):
+        os.link(draft, path)
+    Path(draft).unlink()

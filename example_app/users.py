@@ -1,0 +1,24 @@
+"""Who is there."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from sqlalchemy import select
+
+from example_app.extensions import db, realtime
+from example_app.models import User
+from example_app.serializers import Json, user_json
+from example_app.tokens import require_access_token
+
+users = Blueprint("users", __name__, url_prefix="/api/users")
+users.before_request(require_access_token)
+
+
+@users.get("")
+def list_users() -> list[Json]:
+    """List all users and whether they are online."""
+    everybody = db.session.scalars(select(User).order_by(User.id)).all()
+    # Presence may be asked for over the network; the database connection is not held meanwhile.
+    db.session.commit()
+    online = set(realtime.get_online_users())
+    return [{**user_json(user), "status": "online" if str(user.id) in online else "offline"} for user in everybody]

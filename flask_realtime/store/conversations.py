@@ -1,0 +1,100 @@
+"""Conversations and who takes part in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy.orm import aliased
+
+from flask_realtime.store.columns import parse_id, utc_now
+from flask_realtime.store.models import Models
+from flask_realtime.store.queries import is_unread
+from flask_realtime.store.records import ConversationRecord
+from flask_realtime.store.sessions import committing
+
+
+class ConversationStore:
+    """The conversations of one application."""
+
+    def __init__(self, db: SQLAlchemy, models: Models) -> None:
+        self._db = db
+        self._models = models
+
+    def create(self, participant_ids: Iterable[str], title: str | None = None) -> ConversationRecord:
+        """Create a conversation and commit.
+
+        Args:
+            participant_ids: The users who take part; naming one twice is no error.
+            title: A name for it, or None.
+
+        Raises:
+            NotFound: There is no such user; told only where user ids refer to a users table.
+        """
+        conversation, participant = self._models.conversation, self._models.participant
+        user_ids = tuple(dict.fromkeys(participant_ids))
+        now = utc_now()
+        with committing(self._db):
+            session = self._db.session
+            created = insert(conversation).values(title=title, created_at=now).returning(conversation.id)
+            number = session.execute(created).scalar_one()
+            rows = [{"conversation_id": number, "user_id": user_id, "created_at": now} for user_id in user_ids]
+            session.execute(insert(participant), rows)
+        return ConversationRecord(str(number), title, now, user_ids)
+
+    def exists(self, conversation_id: str) -> bool:
+        """Say whether there is such a conversation."""
+        conversation = self._models.conversation
+        return self._any(conversation.id == parse_id(conversation_id))
+
+    def has_participant(self, conversation_id: str, user_id: str) -> bool:
+        """Say whether the user takes part in the conversation; of an unknown conversation nobody does."""
+        participant = self._models.participant
+        return self._any(participant.conversation_id == parse_id(conversation_id), participant.user_id == user_id)
+
+    def of_user(self, user_id: str) -> list[ConversationRecord]:
+        """Return the conversations that a user takes part in, newest first, in two statements.
+
+        Counting unread messages takes time in proportion to the messages of these conversations.
+        """
+        conversation, participant, message = (
+            self._models.conversation,
+            self._models.participant,
+            self._models.message,
+        )
+        unread = (
+            select(func.count())
+            .select_from(message)
+            .where(message.conversation_id == conversation.id, is_unread(self._models, user_id))
+            .scalar_subquery()
+        )
+        rows = self._db.session.execute(
+            select(conversation.id, conversation.title, conversation.created_at, unread)
+            .join(participant, participant.conversation_id == conversation.id)
+            .where(participant.user_id == user_id)
+            .order_by(conversation.id.desc())
+        ).all()
+        participants = self._participants_beside(user_id)
+        return [
+            ConversationRecord(str(number), title, created_at, tuple(participants[number]), unread_count)
+            for number, title, created_at, unread_count in rows
+        ]
+
+    def _participants_beside(self, user_id: str) -> dict[int, list[str]]:
+        """Map each conversation of the user to its participants, in the order in which they came."""
+        own, every = aliased(self._models.participant), aliased(self._models.participant)
+        rows = self._db.session.execute(
+            select(every.conversation_id, every.user_id)
+            .join(own, own.conversation_id == every.conversation_id)
+            .where(own.user_id == user_id)
+            .order_by(every.id)
+        )
+        participants: dict[int, list[str]] = defaultdict(list)
+        for number, participant_id in rows:
+            participants[number].append(participant_id)
+        return participants
+
+    def _any(self, *conditions: ColumnElement[bool]) -> bool:
+        return bool(self._db.session.scalar(select(select(1).where(*conditions).exists())))

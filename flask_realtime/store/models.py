@@ -1,0 +1,86 @@
+"""The models that a store works on, and a set of them for an application that has none of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import new_class
+from typing import Any, TypeVar, cast
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import mapped_column
+from sqlalchemy.types import TypeEngine
+
+from flask_realtime.store.columns import StringUserId
+from flask_realtime.store.mixins import (
+    ConversationMixin,
+    MessageMixin,
+    NotificationMixin,
+    ParticipantMixin,
+    ReadReceiptMixin,
+    RealtimeModelMixin,
+)
+
+ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The five models of one application, each built from the mixin of that name."""
+
+    conversation: type[ConversationMixin]
+    participant: type[ParticipantMixin]
+    message: type[MessageMixin]
+    read_receipt: type[ReadReceiptMixin]
+    notification: type[NotificationMixin]
+
+
+def define_models(
+    db: SQLAlchemy,
+    *,
+    prefix: str = "realtime_",
+    user_key: str | None = None,
+    user_id_type: TypeEngine[str] | None = None,
+) -> Models:
+    """Define the five models on `db`, for an application that has none of its own. Call it once for a `db`.
+
+    Args:
+        db: The application's Flask-SQLAlchemy object.
+        prefix: What the table names begin with.
+        user_key: The column that user ids refer to, such as `"users.id"`; None for no foreign key.
+        user_id_type: The type of the user id columns, `StringUserId()` by default; `IntegerUserId()` where
+            `user_key` is an integer column.
+
+    Returns:
+        The models, for a `Store`.
+    """
+    define = _Definition(db, prefix, user_key, user_id_type or StringUserId())
+    return Models(
+        conversation=define.model("Conversation", "conversation", ConversationMixin),
+        participant=define.model("Participant", "participant", ParticipantMixin, "user_id"),
+        message=define.model("Message", "message", MessageMixin, "sender_id"),
+        read_receipt=define.model("ReadReceipt", "read_receipt", ReadReceiptMixin, "user_id"),
+        notification=define.model("Notification", "notification", NotificationMixin, "user_id"),
+    )
+
+
+@dataclass(frozen=True)
+class _Definition:
+    db: SQLAlchemy
+    prefix: str
+    user_key: str | None
+    user_id_type: TypeEngine[str]
+
+    def model(self, name: str, table: str, mixin: type[ModelT], user_column: str | None = None) -> type[ModelT]:
+        attributes: dict[str, Any] = {
+            "__module__": __name__,
+            "__doc__": mixin.__doc__,
+            "__tablename__": f"{self.prefix}{table}",
+            "conversation_key": f"{self.prefix}conversation.id",
+            "message_key": f"{self.prefix}message.id",
+            "user_key": self.user_key,
+        }
+        if user_column is not None:
+            attributes[user_column] = mapped_column(self.user_id_type, nullable=False)
+        base = self.db.Model
+        defined = new_class(name, (mixin, base), exec_body=lambda namespace: namespace.update(attributes))
+        return cast("type[ModelT]", defined)

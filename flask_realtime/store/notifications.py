@@ -1,0 +1,107 @@
+"""Notifications to single users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import func, insert, select, update
+
+from flask_realtime.store.columns import parse_id, utc_now
+from flask_realtime.store.models import Models
+from flask_realtime.store.records import NotificationRecord
+from flask_realtime.store.sessions import committing
+
+DEFAULT_LIST_SIZE = 50
+
+
+class NotificationStore:
+    """The notifications of one application."""
+
+    def __init__(self, db: SQLAlchemy, models: Models) -> None:
+        self._db = db
+        self._model = models.notification
+
+    def add(  # noqa: PLR0913 - a notification has that many fields
+        self,
+        user_id: str,
+        kind: str,
+        title: str,
+        message: str,
+        *,
+        link: str | None = None,
+        data: Any = None,
+    ) -> NotificationRecord:
+        """Store a notification and commit.
+
+        Args:
+            user_id: Whom it is for.
+            kind: The application's own word for what sort of notification it is: its `type` on the wire.
+            title: Its heading.
+            message: Its text.
+            link: Where it leads, or None.
+            data: Whatever JSON can hold.
+
+        Raises:
+            NotFound: There is no such user; told only where user ids refer to a users table.
+        """
+        now = utc_now()
+        values = {"type": kind, "title": title, "message": message, "link": link, "data": data}
+        with committing(self._db):
+            added = insert(self._model).values(user_id=user_id, created_at=now, **values)
+            number = self._db.session.execute(added.returning(self._model.id)).scalar_one()
+        return NotificationRecord(str(number), user_id, kind, title, message, link, data, now)
+
+    def of_user(self, user_id: str, *, before: str | None = None, limit: int = DEFAULT_LIST_SIZE) -> list[NotificationRecord]:
+        """Return a user's notifications, newest first.
+
+        Args:
+            user_id: Whose notifications to return.
+            before: Return notifications older than the one with this id; None for the newest.
+            limit: The most notifications to return.
+        """
+        query = select(self._model).where(self._model.user_id == user_id)
+        if before is not None:
+            query = query.where(self._model.id < (parse_id(before) or 0))
+        rows = self._db.session.scalars(query.order_by(self._model.id.desc()).limit(limit))
+        return [
+            NotificationRecord(
+                id=str(row.id),
+                user_id=row.user_id,
+                type=row.type,
+                title=row.title,
+                message=row.message,
+                link=row.link,
+                data=row.data,
+                created_at=row.created_at,
+                is_read=row.read_at is not None,
+            )
+            for row in rows
+        ]
+
+    def unread_count(self, user_id: str) -> int:
+        """Count a user's unread notifications."""
+        unread = (self._model.user_id == user_id, self._model.read_at.is_(None))
+        return self._db.session.execute(select(func.count()).select_from(self._model).where(*unread)).scalar_one()
+
+    def mark_read(self, user_id: str, notification_id: str) -> bool:
+        """Mark a notification as read, and commit; it keeps the time at which it was read first.
+
+        Returns:
+            Whether there is such a notification for this user.
+        """
+        marked = (
+            update(self._model)
+            .where(self._model.id == parse_id(notification_id), self._model.user_id == user_id)
+            .values(read_at=func.coalesce(self._model.read_at, utc_now()))
+            .returning(self._model.id)
+        )
+        with committing(self._db):
+            found = self._db.session.scalars(marked).all()
+        return bool(found)
+
+    def mark_all_read(self, user_id: str) -> None:
+        """Mark all of a user's notifications as read, and commit."""
+        marked = update(self._model).where(self._model.user_id == user_id, self._model.read_at.is_(None)).values(read_at=utc_now())
+        with committing(self._db):
+            self._db.session.execute(marked.execution_options(synchronize_session=False))

@@ -1,0 +1,236 @@
+"""The example application and its store on a database of their own, for tests that call them in this process."""
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Barrier
+from time import monotonic
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import create_engine, event, make_url, text
+from werkzeug.datastructures import Headers
+
+from example_app import create_app
+from example_app.extensions import db, realtime
+from example_app.models import User, find_user_by_name
+from example_app.settings import with_driver
+from example_app.tokens import open_session
+from flask_realtime.store import Store, define_models
+
+SECRET = "the tests' own key, long enough for HS256"
+PATIENCE_SECONDS = 10.0
+TICK_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement that went to the database, as its driver got it."""
+
+    sql: str
+    parameters: Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call was answered."""
+
+    status_code: int
+    headers: Headers
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Caller:
+    """Calls the example as one user, or as nobody."""
+
+    def __init__(self, app: Flask, user_id: str = "", token: str | None = None) -> None:
+        self.user_id = user_id
+        self.token = token
+        self._client = app.test_client()
+
+    def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        if body is not None:
+            options["json"] = body
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        response = self._client.open(path, method=method, headers=headers, **options)
+        return Answer(response.status_code, response.headers, response.text)
+
+    def get(self, path: str, **options: Any) -> Answer:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return self.call("POST", path, body, **options)
+
+    def delete(self, path: str) -> Answer:
+        return self.call("DELETE", path)
+
+
+class Example:
+    """A running example: alice is an administrator, bob and carol are not, conversation 1 is of the three."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.nobody = Caller(app)
+
+    def user(self, username: str) -> Caller:
+        """A caller with that user's access token; makes the user if there is none."""
+        with self.app.app_context():
+            user = find_user_by_name(username)
+            if user is None:
+                user = User(username=username, password_hash="none")
+                db.session.add(user)
+                db.session.commit()
+            return Caller(self.app, str(user.id), open_session(str(user.id))[0])
+
+    def conversation(self, *callers: Caller) -> str:
+        """Make a conversation of these users, the first one creating it."""
+        answer = callers[0].post("/api/conversations", {"participantIds": [caller.user_id for caller in callers]})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json["id"])
+
+    def message(self, caller: Caller, conversation_id: str, content: str = "hello") -> str:
+        """Write a message and return its id."""
+        answer = caller.post(f"/api/conversations/{conversation_id}/messages", {"content": content})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json["id"])
+
+
+@contextmanager
+def recorded(app: Flask) -> Iterator[list[Statement]]:
+    """Record the statements that reach the application's database meanwhile."""
+    statements: list[Statement] = []
+
+    def record(_conn: object, _cursor: object, sql: str, parameters: Any, _context: object, _many: object) -> None:
+        statements.append(Statement(sql, parameters))
+
+    with app.app_context():
+        engine = app.extensions["sqlalchemy"].engine
+    event.listen(engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", record)
+
+
+@contextmanager
+def running(database_url: str, instance_path: Path, config: Mapping[str, Any] | None = None) -> Iterator[Flask]:
+    """Make the application, and close its database connections afterwards."""
+    settings = {"SQLALCHEMY_DATABASE_URI": database_url, "JWT_SECRET_KEY": SECRET, **(config or {})}
+    app = create_app(settings, instance_path=str(instance_path))
+    try:
+        yield app
+    finally:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def error(answer: Answer) -> tuple[int, str]:
+    """The status and the code of an error, which must have the documented form."""
+    assert set(answer.json) == {"error"}, answer.text
+    assert set(answer.json["error"]) == {"code", "message"}, answer.text
+    assert answer.json["error"]["message"]
+    return answer.status_code, answer.json["error"]["code"]
+
+
+class StoreApp:
+    """An application with nothing but a store, whose user ids refer to no table."""
+
+    def __init__(self, database_url: str) -> None:
+        self.db = SQLAlchemy()
+        self.models = define_models(self.db)
+        self.store = Store(self.db, self.models)
+        self.app = Flask("store_app")
+        self.app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+        self.db.init_app(self.app)
+
+    def in_threads(self, *calls: Callable[[], Any]) -> list[Any]:
+        """Make the calls at once, each in a thread and an application context of its own."""
+        start = Barrier(len(calls))
+
+        def run(call: Callable[[], Any]) -> Any:
+            with self.app.app_context():
+                # Connected beforehand, the threads meet in the database rather than on the way to it.
+                self.db.session.connection()
+                start.wait()
+                return call()
+
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return list(pool.map(run, calls))
+
+
+@contextmanager
+def new_store_app(folder: Path, address: str | None = None) -> Iterator[StoreApp]:
+    """An application with a store on a new database, or the one given; its application context is open."""
+    with nullcontext(address) if address else new_database(folder) as database_url:
+        made = StoreApp(database_url)
+        with made.app.app_context():
+            if made.db.engine.dialect.name == "sqlite":
+                event.listen(made.db.engine, "connect", enforce_foreign_keys)
+            made.db.create_all()
+            yield made
+            made.db.session.remove()
+            made.db.engine.dispose()
+
+
+def enforce_foreign_keys(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA foreign_keys = ON").close()
+
+
+def eventually(app: Flask, condition: Callable[[], bool]) -> None:
+    """Let the application's background tasks run until the condition holds."""
+    deadline = monotonic() + PATIENCE_SECONDS
+    with app.app_context():
+        while not condition():
+            assert monotonic() < deadline, "it did not come true in time"
+            realtime.socketio.sleep(TICK_SECONDS)
+
+
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'test.sqlite3'}"
+
+
+def full_scans(app: Flask, statements: Sequence[Statement]) -> list[str]:
+    """The steps of SQLite's plans for these statements that read a whole table or index."""
+    scans = []
+    with app.app_context():
+        for statement in statements:
+            plan = (
+                app.extensions["sqlalchemy"]
+                .session.connection()
+                .exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+            )
+            scans += [f"{row.detail}: {statement.sql}" for row in plan if row.detail.startswith("SCAN ")]
+    return [scan for scan in scans if not scan.startswith("SCAN CONSTANT ROW")]
+
+
+@contextmanager
+def new_database(folder: Path) -> Iterator[str]:
+    """A new database's address: on SQLite, or on the PostgreSQL server that ``TEST_DATABASE_URL`` names."""
+    server = os.environ.get("TEST_DATABASE_URL")
+    if not server:
+        yield sqlite_url(folder)
+        return
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(with_driver(server), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+        yield make_url(with_driver(server)).set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@contextmanager
+def new_example(folder: Path) -> Iterator[Example]:
+    """The example on a new database."""
+    with new_database(folder) as database_url, running(database_url, folder) as app:
+        yield Example(app)

@@ -1,0 +1,426 @@
+"""The example's calls, row by row as the contract has them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from example_app.extensions import db
+from example_app.health import CHECKS
+from tests.integration.example_support import Caller, Example, error, new_example
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+UNKNOWN_IDS = ["99", "0", "01", "-1", "x", "1.0", "\u0667", str(2**63), "9" * 200, "1%00", "%20"]
+HELLO = {"content": "hello"}
+NOTIFICATION = {"userId": "2", "type": "order", "title": "Shipped", "message": "It is on its way"}
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Iterator[Example]:
+    with new_example(tmp_path) as example:
+        yield example
+
+
+def is_bad_request(answer: Any, field: str) -> bool:
+    return error(answer) == (400, "bad_request") and answer.json["error"]["message"].startswith(f"{field}: ")
+
+
+def test_users_are_listed_with_their_status(example: Example) -> None:
+    assert example.user("bob").get("/api/users").json == [
+        {"id": "1", "username": "alice", "status": "offline"},
+        {"id": "2", "username": "bob", "status": "offline"},
+        {"id": "3", "username": "carol", "status": "offline"},
+    ]
+
+
+def test_new_database_has_one_conversation_of_the_three(example: Example) -> None:
+    everybody = [{"id": "1", "username": "alice"}, {"id": "2", "username": "bob"}, {"id": "3", "username": "carol"}]
+    for username in ("alice", "bob", "carol"):
+        conversations = example.user(username).get("/api/conversations").json
+        assert conversations == [{"id": "1", "title": "Everybody", "participants": everybody, "unreadCount": 0}]
+
+
+def test_conversation_includes_its_creator(example: Example) -> None:
+    bob, carol = example.user("bob"), example.user("carol")
+    answer = bob.post("/api/conversations", {"title": "  Lunch ", "participantIds": ["3", 3]})
+    assert answer.status_code == 201
+    assert answer.json == {
+        "id": "2",
+        "title": "Lunch",
+        "participants": [{"id": "2", "username": "bob"}, {"id": "3", "username": "carol"}],
+    }
+    for caller in (bob, carol):
+        newest = caller.get("/api/conversations").json[0]
+        assert newest == {**answer.json, "unreadCount": 0}
+    assert len(example.user("alice").get("/api/conversations").json) == 1
+
+
+def test_title_is_optional(example: Example) -> None:
+    answer = example.user("bob").post("/api/conversations", {"participantIds": ["3"], "title": None})
+    assert answer.json["title"] is None
+
+
+def test_unknown_participants_are_named(example: Example) -> None:
+    answer = example.user("bob").post("/api/conversations", {"participantIds": ["3", "99", "x", str(2**80)]})
+    assert is_bad_request(answer, "participantIds")
+    assert f"99, x, {2**80}" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("participantIds", []),
+        ("participantIds", "3"),
+        ("participantIds", None),
+        ("participantIds", ["3"] * 101),
+        ("participantIds.0", [True]),
+        ("participantIds.0", [None]),
+        ("participantIds.0", [1.0]),
+        ("participantIds.0", [""]),
+        ("participantIds.0", ["x" * 129]),
+        ("title", ""),
+        ("title", "x" * 201),
+        ("title", "nul\0"),
+        ("title", 7),
+    ],
+)
+def test_conversation_names_the_wrong_field(example: Example, field: str, value: object) -> None:
+    body = {"participantIds": ["3"], field.split(".", maxsplit=1)[0]: value}
+    assert is_bad_request(example.user("bob").post("/api/conversations", body), field)
+
+
+def test_message_is_stored_and_returned(example: Example) -> None:
+    bob = example.user("bob")
+    answer = bob.post("/api/conversations/1/messages", {"content": "  hello\nworld 👋 "})
+    assert answer.status_code == 201
+    message = answer.json
+    assert TIME.fullmatch(message.pop("createdAt"))
+    assert message == {
+        "id": "1",
+        "conversationId": "1",
+        "senderId": "2",
+        "content": "hello\nworld 👋",
+        "sender": {"id": "2", "username": "bob"},
+        "isRead": False,
+    }
+    page = example.user("alice").get("/api/conversations/1/messages")
+    assert page.json == {"messages": [answer.json | {"createdAt": page.json["messages"][0]["createdAt"]}], "nextBefore": None}
+
+
+def test_time_of_a_message_does_not_change(example: Example) -> None:
+    alice = example.user("alice")
+    posted = alice.post("/api/conversations/1/messages", HELLO).json
+    assert alice.get("/api/conversations/1/messages").json["messages"] == [posted]
+
+
+@pytest.mark.parametrize("content", ["", " \n ", "x" * 4001, "nul\0", 7, None, ["hello"]])
+def test_bad_content_is_refused(example: Example, content: object) -> None:
+    answer = example.user("bob").post("/api/conversations/1/messages", {"content": content})
+    assert is_bad_request(answer, "content")
+
+
+def test_longest_content_is_accepted(example: Example) -> None:
+    answer = example.user("bob").post("/api/conversations/1/messages", {"content": f" {'x' * 4000} "})
+    assert answer.status_code == 201
+
+
+def test_pages_go_back_to_the_first_message(example: Example) -> None:
+    bob = example.user("bob")
+    ids = [example.message(bob, "1", f"number {number}") for number in range(5)]
+
+    def page(query: str) -> tuple[list[str], str | None]:
+        answer = bob.get(f"/api/conversations/1/messages{query}").json
+        return [message["id"] for message in answer["messages"]], answer["nextBefore"]
+
+    assert page("") == (ids, None)
+    assert page("?limit=5") == (ids, None)
+    assert page("?limit=2") == (ids[3:], ids[3])
+    assert page(f"?limit=2&before={ids[3]}") == (ids[1:3], ids[1])
+    assert page(f"?limit=2&before={ids[1]}") == (ids[:1], None)
+    assert page(f"?before={ids[0]}") == ([], None)
+    assert page(f"?limit=1&before={2**63 - 1}") == (ids[4:], ids[4])
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "", "1.5", str(2**70)])
+def test_bad_limit_is_refused(example: Example, limit: str) -> None:
+    assert is_bad_request(example.user("bob").get(f"/api/conversations/1/messages?limit={limit}"), "limit")
+
+
+@pytest.mark.parametrize("before", ["0", "-1", "x", "", str(2**63)])
+def test_bad_cursor_is_refused(example: Example, before: str) -> None:
+    assert is_bad_request(example.user("bob").get(f"/api/conversations/1/messages?before={before}"), "before")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/api/conversations/{}/messages", None),
+        ("POST", "/api/conversations/{}/messages", HELLO),
+        ("POST", "/api/conversations/{}/read", {"messageIds": ["1"]}),
+        ("DELETE", "/api/conversations/{}/messages/1", None),
+    ],
+)
+def test_conversation_of_others_is_forbidden_and_an_unknown_one_not_found(
+    example: Example, method: str, path: str, body: object
+) -> None:
+    alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
+    conversation_id = example.conversation(bob, alice)
+    message_id = example.message(bob, conversation_id)
+
+    assert error(carol.call(method, path.format(conversation_id), body)) == (403, "forbidden")
+    for unknown in UNKNOWN_IDS:
+        assert error(carol.call(method, path.format(unknown), body)) == (404, "not_found"), unknown
+    messages = bob.get(f"/api/conversations/{conversation_id}/messages").json["messages"]
+    assert [message["id"] for message in messages] == [message_id]
+
+
+def test_reading_marks_messages_of_others(example: Example) -> None:
+    alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
+    ids = [example.message(alice, "1"), example.message(bob, "1"), example.message(alice, "1")]
+
+    answer = bob.post("/api/conversations/1/read", {"messageIds": [ids[2], ids[1], ids[0], ids[2]]})
+
+    assert answer.status_code == 200
+    assert answer.json == {"messageIds": [ids[2], ids[0]]}
+    assert read_flags(bob) == [True, False, True]
+    assert read_flags(alice) == [True, False, True]
+    assert read_flags(carol) == [False, False, False]
+
+
+def read_flags(caller: Caller) -> list[bool]:
+    return [message["isRead"] for message in caller.get("/api/conversations/1/messages").json["messages"]]
+
+
+def test_reading_again_gives_the_same_answer(example: Example) -> None:
+    alice, bob = example.user("alice"), example.user("bob")
+    ids = [example.message(alice, "1")]
+    for _ in range(2):
+        assert bob.post("/api/conversations/1/read", {"messageIds": ids}).json == {"messageIds": ids}
+    assert bob.get("/api/messages/unread-count").json == {"unreadCount": 0}
+
+
+def test_reading_passes_over_what_is_not_there_to_read(example: Example) -> None:
+    alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
+    elsewhere = example.message(carol, example.conversation(carol, alice))
+    answer = bob.post("/api/conversations/1/read", {"messageIds": [elsewhere, 7, *UNKNOWN_IDS[:8]]})
+    assert answer.json == {"messageIds": []}
+    assert alice.get("/api/messages/unread-count").json == {"unreadCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("messageIds", None), ("messageIds", "1"), ("messageIds", ["1"] * 501), ("messageIds.1", ["1", {}])],
+)
+def test_bad_message_ids_are_refused(example: Example, field: str, value: object) -> None:
+    assert is_bad_request(example.user("bob").post("/api/conversations/1/read", {"messageIds": value}), field)
+
+
+def test_unread_counts(example: Example) -> None:
+    alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
+    other = example.conversation(alice, bob)
+    first = example.message(alice, "1")
+    example.message(alice, "1")
+    example.message(bob, other)
+
+    def counts(caller: Caller) -> tuple[int, dict[str, int]]:
+        total = caller.get("/api/messages/unread-count").json["unreadCount"]
+        return total, {item["id"]: item["unreadCount"] for item in caller.get("/api/conversations").json}
+
+    assert counts(alice) == (1, {"1": 0, other: 1})
+    assert counts(bob) == (2, {"1": 2, other: 0})
+    assert counts(carol) == (2, {"1": 2})
+    bob.post("/api/conversations/1/read", {"messageIds": [first]})
+    assert counts(bob) == (1, {"1": 1, other: 0})
+    assert counts(carol) == (2, {"1": 2})
+
+
+def test_sender_deletes_a_message_once(example: Example) -> None:
+    bob = example.user("bob")
+    path = f"/api/conversations/1/messages/{example.message(bob, '1')}"
+    answer = bob.delete(path)
+    assert (answer.status_code, answer.text) == (204, "")
+    assert error(bob.delete(path)) == (404, "not_found")
+    assert bob.get("/api/conversations/1/messages").json == {"messages": [], "nextBefore": None}
+
+
+def test_only_sender_and_administrator_delete(example: Example) -> None:
+    alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
+    private = example.conversation(bob, carol)
+    for conversation_id in ("1", private):
+        path = f"/api/conversations/{conversation_id}/messages/{example.message(bob, conversation_id)}"
+        assert error(carol.delete(path)) == (403, "forbidden")
+        assert alice.delete(path).status_code == 204
+
+
+def test_message_is_deleted_only_in_its_own_conversation(example: Example) -> None:
+    bob = example.user("bob")
+    other = example.conversation(bob, example.user("carol"))
+    message_id = example.message(bob, "1")
+    assert error(bob.delete(f"/api/conversations/{other}/messages/{message_id}")) == (404, "not_found")
+    for unknown in UNKNOWN_IDS:
+        assert error(bob.delete(f"/api/conversations/1/messages/{unknown}")) == (404, "not_found"), unknown
+
+
+def test_notification_is_stored_and_listed_newest_first(example: Example) -> None:
+    alice, bob = example.user("alice"), example.user("bob")
+    full = {**NOTIFICATION, "link": "/orders/7", "data": {"orderId": 7, "tags": ["a", None, 1.5]}}
+    first, second = (alice.post("/api/notifications", body) for body in (NOTIFICATION, full))
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    created = dict(second.json)
+    assert TIME.fullmatch(created.pop("createdAt"))
+    assert created == {
+        "id": "2",
+        "type": "order",
+        "title": "Shipped",
+        "message": "It is on its way",
+        "link": "/orders/7",
+        "data": {"orderId": 7, "tags": ["a", None, 1.5]},
+        "isRead": False,
+    }
+    assert (first.json["link"], first.json["data"]) == (None, None)
+    assert bob.get("/api/notifications").json == {"notifications": [second.json, first.json], "unreadCount": 2}
+    assert alice.get("/api/notifications").json == {"notifications": [], "unreadCount": 0}
+    assert bob.get("/api/notifications?limit=1").json["notifications"] == [second.json]
+    assert bob.get("/api/notifications?before=2").json["notifications"] == [first.json]
+
+
+def test_notifying_others_is_for_administrators(example: Example) -> None:
+    bob = example.user("bob")
+    assert error(bob.post("/api/notifications", {**NOTIFICATION, "userId": "1"})) == (403, "forbidden")
+    assert error(bob.post("/api/notifications", {**NOTIFICATION, "userId": "99"})) == (403, "forbidden")
+    assert bob.post("/api/notifications", {**NOTIFICATION, "userId": 2}).status_code == 201
+
+
+@pytest.mark.parametrize("user_id", UNKNOWN_IDS[:9])
+def test_unknown_user_is_a_bad_request(example: Example, user_id: str) -> None:
+    alice = example.user("alice")
+    assert is_bad_request(alice.post("/api/orders", {"userId": user_id[:128], "status": "new"}), "userId")
+    assert is_bad_request(alice.post("/api/notifications", {**NOTIFICATION, "userId": user_id[:128]}), "userId")
+
+
+@pytest.mark.parametrize("link", ["/orders/7", "orders/7?a=b#c", "?page=2", "https://example.org/x", "HTTP://example.org"])
+def test_links_to_pages_are_accepted(example: Example, link: str) -> None:
+    answer = example.user("bob").post("/api/notifications", {**NOTIFICATION, "link": link})
+    assert answer.status_code == 201, answer.text
+    assert answer.json["link"] == link
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "",
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "java\tscript:alert(1)",
+        "\x01javascript:alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+        "file:///etc/passwd",
+        "//example.org",
+        "///example.org",
+        "/\\example.org",
+        "\\\\example.org",
+        "http:example.org",
+        "https:///example.org",
+        "http://[",
+        "with space",
+        "/" + "x" * 2048,
+        7,
+    ],
+)
+def test_other_links_are_refused(example: Example, link: object) -> None:
+    assert is_bad_request(example.user("bob").post("/api/notifications", {**NOTIFICATION, "link": link}), "link")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("userId", None),
+        ("userId", True),
+        ("type", ""),
+        ("type", "x" * 65),
+        ("title", "x" * 201),
+        ("title", "a\0"),
+        ("message", "x" * 4001),
+        ("data", "x" * 16_001),
+    ],
+)
+def test_notification_names_the_wrong_field(example: Example, field: str, value: object) -> None:
+    assert is_bad_request(example.user("bob").post("/api/notifications", {**NOTIFICATION, field: value}), field)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_json_has_not_are_refused(example: Example, number: str) -> None:
+    data = f'{{"userId": 2, "type": "x", "title": "x", "message": "x", "data": [{number}]}}'
+    answer = example.user("bob").post("/api/notifications", data=data)
+    assert error(answer) == (400, "bad_request")
+
+
+def test_data_may_be_any_json(example: Example) -> None:
+    bob = example.user("bob")
+    values: tuple[Any, ...] = (0, False, "", [], {}, "nul \0", {"a": {"b": [1, 2.5, None, 10**30]}})
+    for data in values:
+        posted = bob.post("/api/notifications", {**NOTIFICATION, "data": data})
+        assert posted.json["data"] == data
+        assert bob.get("/api/notifications?limit=1").json["notifications"] == [posted.json]
+
+
+def test_order_is_stored(example: Example) -> None:
+    answer = example.user("alice").post("/api/orders", {"userId": 2, "status": "shipped"})
+    assert answer.status_code == 201
+    order = answer.json
+    assert TIME.fullmatch(order.pop("createdAt"))
+    assert order == {"id": "1", "userId": "2", "status": "shipped"}
+
+
+def test_announcement_is_accepted(example: Example) -> None:
+    answer = example.user("alice").post("/api/announcements", {"message": "Closing at six"})
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/api/orders", "/api/announcements"])
+def test_orders_and_announcements_are_for_administrators(example: Example, path: str) -> None:
+    body = {"userId": "2", "status": "new", "message": "hello"}
+    assert error(example.user("bob").post(path, body)) == (403, "forbidden")
+
+
+def test_errors_of_flask_have_the_documented_form(example: Example) -> None:
+    alice = example.user("alice")
+    assert error(alice.get("/nowhere")) == (404, "not_found")
+    not_allowed = alice.call("PUT", "/api/conversations")
+    assert error(not_allowed) == (405, "method_not_allowed")
+    assert "POST" in not_allowed.headers["Allow"]
+    assert error(alice.post("/api/conversations", data=b" " * 65_537)) == (413, "payload_too_large")
+
+
+def test_failure_reveals_nothing(example: Example) -> None:
+    alice = example.user("alice")
+    with example.app.app_context():
+        db.metadata.tables["orders"].drop(db.engine)
+    answer = alice.post("/api/orders", {"userId": 2, "status": "new"})
+    assert error(answer) == (500, "internal_error")
+    assert "orders" not in answer.text
+
+
+def test_headers_keep_answers_out_of_caches(example: Example) -> None:
+    headers = example.nobody.get("/").headers
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_health(example: Example) -> None:
+    answer = example.nobody.get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok", "checks": {"database": "ok"}})
+
+
+def test_health_tells_what_failed_but_not_why(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    def queue() -> None:
+        raise ConnectionError("secret detail")
+
+    monkeypatch.setitem(CHECKS, "messageQueue", queue)
+    answer = example.nobody.get("/healthz")
+    assert answer.status_code == 503
+    assert answer.json == {"status": "unavailable", "checks": {"database": "ok", "messageQueue": "failed"}}

@@ -1,0 +1,205 @@
+"""The example: registering, logging in and out, and the tokens in between."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask_jwt_extended import create_access_token, create_refresh_token
+from sqlalchemy import delete
+
+from example_app.extensions import db
+from example_app.models import User
+from tests.integration.example_support import Caller, Example, error, new_example
+
+CREDENTIALS = {"username": "alice", "password": "demo"}
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Iterator[Example]:
+    with new_example(tmp_path) as example:
+        yield example
+
+
+def log_in(example: Example, **credentials: str) -> tuple[Caller, Caller]:
+    """Callers with the access token and with the refresh token of a new log-in."""
+    answer = example.nobody.post("/api/auth/login", CREDENTIALS | credentials)
+    assert answer.status_code == 200, answer.text
+    tokens = answer.json
+    user_id = tokens["user"]["id"]
+    return (
+        Caller(example.app, user_id, tokens["accessToken"]),
+        Caller(example.app, user_id, tokens["refreshToken"]),
+    )
+
+
+def test_login_answers_with_tokens_and_user(example: Example) -> None:
+    answer = example.nobody.post("/api/auth/login", CREDENTIALS)
+    assert answer.status_code == 200
+    assert set(answer.json) == {"accessToken", "refreshToken", "user"}
+    assert answer.json["user"] == {"id": "1", "username": "alice"}
+
+
+@pytest.mark.parametrize("username", ["alice", "bob", "carol", "Alice"])
+def test_demo_users_can_log_in(example: Example, username: str) -> None:
+    caller, _ = log_in(example, username=username)
+    assert caller.get("/api/users").status_code == 200
+
+
+@pytest.mark.parametrize("wrong", [{"password": "demo "}, {"username": "nobody"}, {"password": ""}])
+def test_wrong_credentials_are_refused_alike(example: Example, wrong: dict[str, str]) -> None:
+    answer = example.nobody.post("/api/auth/login", CREDENTIALS | wrong)
+    assert error(answer) == (401, "unauthorized")
+    assert answer.json["error"]["message"] == "The username or the password is wrong"
+
+
+def test_registered_user_can_log_in(example: Example) -> None:
+    answer = example.nobody.post("/api/auth/register", {"username": "dave", "password": "secret words"})
+    assert answer.status_code == 201
+    assert answer.json == {"id": "4", "username": "dave"}
+    caller, _ = log_in(example, username="dave", password="secret words")
+    assert caller.get("/api/conversations").json == []
+
+
+@pytest.mark.parametrize("username", ["bob", "BOB"])
+def test_taken_username_is_a_conflict(example: Example, username: str) -> None:
+    answer = example.nobody.post("/api/auth/register", {"username": username, "password": "secret"})
+    assert error(answer) == (409, "conflict")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("username", ""),
+        ("username", "x" * 65),
+        ("username", "with space"),
+        ("username", "new\nline"),
+        ("username", "trailing\n"),
+        ("username", "nul\0"),
+        ("username", "аlice"),  # noqa: RUF001 - a Cyrillic letter is what this is about
+        ("username", 7),
+        ("username", None),
+        ("password", ""),
+        ("password", "abc"),
+        ("password", "x" * 1001),
+        ("password", ["demo"]),
+    ],
+)
+def test_registration_names_the_wrong_field(example: Example, field: str, value: object) -> None:
+    answer = example.nobody.post("/api/auth/register", {"username": "dave", "password": "secret", field: value})
+    assert error(answer) == (400, "bad_request")
+    assert answer.json["error"]["message"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("field", ["username", "password"])
+def test_missing_field_is_named(example: Example, field: str) -> None:
+    body = {name: value for name, value in CREDENTIALS.items() if name != field}
+    answer = example.nobody.post("/api/auth/login", body)
+    assert error(answer) == (400, "bad_request")
+    assert answer.json["error"]["message"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"username": "\\ud800", "password": "demo"}',
+        b'{"username": "a\\u0000", "password": "demo"}',
+        b"[" * 5000,
+    ],
+)
+def test_body_that_is_no_credentials_is_a_bad_request(example: Example, data: bytes) -> None:
+    assert error(example.nobody.post("/api/auth/login", data=data)) == (400, "bad_request")
+
+
+def test_refresh_token_gets_an_access_token(example: Example) -> None:
+    _, refresher = log_in(example)
+    answer = refresher.post("/api/auth/refresh")
+    assert answer.status_code == 200
+    assert set(answer.json) == {"accessToken"}
+    assert Caller(example.app, "1", answer.json["accessToken"]).get("/api/users").status_code == 200
+
+
+def test_tokens_are_not_exchangeable(example: Example) -> None:
+    caller, refresher = log_in(example)
+    assert error(caller.post("/api/auth/refresh")) == (401, "unauthorized")
+    assert error(refresher.get("/api/users")) == (401, "unauthorized")
+
+
+def test_logout_revokes_every_token_of_the_session(example: Example) -> None:
+    caller, refresher = log_in(example)
+    newer = Caller(example.app, "1", refresher.post("/api/auth/refresh").json["accessToken"])
+
+    answer = newer.post("/api/auth/logout")
+
+    assert (answer.status_code, answer.text) == (204, "")
+    assert error(newer.get("/api/users")) == (401, "unauthorized")
+    assert error(caller.get("/api/users")) == (401, "unauthorized")
+    assert error(refresher.post("/api/auth/refresh")) == (401, "unauthorized")
+    assert error(newer.post("/api/auth/logout")) == (401, "unauthorized")
+
+
+def test_logout_leaves_other_sessions_alone(example: Example) -> None:
+    (first, _), (second, refresher) = log_in(example), log_in(example)
+    first.post("/api/auth/logout")
+    assert second.get("/api/users").status_code == 200
+    assert refresher.post("/api/auth/refresh").status_code == 200
+
+
+def test_token_that_the_example_did_not_issue_can_be_revoked(example: Example) -> None:
+    with example.app.app_context():
+        caller = Caller(example.app, "1", create_access_token("1"))
+    assert caller.get("/api/users").status_code == 200
+    assert caller.post("/api/auth/logout").status_code == 204
+    assert error(caller.get("/api/users")) == (401, "unauthorized")
+
+
+def test_bad_tokens_are_unauthorized(example: Example) -> None:
+    with example.app.app_context():
+        tokens = [
+            create_access_token("1", expires_delta=timedelta(seconds=-1)),
+            create_access_token("99"),
+            create_access_token("x"),
+            create_access_token("9" * 40),
+            create_refresh_token("1"),
+            "x.y.z",
+            "é",
+            "x y",
+        ]
+    for token in tokens:
+        assert error(Caller(example.app, token=token).get("/api/users")) == (401, "unauthorized"), token
+
+
+def test_deleted_user_is_refused(example: Example) -> None:
+    caller = example.user("dave")
+    with example.app.app_context():
+        db.session.execute(delete(User).where(User.id == int(caller.user_id)))
+        db.session.commit()
+    assert error(caller.get("/api/users")) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/auth/refresh"),
+        ("POST", "/api/auth/logout"),
+        ("GET", "/api/users"),
+        ("GET", "/api/conversations"),
+        ("POST", "/api/conversations"),
+        ("GET", "/api/conversations/1/messages"),
+        ("POST", "/api/conversations/1/messages"),
+        ("POST", "/api/conversations/1/read"),
+        ("DELETE", "/api/conversations/1/messages/1"),
+        ("GET", "/api/messages/unread-count"),
+        ("GET", "/api/notifications"),
+        ("POST", "/api/notifications"),
+        ("POST", "/api/orders"),
+        ("POST", "/api/announcements"),
+    ],
+)
+def test_every_call_needs_a_token(example: Example, method: str, path: str) -> None:
+    assert error(example.nobody.call(method, path)) == (401, "unauthorized")

@@ -1,0 +1,138 @@
+"""The example's start: its settings, its first rows, restarts, and several processes at once."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from example_app.extensions import db
+from example_app.models import User, models
+from example_app.settings import read_or_create_secret, with_driver
+from tests.integration.example_support import Caller, Example, new_database, running
+
+PROCESSES = 6
+START = "import example_app; example_app.app"
+LOG_IN = {"username": "alice", "password": "demo"}
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> Iterator[str]:
+    with new_database(tmp_path) as address:
+        yield address
+
+
+def log_in(app: Flask) -> Caller:
+    answer = Caller(app).post("/api/auth/login", LOG_IN)
+    return Caller(app, "1", answer.json["accessToken"])
+
+
+def test_restart_keeps_data_and_tokens(database_url: str, tmp_path: Path) -> None:
+    with running(database_url, tmp_path, {"JWT_SECRET_KEY": None}) as app:
+        token = log_in(app).token
+        message_id = Example(app).message(Caller(app, "1", token), "1")
+    with running(database_url, tmp_path, {"JWT_SECRET_KEY": None}) as app:
+        alice = Caller(app, "1", token)
+        assert [item["id"] for item in alice.get("/api/conversations/1/messages").json["messages"]] == [message_id]
+        assert len(alice.get("/api/users").json) == 3
+        assert len(alice.get("/api/conversations").json) == 1
+
+
+def test_demo_users_are_not_added_to_a_database_that_is_not_new(database_url: str, tmp_path: Path) -> None:
+    with running(database_url, tmp_path) as app, app.app_context():
+        db.session.execute(db.delete(User))
+        db.session.commit()
+    with running(database_url, tmp_path) as app, app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(User)) == 0
+
+
+def test_processes_that_start_together_share_one_beginning(database_url: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "DATABASE_URL": database_url, "JWT_SECRET_KEY": "long enough for HS256, surely it is"}
+    starts = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", START], env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(PROCESSES)
+    ]
+    for start in starts:
+        _, errors = start.communicate()
+        assert start.returncode == 0, errors
+    with running(database_url, tmp_path) as app, app.app_context():
+        counts = [
+            db.session.scalar(select(func.count()).select_from(model)) for model in (User, models.conversation, models.participant)
+        ]
+    assert counts == [3, 1, 3]
+
+
+def test_importing_the_package_makes_nothing(tmp_path: Path) -> None:
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'new.sqlite3'}"}
+    code = "import example_app, example_app.factory, sys; sys.exit('app' in vars(example_app))"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_package_can_be_imported_before_gevent_patches() -> None:
+    code = "import example_app, gevent.monkey; gevent.monkey.patch_all(); import example_app.factory"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_unknown_attribute_is_an_error() -> None:
+    code = "import example_app, sys; sys.exit(hasattr(example_app, 'application'))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_secret_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "jwt.key"
+    secret = read_or_create_secret(path)
+    assert len(secret) == 64
+    assert read_or_create_secret(path) == secret
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_processes_that_start_together_share_one_secret(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from example_app.settings import read_or_create_secret as read;"
+        "sys.stdin.read(); print(read(Path(sys.argv[1])))"
+    )
+    path = str(tmp_path / "jwt.key")
+    starts = [
+        subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(PROCESSES)
+    ]
+    for start in starts:
+        assert start.stdin
+        start.stdin.close()
+        start.stdin = None
+    secrets = {start.communicate()[0] for start in starts}
+    assert len(secrets) == 1
+    assert len(secrets.pop().strip()) == 64
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgres://u:p@host/name", "postgresql+psycopg://u:p@host/name"),
+        ("postgresql://u:p@host/name", "postgresql+psycopg://u:p@host/name"),
+        ("postgresql+psycopg2://host/name", "postgresql+psycopg2://host/name"),
+        ("sqlite:///example.sqlite3", "sqlite:///example.sqlite3"),
+    ],
+)
+def test_database_addresses_name_a_driver(given: str, expected: str) -> None:
+    assert with_driver(given) == expected
+
+
+def test_environment_is_read(monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("JWT_SECRET_KEY", "a key from the environment, long enough")
+    from example_app import create_app  # noqa: PLC0415
+
+    app = create_app(instance_path=str(tmp_path / "instance"))
+    assert app.config["JWT_SECRET_KEY"] == "a key from the environment, long enough"
+    assert log_in(app).get("/api/users").status_code == 200
+    assert not (tmp_path / "instance" / "jwt.key").exists()
+    with app.app_context():
+        db.engine.dispose()

@@ -1,0 +1,298 @@
+"""The store's models: names, types, foreign keys, and an application's own in their place."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Index, Integer, MetaData, String, UniqueConstraint, event, func, select
+from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from flask_realtime.store import (
+    ConversationMixin,
+    IntegerUserId,
+    MessageMixin,
+    Models,
+    NotificationMixin,
+    ParticipantMixin,
+    ReadReceiptMixin,
+    Store,
+    define_models,
+    parse_id,
+    utc_now,
+)
+from tests.integration.example_support import StoreApp, enforce_foreign_keys, new_database, new_store_app
+
+NAMES = {
+    "realtime_conversation": {"pk_realtime_conversation"},
+    "realtime_participant": {
+        "pk_realtime_participant",
+        "fk_realtime_participant_conversation_id_realtime_conversation",
+        "uq_realtime_participant_conversation_id_user_id",
+        "ix_realtime_participant_user_id_conversation_id",
+    },
+    "realtime_message": {
+        "pk_realtime_message",
+        "fk_realtime_message_conversation_id_realtime_conversation",
+        "ix_realtime_message_conversation_id_id_sender_id",
+        "ix_realtime_message_sender_id",
+    },
+    "realtime_read_receipt": {
+        "pk_realtime_read_receipt",
+        "fk_realtime_read_receipt_message_id_realtime_message",
+        "uq_realtime_read_receipt_message_id_user_id",
+        "ix_realtime_read_receipt_user_id",
+    },
+    "realtime_notification": {
+        "pk_realtime_notification",
+        "ix_realtime_notification_user_id_id",
+        "ix_realtime_notification_unread",
+    },
+}
+LONGEST_NAME_ON_POSTGRESQL = 63
+CONVENTION = {
+    "pk": "app_pk_%(table_name)s",
+    "fk": "app_fk_%(table_name)s_%(column_0_name)s",
+    "uq": "app_uq_%(table_name)s_%(column_0_name)s",
+    "ix": "app_ix_%(column_0_label)s",
+    "ck": "app_ck_%(table_name)s_%(constraint_name)s",
+}
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Iterator[StoreApp]:
+    with new_store_app(tmp_path) as made:
+        yield made
+
+
+def names(metadata: MetaData) -> dict[str, set[Any]]:
+    """The names of each table's constraints and indexes."""
+    return {
+        table.name: {item.name for item in table.constraints} | {index.name for index in table.indexes}
+        for table in metadata.tables.values()
+    }
+
+
+@pytest.mark.parametrize("metadata", [None, MetaData(naming_convention=CONVENTION)], ids=["plain", "convention"])
+def test_every_constraint_and_index_has_a_fixed_name(metadata: MetaData | None) -> None:
+    db = SQLAlchemy(metadata=metadata)
+    define_models(db)
+    assert names(db.metadata) == NAMES
+
+
+def test_names_in_the_database_are_those_of_the_models(chat: StoreApp) -> None:
+    reflected = MetaData()
+    reflected.reflect(chat.db.engine)
+    found = names(reflected)
+    for table, expected in NAMES.items():
+        # SQLite cannot name the key of a table that counts by itself.
+        assert found[table] - {None, f"pk_{table}"} == expected - {f"pk_{table}"}
+
+
+def test_every_foreign_key_has_an_index() -> None:
+    db = SQLAlchemy()
+    define_models(db, user_key="users.id")
+    for table in db.metadata.tables.values():
+        unique = [item for item in table.constraints if isinstance(item, UniqueConstraint)]
+        found_quickly = {next(iter(item.columns)).name for item in unique} | {
+            next(iter(item.columns)).name for item in table.indexes
+        }
+        assert {key.parent.name for key in table.foreign_keys} <= found_quickly
+
+
+def test_names_fit_postgresql() -> None:
+    db = SQLAlchemy()
+    define_models(db, user_key="users.id")
+    found = set().union(*names(db.metadata).values())
+    assert "fk_realtime_read_receipt_user_id_users" in found
+    assert max(len(name) for name in found) <= LONGEST_NAME_ON_POSTGRESQL
+
+
+def test_times_come_back_aware(chat: StoreApp) -> None:
+    before = utc_now()
+    conversation = chat.store.conversations.create(["ann"])
+    stored = chat.db.session.scalars(select(chat.models.conversation.created_at)).one()
+    assert stored == conversation.created_at
+    assert stored.utcoffset() == timedelta(0)
+    assert before <= stored <= utc_now()
+
+
+def test_times_of_other_zones_are_converted(chat: StoreApp) -> None:
+    model = chat.models.conversation
+    row = model()
+    row.created_at = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    chat.db.session.add(row)
+    chat.db.session.commit()
+    stored = chat.db.session.scalars(select(model.created_at)).one()
+    assert stored.isoformat() == "2025-12-31T23:00:00+00:00"
+    later = model.created_at > datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=-5)))
+    assert chat.db.session.scalars(select(model.id).where(later)).all() == []
+
+
+def test_naive_times_are_refused(chat: StoreApp) -> None:
+    row = chat.models.conversation()
+    row.created_at = datetime(2026, 1, 1)  # noqa: DTZ001 - a naive time is what this is about
+    chat.db.session.add(row)
+    with pytest.raises(StatementError, match="time zone"):
+        chat.db.session.commit()
+    chat.db.session.rollback()
+
+
+def test_a_user_takes_part_once(chat: StoreApp) -> None:
+    conversation = chat.store.conversations.create(["ann", "ben", "ann"])
+    assert conversation.participant_ids == ("ann", "ben")
+    row = chat.models.participant()
+    row.conversation_id, row.user_id = int(conversation.id), "ann"
+    chat.db.session.add(row)
+    with pytest.raises(IntegrityError):
+        chat.db.session.commit()
+    chat.db.session.rollback()
+
+
+def test_what_belongs_to_a_conversation_goes_with_it(chat: StoreApp) -> None:
+    conversation = chat.store.conversations.create(["ann", "ben"])
+    message = chat.store.messages.add(conversation.id, "ann", "hello")
+    chat.store.messages.mark_read(conversation.id, "ben", [message.id])
+    chat.db.session.delete(chat.db.session.get_one(chat.models.conversation, int(conversation.id)))
+    chat.db.session.commit()
+    for model in (chat.models.participant, chat.models.message, chat.models.read_receipt):
+        assert chat.db.session.scalar(select(func.count()).select_from(model)) == 0
+
+
+def test_ids_are_not_given_out_again(chat: StoreApp) -> None:
+    conversation_id = chat.store.conversations.create(["ann"]).id
+    first = chat.store.messages.add(conversation_id, "ann", "one")
+    chat.store.messages.delete(conversation_id, first.id)
+    assert int(chat.store.messages.add(conversation_id, "ann", "two").id) > int(first.id)
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), (7, 7), (str(2**63 - 1), 2**63 - 1)])
+def test_ids_are_decimal_numbers(text: object, number: int) -> None:
+    assert parse_id(text) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "07", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "x", "\u0667", "²", str(2**63), "9" * 5000, None, True]
+)
+def test_everything_else_is_no_id(text: object) -> None:
+    assert parse_id(text) is None
+
+
+class Base(DeclarativeBase):
+    """The base of the application's own models."""
+
+
+own_db = SQLAlchemy(model_class=Base)
+
+
+class Person(Base):
+    """The application's own users table."""
+
+    __tablename__ = "person"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+
+
+class Room(ConversationMixin, Base):
+    """A conversation with a column more."""
+
+    __tablename__ = "room"
+    colour: Mapped[str] = mapped_column(String(10), default="grey")
+
+
+class Member(ParticipantMixin, Base):
+    """A participant who is a person."""
+
+    __tablename__ = "member"
+    conversation_key = "room.id"
+    user_key = "person.id"
+    user_id: Mapped[str] = mapped_column(IntegerUserId())
+
+
+class Post(MessageMixin, Base):
+    """A message with an index more."""
+
+    __tablename__ = "post"
+    conversation_key = "room.id"
+    user_key = "person.id"
+    sender_id: Mapped[str] = mapped_column(IntegerUserId())
+
+    @classmethod
+    def constraints(cls) -> tuple[Any, ...]:
+        return (*super().constraints(), Index("ix_post_created_at", "created_at"))
+
+
+class Seen(ReadReceiptMixin, Base):
+    """A receipt of a person."""
+
+    __tablename__ = "seen"
+    message_key = "post.id"
+    user_key = "person.id"
+    user_id: Mapped[str] = mapped_column(IntegerUserId())
+
+
+class Notice(NotificationMixin, Base):
+    """A notification to a person."""
+
+    __tablename__ = "notice"
+    user_key = "person.id"
+    user_id: Mapped[str] = mapped_column(IntegerUserId())
+
+
+own_store = Store(own_db, Models(Room, Member, Post, Seen, Notice))
+
+
+@pytest.fixture
+def own_models(tmp_path: Path) -> Iterator[None]:
+    """An application with models of its own and the persons 1 and 2; its application context is open."""
+    app = Flask("own_models")
+    with new_database(tmp_path) as database_url:
+        app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+        own_db.init_app(app)
+        with app.app_context():
+            if own_db.engine.dialect.name == "sqlite":
+                event.listen(own_db.engine, "connect", enforce_foreign_keys)
+            own_db.create_all()
+            own_db.session.add_all([Person(id=1), Person(id=2)])
+            own_db.session.commit()
+            yield
+            own_db.session.remove()
+            own_db.engine.dispose()
+
+
+@pytest.mark.usefixtures("own_models")
+def test_store_works_on_models_of_the_application() -> None:
+    room = own_store.conversations.create(["1", "2"], "Lunch")
+    post = own_store.messages.add(room.id, "1", "hello")
+    assert own_store.messages.mark_read(room.id, "2", [post.id]).newly_read_ids == (post.id,)
+    assert own_store.messages.page(room.id, "1").messages[0].is_read
+    assert own_store.conversations.of_user("2") == [room]
+    assert own_db.session.scalars(select(Room.colour)).one() == "grey"
+    assert "ix_post_created_at" in names(own_db.metadata)["post"]
+
+
+@pytest.mark.usefixtures("own_models")
+def test_rows_of_a_user_go_with_the_user() -> None:
+    room = own_store.conversations.create(["1", "2"])
+    posts = [own_store.messages.add(room.id, user_id, "hello") for user_id in ("1", "2")]
+    own_store.messages.mark_read(room.id, "2", [posts[0].id])
+    own_store.notifications.add("2", "note", "Title", "Text")
+    own_db.session.delete(own_db.session.get_one(Person, 2))
+    own_db.session.commit()
+    assert [post.id for post in own_store.messages.page(room.id, "1").messages] == [posts[0].id]
+    assert not own_store.messages.page(room.id, "1").messages[0].is_read
+    assert not own_store.conversations.has_participant(room.id, "2")
+    assert own_store.notifications.of_user("2") == []
+
+
+@pytest.mark.usefixtures("own_models")
+@pytest.mark.parametrize("user_id", ["99", "ann", "", "01", str(2**63)])
+def test_user_id_that_the_table_cannot_hold_is_unknown(user_id: str) -> None:
+    room = own_store.conversations.create(["1"])
+    assert not own_store.conversations.has_participant(room.id, user_id)
+    assert own_store.conversations.of_user(user_id) == []
+    assert own_store.messages.unread_count(user_id) == 0
+    assert own_store.notifications.of_user(user_id) == []

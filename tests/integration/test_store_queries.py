@@ -1,0 +1,61 @@
+"""How many statements the operations take, and that none of them reads a whole table."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_realtime.store import Store
+from tests.integration.example_support import StoreApp, full_scans, new_store_app, recorded, sqlite_url
+
+OPERATIONS: dict[str, tuple[int, Callable[[Store], Any]]] = {
+    "create": (2, lambda store: store.conversations.create(["ann", "ben", "cat"])),
+    "exists": (1, lambda store: store.conversations.exists("1")),
+    "has_participant": (1, lambda store: store.conversations.has_participant("1", "ann")),
+    "of_user": (2, lambda store: store.conversations.of_user("ann")),
+    "add": (1, lambda store: store.messages.add("1", "ann", "hello")),
+    "get": (1, lambda store: store.messages.get("1", "1", "ann")),
+    "page": (1, lambda store: store.messages.page("1", "ann")),
+    "earlier_page": (1, lambda store: store.messages.page("1", "ann", before="9", limit=3)),
+    "mark_read": (2, lambda store: store.messages.mark_read("1", "ben", ["1", "2", "3", "4"])),
+    "unread_count": (1, lambda store: store.messages.unread_count("ben")),
+    "delete": (1, lambda store: store.messages.delete("1", "5")),
+    "notify": (1, lambda store: store.notifications.add("ann", "note", "Title", "Text")),
+    "notifications": (1, lambda store: store.notifications.of_user("ann")),
+    "earlier_notifications": (1, lambda store: store.notifications.of_user("ann", before="3")),
+    "unread_notifications": (1, lambda store: store.notifications.unread_count("ann")),
+    "read_notification": (1, lambda store: store.notifications.mark_read("ann", "1")),
+    "read_all_notifications": (1, lambda store: store.notifications.mark_all_read("ann")),
+}
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Iterator[StoreApp]:
+    """A store with several of everything; always on SQLite, whose plans these tests read."""
+    with new_store_app(tmp_path, sqlite_url(tmp_path)) as made:
+        for _ in range(4):
+            conversation = made.store.conversations.create(["ann", "ben", "cat", "dan"])
+            for number in range(10):
+                made.store.messages.add(conversation.id, ["ann", "ben"][number % 2], "hello")
+            made.store.notifications.add("ann", "note", "Title", "Text")
+        made.store.messages.mark_read("1", "cat", [str(number) for number in range(1, 8)])
+        yield made
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_statements_are_few_and_use_indexes(chat: StoreApp, name: str) -> None:
+    count, operation = OPERATIONS[name]
+    with recorded(chat.app) as statements:
+        operation(chat.store)
+    assert len(statements) == count, statements
+    assert full_scans(chat.app, statements) == []
+
+
+def test_counting_unread_messages_reads_the_index_alone(chat: StoreApp) -> None:
+    with recorded(chat.app) as statements:
+        chat.store.messages.unread_count("ann")
+    plan = chat.db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statements[0].sql}", statements[0].parameters)
+    steps = [row.detail for row in plan if row.detail.startswith("SEARCH")]
+    assert len(steps) == 3
+    assert all("COVERING INDEX" in step for step in steps), steps

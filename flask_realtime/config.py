@@ -12,6 +12,7 @@ from flask_realtime.errors import ConfigError
 PREFIX: Final = "REALTIME_"
 TRANSPORTS: Final = ("polling", "websocket")
 ASYNC_MODES: Final = ("gevent", "threading")
+ENGINES: Final = ("gevent", "stock")
 
 TRANSPORT_SETTINGS: Final = (
     "path",
@@ -112,6 +113,26 @@ class RealtimeConfig:
         "an integer above 0",
         _is_positive_integer,
         doc="Events of one connection that may wait for the application; with more, the server stops reading from it.",
+    )
+    max_backlog_bytes: int = _setting(
+        1_048_576,
+        "an integer above 0",
+        _is_positive_integer,
+        doc="Bytes that may wait for a client that reads slowly; typing and presence events are dropped at half, and the "
+        "connection is cut when it is full.",
+    )
+    connect_timeout: float = _setting(
+        45.0,
+        "a number of seconds above 0",
+        _is_positive_number,
+        doc="Seconds in which a client that has opened a session must connect.",
+    )
+    engine: str = _setting(
+        "gevent",
+        f"one of {', '.join(map(repr, ENGINES))}",
+        lambda value: value in ENGINES,
+        doc="'gevent' for the extension's own engine, which serves where the async mode is 'gevent'; 'stock' for the unmodified "
+        "parts of python-engineio and gevent-websocket.",
     )
     async_mode: str | None = _setting(
         None,

@@ -16,6 +16,7 @@ class Send:
         rooms: The rooms whose connections get it, each connection once; None for everyone. No rooms reach nobody.
         skip_rooms: Rooms whose connections do not get it.
         skip_connection: A connection that does not get it, or None.
+        volatile: Whether a receiver that is far behind may do without it: the next such event makes up for it.
     """
 
     event: str
@@ -23,3 +24,4 @@ class Send:
     rooms: tuple[str, ...] | None
     skip_rooms: tuple[str, ...] = ()
     skip_connection: str | None = None
+    volatile: bool = False

@@ -63,4 +63,4 @@ class Presence:
             audience: The users who are told, or None for everyone.
         """
         rooms = None if audience is None else tuple(user_room(member) for member in audience)
-        return Send(events.USER_STATUS_CHANGED, (user_status(user_id, online=online),), rooms)
+        return Send(events.USER_STATUS_CHANGED, (user_status(user_id, online=online),), rooms, volatile=True)

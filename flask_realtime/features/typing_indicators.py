@@ -103,4 +103,5 @@ class TypingIndicators:
 
 
 def _relay(event: str, user_id: str, conversation_id: str, wire_id: WireId) -> Send:
-    return Send(event, (typing_payload(wire_id, user_id),), (conversation_room(conversation_id),), (user_room(user_id),))
+    payload = typing_payload(wire_id, user_id)
+    return Send(event, (payload,), (conversation_room(conversation_id),), (user_room(user_id),), volatile=True)

@@ -63,7 +63,7 @@ class Dispatcher:
             self._handle(session, packet, call)
 
         if call.calls_application or not session.mailbox.run_now(task):
-            session.mailbox.post_from_reader(task)
+            self._parts.server.post(session.id, session.mailbox, task)
 
     def _read(self, packet: Packet) -> _Call:
         name = ""

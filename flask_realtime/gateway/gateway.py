@@ -56,7 +56,7 @@ class Gateway:
                 presence=Presence(MemoryPresence()),
             ),
             registry=Registry(config.max_connections_per_user),
-            server=SocketIOServer(app, socketio, self),
+            server=SocketIOServer(app, socketio, config, self),
         )
         self.membership = Membership(self.parts)
         announcer = PresenceAnnouncer(self.parts.application, self.parts.server.send, self._new_mailbox)
@@ -148,7 +148,7 @@ class Gateway:
     def _route_complete(self, session: Session, packet: Packet) -> None:
         if packet.type == sio.CONNECT:
             auth = connect_payload(packet)
-            session.mailbox.post_from_reader(lambda: self.lifecycle.connect(session, auth))
+            self.parts.server.post(session.id, session.mailbox, lambda: self.lifecycle.connect(session, auth))
         elif packet.type == sio.DISCONNECT:
             if session.connection is not None:
                 self.lifecycle.disconnected(session.connection, CLIENT_DISCONNECT)

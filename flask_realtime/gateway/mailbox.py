@@ -40,7 +40,7 @@ class Mailbox:
     Args:
         concurrency: Starts that greenlet or thread.
         new_event: Makes an event of the same kind.
-        limit: Tasks that may wait; `post` blocks while there are more.
+        limit: Tasks that may wait before the mailbox is full.
     """
 
     def __init__(self, concurrency: Concurrency, new_event: Callable[[], Event], limit: int) -> None:
@@ -50,10 +50,10 @@ class Mailbox:
         self._lock = threading.Lock()
         self._tasks: deque[Task] = deque()
         self._running = False
-        self._space: Event | None = None
+        self._when_space: list[Callable[[], None]] = []
 
     def post(self, task: Task) -> None:
-        """Add a task without ever blocking: for the server's own tasks, such as the one that follows a disconnect."""
+        """Add a task. This never blocks; whoever reads from a client asks `is_full` afterwards."""
         with self._lock:
             self._tasks.append(task)
             start = not self._running
@@ -61,11 +61,24 @@ class Mailbox:
         if start:
             self._start()
 
-    def post_from_reader(self, task: Task) -> None:
-        """Add a task, and wait while too many are waiting: a client that sends faster than the application works is not read."""
-        self.post(task)
-        while (space := self._wait_for_space()) is not None:
-            space.wait()
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is waiting that the client should not be read any further."""
+        return len(self._tasks) > self._limit
+
+    def when_space(self, callback: Callable[[], None]) -> None:
+        """Have a function called once there is space, at once where there is."""
+        with self._lock:
+            if self.is_full:
+                self._when_space.append(callback)
+                return
+        callback()
+
+    def wait_for_space(self) -> None:
+        """Block until there is space."""
+        event = self._new_event()
+        self.when_space(event.set)
+        event.wait()
 
     def run_now(self, task: Task) -> bool:
         """Run a task in the caller's turn if nothing is waiting or running, so that order holds.
@@ -93,23 +106,16 @@ class Mailbox:
         # gevent would hand on the context of whoever posted: the request of a view, for one, that is over by then.
         self._concurrency.start_background_task(Context().run, self._drain)
 
-    def _wait_for_space(self) -> Event | None:
-        with self._lock:
-            if len(self._tasks) <= self._limit:
-                return None
-            if self._space is None:
-                self._space = self._new_event()
-            return self._space
-
     def _next(self) -> Task | None:
         with self._lock:
-            if self._space is not None and len(self._tasks) <= self._limit:
-                self._space.set()
-                self._space = None
-            if self._tasks:
-                return self._tasks.popleft()
-            self._running = False
-            return None
+            callbacks = [] if self.is_full else self._when_space
+            if callbacks:
+                self._when_space = []
+            task = self._tasks.popleft() if self._tasks else None
+            self._running = task is not None
+        for callback in callbacks:
+            callback()
+        return task
 
     def _drain(self) -> None:
         while (task := self._next()) is not None:

@@ -1,9 +1,8 @@
-"""python-socketio's room manager, mended in three places.
+"""The rooms of the default namespace, in the form of a manager that python-socketio works with.
 
-- A connection is in no room until it is admitted. What is sent to it while the application's connect hook runs waits, and follows
-  the CONNECT packet that clients expect first.
-- A reverse index says which rooms a connection is in, so that leaving does not look through every room there is.
-- A payload that is not JSON is an error for whoever sends it, whether or not anybody is there to receive it.
+python-socketio's own manager looks through every room there is when a connection leaves, and puts a connection in its rooms before
+it is admitted. Here a connection knows its rooms, and is in none of them until it is admitted: what is sent to it while the
+application's connect hook runs waits, and follows the CONNECT packet that clients expect first.
 """
 
 from __future__ import annotations
@@ -14,50 +13,63 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from engineio import packet as eio
 from socketio import packet as sio
 from socketio.manager import Manager
 
+from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
+
+Deliver = Callable[[OutboundMessage], None]
 
 
 @dataclass
-class _Pending:
+class _Member:
     engine_id: str
-    rooms: set[str | None]
+    deliver: Deliver
+    rooms: set[str] = field(default_factory=set)
+    leaving: bool = False
+
+
+@dataclass
+class _Pending(_Member):
     held: list[Callable[[], None]] = field(default_factory=list)
 
-    def is_in(self, room: str | Iterable[str] | None) -> bool:
-        if room is None or isinstance(room, str):
-            return room in self.rooms
-        return not self.rooms.isdisjoint(room)
+    def is_in(self, sid: str, room: Any) -> bool:
+        if room is None:
+            return True
+        rooms = {room} if isinstance(room, str) else set(room)
+        return sid in rooms or not self.rooms.isdisjoint(rooms)
 
 
 class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no types
-    """The rooms of one server.
+    """The connections of one server, and the rooms they are in. Other namespaces are python-socketio's own business.
 
     Args:
+        deliverer: Returns the function that sends to an engine session.
         on_disconnected: Told the id of each connection that leaves the default namespace, whoever made it leave.
     """
 
-    def __init__(self, on_disconnected: Callable[[str], None]) -> None:
+    def __init__(self, deliverer: Callable[[str], Deliver], on_disconnected: Callable[[str], None]) -> None:
         super().__init__()
+        self._deliverer = deliverer
         self._on_disconnected = on_disconnected
         self._pending: dict[str, _Pending] = {}
-        self._leaving: dict[str, str] = {}
-        self._rooms_of: dict[tuple[str, str], dict[str | None, None]] = {}
+        self._members: dict[str, _Member] = {}
+        self._ids: dict[str, str] = {}
+        self._rooms: dict[str, dict[str, Deliver]] = {}
+        self._resolving: dict[str, str] = {}
 
     # Admission ----------------------------------------------------------------------------------------------------------------
 
     def reserve(self, engine_id: str, *rooms: str) -> str:
-        """Make an id for a connection that may be admitted to the default namespace, and hold what is sent to it.
+        """Make an id for a connection that may be admitted, and hold what is sent to it.
 
         Args:
             engine_id: The engine session that carries it.
             rooms: Rooms that it enters when it is admitted.
         """
         sid: str = self.server.eio.generate_id()
-        self._pending[sid] = _Pending(engine_id, {None, sid, *rooms})
+        self._pending[sid] = _Pending(engine_id, self._deliverer(engine_id), set(rooms))
         return sid
 
     def discard(self, sid: str) -> None:
@@ -67,19 +79,21 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
         pending = self._pending.pop(sid)
-        for room in (None, sid, *(pending.rooms - {None, sid})):
-            self.basic_enter_room(sid, DEFAULT_NAMESPACE, room, eio_sid=pending.engine_id)
+        self._members[sid] = _Member(pending.engine_id, pending.deliver)
+        self._ids[pending.engine_id] = sid
+        for room in pending.rooms:
+            self._enter(sid, room)
         for send in pending.held:
             send()
 
     @contextmanager
     def resolving(self, sid: str, engine_id: str) -> Iterator[None]:
         """Let the engine session of a connection that is gone be found while the context lasts."""
-        self._leaving[sid] = engine_id
+        self._resolving[sid] = engine_id
         try:
             yield
         finally:
-            del self._leaving[sid]
+            del self._resolving[sid]
 
     # Sending ------------------------------------------------------------------------------------------------------------------
 
@@ -96,88 +110,192 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     ) -> None:
         """Send an event to a room, to some, or to everyone in the namespace."""
         room = to or room
-        skipped = {skip_sid} if skip_sid is None or isinstance(skip_sid, str) else set(skip_sid)
-        waiting = self._waiting(room, skipped) if namespace == DEFAULT_NAMESPACE else []
-        if callback is not None:
-            for sid, pending in waiting:
-                pending.held.append(partial(self.emit, event, data, namespace, room=sid, callback=callback))
-            super().emit(event, data, namespace, room=room, skip_sid=list(skipped), callback=callback, **kwargs)
+        if namespace != DEFAULT_NAMESPACE:
+            super().emit(event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, **kwargs)
             return
-        packets = self._encode(event, data, namespace)
-        for _, pending in waiting:
-            pending.held.append(partial(self._send, pending.engine_id, packets))
-        for sid, engine_id in self.get_participants(namespace, room):
-            if sid not in skipped:
-                self._send(engine_id, packets)
-
-    def _waiting(self, room: Any, skipped: set[str | None]) -> list[tuple[str, _Pending]]:
-        return [(sid, pending) for sid, pending in list(self._pending.items()) if sid not in skipped and pending.is_in(room)]
-
-    def _encode(self, event: str, data: Any, namespace: str) -> list[eio.Packet]:
         args = list(data) if isinstance(data, tuple) else [] if data is None else [data]
-        encoded = self.server.packet_class(sio.EVENT, namespace=namespace, data=[event, *args]).encode()
-        return [eio.Packet(eio.MESSAGE, part) for part in (encoded if isinstance(encoded, list) else [encoded])]
+        skipped = [skip_sid] if isinstance(skip_sid, str) else skip_sid or ()
+        if callback is None:
+            self.send(event, args, room, skipped)
+        else:
+            self._call(event, args, room, skipped, callback)
 
-    def _send(self, engine_id: str, packets: list[eio.Packet]) -> None:
-        for packet in packets:
-            self.server._send_eio_packet(engine_id, packet)  # noqa: SLF001 - python-socketio's own seam for tests and managers
+    def send(self, event: str, args: Iterable[Any], room: Any, skipped: Iterable[str] = (), *, volatile: bool = False) -> None:
+        """Send an event without a callback; it is encoded once.
 
-    # Rooms --------------------------------------------------------------------------------------------------------------------
+        Args:
+            event: The event's name.
+            args: Its arguments.
+            room: A room, several, or None for everyone.
+            skipped: The ids of connections that do not get it.
+            volatile: Whether a receiver that is behind may do without it.
+
+        Raises:
+            PayloadNotSerializable: The arguments are not JSON, whether or not anybody is there to receive them.
+        """
+        message = OutboundMessage(self._encode([event, *args]), volatile=volatile)
+        receivers = self._receivers(room)
+        if skipped:
+            skipped = set(skipped)
+            for sid, deliver in list(receivers.items()):
+                if sid not in skipped:
+                    deliver(message)
+        else:
+            for deliver in list(receivers.values()):
+                deliver(message)
+        if self._pending:
+            for _, pending in self._waiting(room, skipped):
+                pending.held.append(partial(pending.deliver, message))
+
+    def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
+        for sid, pending in self._waiting(room, skipped):
+            pending.held.append(partial(self._call, event, args, sid, (), callback))
+        for sid, deliver in list(self._receivers(room).items()):
+            if sid not in skipped:
+                packet_id = self._generate_ack_id(sid, callback)
+                deliver(OutboundMessage(self._encode([event, *args], packet_id)))
+
+    def _encode(self, payload: list[Any], packet_id: int | None = None) -> list[str | bytes]:
+        encoded = self.server.packet_class(sio.EVENT, data=payload, id=packet_id).encode()
+        return encoded if isinstance(encoded, list) else [encoded]
+
+    def _waiting(self, room: Any, skipped: Iterable[str]) -> list[tuple[str, _Pending]]:
+        waiting = list(self._pending.items())
+        return [(sid, pending) for sid, pending in waiting if sid not in skipped and pending.is_in(sid, room)]
+
+    def _receivers(self, room: Any) -> dict[str, Deliver]:
+        if room is None:
+            return {sid: member.deliver for sid, member in self._members.items()}
+        if isinstance(room, str):
+            return self._in_room(room)
+        receivers: dict[str, Deliver] = {}
+        for name in room:
+            receivers.update(self._in_room(name))
+        return receivers
+
+    def _in_room(self, room: str) -> dict[str, Deliver]:
+        receivers = self._rooms.get(room)
+        if receivers is not None:
+            return receivers
+        member = self._members.get(room)  # Each connection is alone in a room of its own name.
+        return {} if member is None else {room: member.deliver}
+
+    def connections_in(self, room: str) -> Iterable[str]:
+        """Return the ids of the connections in a room."""
+        return list(self._in_room(room))
+
+    # What python-socketio asks ------------------------------------------------------------------------------------------------
+
+    def get_namespaces(self) -> list[str]:
+        """Return the namespaces that have connections."""
+        return [*super().get_namespaces(), *([DEFAULT_NAMESPACE] if self._members else [])]
+
+    def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
+        """Return the connections in a room, each with its engine session."""
+        if namespace != DEFAULT_NAMESPACE:
+            yield from super().get_participants(namespace, room)
+        else:
+            yield from [(sid, self._members[sid].engine_id) for sid in self._receivers(room)]
+
+    def is_connected(self, sid: str, namespace: str) -> bool:
+        """Say whether a connection is admitted and not about to leave."""
+        if namespace != DEFAULT_NAMESPACE:
+            return bool(super().is_connected(sid, namespace))
+        member = self._members.get(sid)
+        return member is not None and not member.leaving
+
+    def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
+        """Return the connection on an engine session."""
+        if namespace == DEFAULT_NAMESPACE:
+            return self._ids.get(eio_sid)
+        sid: str | None = super().sid_from_eio_sid(eio_sid, namespace)
+        return sid
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
-        """Return the engine session of a connection, one that is still being admitted too."""
-        pending = self._pending.get(sid) if namespace == DEFAULT_NAMESPACE else None
-        if pending is not None:
-            return pending.engine_id
-        engine_id: str | None = super().eio_sid_from_sid(sid, namespace)
-        return engine_id or self._leaving.get(sid)
+        """Return the engine session of a connection, one that is still being admitted or that just left too."""
+        if namespace != DEFAULT_NAMESPACE:
+            engine_id: str | None = super().eio_sid_from_sid(sid, namespace)
+            return engine_id
+        member = self._members.get(sid) or self._pending.get(sid)
+        return self._resolving.get(sid) if member is None else member.engine_id
+
+    def pre_disconnect(self, sid: str, namespace: str) -> str | None:
+        """Note that a connection is about to leave."""
+        if namespace != DEFAULT_NAMESPACE:
+            engine_id: str | None = super().pre_disconnect(sid, namespace)
+            return engine_id
+        member = self._members[sid]
+        member.leaving = True
+        return member.engine_id
+
+    def is_sid_room(self, namespace: str, room: str) -> bool:
+        """Say whether a room's name is a connection's id."""
+        return room in self._members if namespace == DEFAULT_NAMESPACE else bool(super().is_sid_room(namespace, room))
 
     def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
-        """Enter a room; a connection that is still being admitted enters it then."""
-        pending = self._pending.get(sid) if namespace == DEFAULT_NAMESPACE else None
-        if pending is not None:
-            pending.rooms.add(room)
-        else:
+        """Enter a room; a connection that is still being admitted enters it then.
+
+        Raises:
+            ValueError: There is no such connection, or the room is another connection's own.
+        """
+        if namespace != DEFAULT_NAMESPACE:
             super().enter_room(sid, namespace, room, eio_sid=eio_sid)
+        elif sid in self._pending:
+            self._pending[sid].rooms.add(room)
+        elif sid not in self._members:
+            msg = "sid is not connected to requested namespace"
+            raise ValueError(msg)
+        elif room in self._members and room != sid:
+            msg = "cannot enter a sid room"
+            raise ValueError(msg)
+        else:
+            self._enter(sid, room)
+
+    def _enter(self, sid: str, room: str) -> None:
+        member = self._members[sid]
+        member.rooms.add(room)
+        self._rooms.setdefault(room, {})[sid] = member.deliver
 
     def leave_room(self, sid: str, namespace: str, room: str) -> None:
         """Leave a room."""
-        pending = self._pending.get(sid) if namespace == DEFAULT_NAMESPACE else None
-        if pending is not None:
-            pending.rooms.discard(room)
-        else:
+        if namespace != DEFAULT_NAMESPACE:
             super().leave_room(sid, namespace, room)
+        elif sid in self._pending:
+            self._pending[sid].rooms.discard(room)
+        elif sid in self._members:
+            self._members[sid].rooms.discard(room)
+            self._leave(sid, room)
 
-    def basic_enter_room(self, sid: str, namespace: str, room: str | None, eio_sid: str | None = None) -> None:
-        """Enter a room, and note it in the reverse index."""
-        super().basic_enter_room(sid, namespace, room, eio_sid=eio_sid)
-        self._rooms_of.setdefault((namespace, sid), {})[room] = None
+    def _leave(self, sid: str, room: str) -> None:
+        receivers = self._rooms.get(room, {})
+        receivers.pop(sid, None)
+        if not receivers:
+            self._rooms.pop(room, None)
 
-    def basic_leave_room(self, sid: str, namespace: str, room: str | None) -> None:
-        """Leave a room, and note it in the reverse index."""
-        super().basic_leave_room(sid, namespace, room)
-        rooms = self._rooms_of.get((namespace, sid), {})
-        rooms.pop(room, None)
-        if not rooms:
-            self._rooms_of.pop((namespace, sid), None)
+    def close_room(self, room: str, namespace: str) -> None:
+        """Take every connection out of a room."""
+        if namespace != DEFAULT_NAMESPACE:
+            super().close_room(room, namespace)
+            return
+        for sid in list(self._rooms.get(room, ())):
+            self.leave_room(sid, namespace, room)
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
-        """Return the rooms that a connection is in."""
-        return [room for room in self._rooms_of.get((namespace, sid), ()) if room is not None]
-
-    def basic_disconnect(self, sid: str, namespace: str, **_kwargs: Any) -> None:
-        """Take a connection out of its rooms."""
-        for room in list(self._rooms_of.get((namespace, sid), ())):
-            self.basic_leave_room(sid, namespace, room)
-        self.callbacks.pop(sid, None)
-        for waiting in (self.pending_connect, self.pending_disconnect):
-            if sid in waiting.get(namespace, ()):
-                waiting[namespace].remove(sid)
-                if not waiting[namespace]:
-                    del waiting[namespace]
+        """Return the rooms that a connection is in, its own too."""
+        if namespace != DEFAULT_NAMESPACE:
+            return list(super().get_rooms(sid, namespace))
+        member = self._members.get(sid)
+        return [] if member is None else [sid, *member.rooms]
 
     def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
         """Take a connection out of its rooms, and say so."""
-        super().disconnect(sid, namespace, **kwargs)
-        if namespace == DEFAULT_NAMESPACE:
-            self._on_disconnected(sid)
+        if namespace != DEFAULT_NAMESPACE:
+            super().disconnect(sid, namespace, **kwargs)
+            return
+        member = self._members.pop(sid, None)
+        if member is not None:
+            self._ids.pop(member.engine_id, None)
+            for room in member.rooms:
+                self._leave(sid, room)
+        self.callbacks.pop(sid, None)
+        self._on_disconnected(sid)

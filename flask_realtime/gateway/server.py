@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Protocol
 
-from engineio import payload as eio_payload
-from engineio.exceptions import ContentTooLongError, EngineIOError
 from flask import Flask
 from flask_socketio import SocketIO
 from socketio import packet as sio
@@ -22,14 +21,15 @@ from socketio.manager import Manager
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.json import ApplicationJSON
 from flask_realtime.contract.payloads import Refusal
+from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.engine.polling import receive_post
+from flask_realtime.engine.server import EngineLimits, EngineServer
 from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.features.effects import Send
-from flask_realtime.gateway.mailbox import Concurrency, Event
+from flask_realtime.gateway.mailbox import Concurrency, Event, Mailbox, Task
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
-from flask_realtime.gateway.rooms import RoomManager
+from flask_realtime.gateway.rooms import Deliver, RoomManager
 from flask_realtime.signals import event_sent
-
-_MAX_PACKETS_IN_A_POST = 10_000
 
 
 class EngineEvents(Protocol):
@@ -60,12 +60,6 @@ def _library_logger(name: str) -> logging.Logger:
     if not any(isinstance(item, _Quiet) for item in logger.filters):
         logger.addFilter(_Quiet())
     return logger
-
-
-class _LongPollingPayload(eio_payload.Payload):  # type: ignore[misc]  # python-engineio has no types
-    """A POST's packets; python-engineio takes 16 and loses the rest, Node's server has no bound but the size."""
-
-    max_decode_packets = _MAX_PACKETS_IN_A_POST
 
 
 def _same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
@@ -106,17 +100,21 @@ class SocketIOServer:
     Args:
         app: The application.
         socketio: Its Flask-SocketIO object, initialised.
+        config: Its settings.
         events: Who is told what comes in.
     """
 
-    def __init__(self, app: Flask, socketio: SocketIO, events: EngineEvents) -> None:
+    def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, events: EngineEvents) -> None:
         self._app = app
         self.socketio = socketio
         self._server = socketio.server
         self._engine = self._server.eio
         check_adoptable(self._server)
         self._events = events
-        self._rooms = RoomManager(events.on_disconnected)
+        self._has_own_engine = config.engine == "gevent" and self._engine.async_mode == "gevent"
+        if self._has_own_engine:
+            EngineServer.take_over(self._engine, EngineLimits(config.max_backlog_bytes, config.connect_timeout))
+        self._rooms = RoomManager(self._deliverer, events.on_disconnected)
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
         # A class of the application's own: python-socketio's `json` option would change every server of the process.
@@ -165,11 +163,22 @@ class SocketIOServer:
         event: Event = self._engine.create_event()
         return event
 
+    def _deliverer(self, engine_id: str) -> Deliver:
+        if self._has_own_engine:
+            deliver: Deliver = self._engine.sockets[engine_id].deliver
+            return deliver
+
+        def deliver_through_stock_parts(message: OutboundMessage) -> None:
+            for packet in message.packets:
+                self._server._send_eio_packet(engine_id, packet)  # noqa: SLF001
+
+        return deliver_through_stock_parts
+
     def _on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
         self._stock_open(engine_id, environ)
         socket = self._engine.sockets.get(engine_id)
-        if socket is not None:
-            socket.handle_post_request = lambda environ: _receive_post(socket, environ)
+        if socket is not None and not self._has_own_engine:
+            socket.handle_post_request = partial(receive_post, socket)
         self._events.on_open(engine_id, environ)
 
     def _on_close(self, engine_id: str, reason: str) -> None:
@@ -195,6 +204,17 @@ class SocketIOServer:
             # Waiting, which is the default, would last until a long-polling client asks again.
             socket.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
 
+    def post(self, engine_id: str, mailbox: Mailbox, task: Task) -> None:
+        """Post what a session sent to its mailbox, and read no further from it while that is full."""
+        mailbox.post(task)
+        if not mailbox.is_full:
+            return
+        socket = self._engine.sockets.get(engine_id)
+        if self._has_own_engine and socket is not None:
+            socket.hold(mailbox.when_space, mailbox.wait_for_space)
+        else:
+            mailbox.wait_for_space()
+
     def close_later(self, engine_id: str, delay: float) -> None:
         """Close a session after a delay in seconds, in which a long-polling client can fetch what was sent to it."""
 
@@ -216,6 +236,8 @@ class SocketIOServer:
 
     def admit(self, engine_id: str, connection_id: str) -> None:
         """Tell a client that it is connected, and let it into its rooms."""
+        if self._has_own_engine:
+            self._engine.claim(engine_id)
         self._send_packet(engine_id, sio.CONNECT, {"sid": connection_id})
         self._rooms.admit(connection_id)
 
@@ -253,12 +275,13 @@ class SocketIOServer:
         Raises:
             PayloadNotSerializable: Its arguments are not JSON.
         """
-        skipped = [sid for room in send.skip_rooms for sid, _ in self._rooms.get_participants(DEFAULT_NAMESPACE, room)]
+        skipped = [sid for room in send.skip_rooms for sid in self._rooms.connections_in(room)]
         if send.skip_connection is not None:
             skipped.append(send.skip_connection)
         if send.rooms is None or send.rooms:
-            rooms = None if send.rooms is None else list(send.rooms)
-            self._rooms.emit(send.event, send.args, DEFAULT_NAMESPACE, room=rooms, skip_sid=skipped)
+            # One room, the usual case, needs no union.
+            room = send.rooms[0] if send.rooms is not None and len(send.rooms) == 1 else send.rooms
+            self._rooms.send(send.event, send.args, room, skipped, volatile=send.volatile)
         if event_sent.receivers:
             event_sent.send(self._app, event=send)
 
@@ -285,6 +308,8 @@ class SocketIOServer:
 
     def pass_on(self, engine_id: str, data: object) -> None:
         """Let the stock server handle a message for another namespace."""
+        if self._has_own_engine:
+            self._engine.claim(engine_id)
         self._stock_message(engine_id, data)
 
     def has_own_handler(self, event: str) -> bool:
@@ -346,17 +371,3 @@ def check_adoptable(server: Any) -> None:
     if type(server.manager) is not Manager:
         msg = "The SocketIO object has a message queue or a client manager; flask_realtime needs one without."
         raise ConfigError(msg)
-
-
-def _receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
-    """Handle a long-polling POST; a body that is no payload ends the session with status 400, as Node's server does."""
-    try:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        if length > socket.server.max_http_buffer_size:
-            raise ContentTooLongError
-        body = environ["wsgi.input"].read(length).decode()
-        packets: Iterable[Any] = _LongPollingPayload(encoded_payload=body).packets
-    except ValueError as error:
-        raise EngineIOError(str(error)) from error
-    for packet in packets:
-        socket.receive(packet)

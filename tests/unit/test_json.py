@@ -32,7 +32,7 @@ class NonStrict(JSONProvider):
 
 @pytest.mark.parametrize(
     "document",
-    ["NaN", "[Infinity]", '{"a":-Infinity}', "1e999", "-1e999", "1" * 101, "[" * 100_000, '"\\ud800"', '"\\uDC00"', "", "{"],
+    ["NaN", "[Infinity]", '{"a":-Infinity}', "1e999", "-1e999", "[" * 100_000, '"\\ud800"', '"\\uDC00"', "", "{"],
 )
 def test_what_is_not_strict_json_is_refused(document: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

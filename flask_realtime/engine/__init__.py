@@ -1,0 +1,1 @@
+"""The Engine.IO server for gevent: WebSocket frames, connections, heartbeat, backpressure, drain."""

@@ -1,0 +1,219 @@
+"""WebSocket frames: RFC 6455, the server's side, without any I/O.
+
+The parser takes bytes as they come and gives back whole messages; the encoder makes finished frames. Server frames are not masked,
+so one encoded frame serves every receiver.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Final
+
+_FIN = 0x80
+_RESERVED = 0x70
+_OPCODE = 0x0F
+_MASKED = 0x80
+_LENGTH = 0x7F
+_CONTROL = 0x8
+_SHORT = 125
+_EXTENDED_16 = 126
+_EXTENDED_64 = 127
+_MAX_16 = 0xFFFF
+_MASK_SIZE = 4
+
+_EXACT_CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+_FIRST_PRIVATE_CODE, _LAST_PRIVATE_CODE = 3000, 4999
+
+
+class Opcode(enum.IntEnum):
+    """What a frame is; section 5.2."""
+
+    CONTINUATION = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+
+class CloseCode(enum.IntEnum):
+    """Why a connection is closed; section 7.4.1."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    INVALID_DATA = 1007
+    TOO_LARGE = 1009
+    INTERNAL_ERROR = 1011
+
+
+class FrameError(Exception):
+    """The peer broke the protocol; the connection is to be closed with the code.
+
+    Args:
+        code: The close code to send.
+        message: What was wrong.
+    """
+
+    def __init__(self, code: CloseCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_TEXT, _BINARY, _CONTINUATION, _CLOSE = int(Opcode.TEXT), int(Opcode.BINARY), int(Opcode.CONTINUATION), int(Opcode.CLOSE)
+_OPCODES: Final = frozenset(map(int, Opcode))
+
+Message = tuple[int, "str | bytes"]
+"""An opcode, and its payload: text for TEXT, bytes for the others."""
+
+
+def unmask(payload: bytes, mask: bytes) -> bytes:
+    """Return a payload without its mask; one operation on big integers is faster than any loop in Python."""
+    size = len(payload)
+    key = mask * (size >> 2) + mask[: size & 3]
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
+
+def encode_frame(opcode: int, payload: bytes) -> bytes:
+    """Return a finished, unmasked, unfragmented frame."""
+    size = len(payload)
+    if size <= _SHORT:
+        return bytes((_FIN | opcode, size)) + payload
+    if size <= _MAX_16:
+        return struct.pack("!BBH", _FIN | opcode, _EXTENDED_16, size) + payload
+    return struct.pack("!BBQ", _FIN | opcode, _EXTENDED_64, size) + payload
+
+
+def encode_close(code: int) -> bytes:
+    """Return a close frame."""
+    return encode_frame(_CLOSE, struct.pack("!H", code))
+
+
+def close_code(payload: bytes) -> int:
+    """Return the code of a close frame's payload, or `NORMAL` where it has none.
+
+    Raises:
+        FrameError: The payload is no valid one.
+    """
+    if not payload:
+        return int(CloseCode.NORMAL)
+    if len(payload) == 1:
+        raise FrameError(CloseCode.PROTOCOL_ERROR, "half a close code")
+    code = int(struct.unpack("!H", payload[:2])[0])
+    if code not in _EXACT_CLOSE_CODES and not _FIRST_PRIVATE_CODE <= code <= _LAST_PRIVATE_CODE:
+        raise FrameError(CloseCode.PROTOCOL_ERROR, "a close code that must not be sent")
+    _decode(payload[2:])
+    return code
+
+
+def _decode(payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        raise FrameError(CloseCode.INVALID_DATA, "text that is not UTF-8") from None
+
+
+class FrameParser:
+    """Turns bytes into messages.
+
+    Args:
+        max_size: Bytes that one message may have, all its fragments together. A longer frame is refused at its header.
+    """
+
+    __slots__ = ("_buffer", "_fragmented", "_fragments", "_max_size", "_size")
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._buffer = b""
+        self._fragmented = 0
+        self._fragments: list[bytes] | None = None
+        self._size = 0
+
+    @property
+    def missing(self) -> int:
+        """How many bytes the frame at hand still lacks, as far as that is known; 0 between frames."""
+        if len(self._buffer) < 2:  # noqa: PLR2004 - a header's first part
+            return 0
+        header = self._header(self._buffer, 0)
+        return 0 if header is None else max(0, header[0] + header[1] - len(self._buffer))
+
+    def feed(self, data: bytes, messages: list[Message]) -> None:
+        """Parse bytes.
+
+        Args:
+            data: The bytes that came.
+            messages: Gets the messages that are complete now; those before an error too.
+
+        Raises:
+            FrameError: The peer broke the protocol.
+        """
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        position, available = 0, len(data)
+        while available - position >= 2:  # noqa: PLR2004 - a header's first part
+            header = self._header(data, position)
+            if header is None:
+                break
+            start, size = header
+            end = start + size
+            if end > available:
+                break
+            payload = unmask(data[start:end], data[start - _MASK_SIZE : start]) if size else b""
+            self._frame(data[position], payload, messages)
+            position = end
+        self._buffer = data[position:] if position else data
+
+    def _header(self, data: bytes, position: int) -> tuple[int, int] | None:
+        """Return where the payload of the frame at a position begins and its size, or None if the header is not complete."""
+        first, second = data[position], data[position + 1]
+        size = second & _LENGTH
+        start = position + 2
+        if first & (_RESERVED | _CONTROL) or not second & _MASKED or first & _OPCODE > _BINARY:
+            self._check_unusual(first, second)
+        if size > _SHORT:
+            width = 2 if size == _EXTENDED_16 else 8
+            if len(data) < start + width:
+                return None
+            size = int.from_bytes(data[start : start + width], "big")
+            start += width
+            if size <= (_SHORT if width == 2 else _MAX_16) or size >> 63:  # noqa: PLR2004
+                raise FrameError(CloseCode.PROTOCOL_ERROR, "a length that is not written in the shortest form")
+        if size + (self._size if not first & _CONTROL else 0) > self._max_size:
+            raise FrameError(CloseCode.TOO_LARGE, f"more than {self._max_size} bytes")
+        return (start + _MASK_SIZE, size) if len(data) >= start + _MASK_SIZE else None
+
+    @staticmethod
+    def _check_unusual(first: int, second: int) -> None:
+        if first & _RESERVED:
+            raise FrameError(CloseCode.PROTOCOL_ERROR, "a reserved bit is set")
+        if first & _OPCODE not in _OPCODES:
+            raise FrameError(CloseCode.PROTOCOL_ERROR, "an unknown opcode")
+        if not second & _MASKED:
+            raise FrameError(CloseCode.PROTOCOL_ERROR, "a frame that is not masked")
+        if first & _CONTROL and (not first & _FIN or second & _LENGTH > _SHORT):
+            raise FrameError(CloseCode.PROTOCOL_ERROR, "a control frame that is fragmented or too long")
+
+    def _frame(self, first: int, payload: bytes, messages: list[Message]) -> None:
+        opcode = first & _OPCODE
+        if first & _FIN and opcode == _TEXT and self._fragments is None:
+            messages.append((_TEXT, _decode(payload)))
+        elif opcode & _CONTROL:
+            if opcode == _CLOSE:
+                close_code(payload)
+            messages.append((opcode, payload))
+        else:
+            self._fragment(first, opcode, payload, messages)
+
+    def _fragment(self, first: int, opcode: int, payload: bytes, messages: list[Message]) -> None:
+        if (opcode == _CONTINUATION) != (self._fragments is not None):
+            raise FrameError(CloseCode.PROTOCOL_ERROR, "a fragment out of place")
+        if self._fragments is None:
+            self._fragments, self._fragmented = [], opcode
+        self._fragments.append(payload)
+        self._size += len(payload)
+        if first & _FIN:
+            whole, opcode = b"".join(self._fragments), self._fragmented
+            self._fragments, self._size = None, 0
+            messages.append((opcode, _decode(whole) if opcode == _TEXT else whole))

@@ -1,0 +1,130 @@
+"""One timer for all heartbeats.
+
+The ping interval is the same for every connection, and so is the time-out: the order in which connections came is the order in
+which they are due. So two queues and one greenlet do for all of them, at a cost that does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Generic, Protocol, TypeVar
+
+import gevent
+
+
+class Beating(Protocol):
+    """A connection with a heartbeat."""
+
+    def ping(self) -> None:
+        """Send a ping."""
+
+    def is_excused(self) -> bool:
+        """Say whether an answer cannot be seen now, because reading is paused."""
+
+    def time_out(self) -> None:
+        """Close: a ping was not answered in time."""
+
+
+ItemT = TypeVar("ItemT")
+
+
+class DeadlineQueue(Generic[ItemT]):
+    """Items that are due a fixed time after they were added, in order.
+
+    Args:
+        delay: Seconds.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, delay: float, clock: Callable[[], float]) -> None:
+        self._delay = delay
+        self._clock = clock
+        self._deadlines: dict[ItemT, float] = {}
+
+    def add(self, item: ItemT) -> None:
+        """Add an item, or begin its time anew."""
+        self._deadlines.pop(item, None)
+        self._deadlines[item] = self._clock() + self._delay
+
+    def discard(self, item: ItemT) -> bool:
+        """Take an item out, and say whether it was there."""
+        return self._deadlines.pop(item, None) is not None
+
+    def due(self) -> list[ItemT]:
+        """Take out and return the items that are due."""
+        now = self._clock()
+        items = []
+        for item, deadline in self._deadlines.items():
+            if deadline > now:
+                break
+            items.append(item)
+        for item in items:
+            del self._deadlines[item]
+        return items
+
+    def next_deadline(self) -> float | None:
+        """Return when the next item is due, or None where there is none."""
+        return next(iter(self._deadlines.values()), None)
+
+
+class Heartbeat:
+    """Pings connections, and gives up those that do not answer.
+
+    Args:
+        interval: Seconds from a connection's start, or an answer, to the next ping.
+        timeout: Seconds in which a ping has to be answered.
+        connect_timeout: Seconds in which a new connection has to be claimed.
+    """
+
+    def __init__(self, interval: float, timeout: float, connect_timeout: float) -> None:
+        self._to_ping: DeadlineQueue[Beating] = DeadlineQueue(interval, monotonic)
+        self._to_answer: DeadlineQueue[Beating] = DeadlineQueue(timeout, monotonic)
+        self._to_claim: DeadlineQueue[Beating] = DeadlineQueue(connect_timeout, monotonic)
+        self._queues = (self._to_ping, self._to_answer, self._to_claim)
+        self._running = False
+        self._shortest = min(interval, timeout, connect_timeout)
+
+    def add(self, connection: Beating) -> None:
+        """Begin to ping a connection, and to wait for it to be claimed."""
+        self._to_ping.add(connection)
+        self._to_claim.add(connection)
+        if not self._running:
+            self._running = True
+            gevent.spawn(self._run)
+
+    def claim(self, connection: Beating) -> None:
+        """Note that a connection is used for something."""
+        self._to_claim.discard(connection)
+
+    def answered(self, connection: Beating) -> None:
+        """Note that a connection answered a ping."""
+        if self._to_answer.discard(connection):
+            self._to_ping.add(connection)
+
+    def remove(self, connection: Beating) -> None:
+        """Forget a connection."""
+        for queue in self._queues:
+            queue.discard(connection)
+
+    def _run(self) -> None:
+        while (deadline := self._next_deadline()) is not None:
+            # A connection that comes meanwhile is due after the shortest time at the earliest.
+            gevent.sleep(max(0.0, min(deadline - monotonic(), self._shortest)))
+            self._beat()
+        self._running = False
+
+    def _next_deadline(self) -> float | None:
+        return min((deadline for queue in self._queues if (deadline := queue.next_deadline()) is not None), default=None)
+
+    def _beat(self) -> None:
+        for connection in self._to_answer.due():
+            if connection.is_excused():
+                self._to_answer.add(connection)
+            else:
+                connection.time_out()
+        for connection in self._to_claim.due():
+            connection.time_out()
+        for connection in self._to_ping.due():
+            self._to_answer.add(connection)
+            connection.ping()

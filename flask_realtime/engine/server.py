@@ -1,0 +1,150 @@
+"""The Engine.IO server: python-engineio's, with sessions, heartbeat and refusals of our own."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import engineio
+from engineio import packet as eio
+
+from flask_realtime.engine.heartbeat import Heartbeat
+from flask_realtime.engine.socket import EngineSocket
+
+PROTOCOL: Final = "4"
+
+
+@dataclass(frozen=True)
+class EngineLimits:
+    """What one connection may cost.
+
+    Args:
+        max_backlog: Bytes that may wait for a peer that reads slowly.
+        connect_timeout: Seconds in which a new session has to connect to a namespace.
+    """
+
+    max_backlog: int
+    connect_timeout: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is refused, in the words of Node's server."""
+
+    code: int
+    message: str
+    status: HTTPStatus = HTTPStatus.BAD_REQUEST
+
+
+UNKNOWN_TRANSPORT = Refusal(0, "Transport unknown")
+UNKNOWN_SESSION = Refusal(1, "Session ID unknown")
+BAD_METHOD = Refusal(2, "Bad handshake method")
+BAD_REQUEST = Refusal(3, "Bad request")
+FORBIDDEN = Refusal(4, "Forbidden", HTTPStatus.FORBIDDEN)
+UNSUPPORTED_PROTOCOL = Refusal(5, "Unsupported protocol version")
+
+
+class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio has no types
+    """The Engine.IO server of one application under gevent."""
+
+    heartbeat: Heartbeat
+    max_backlog: int
+
+    @classmethod
+    def take_over(cls, server: engineio.Server, limits: EngineLimits) -> None:
+        """Turn a server of python-engineio's into one of ours, before it has served anybody.
+
+        Args:
+            server: The server; its options and handlers stay.
+            limits: What one connection may cost.
+        """
+        server.__class__ = cls
+        server.start_service_task = False
+        server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout)
+        server.max_backlog = limits.max_backlog
+
+    def forget(self, socket: EngineSocket) -> None:
+        """Forget a session that ends."""
+        self.heartbeat.remove(socket)
+        self.sockets.pop(socket.sid, None)
+
+    def claim(self, sid: str) -> None:
+        """Note that a session has connected to a namespace, which it must do in time."""
+        socket = self.sockets.get(sid)
+        if socket is not None:
+            self.heartbeat.claim(socket)
+
+    def handle_request(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Handle a request: refuse it as Node's server would, else let python-engineio handle it."""
+        query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
+        refused = None if environ["REQUEST_METHOD"] == "OPTIONS" else self._refusal(environ, query)
+        if refused is None:
+            answer: Iterable[bytes] = super().handle_request(environ, start_response)
+            return answer
+        body = json.dumps({"code": refused.code, "message": refused.message}, separators=(",", ":")).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *self._cors_headers(environ)]
+        start_response(f"{refused.status.value} {refused.status.phrase}", headers)
+        return [body]
+
+    def _refusal(self, environ: Mapping[str, Any], query: Mapping[str, list[str]]) -> Refusal | None:
+        transport, sid = query.get("transport", [""])[0], query.get("sid", [None])[0]
+        if transport not in self.transports:
+            return UNKNOWN_TRANSPORT
+        if not self._is_allowed_origin(environ):
+            return FORBIDDEN
+        is_upgrade = environ.get("HTTP_UPGRADE", "").lower() == "websocket"
+        if sid is not None:
+            return self._refusal_within(sid, transport, is_upgrade=is_upgrade)
+        if environ["REQUEST_METHOD"] != "GET":
+            return BAD_METHOD
+        if (transport == "websocket") != is_upgrade:
+            return BAD_REQUEST
+        return None if query.get("EIO") == [PROTOCOL] else UNSUPPORTED_PROTOCOL
+
+    def _refusal_within(self, sid: str, transport: str, *, is_upgrade: bool) -> Refusal | None:
+        socket = self.sockets.get(sid)
+        if socket is None or socket.closed:
+            return UNKNOWN_SESSION
+        if is_upgrade:
+            return BAD_REQUEST if transport != "websocket" or socket.upgraded else None
+        return BAD_REQUEST if transport != ("websocket" if socket.upgraded else "polling") else None
+
+    def _is_allowed_origin(self, environ: Mapping[str, Any]) -> bool:
+        origin = environ.get("HTTP_ORIGIN")
+        if not origin or self.cors_allowed_origins == []:
+            return True
+        allowed = self._cors_allowed_origins(environ)
+        return allowed is None or origin in allowed
+
+    def _handle_connect(
+        self, environ: Mapping[str, Any], start_response: Any, transport: str, jsonp_index: int | None = None
+    ) -> Any:
+        sid = self.generate_id()
+        socket = self.sockets[sid] = EngineSocket(self, sid)
+        self.handlers["connect"](sid, environ)
+        greeting = eio.Packet(eio.OPEN, self._greeting(socket, transport))
+        self.heartbeat.add(socket)
+        if transport == "websocket":
+            return socket.open_websocket(environ, start_response, greeting)
+        socket.connected = True
+        socket.send(greeting)
+        return self._ok(socket.poll(), jsonp_index=jsonp_index)
+
+    def _greeting(self, socket: EngineSocket, transport: str) -> dict[str, Any]:
+        return {
+            "sid": socket.sid,
+            "upgrades": self._upgrades(socket.sid, transport),
+            "pingInterval": round(self.ping_interval * 1000),
+            "pingTimeout": round(self.ping_timeout * 1000),
+            "maxPayload": self.max_http_buffer_size,
+        }
+
+    def _ok(self, packets: Any = None, headers: Any = None, jsonp_index: int | None = None) -> dict[str, Any]:
+        if packets is None:
+            return {"status": "200 OK", "headers": [("Content-Type", "text/html")], "response": b"ok"}
+        answer: dict[str, Any] = super()._ok(packets, headers, jsonp_index)
+        return answer

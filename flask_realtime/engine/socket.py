@@ -1,0 +1,303 @@
+"""One Engine.IO session: on long polling by python-engineio's own code, on WebSocket by ours."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import gevent
+from engineio import packet as eio
+from engineio.exceptions import EngineIOError
+from engineio.socket import Socket
+
+from flask_realtime.engine.frames import CloseCode, Opcode, encode_frame
+from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.engine.polling import receive_post
+from flask_realtime.engine.takeover import take_socket
+from flask_realtime.engine.websocket import WebSocket
+
+logger = logging.getLogger(__name__)
+
+_PING_FRAME: Final = encode_frame(Opcode.TEXT, b"2")
+_CLOSE_FRAME: Final = encode_frame(Opcode.TEXT, b"1")
+_PROBE, _PROBE_ANSWER, _UPGRADE = "2probe", encode_frame(Opcode.TEXT, b"3probe"), "5"
+_CLOSE, _PONG, _MESSAGE = "1", "3", "4"
+_IGNORED: Final = frozenset({"0", "5", "6"})
+
+
+def encode_packet(packet: eio.Packet) -> bytes:
+    """Return an Engine.IO packet as a finished WebSocket frame."""
+    data = packet.encode()
+    return encode_frame(Opcode.BINARY, bytes(data)) if packet.binary else encode_frame(Opcode.TEXT, data.encode())
+
+
+class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no types
+    """A session.
+
+    Args:
+        server: The Engine.IO server.
+        sid: The session's id.
+    """
+
+    def __init__(self, server: Any, sid: str) -> None:
+        # Not the base class's: its queue alone weighs more than everything else here, and most sessions need none.
+        self.server = server
+        self.sid = sid
+        self.websocket: WebSocket | None = None
+        self.connected = False
+        self.upgrading = False
+        self.upgraded = False
+        self.closing = False
+        self.closed = False
+        self.last_ping = None
+        self._lazy_queue: Any = None
+        self._lazy_session: dict[str, Any] | None = None
+        self._probe: WebSocket | None = None
+        self._queued = 0
+        self._is_polled = False
+        self._is_posted = False
+
+    @property
+    def queue(self) -> Any:
+        """The packets that wait for the next poll."""
+        if self._lazy_queue is None:
+            self._lazy_queue = self.server.create_queue()
+        return self._lazy_queue
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """What applications keep with a session through python-socketio."""
+        if self._lazy_session is None:
+            self._lazy_session = {}
+        return self._lazy_session
+
+    @session.setter
+    def session(self, value: dict[str, Any]) -> None:
+        self._lazy_session = value
+
+    # Sending ------------------------------------------------------------------------------------------------------------------
+
+    def deliver(self, message: OutboundMessage) -> None:
+        """Send a message that was encoded for many."""
+        websocket = self.websocket
+        if websocket is None:
+            for packet in message.packets:
+                self.send(packet)
+        elif not (message.volatile and websocket.is_congested):
+            websocket.write(message.frames)
+
+    def send(self, pkt: eio.Packet) -> None:
+        """Send a packet: at once on WebSocket, with the next poll on long polling."""
+        if self.closed:
+            return
+        if self.websocket is not None:
+            self.websocket.write(encode_packet(pkt))
+            return
+        self.queue.put(pkt)
+        self._queued += len(pkt.data) if isinstance(pkt.data, str | bytes) else 0
+        if self._queued > self.server.max_backlog:
+            gevent.spawn(self.close, wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+
+    def poll(self) -> list[eio.Packet]:
+        """Wait for packets to send to the client."""
+        packets: list[eio.Packet] = super().poll()
+        self._queued = 0
+        return packets
+
+    # The heartbeat ------------------------------------------------------------------------------------------------------------
+
+    def ping(self) -> None:
+        """Send a ping."""
+        if self.websocket is not None:
+            self.websocket.write(_PING_FRAME)
+        else:
+            self.send(eio.Packet(eio.PING))
+
+    def is_excused(self) -> bool:
+        """Say whether an answer to a ping cannot be seen now."""
+        return self._is_posted or (self.websocket is not None and self.websocket.is_paused)
+
+    def time_out(self) -> None:
+        """Close: the peer is gone, or never said what it wants."""
+        gevent.spawn(self.close, wait=False, reason=self.server.reason.PING_TIMEOUT)
+
+    def check_ping_timeout(self) -> bool:
+        """Answer python-engineio, which asks on every send; the server's heartbeat does this here."""
+        return not self.closed
+
+    def schedule_ping(self) -> None:
+        """Do nothing, where python-engineio would start a greenlet."""
+
+    # Reading pauses while the application is behind ---------------------------------------------------------------------------
+
+    def hold(self, when_space: Callable[[Callable[[], None]], None], wait: Callable[[], None]) -> None:
+        """Stop reading until there is space.
+
+        Args:
+            when_space: Registers a function to be called then.
+            wait: Blocks until then, for a request that has a greenlet of its own.
+        """
+        if self.websocket is None:
+            wait()
+        else:
+            self.websocket.pause()
+            when_space(self.websocket.resume)
+
+    # Long polling -------------------------------------------------------------------------------------------------------------
+
+    def handle_get_request(self, environ: Mapping[str, Any], start_response: Any) -> Any:
+        """Handle a poll, or the request to upgrade. A second poll beside the first closes the session."""
+        if "wsgi.websocket" in environ:
+            return self._upgrade_websocket(environ, start_response)
+        if self._is_polled:
+            self._refuse_overlap()
+        self._is_polled = True
+        try:
+            return super().handle_get_request(environ, start_response)
+        finally:
+            self._is_polled = False
+
+    def handle_post_request(self, environ: Mapping[str, Any]) -> None:
+        """Handle what a long-polling client sends. A second POST beside the first closes the session."""
+        if self._is_posted:
+            self._refuse_overlap()
+        self._is_posted = True
+        try:
+            receive_post(self, environ)
+        finally:
+            self._is_posted = False
+
+    def _refuse_overlap(self) -> None:
+        self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+        msg = "overlapping requests"
+        raise EngineIOError(msg)
+
+    def receive(self, pkt: eio.Packet) -> None:
+        """Handle a packet from long polling."""
+        if self.closed:
+            return
+        if pkt.packet_type == eio.MESSAGE:
+            self._message(pkt.data)
+        elif pkt.packet_type == eio.PONG:
+            self.server.heartbeat.answered(self)
+        elif pkt.packet_type == eio.CLOSE:
+            self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
+        elif str(pkt.packet_type) not in _IGNORED:
+            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+
+    # WebSocket ----------------------------------------------------------------------------------------------------------------
+
+    def open_websocket(self, environ: Mapping[str, Any], start_response: Any, greeting: eio.Packet) -> Any:
+        """Begin a session on WebSocket; the request ends, the connection stays."""
+        taken = take_socket(environ)
+        if taken is None:
+            self.queue.put(greeting)
+            return super()._upgrade_websocket(environ, start_response)
+        self.websocket = self._new_websocket(taken[0])
+        self.connected = self.upgraded = True
+        self.websocket.write(encode_packet(greeting))
+        self.websocket.start(taken[1])
+        return []
+
+    def _upgrade_websocket(self, environ: Mapping[str, Any], start_response: Any) -> Any:
+        if self.upgraded or self._probe is not None:
+            return []
+        taken = take_socket(environ)
+        if taken is None:
+            return super()._upgrade_websocket(environ, start_response)
+        self._probe = self._new_websocket(taken[0])
+        self._probe.start(taken[1])
+        return []
+
+    def _new_websocket(self, fd: int) -> WebSocket:
+        return WebSocket(fd, self, self.server.max_http_buffer_size, self.server.max_backlog)
+
+    def on_text(self, data: str) -> None:
+        """Handle a text message of the WebSocket connection."""
+        if self.websocket is None:
+            self._on_probe(data)
+            return
+        kind = data[:1]
+        if kind == _MESSAGE:
+            self._message(data[1:])
+        elif kind == _PONG:
+            self.server.heartbeat.answered(self)
+        elif kind == _CLOSE:
+            self._close_soon(self.server.reason.CLIENT_DISCONNECT)
+        elif kind not in _IGNORED:
+            self._close_soon(self.server.reason.TRANSPORT_ERROR)
+
+    def on_binary(self, data: bytes) -> None:
+        """Handle a binary message of the WebSocket connection."""
+        if self.websocket is not None:
+            self._message(data)
+
+    def on_lost(self, reason: str) -> None:
+        """Note that the WebSocket connection is gone; one that was being tried leaves the session on long polling."""
+        if self.websocket is None:
+            self._probe, self.upgrading = None, False
+        else:
+            self._close_soon(reason)
+
+    def _on_probe(self, data: str) -> None:
+        probe = self._probe
+        if probe is None:
+            return
+        if data == _PROBE:
+            self.upgrading = True
+            probe.write(_PROBE_ANSWER)
+            self.queue.put(eio.Packet(eio.NOOP))  # Ends the poll that is waiting.
+        elif data == _UPGRADE and self.upgrading:
+            self._finish_upgrade(probe)
+        else:
+            probe.close(CloseCode.PROTOCOL_ERROR)
+            self._probe, self.upgrading = None, False
+
+    def _finish_upgrade(self, probe: WebSocket) -> None:
+        self.websocket, self._probe = probe, None
+        self.upgraded, self.upgrading = True, False
+        waiting, self._lazy_queue = self._lazy_queue, None
+        while waiting is not None and not waiting.empty():
+            packet = waiting.get_nowait()
+            if packet is not None and packet.packet_type != eio.NOOP:
+                probe.write(encode_packet(packet))
+
+    def _message(self, data: Any) -> None:
+        try:
+            self.server.handlers["message"](self.sid, data)
+        except Exception:  # noqa: BLE001 - nothing may escape to the event loop
+            gevent.spawn(logger.exception, "A message could not be handled")
+            self._close_soon(self.server.reason.TRANSPORT_ERROR)
+
+    # Closing ------------------------------------------------------------------------------------------------------------------
+
+    def _close_soon(self, reason: str) -> None:
+        # Not in the event loop's callback: those who are told may log, and a log may have to wait.
+        if not self.closing:
+            gevent.spawn(self.close, wait=False, abort=True, reason=reason)
+
+    def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:  # noqa: ARG002, FBT001, FBT002
+        """End the session.
+
+        Args:
+            wait: Ignored; python-engineio would wait for a poll that may never come.
+            abort: Whether the client is not told.
+            reason: What those who are told about the end get.
+        """
+        if self.closed or self.closing:
+            return
+        self.closing = True
+        self.server.forget(self)
+        self.server.handlers["disconnect"](self.sid, reason or self.server.reason.SERVER_DISCONNECT)
+        if self.websocket is not None:
+            if not abort:
+                self.websocket.write(_CLOSE_FRAME)
+            self.websocket.close()
+        else:
+            if not abort:
+                self.queue.put(eio.Packet(eio.CLOSE))
+            self.queue.put(None)
+        if self._probe is not None:
+            self._probe.close()
+        self.closed = True

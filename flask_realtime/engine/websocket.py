@@ -1,0 +1,277 @@
+"""A WebSocket connection on gevent's event loop: no greenlet, no task switch, one watcher.
+
+What is here runs in the event loop's own callbacks or in the turn of whoever sends; none of it blocks.
+"""
+
+from __future__ import annotations
+
+import _socket
+import enum
+import errno
+from collections import deque
+from typing import Any, Final, Protocol
+
+import gevent
+
+from flask_realtime.engine.frames import CloseCode, FrameError, FrameParser, Message, Opcode, encode_close, encode_frame
+
+_READ, _WRITE = 1, 2
+
+_CHUNK = 8192
+"""Bytes read in one turn: whoever floods lets the others have theirs."""
+
+_LARGE_CHUNK = 262_144
+_NOT_NOW: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
+_TEXT, _BINARY, _CLOSE, _PING = int(Opcode.TEXT), int(Opcode.BINARY), int(Opcode.CLOSE), int(Opcode.PING)
+
+LINGER: Final = 2.0
+"""Seconds in which a peer may answer a close frame before the TCP connection is cut."""
+
+
+class Receiver(Protocol):
+    """Who is told what comes in."""
+
+    def on_text(self, data: str) -> None:
+        """Handle a text message."""
+
+    def on_binary(self, data: bytes) -> None:
+        """Handle a binary message."""
+
+    def on_lost(self, reason: str) -> None:
+        """Note that nothing will come any more; called once, unless the connection was closed from this side."""
+
+
+class _State(enum.IntEnum):
+    OPEN = 0
+    CLOSING = 1
+    """A close frame was sent; what still comes is thrown away."""
+    CLOSED = 2
+
+
+class WebSocket:
+    """One open connection.
+
+    Args:
+        fd: The descriptor of the connected socket; from here on it belongs to this object.
+        receiver: Who is told what comes in.
+        max_message_size: Bytes that one message may have.
+        max_backlog: Bytes that may wait for a peer that reads slowly; with more, the connection is cut.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_backlog_size",
+        "_linger",
+        "_max_backlog",
+        "_parser",
+        "_paused",
+        "_reader",
+        "_receiver",
+        "_send",
+        "_sock",
+        "_state",
+        "_waiting",
+        "_writer",
+    )
+
+    def __init__(self, fd: int, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
+        self._sock = _socket.socket(fileno=fd)
+        self._sock.settimeout(0)
+        self._send = self._sock.send
+        self._receiver = receiver
+        self._parser = FrameParser(max_message_size)
+        self._max_backlog = max_backlog
+        self._backlog: deque[bytes] | None = None
+        self._backlog_size = 0
+        self._state = _State.OPEN
+        self._paused = False
+        self._waiting: deque[Message] | None = None
+        self._reader: Any = gevent.get_hub().loop.io(fd, _READ)
+        self._writer: Any = None
+        self._linger: Any = None
+
+    def start(self, received: bytes = b"") -> None:
+        """Begin to read.
+
+        Args:
+            received: Bytes that came while somebody else read the socket.
+        """
+        self._reader.start(self._on_readable)
+        if received:
+            self._parse(received)
+
+    # Writing ------------------------------------------------------------------------------------------------------------------
+
+    def write(self, frame: bytes) -> None:
+        """Send a finished frame: at once where the kernel takes it, else as soon as it does."""
+        if self._backlog is not None:
+            self._put_off(frame)
+            return
+        if self._state is _State.CLOSED:
+            return
+        try:
+            sent = self._send(frame)
+        except OSError as error:
+            if error.errno not in _NOT_NOW:
+                self._lose("transport error")
+                return
+            sent = 0
+        if sent != len(frame):
+            self._put_off(frame[sent:])
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether so much waits that what can be done without should not be sent."""
+        return self._backlog_size * 2 > self._max_backlog
+
+    def _put_off(self, data: bytes) -> None:
+        if self._backlog is None:
+            self._backlog = deque()
+            self._writer = gevent.get_hub().loop.io(self._sock.fileno(), _WRITE)
+            self._writer.start(self._on_writable)
+        self._backlog.append(data)
+        self._backlog_size += len(data)
+        if self._backlog_size > self._max_backlog:
+            self._lose("transport error")
+
+    def _on_writable(self) -> None:
+        backlog = self._backlog
+        try:
+            while backlog:
+                sent = self._send(backlog[0])
+                self._backlog_size -= sent
+                if sent != len(backlog[0]):
+                    backlog[0] = backlog[0][sent:]
+                    return
+                backlog.popleft()
+        except OSError as error:
+            if error.errno not in _NOT_NOW:
+                self._lose("transport error")
+            return
+        self._stop_writer()
+        if self._state is _State.CLOSING:
+            self._half_close()
+
+    def _stop_writer(self) -> None:
+        self._backlog, self._backlog_size = None, 0
+        if self._writer is not None:
+            self._writer.stop()
+            self._writer.close()
+            self._writer = None
+
+    # Reading ------------------------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Read no further until `resume`; what was read already waits."""
+        if not self._paused and self._state is _State.OPEN:
+            self._paused = True
+            self._reader.stop()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._paused:
+            return
+        self._paused = False
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._deliver(waiting)
+        if not self._paused and self._state is not _State.CLOSED:
+            self._reader.start(self._on_readable)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether reading is paused, so that answers to pings cannot be seen."""
+        return self._paused
+
+    def _on_readable(self) -> None:
+        missing = self._parser.missing
+        try:
+            data = self._sock.recv(min(missing, _LARGE_CHUNK) if missing > _CHUNK else _CHUNK)
+        except OSError as error:
+            if error.errno not in _NOT_NOW:
+                self._lose("transport error")
+            return
+        if not data:
+            self._lose("transport close")
+        elif self._state is _State.OPEN:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        messages: list[Message] = []
+        failure = None
+        try:
+            self._parser.feed(data, messages)
+        except FrameError as error:
+            failure = error
+        self._deliver(messages)
+        if failure is not None and self._state is _State.OPEN:
+            self._fail(failure.code, "parse error")
+
+    def _deliver(self, messages: list[Message] | deque[Message]) -> None:
+        receiver = self._receiver
+        for index, (opcode, payload) in enumerate(messages):
+            if self._paused:
+                self._waiting = deque(list(messages)[index:])
+                return
+            if self._state is not _State.OPEN:
+                return
+            if opcode == _TEXT:
+                receiver.on_text(payload)  # type: ignore[arg-type]
+            elif opcode == _BINARY:
+                receiver.on_binary(payload)  # type: ignore[arg-type]
+            elif opcode == _PING:
+                self.write(encode_frame(Opcode.PONG, payload))  # type: ignore[arg-type]
+            elif opcode == _CLOSE:
+                self.write(encode_frame(_CLOSE, payload[:2]))  # type: ignore[arg-type]
+                self._fail(None, "transport close")
+
+    # Closing ------------------------------------------------------------------------------------------------------------------
+
+    def close(self, code: int = CloseCode.NORMAL) -> None:
+        """Say good-bye: a close frame behind what waits, then the end of the connection."""
+        if self._state is _State.OPEN:
+            self.write(encode_close(code))
+            self._begin_closing()
+
+    def _fail(self, code: CloseCode | None, reason: str) -> None:
+        if code is not None:
+            self.write(encode_close(code))
+        self._begin_closing()
+        self._receiver.on_lost(reason)
+
+    def _begin_closing(self) -> None:
+        if self._state is not _State.OPEN:
+            return
+        self._state = _State.CLOSING
+        if self._paused:
+            self._paused, self._waiting = False, None
+            self._reader.start(self._on_readable)
+        self._linger = gevent.get_hub().loop.timer(LINGER)
+        self._linger.start(self.abort)
+        if self._backlog is None:
+            self._half_close()
+
+    def _half_close(self) -> None:
+        try:
+            self._sock.shutdown(_socket.SHUT_WR)
+        except OSError:
+            self.abort()
+
+    def _lose(self, reason: str) -> None:
+        was_open = self._state is _State.OPEN
+        self.abort()
+        if was_open:
+            self._receiver.on_lost(reason)
+
+    def abort(self) -> None:
+        """Cut the connection; nothing more is sent."""
+        if self._state is _State.CLOSED:
+            return
+        self._state = _State.CLOSED
+        self._stop_writer()
+        self._reader.stop()
+        self._reader.close()
+        self._sock.close()
+        self._waiting = None
+        if self._linger is not None:
+            self._linger.close()

@@ -1,0 +1,179 @@
+"""WebSocket frames against an independent implementation, `wsproto`, on whatever hypothesis comes up with."""
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, Event, Message, Ping, Pong, TextMessage
+
+from flask_realtime.engine.frames import CloseCode, FrameError, FrameParser, Opcode, close_code, encode_close, encode_frame, unmask
+from flask_realtime.engine.frames import Message as Parsed
+
+LIMIT = 100_000
+MASK = b"\x01\x02\x03\x04"
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
+sends = st.lists(
+    st.one_of(
+        st.builds(TextMessage, data=texts, message_finished=st.booleans()),
+        st.builds(BytesMessage, data=st.binary(max_size=70_000), message_finished=st.booleans()),
+        st.builds(Ping, payload=st.binary(max_size=125)),
+        st.builds(Pong, payload=st.binary(max_size=125)),
+    ),
+    max_size=8,
+)
+
+
+def masked(opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0) -> bytes:
+    """One frame of a client, made by hand."""
+    header = bytes([(0x80 if fin else 0) | rsv | opcode])
+    size = len(payload)
+    if size <= 125:
+        header += bytes([0x80 | size])
+    elif size <= 0xFFFF:
+        header += bytes([0x80 | 126]) + size.to_bytes(2, "big")
+    else:
+        header += bytes([0x80 | 127]) + size.to_bytes(8, "big")
+    return header + MASK + unmask(payload, MASK)
+
+
+def parse(data: bytes, limit: int = LIMIT) -> list[Parsed]:
+    messages: list[Parsed] = []
+    FrameParser(limit).feed(data, messages)
+    return messages
+
+
+def fragments_make_sense(events: list[Event]) -> list[Event]:
+    """Only what an endpoint may send: the fragments of a message are all of its kind."""
+    sensible: list[Event] = []
+    open_kind: type | None = None
+    for event in events:
+        if isinstance(event, Message):
+            if open_kind not in {None, type(event)}:
+                continue
+            open_kind = None if event.message_finished else type(event)
+        sensible.append(event)
+    return sensible
+
+
+@given(sends, st.data())
+def test_what_another_implementation_sends_arrives_however_it_is_cut(events: list[Event], data: st.DataObject) -> None:
+    client = Connection(ConnectionType.CLIENT)
+    expected: list[Parsed] = []
+    partial: list[Any] = []
+    stream = b""
+    for event in fragments_make_sense(events):
+        stream += client.send(event)
+        if isinstance(event, Ping | Pong):
+            expected.append((int(Opcode.PING if isinstance(event, Ping) else Opcode.PONG), bytes(event.payload)))
+        if not isinstance(event, TextMessage | BytesMessage):
+            continue
+        partial.append(event.data)
+        if event.message_finished:
+            whole: Any = ("" if isinstance(event, TextMessage) else b"").join(partial)
+            expected.append((int(Opcode.TEXT if isinstance(event, TextMessage) else Opcode.BINARY), whole))
+            partial = []
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
+    messages: list[Parsed] = []
+    parser = FrameParser(1_000_000)
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        parser.feed(stream[start:end], messages)
+    assert messages == expected
+
+
+@given(st.one_of(texts, st.binary(max_size=70_000)))
+def test_another_implementation_reads_what_is_encoded(payload: str | bytes) -> None:
+    client = Connection(ConnectionType.CLIENT)
+    is_text = isinstance(payload, str)
+    client.receive_data(
+        encode_frame(Opcode.TEXT if is_text else Opcode.BINARY, payload.encode() if isinstance(payload, str) else payload)
+    )
+    received = [event for event in client.events() if isinstance(event, Message)]
+    assert ("" if is_text else b"").join(event.data for event in received) == payload
+    assert received[-1].message_finished
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_at_all_do_anything_but_messages_or_a_frame_error(data: bytes) -> None:
+    with contextlib.suppress(FrameError):
+        parse(data, 1000)
+
+
+@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
+def test_unmasking_is_xor_with_the_repeated_key(payload: bytes, mask: bytes) -> None:
+    assert unmask(payload, mask) == bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (masked(Opcode.TEXT, b"a", rsv=0x40), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.TEXT, b"a", rsv=0x10), CloseCode.PROTOCOL_ERROR),
+        (masked(0x3, b"a"), CloseCode.PROTOCOL_ERROR),
+        (masked(0xB, b"a"), CloseCode.PROTOCOL_ERROR),
+        (encode_frame(Opcode.TEXT, b"a"), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.PING, b"a", fin=False), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.PING, b"a" * 126), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.CONTINUATION, b"a"), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.TEXT, b"a", fin=False) + masked(Opcode.TEXT, b"b"), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.TEXT, b"a", fin=False) + masked(Opcode.BINARY, b"b"), CloseCode.PROTOCOL_ERROR),
+        (b"\x81\xfe\x00\x7d" + MASK + b"a" * 125, CloseCode.PROTOCOL_ERROR),
+        (b"\x81\xff" + (1000).to_bytes(8, "big") + MASK, CloseCode.PROTOCOL_ERROR),
+        (b"\x81\xff" + (1 << 63).to_bytes(8, "big") + MASK, CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.TEXT, b"\xff"), CloseCode.INVALID_DATA),
+        (masked(Opcode.TEXT, b"\xed\xa0\x80"), CloseCode.INVALID_DATA),
+        (masked(Opcode.TEXT, b"\xc3", fin=False) + masked(Opcode.CONTINUATION, b"a"), CloseCode.INVALID_DATA),
+        (masked(Opcode.CLOSE, b"a"), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.CLOSE, (1005).to_bytes(2, "big")), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.CLOSE, (999).to_bytes(2, "big")), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.CLOSE, (5000).to_bytes(2, "big")), CloseCode.PROTOCOL_ERROR),
+        (masked(Opcode.CLOSE, (1000).to_bytes(2, "big") + b"\xff"), CloseCode.INVALID_DATA),
+    ],
+)
+def test_a_broken_frame_has_its_close_code(frame: bytes, code: CloseCode) -> None:
+    with pytest.raises(FrameError) as error:
+        parse(frame)
+    assert error.value.code == code
+
+
+def test_a_character_may_be_cut_by_fragments() -> None:
+    stream = masked(Opcode.TEXT, b"\xc3", fin=False) + masked(Opcode.PING, b"p") + masked(Opcode.CONTINUATION, b"\xbc")
+    assert parse(stream) == [(Opcode.PING, b"p"), (Opcode.TEXT, "ü")]
+
+
+@pytest.mark.parametrize("size", [LIMIT + 1, 1 << 40])
+def test_a_frame_over_the_limit_is_refused_at_its_header(size: int) -> None:
+    with pytest.raises(FrameError) as error:
+        parse(b"\x82\xff" + size.to_bytes(8, "big"))
+    assert error.value.code == CloseCode.TOO_LARGE
+
+
+def test_fragments_over_the_limit_are_refused_at_the_header_that_passes_it() -> None:
+    half = masked(Opcode.BINARY, b"a" * 60, fin=False)
+    with pytest.raises(FrameError) as error:
+        parse(half + b"\x80\xbd" + MASK, 100)
+    assert error.value.code == CloseCode.TOO_LARGE
+
+
+def test_what_came_before_an_error_is_not_lost() -> None:
+    messages: list[Parsed] = []
+    with pytest.raises(FrameError):
+        FrameParser(LIMIT).feed(masked(Opcode.TEXT, b"first") + masked(0x3, b""), messages)
+    assert messages == [(Opcode.TEXT, "first")]
+
+
+def test_a_close_frame_says_why() -> None:
+    assert close_code(b"") == CloseCode.NORMAL
+    assert close_code(encode_close(3001)[2:]) == 3001
+
+
+def test_the_missing_bytes_of_a_long_frame_are_known() -> None:
+    parser = FrameParser(LIMIT)
+    frame = masked(Opcode.BINARY, b"a" * 5000)
+    parser.feed(frame[:10], [])
+    assert parser.missing == len(frame) - 10
+    parser.feed(frame[10:], [])
+    assert parser.missing == 0

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
 
 from flask_realtime.backends.base import ConversationBackend, PresenceBackend
 
 
 class MemoryPresence(PresenceBackend):
-    """Presence in this process's memory."""
+    """Presence in this process's memory.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    Args:
+        lock: Keeps threads out of each other's way.
+    """
+
+    def __init__(self, lock: AbstractContextManager[Any] | None = None) -> None:
+        self._lock = lock or threading.Lock()
         self._connections: dict[str, set[str]] = {}
 
     def add(self, user_id: str, connection_id: str) -> bool:
@@ -55,10 +61,14 @@ class MemoryPresence(PresenceBackend):
 
 
 class MemoryConversations(ConversationBackend):
-    """Joined conversations in this process's memory, indexed from both sides."""
+    """Joined conversations in this process's memory, indexed from both sides.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    Args:
+        lock: Keeps threads out of each other's way.
+    """
+
+    def __init__(self, lock: AbstractContextManager[Any] | None = None) -> None:
+        self._lock = lock or threading.Lock()
         self._users: dict[str, dict[str, str]] = {}
         self._conversations: dict[str, dict[str, None]] = {}
 

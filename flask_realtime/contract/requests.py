@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from flask_realtime.contract.ids import EXPECTED, WireId, parse_wire_id
 from flask_realtime.errors import BadRequest, InvalidId
@@ -27,36 +27,31 @@ class Bounds:
     max_status_ids: int = 100
 
 
-@dataclass(frozen=True)
-class Empty:
+class Empty(NamedTuple):
     """An event without a payload."""
 
 
-@dataclass(frozen=True)
-class OneConversation:
+class OneConversation(NamedTuple):
     """An event about one conversation."""
 
     conversation_id: str
     wire_id: WireId
 
 
-@dataclass(frozen=True)
-class OneNotification:
+class OneNotification(NamedTuple):
     """An event about one notification."""
 
     notification_id: str
     wire_id: WireId
 
 
-@dataclass(frozen=True)
-class OneUser:
+class OneUser(NamedTuple):
     """An event about one user."""
 
     user_id: str
 
 
-@dataclass(frozen=True)
-class SomeUsers:
+class SomeUsers(NamedTuple):
     """An event about some users, in the order asked for."""
 
     user_ids: tuple[str, ...]
@@ -89,7 +84,7 @@ def parse_conversation_id(args: Sequence[Any], _bounds: Bounds) -> OneConversati
 def parse_conversation_reference(args: Sequence[Any], _bounds: Bounds) -> OneConversation:
     """Parse an event whose only argument is an object with a `conversationId`."""
     payload = _argument(args, "payload", "an object with a conversationId")
-    if not isinstance(payload, Mapping):
+    if not isinstance(payload, dict):
         msg = "payload must be an object with a conversationId"
         raise BadRequest(msg)
     if "conversationId" not in payload:

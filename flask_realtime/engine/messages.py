@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from engineio import packet as eio
 
 from flask_realtime.engine.frames import Opcode, encode_frame
 
 _MESSAGE = b"4"
+_TEXT, _BINARY = int(Opcode.TEXT), int(Opcode.BINARY)
 
 
 class OutboundMessage:
@@ -19,19 +18,28 @@ class OutboundMessage:
         volatile: Whether a receiver that is behind may do without it.
     """
 
+    __slots__ = ("_frames", "_packets", "_parts", "volatile")
+
     def __init__(self, parts: list[str | bytes], *, volatile: bool = False) -> None:
         self._parts = parts
+        self._frames = b""
+        self._packets: list[eio.Packet] = []
         self.volatile = volatile
 
-    @cached_property
+    @property
     def frames(self) -> bytes:
         """Finished WebSocket frames, one behind the other."""
-        return b"".join(
-            encode_frame(Opcode.TEXT, _MESSAGE + part.encode()) if isinstance(part, str) else encode_frame(Opcode.BINARY, part)
-            for part in self._parts
-        )
+        if not self._frames:
+            self._frames = b"".join(map(_frame, self._parts))
+        return self._frames
 
-    @cached_property
+    @property
     def packets(self) -> list[eio.Packet]:
         """Engine.IO packets, for other transports."""
-        return [eio.Packet(eio.MESSAGE, part) for part in self._parts]
+        if not self._packets:
+            self._packets = [eio.Packet(eio.MESSAGE, part) for part in self._parts]
+        return self._packets
+
+
+def _frame(part: str | bytes) -> bytes:
+    return encode_frame(_TEXT, _MESSAGE + part.encode()) if isinstance(part, str) else encode_frame(_BINARY, part)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from flask_realtime.contract import events
 from flask_realtime.contract.ids import WireId
@@ -14,7 +16,7 @@ from flask_realtime.contract.rooms import conversation_room, user_room
 from flask_realtime.features.effects import Send
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Typing:
     user_id: str
     wire_id: WireId
@@ -27,12 +29,13 @@ class TypingIndicators:
     Args:
         timeout: Seconds without a `start` after which a typing state ends.
         clock: Returns the time in seconds; it never goes back.
+        lock: Keeps threads out of each other's way.
     """
 
-    def __init__(self, timeout: float, clock: Callable[[], float]) -> None:
+    def __init__(self, timeout: float, clock: Callable[[], float], lock: AbstractContextManager[Any] | None = None) -> None:
         self._timeout = timeout
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
         # The time-out is the same for all, so the order of the last starts is the order of the deadlines.
         self._typing: OrderedDict[tuple[str, str], _Typing] = OrderedDict()
         self._conversations: dict[str, dict[str, None]] = {}
@@ -40,11 +43,16 @@ class TypingIndicators:
 
     def start(self, connection_id: str, user_id: str, conversation_id: str, wire_id: WireId) -> Send:
         """Note that a user types on a connection, and tell the others."""
+        key, deadline = (connection_id, conversation_id), self._clock() + self._timeout
         with self._lock:
-            self._forget(connection_id, conversation_id)
-            self._typing[connection_id, conversation_id] = _Typing(user_id, wire_id, self._clock() + self._timeout)
-            self._conversations.setdefault(connection_id, {})[conversation_id] = None
-            self._devices[user_id, conversation_id] += 1
+            state = self._typing.get(key)
+            if state is None:
+                self._typing[key] = _Typing(user_id, wire_id, deadline)
+                self._conversations.setdefault(connection_id, {})[conversation_id] = None
+                self._devices[user_id, conversation_id] += 1
+            else:
+                state.wire_id, state.deadline = wire_id, deadline
+                self._typing.move_to_end(key)
         return _relay(events.TYPING_START, user_id, conversation_id, wire_id)
 
     def stop(self, connection_id: str, user_id: str, conversation_id: str, wire_id: WireId) -> Send:

@@ -5,7 +5,6 @@ The application's hooks may take their time; what concerns one user still goes o
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
@@ -13,6 +12,7 @@ from flask_realtime.contract.ids import parse_id
 from flask_realtime.features.effects import Send
 from flask_realtime.features.presence import Presence
 from flask_realtime.gateway.application import Application
+from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Mailbox
 
 
@@ -29,7 +29,7 @@ class PresenceAnnouncer:
         self._application = application
         self._send = send
         self._new_mailbox = new_mailbox
-        self._lock = threading.Lock()
+        self._lock = native_lock()
         # A mailbox lives as long as it has something to do: its greenlet or thread holds it.
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
 

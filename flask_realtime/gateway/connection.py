@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from werkzeug.local import LocalProxy
 
+from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Mailbox
 from flask_realtime.gateway.packets import Packet
 from flask_realtime.identity import Identity
@@ -85,7 +86,7 @@ class Registry:
 
     def __init__(self, max_per_user: int) -> None:
         self._max_per_user = max_per_user
-        self._lock = threading.Lock()
+        self._lock = native_lock()
         self._connections: dict[str, Connection] = {}
         self._by_user: dict[str, dict[str, Connection]] = {}
 

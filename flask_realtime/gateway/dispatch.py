@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_realtime.contract import events
 from flask_realtime.contract.payloads import ACKNOWLEDGED, error_answer, error_event
@@ -27,8 +26,7 @@ logger = logging.getLogger(__name__)
 Work = Callable[[Connection], list[Any]]
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(NamedTuple):
     """An event that was read.
 
     Args:

@@ -23,6 +23,7 @@ from flask_realtime.gateway.builtin import BuiltinEvents
 from flask_realtime.gateway.connection import Registry, Session
 from flask_realtime.gateway.dispatch import Dispatcher
 from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
+from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Mailbox
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, MalformedPacket, Packet, connect_payload, list_payload, parse
@@ -51,9 +52,9 @@ class Gateway:
             config=config,
             application=Application(app, hooks),
             features=Features(
-                conversations=Conversations(MemoryConversations()),
-                typing=TypingIndicators(config.typing_timeout, time.monotonic),
-                presence=Presence(MemoryPresence()),
+                conversations=Conversations(MemoryConversations(native_lock())),
+                typing=TypingIndicators(config.typing_timeout, time.monotonic, native_lock()),
+                presence=Presence(MemoryPresence(native_lock())),
             ),
             registry=Registry(config.max_connections_per_user),
             server=SocketIOServer(app, socketio, config, self),
@@ -134,7 +135,7 @@ class Gateway:
         if packet is None or not isinstance(data, bytes | bytearray):
             msg = "binary data where none was announced, or none where it was"
             raise MalformedPacket(msg)
-        packet.attachments.append(bytes(data))
+        packet.attachments += (bytes(data),)
         if packet.is_complete:
             session.collecting = None
             self._route_complete(session, packet)

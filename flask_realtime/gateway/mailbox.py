@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Protocol
+
+from flask_realtime.gateway.locks import native_lock
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Mailbox:
         self._concurrency = concurrency
         self._new_event = new_event
         self._limit = limit
-        self._lock = threading.Lock()
+        self._lock = native_lock()
         self._tasks: deque[Task] = deque()
         self._running = False
         self._when_space: list[Callable[[], None]] = []

@@ -6,7 +6,8 @@ The header is read apart from the body: an event whose body is no good still get
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from socketio import packet as sio
@@ -21,6 +22,7 @@ MAX_ATTACHMENTS: Final = 10
 
 _MAX_ID_DIGITS = 15
 _HEADER = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]*)(.*)", re.DOTALL)
+_PLAIN_EVENT = "2["
 _BINARY_TYPES = (sio.BINARY_EVENT, sio.BINARY_ACK)
 
 
@@ -28,7 +30,7 @@ class MalformedPacket(Exception):
     """What came is no Socket.IO packet; the connection is closed, as Node's server does."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Packet:
     """One packet, its body not decoded yet.
 
@@ -46,7 +48,7 @@ class Packet:
     id: int | None
     body: str
     attachments_expected: int = 0
-    attachments: list[bytes] = field(default_factory=list)
+    attachments: tuple[bytes, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -57,7 +59,7 @@ class Packet:
     def size(self) -> int:
         """The bytes of the body and the attachments."""
         text = len(self.body) if self.body.isascii() else len(self.body.encode("utf-8", "surrogatepass"))
-        return text + sum(map(len, self.attachments))
+        return text + sum(map(len, self.attachments)) if self.attachments else text
 
 
 def parse(data: object) -> Packet:
@@ -69,6 +71,8 @@ def parse(data: object) -> Packet:
     Raises:
         MalformedPacket: It is no packet, or one with too many attachments.
     """
+    if isinstance(data, str) and data[:2] == _PLAIN_EVENT:
+        return Packet(sio.EVENT, DEFAULT_NAMESPACE, None, data[1:])
     match = _HEADER.fullmatch(data) if isinstance(data, str) else None
     if match is None:
         msg = "no packet"
@@ -136,7 +140,7 @@ def list_payload(packet: Packet) -> list[Any]:
     return [_with_attachments(item, packet.attachments) for item in payload] if packet.attachments else payload
 
 
-def _with_attachments(value: Any, attachments: list[bytes]) -> Any:
+def _with_attachments(value: Any, attachments: Sequence[bytes]) -> Any:
     if isinstance(value, list):
         return [_with_attachments(item, attachments) for item in value]
     if not isinstance(value, dict):

@@ -17,6 +17,7 @@ from socketio import packet as sio
 from socketio.manager import Manager
 
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 
 Deliver = Callable[[OutboundMessage], None]
@@ -156,8 +157,14 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
                 deliver(OutboundMessage(self._encode([event, *args], packet_id)))
 
     def _encode(self, payload: list[Any], packet_id: int | None = None) -> list[str | bytes]:
-        encoded = self.server.packet_class(sio.EVENT, data=payload, id=packet_id).encode()
-        return encoded if isinstance(encoded, list) else [encoded]
+        packet = self.server.packet_class
+        try:
+            return [f"{sio.EVENT}{'' if packet_id is None else packet_id}{packet.json.dumps(payload)}"]
+        except PayloadNotSerializable:
+            if not packet.data_is_binary(payload):
+                raise
+        parts: list[str | bytes] = packet(sio.EVENT, data=payload, id=packet_id).encode()
+        return parts
 
     def _waiting(self, room: Any, skipped: Iterable[str]) -> list[tuple[str, _Pending]]:
         waiting = list(self._pending.items())

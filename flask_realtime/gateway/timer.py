@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
+from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Concurrency
 
 
@@ -29,7 +29,7 @@ class DeadlineTimer:
         self._clock = clock
         self._next_deadline = next_deadline
         self._expire = expire
-        self._lock = threading.Lock()
+        self._lock = native_lock()
         self._running = False
 
     def wake(self) -> None:

@@ -46,14 +46,14 @@ def test_the_names_of_the_life_cycle_cannot_be_forged(name: str) -> None:
 
 
 def test_attachments_take_the_place_of_their_placeholders() -> None:
-    packet = Packet(5, "/", None, '["a",{"x":[{"_placeholder":true,"num":1}]},{"_placeholder":true,"num":0}]', 2, [b"0", b"1"])
+    packet = Packet(5, "/", None, '["a",{"x":[{"_placeholder":true,"num":1}]},{"_placeholder":true,"num":0}]', 2, (b"0", b"1"))
     assert list_payload(packet) == ["a", {"x": [b"1"]}, b"0"]
 
 
 @pytest.mark.parametrize("number", ["1", "-1", "true", '"0"', "null", "1.0"])
 def test_a_placeholder_names_one_of_the_attachments(number: str) -> None:
     with pytest.raises(BadRequest, match="placeholder"):
-        list_payload(Packet(5, "/", None, f'["a",{{"_placeholder":true,"num":{number}}}]', 1, [b"0"]))
+        list_payload(Packet(5, "/", None, f'["a",{{"_placeholder":true,"num":{number}}}]', 1, (b"0",)))
 
 
 def test_a_connect_payload_that_is_not_json_is_malformed() -> None:
@@ -63,4 +63,4 @@ def test_a_connect_payload_that_is_not_json_is_malformed() -> None:
 
 
 def test_a_packet_is_as_large_as_its_bytes() -> None:
-    assert Packet(5, "/", None, '["ü"]', 1, [b"xyz"]).size == 6 + 3
+    assert Packet(5, "/", None, '["ü"]', 1, (b"xyz",)).size == 6 + 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,9 +13,11 @@ import engineio
 from engineio import packet as eio
 
 from flask_realtime.engine.heartbeat import Heartbeat
+from flask_realtime.engine.shutdown import Shutdown
 from flask_realtime.engine.socket import EngineSocket
 
 PROTOCOL: Final = "4"
+SHUTTING_DOWN: Final = "server shutting down"
 
 
 @dataclass(frozen=True)
@@ -53,24 +55,35 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     heartbeat: Heartbeat
     max_backlog: int
+    shutdown_signal: Shutdown
+    settle: Callable[[], None]
 
     @classmethod
-    def take_over(cls, server: engineio.Server, limits: EngineLimits) -> None:
+    def take_over(cls, server: engineio.Server, limits: EngineLimits, settle: Callable[[], None]) -> None:
         """Turn a server of python-engineio's into one of ours, before it has served anybody.
 
         Args:
             server: The server; its options and handlers stay.
             limits: What one connection may cost.
+            settle: Returns when everything has been done that follows from the end of the sessions.
         """
         server.__class__ = cls
         server.start_service_task = False
         server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout)
         server.max_backlog = limits.max_backlog
+        server.shutdown_signal = Shutdown(server.end_all_sessions)
+        server.settle = settle
 
     def forget(self, socket: EngineSocket) -> None:
         """Forget a session that ends."""
         self.heartbeat.remove(socket)
         self.sockets.pop(socket.sid, None)
+
+    def end_all_sessions(self) -> None:
+        """End every session, and return when all that follows from it has been done."""
+        for socket in list(self.sockets.values()):
+            socket.close(wait=False, reason=SHUTTING_DOWN)
+        self.settle()
 
     def claim(self, sid: str) -> None:
         """Note that a session has connected to a namespace, which it must do in time."""

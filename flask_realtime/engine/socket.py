@@ -12,9 +12,11 @@ from engineio.exceptions import EngineIOError
 from engineio.socket import Socket
 
 from flask_realtime.engine.frames import CloseCode, Opcode, encode_frame
+from flask_realtime.engine.hangup import watch_for_hangup
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
-from flask_realtime.engine.takeover import take_socket
+from flask_realtime.engine.takeover import Taken, take_connection
+from flask_realtime.engine.tls import TlsWebSocket
 from flask_realtime.engine.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
@@ -154,7 +156,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self._refuse_overlap()
         self._is_polled = True
         try:
-            return super().handle_get_request(environ, start_response)
+            with watch_for_hangup(environ, self._on_hangup):
+                return super().handle_get_request(environ, start_response)
         finally:
             self._is_polled = False
 
@@ -167,6 +170,9 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             receive_post(self, environ)
         finally:
             self._is_posted = False
+
+    def _on_hangup(self) -> None:
+        self._close_soon(self.server.reason.TRANSPORT_ERROR)
 
     def _refuse_overlap(self) -> None:
         self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
@@ -190,28 +196,30 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def open_websocket(self, environ: Mapping[str, Any], start_response: Any, greeting: eio.Packet) -> Any:
         """Begin a session on WebSocket; the request ends, the connection stays."""
-        taken = take_socket(environ)
+        taken = take_connection(environ)
         if taken is None:
             self.queue.put(greeting)
             return super()._upgrade_websocket(environ, start_response)
-        self.websocket = self._new_websocket(taken[0])
+        self.websocket = self._new_websocket(taken)
         self.connected = self.upgraded = True
         self.websocket.write(encode_packet(greeting))
-        self.websocket.start(taken[1])
+        self.websocket.run(taken.received)
         return []
 
     def _upgrade_websocket(self, environ: Mapping[str, Any], start_response: Any) -> Any:
         if self.upgraded or self._probe is not None:
             return []
-        taken = take_socket(environ)
+        taken = take_connection(environ)
         if taken is None:
             return super()._upgrade_websocket(environ, start_response)
-        self._probe = self._new_websocket(taken[0])
-        self._probe.start(taken[1])
+        self._probe = self._new_websocket(taken)
+        self._probe.run(taken.received)
         return []
 
-    def _new_websocket(self, fd: int) -> WebSocket:
-        return WebSocket(fd, self, self.server.max_http_buffer_size, self.server.max_backlog)
+    def _new_websocket(self, taken: Taken) -> WebSocket:
+        self.server.shutdown_signal.install(taken.pool)
+        limits = (self.server.max_http_buffer_size, self.server.max_backlog)
+        return TlsWebSocket(taken.tls, self, *limits) if taken.fd is None else WebSocket(taken.fd, self, *limits)
 
     def on_text(self, data: str) -> None:
         """Handle a text message of the WebSocket connection."""

@@ -41,7 +41,9 @@ class Receiver(Protocol):
         """Note that nothing will come any more; called once, unless the connection was closed from this side."""
 
 
-class _State(enum.IntEnum):
+class State(enum.IntEnum):
+    """Where a connection is in its life."""
+
     OPEN = 0
     CLOSING = 1
     """A close frame was sent; what still comes is thrown away."""
@@ -83,22 +85,22 @@ class WebSocket:
         self._max_backlog = max_backlog
         self._backlog: deque[bytes] | None = None
         self._backlog_size = 0
-        self._state = _State.OPEN
+        self._state = State.OPEN
         self._paused = False
         self._waiting: deque[Message] | None = None
         self._reader: Any = gevent.get_hub().loop.io(fd, _READ)
         self._writer: Any = None
         self._linger: Any = None
 
-    def start(self, received: bytes = b"") -> None:
-        """Begin to read.
+    def run(self, received: bytes = b"") -> None:
+        """Begin to read, and return: the event loop does the rest.
 
         Args:
             received: Bytes that came while somebody else read the socket.
         """
-        self._reader.start(self._on_readable)
+        self._start_reading()
         if received:
-            self._parse(received)
+            self._received(received)
 
     # Writing ------------------------------------------------------------------------------------------------------------------
 
@@ -107,7 +109,7 @@ class WebSocket:
         if self._backlog is not None:
             self._put_off(frame)
             return
-        if self._state is _State.CLOSED:
+        if self._state is State.CLOSED:
             return
         try:
             sent = self._send(frame)
@@ -149,7 +151,7 @@ class WebSocket:
                 self._lose("transport error")
             return
         self._stop_writer()
-        if self._state is _State.CLOSING:
+        if self._state is State.CLOSING:
             self._half_close()
 
     def _stop_writer(self) -> None:
@@ -163,9 +165,9 @@ class WebSocket:
 
     def pause(self) -> None:
         """Read no further until `resume`; what was read already waits."""
-        if not self._paused and self._state is _State.OPEN:
+        if not self._paused and self._state is State.OPEN:
             self._paused = True
-            self._reader.stop()
+            self._stop_reading()
 
     def resume(self) -> None:
         """Read on."""
@@ -175,8 +177,14 @@ class WebSocket:
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             self._deliver(waiting)
-        if not self._paused and self._state is not _State.CLOSED:
-            self._reader.start(self._on_readable)
+        if not self._paused and self._state is not State.CLOSED:
+            self._start_reading()
+
+    def _start_reading(self) -> None:
+        self._reader.start(self._on_readable)
+
+    def _stop_reading(self) -> None:
+        self._reader.stop()
 
     @property
     def is_paused(self) -> bool:
@@ -191,9 +199,12 @@ class WebSocket:
             if error.errno not in _NOT_NOW:
                 self._lose("transport error")
             return
+        self._received(data)
+
+    def _received(self, data: bytes) -> None:
         if not data:
             self._lose("transport close")
-        elif self._state is _State.OPEN:
+        elif self._state is State.OPEN:
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
@@ -204,7 +215,7 @@ class WebSocket:
         except FrameError as error:
             failure = error
         self._deliver(messages)
-        if failure is not None and self._state is _State.OPEN:
+        if failure is not None and self._state is State.OPEN:
             self._fail(failure.code, "parse error")
 
     def _deliver(self, messages: list[Message] | deque[Message]) -> None:
@@ -213,7 +224,7 @@ class WebSocket:
             if self._paused:
                 self._waiting = deque(list(messages)[index:])
                 return
-            if self._state is not _State.OPEN:
+            if self._state is not State.OPEN:
                 return
             if opcode == _TEXT:
                 receiver.on_text(payload)  # type: ignore[arg-type]
@@ -229,7 +240,7 @@ class WebSocket:
 
     def close(self, code: int = CloseCode.NORMAL) -> None:
         """Say good-bye: a close frame behind what waits, then the end of the connection."""
-        if self._state is _State.OPEN:
+        if self._state is State.OPEN:
             self.write(encode_close(code))
             self._begin_closing()
 
@@ -240,12 +251,12 @@ class WebSocket:
         self._receiver.on_lost(reason)
 
     def _begin_closing(self) -> None:
-        if self._state is not _State.OPEN:
+        if self._state is not State.OPEN:
             return
-        self._state = _State.CLOSING
+        self._state = State.CLOSING
         if self._paused:
             self._paused, self._waiting = False, None
-            self._reader.start(self._on_readable)
+            self._start_reading()
         self._linger = gevent.get_hub().loop.timer(LINGER)
         self._linger.start(self.abort)
         if self._backlog is None:
@@ -258,20 +269,23 @@ class WebSocket:
             self.abort()
 
     def _lose(self, reason: str) -> None:
-        was_open = self._state is _State.OPEN
+        was_open = self._state is State.OPEN
         self.abort()
         if was_open:
             self._receiver.on_lost(reason)
 
     def abort(self) -> None:
         """Cut the connection; nothing more is sent."""
-        if self._state is _State.CLOSED:
+        if self._state is State.CLOSED:
             return
-        self._state = _State.CLOSED
+        self._state = State.CLOSED
         self._stop_writer()
-        self._reader.stop()
-        self._reader.close()
-        self._sock.close()
+        self._close_socket()
         self._waiting = None
         if self._linger is not None:
             self._linger.close()
+
+    def _close_socket(self) -> None:
+        self._reader.stop()
+        self._reader.close()
+        self._sock.close()

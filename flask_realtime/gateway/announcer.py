@@ -33,6 +33,11 @@ class PresenceAnnouncer:
         # A mailbox lives as long as it has something to do: its greenlet or thread holds it.
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing left to announce."""
+        return not self._mailboxes
+
     def changed(self, user_id: str, *, online: bool) -> None:
         """Announce that a user came online or went offline."""
         hooks = self._application.hooks

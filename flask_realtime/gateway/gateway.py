@@ -34,6 +34,11 @@ from flask_realtime.hooks import Hooks
 
 logger = logging.getLogger(__name__)
 
+_SETTLE_TIMEOUT = 25.0
+"""Seconds; gunicorn's own patience ends after 30."""
+
+_SETTLE_TICK = 0.02
+
 
 class Gateway:
     """Everything between one application's Socket.IO server and the features.
@@ -48,6 +53,7 @@ class Gateway:
     def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, hooks: Hooks) -> None:
         self._hooks = hooks
         self._sessions: dict[str, Session] = {}
+        self._ending: set[Session] = set()
         self.parts = Parts(
             config=config,
             application=Application(app, hooks),
@@ -60,8 +66,8 @@ class Gateway:
             server=SocketIOServer(app, socketio, config, self),
         )
         self.membership = Membership(self.parts)
-        announcer = PresenceAnnouncer(self.parts.application, self.parts.server.send, self._new_mailbox)
-        self.lifecycle = Lifecycle(app, self.parts, self.membership, announcer)
+        self._announcer = PresenceAnnouncer(self.parts.application, self.parts.server.send, self._new_mailbox)
+        self.lifecycle = Lifecycle(app, self.parts, self.membership, self._announcer)
         self._dispatcher = Dispatcher(self.parts, BuiltinEvents(self.parts, self.membership, self._typing_timer()))
 
     def _new_mailbox(self) -> Mailbox:
@@ -93,11 +99,20 @@ class Gateway:
         if session.connection is not None:
             self.lifecycle.disconnected(session.connection, reason)
 
+        self._ending.add(session)
+
         def forget() -> None:
             self.parts.server.forget(engine_id)
+            self._ending.discard(session)
 
         if not session.mailbox.run_now(forget):
             session.mailbox.post(forget)
+
+    def settle(self) -> None:
+        """Return when the application has heard of every end, or it takes too long."""
+        deadline = time.monotonic() + _SETTLE_TIMEOUT
+        while (self._ending or not self._announcer.is_idle) and time.monotonic() < deadline:
+            self.parts.server.concurrency.sleep(_SETTLE_TICK)
 
     def on_disconnected(self, connection_id: str) -> None:
         """Note that a connection left the default namespace."""

@@ -47,6 +47,9 @@ class EngineEvents(Protocol):
     def on_disconnected(self, connection_id: str) -> None:
         """Note that a connection left the default namespace."""
 
+    def settle(self) -> None:
+        """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
+
 
 class _Quiet(logging.Filter):
     """Keeps back what the libraries say about every packet: it holds tokens and messages."""
@@ -113,7 +116,8 @@ class SocketIOServer:
         self._events = events
         self._has_own_engine = config.engine == "gevent" and self._engine.async_mode == "gevent"
         if self._has_own_engine:
-            EngineServer.take_over(self._engine, EngineLimits(config.max_backlog_bytes, config.connect_timeout))
+            limits = EngineLimits(config.max_backlog_bytes, config.connect_timeout)
+            EngineServer.take_over(self._engine, limits, events.settle)
         self._rooms = RoomManager(self._deliverer, events.on_disconnected)
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms

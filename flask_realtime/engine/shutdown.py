@@ -1,0 +1,62 @@
+"""Ends connections in order when the process is told to stop.
+
+gunicorn waits for requests that are under way, and cuts everything else: connections that were taken over from it are none of its
+business any more. So the signal starts a farewell here first, in a greenlet of the server's pool, which gunicorn does wait for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+
+class Shutdown:
+    """Runs a farewell when `SIGTERM` comes.
+
+    Args:
+        farewell: Ends the connections, and returns when that is done.
+    """
+
+    def __init__(self, farewell: Callable[[], None]) -> None:
+        self._farewell = farewell
+        self._previous: Any = None
+        self._pool: Any = None
+        self._is_installed = False
+        self._has_begun = False
+
+    def install(self, pool: Any) -> None:
+        """Listen for the signal, once.
+
+        Args:
+            pool: The server's greenlet pool, or None.
+        """
+        if self._is_installed or threading.current_thread() is not threading.main_thread():
+            return
+        self._is_installed = True
+        self._pool = pool
+        self._previous = signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            self._start(gevent.Greenlet(self._end))
+        if callable(self._previous):
+            self._previous(number, frame)
+
+    def _start(self, greenlet: gevent.Greenlet[[], None]) -> None:
+        # A full pool would block here; then gunicorn has requests to wait for anyway.
+        if self._pool is not None and self._pool.free_count() > 0:
+            self._pool.start(greenlet)
+        else:
+            greenlet.start()
+
+    def _end(self) -> None:
+        self._farewell()
+        if not callable(self._previous):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)

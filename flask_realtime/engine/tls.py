@@ -1,0 +1,111 @@
+"""A WebSocket over TLS: the process itself decrypts, so a greenlet reads and, while there is something to write, another one writes."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from flask_realtime.engine.frames import FrameParser
+from flask_realtime.engine.websocket import Receiver, State, WebSocket
+
+_CHUNK = 16_384
+"""Bytes: the size of a TLS record."""
+
+
+class TlsWebSocket(WebSocket):
+    """One open connection over TLS.
+
+    Args:
+        sock: gevent's TLS socket.
+        receiver: Who is told what comes in.
+        max_message_size: Bytes that one message may have.
+        max_backlog: Bytes that may wait for a peer that reads slowly; with more, the connection is cut.
+    """
+
+    __slots__ = ("_may_read", "_tls", "_writing")
+
+    def __init__(self, sock: Any, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
+        # Not the base class's: there is no descriptor to watch.
+        self._tls = sock
+        self._receiver = receiver
+        self._parser = FrameParser(max_message_size)
+        self._max_backlog = max_backlog
+        self._backlog: deque[bytes] | None = None
+        self._backlog_size = 0
+        self._state = State.OPEN
+        self._paused = False
+        self._waiting = None
+        self._linger = None
+        self._writing = False
+        self._may_read = Event()
+        self._may_read.set()
+
+    def run(self, received: bytes = b"") -> None:
+        """Read until the connection ends; the caller's greenlet is the reader.
+
+        Args:
+            received: Bytes that came while somebody else read the socket.
+        """
+        if received:
+            self._received(received)
+        while self._state is not State.CLOSED:
+            self._may_read.wait()
+            try:
+                data = self._tls.recv(_CHUNK)
+            except OSError:
+                self._lose("transport error")
+                return
+            if not data:
+                self._lose("transport close")
+            else:
+                self._received(data)
+
+    def write(self, frame: bytes) -> None:
+        """Send a finished frame, behind those that wait."""
+        if self._state is not State.CLOSED:
+            self._put_off(frame)
+
+    def _put_off(self, data: bytes) -> None:
+        if self._backlog is None:
+            self._backlog = deque()
+        self._backlog.append(data)
+        self._backlog_size += len(data)
+        if self._backlog_size > self._max_backlog:
+            self._lose("transport error")
+        elif not self._writing:
+            self._writing = True
+            gevent.spawn(self._flush)
+
+    def _flush(self) -> None:
+        try:
+            while self._backlog:
+                data = self._backlog.popleft()
+                self._tls.sendall(data)
+                self._backlog_size -= len(data)
+        except OSError:
+            self._lose("transport error")
+            return
+        finally:
+            self._writing = False
+        self._backlog = None
+        if self._state is State.CLOSING:
+            self.abort()
+
+    def _stop_writer(self) -> None:
+        self._backlog, self._backlog_size = None, 0
+
+    def _start_reading(self) -> None:
+        self._may_read.set()
+
+    def _stop_reading(self) -> None:
+        self._may_read.clear()
+
+    def _half_close(self) -> None:
+        self.abort()
+
+    def _close_socket(self) -> None:
+        self._may_read.set()
+        self._tls.close()

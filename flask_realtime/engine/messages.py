@@ -18,20 +18,14 @@ class OutboundMessage:
         volatile: Whether a receiver that is behind may do without it.
     """
 
-    __slots__ = ("_frames", "_packets", "_parts", "volatile")
+    __slots__ = ("_packets", "_parts", "frames", "volatile")
 
     def __init__(self, parts: list[str | bytes], *, volatile: bool = False) -> None:
         self._parts = parts
-        self._frames = b""
         self._packets: list[eio.Packet] = []
-        self.volatile = volatile
-
-    @property
-    def frames(self) -> bytes:
+        self.frames = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
         """Finished WebSocket frames, one behind the other."""
-        if not self._frames:
-            self._frames = b"".join(map(_frame, self._parts))
-        return self._frames
+        self.volatile = volatile
 
     @property
     def packets(self) -> list[eio.Packet]:

@@ -83,11 +83,11 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     def deliver(self, message: OutboundMessage) -> None:
         """Send a message that was encoded for many."""
         websocket = self.websocket
-        if websocket is None:
-            for packet in message.packets:
-                self.send(packet)
-        elif not (message.volatile and websocket.is_congested):
-            websocket.write(message.frames)
+        if websocket is not None:
+            websocket.write(message.frames, message.volatile)
+            return
+        for packet in message.packets:
+            self.send(packet)
 
     def send(self, pkt: eio.Packet) -> None:
         """Send a packet: at once on WebSocket, with the next poll on long polling."""

@@ -1,4 +1,4 @@
-"""A WebSocket over TLS: the process itself decrypts, so a greenlet reads and, while there is something to write, another one writes."""
+"""A WebSocket over TLS: the process itself decrypts, so one greenlet reads, and another writes while there is anything to write."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class TlsWebSocket(WebSocket):
             else:
                 self._received(data)
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: bytes, volatile: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base class
         """Send a finished frame, behind those that wait."""
-        if self._state is not State.CLOSED:
+        if self._state is not State.CLOSED and not (volatile and self._backlog_size * 2 > self._max_backlog):
             self._put_off(frame)
 
     def _put_off(self, data: bytes) -> None:

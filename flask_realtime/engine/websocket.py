@@ -104,10 +104,16 @@ class WebSocket:
 
     # Writing ------------------------------------------------------------------------------------------------------------------
 
-    def write(self, frame: bytes) -> None:
-        """Send a finished frame: at once where the kernel takes it, else as soon as it does."""
+    def write(self, frame: bytes, volatile: bool = False) -> None:  # noqa: FBT001, FBT002 - a keyword would cost a tenth of it
+        """Send a finished frame: at once where the kernel takes it, else as soon as it does.
+
+        Args:
+            frame: The frame, or several.
+            volatile: Whether it may be dropped where half of what may wait is waiting.
+        """
         if self._backlog is not None:
-            self._put_off(frame)
+            if not (volatile and self._backlog_size * 2 > self._max_backlog):
+                self._put_off(frame)
             return
         if self._state is State.CLOSED:
             return
@@ -120,11 +126,6 @@ class WebSocket:
             sent = 0
         if sent != len(frame):
             self._put_off(frame[sent:])
-
-    @property
-    def is_congested(self) -> bool:
-        """Whether so much waits that what can be done without should not be sent."""
-        return self._backlog_size * 2 > self._max_backlog
 
     def _put_off(self, data: bytes) -> None:
         if self._backlog is None:

@@ -34,6 +34,9 @@ from flask_realtime.hooks import Hooks
 
 logger = logging.getLogger(__name__)
 
+_EVENTS = (sio.EVENT, sio.BINARY_EVENT)
+_ACKNOWLEDGEMENTS = (sio.ACK, sio.BINARY_ACK)
+
 _SETTLE_TIMEOUT = 25.0
 """Seconds; gunicorn's own patience ends after 30."""
 
@@ -162,15 +165,15 @@ class Gateway:
             session.collecting = packet
 
     def _route_complete(self, session: Session, packet: Packet) -> None:
-        if packet.type == sio.CONNECT:
+        if packet.type in _EVENTS:
+            self._receive_event(session, packet)
+        elif packet.type == sio.CONNECT:
             auth = connect_payload(packet)
             self.parts.server.post(session.id, session.mailbox, lambda: self.lifecycle.connect(session, auth))
         elif packet.type == sio.DISCONNECT:
             if session.connection is not None:
                 self.lifecycle.disconnected(session.connection, CLIENT_DISCONNECT)
-        elif packet.type in {sio.EVENT, sio.BINARY_EVENT}:
-            self._receive_event(session, packet)
-        elif packet.type in {sio.ACK, sio.BINARY_ACK}:
+        elif packet.type in _ACKNOWLEDGEMENTS:
             self._acknowledge(session, packet)
         else:
             msg = "a client sends no CONNECT_ERROR"

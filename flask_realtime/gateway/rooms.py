@@ -135,15 +135,11 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             PayloadNotSerializable: The arguments are not JSON, whether or not anybody is there to receive them.
         """
         message = OutboundMessage(self._encode([event, *args]), volatile=volatile)
-        receivers = self._receivers(room)
-        if skipped:
-            skipped = set(skipped)
-            for sid, deliver in list(receivers.items()):
-                if sid not in skipped:
-                    deliver(message)
-        else:
-            for deliver in list(receivers.values()):
-                deliver(message)
+        receivers = self._receivers(room).copy()
+        for sid in skipped:
+            receivers.pop(sid, None)
+        for deliver in receivers.values():
+            deliver(message)
         if self._pending:
             for _, pending in self._waiting(room, skipped):
                 pending.held.append(partial(pending.deliver, message))

@@ -22,6 +22,8 @@ _EXTENDED_64 = 127
 _MAX_16 = 0xFFFF
 _MASK_SIZE = 4
 
+_WHOLE_TEXT = _FIN | 0x1
+_SMALL_HEADER = 2 + _MASK_SIZE
 _EXACT_CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 _FIRST_PRIVATE_CODE, _LAST_PRIVATE_CODE = 3000, 4999
 
@@ -114,6 +116,12 @@ def _decode(payload: bytes) -> str:
         raise FrameError(CloseCode.INVALID_DATA, "text that is not UTF-8") from None
 
 
+def _is_one_small_text(data: bytes) -> bool:
+    """Say whether the bytes are one small text frame and nothing else, which they nearly always are."""
+    size = len(data)
+    return _SMALL_HEADER < size <= _SHORT + _SMALL_HEADER and data[0] == _WHOLE_TEXT and data[1] == _MASKED + size - _SMALL_HEADER
+
+
 class FrameParser:
     """Turns bytes into messages.
 
@@ -121,7 +129,7 @@ class FrameParser:
         max_size: Bytes that one message may have, all its fragments together. A longer frame is refused at its header.
     """
 
-    __slots__ = ("_buffer", "_fragmented", "_fragments", "_max_size", "_size")
+    __slots__ = ("_buffer", "_fragmented", "_fragments", "_max_size", "_size", "missing")
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
@@ -129,14 +137,8 @@ class FrameParser:
         self._fragmented = 0
         self._fragments: list[bytes] | None = None
         self._size = 0
-
-    @property
-    def missing(self) -> int:
+        self.missing = 0
         """How many bytes the frame at hand still lacks, as far as that is known; 0 between frames."""
-        if len(self._buffer) < 2:  # noqa: PLR2004 - a header's first part
-            return 0
-        header = self._header(self._buffer, 0)
-        return 0 if header is None else max(0, header[0] + header[1] - len(self._buffer))
 
     def feed(self, data: bytes, messages: list[Message]) -> None:
         """Parse bytes.
@@ -150,8 +152,13 @@ class FrameParser:
         """
         if self._buffer:
             data = self._buffer + data
-            self._buffer = b""
-        position, available = 0, len(data)
+        elif self._fragments is None and _is_one_small_text(data):
+            messages.append((_TEXT, _decode(unmask(data[_SMALL_HEADER:], data[2:_SMALL_HEADER]))))
+            return
+        self._feed_slowly(data, messages)
+
+    def _feed_slowly(self, data: bytes, messages: list[Message]) -> None:
+        position, available, self.missing = 0, len(data), 0
         while available - position >= 2:  # noqa: PLR2004 - a header's first part
             header = self._header(data, position)
             if header is None:
@@ -159,6 +166,7 @@ class FrameParser:
             start, size = header
             end = start + size
             if end > available:
+                self.missing = end - available
                 break
             payload = unmask(data[start:end], data[start - _MASK_SIZE : start]) if size else b""
             self._frame(data[position], payload, messages)

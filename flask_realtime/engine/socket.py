@@ -223,11 +223,10 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def on_text(self, data: str) -> None:
         """Handle a text message of the WebSocket connection."""
+        kind = data[:1]
         if self.websocket is None:
             self._on_probe(data)
-            return
-        kind = data[:1]
-        if kind == _MESSAGE:
+        elif kind == _MESSAGE:
             self._message(data[1:])
         elif kind == _PONG:
             self.server.heartbeat.answered(self)

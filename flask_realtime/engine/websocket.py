@@ -195,7 +195,7 @@ class WebSocket:
     def _on_readable(self) -> None:
         missing = self._parser.missing
         try:
-            data = self._sock.recv(min(missing, _LARGE_CHUNK) if missing > _CHUNK else _CHUNK)
+            data = self._sock.recv(_CHUNK if missing < _CHUNK else min(missing, _LARGE_CHUNK))
         except OSError as error:
             if error.errno not in _NOT_NOW:
                 self._lose("transport error")
@@ -205,19 +205,23 @@ class WebSocket:
     def _received(self, data: bytes) -> None:
         if not data:
             self._lose("transport close")
-        elif self._state is State.OPEN:
-            self._parse(data)
-
-    def _parse(self, data: bytes) -> None:
+        if self._state is not State.OPEN:
+            return
         messages: list[Message] = []
-        failure = None
         try:
             self._parser.feed(data, messages)
         except FrameError as error:
-            failure = error
-        self._deliver(messages)
-        if failure is not None and self._state is State.OPEN:
-            self._fail(failure.code, "parse error")
+            self._deliver(messages)
+            self._break_off(error)
+            return
+        if len(messages) == 1 and messages[0][0] == _TEXT:
+            self._receiver.on_text(messages[0][1])  # type: ignore[arg-type]
+        else:
+            self._deliver(messages)
+
+    def _break_off(self, error: FrameError) -> None:
+        if self._state is State.OPEN:
+            self._fail(error.code, "parse error")
 
     def _deliver(self, messages: list[Message] | deque[Message]) -> None:
         receiver = self._receiver

@@ -56,12 +56,14 @@ class Dispatcher:
     def receive(self, session: Session, packet: Packet) -> None:
         """Handle an event: at once if it needs no code of the application and nothing waits before it, else in the mailbox."""
         call = self._read(packet)
-
-        def task() -> None:
+        mailbox = session.mailbox
+        if call.calls_application or not mailbox.begin_turn():
+            self._parts.server.post(session.id, mailbox, lambda: self._handle(session, packet, call))
+            return
+        try:
             self._handle(session, packet, call)
-
-        if call.calls_application or not session.mailbox.run_now(task):
-            self._parts.server.post(session.id, session.mailbox, task)
+        finally:
+            mailbox.end_turn()
 
     def _read(self, packet: Packet) -> _Call:
         name = ""

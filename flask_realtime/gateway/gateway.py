@@ -108,7 +108,10 @@ class Gateway:
             self.parts.server.forget(engine_id)
             self._ending.discard(session)
 
-        if not session.mailbox.run_now(forget):
+        if session.mailbox.begin_turn():
+            forget()
+            session.mailbox.end_turn()
+        else:
             session.mailbox.post(forget)
 
     def settle(self) -> None:

@@ -81,26 +81,23 @@ class Mailbox:
         self.when_space(event.set)
         event.wait()
 
-    def run_now(self, task: Task) -> bool:
-        """Run a task in the caller's turn if nothing is waiting or running, so that order holds.
+    def begin_turn(self) -> bool:
+        """Take the turn for something that can be done at once, if nothing is waiting or running, so that order holds.
 
         Returns:
-            Whether it ran.
+            Whether the turn was taken; then `end_turn` must follow.
         """
         with self._lock:
             if self._running:
                 return False
             self._running = True
-        try:
-            task()
-        finally:
-            self._finish_turn()
-        return True
+            return True
 
-    def _finish_turn(self) -> None:
+    def end_turn(self) -> None:
+        """Give the turn back, to what was posted meanwhile."""
         with self._lock:
-            self._running = bool(self._tasks)
-        if self._running:
+            self._running = start = bool(self._tasks)
+        if start:
             self._start()
 
     def _start(self) -> None:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from werkzeug.local import LocalProxy
 
-from flask_realtime.gateway.locks import native_lock
+from flask_realtime.gateway.locks import native_lock, native_rlock
 from flask_realtime.gateway.mailbox import Mailbox
 from flask_realtime.gateway.packets import Packet
 from flask_realtime.identity import Identity
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Session:
     """One Engine.IO connection; at most one connection to the default namespace is on it at a time.
 
     Args:
         id: The engine's id; knowing it is enough to act as the client, so it is never logged.
-        environ: The WSGI environment of the handshake.
+        address: The peer's address, as the WSGI server or a proxy fix named it.
+        environ: The WSGI environment of the handshake, until the client is admitted: it weighs more than all the rest.
         mailbox: Runs the application's code for what this session sends.
         transport_of: Returns the transport that a session of the engine uses now.
     """
 
     id: str
+    address: str
     environ: Mapping[str, Any]
     mailbox: Mailbox
     transport_of: Callable[[str], str]
@@ -35,13 +37,8 @@ class Session:
     collecting: Packet | None = None
     closed: bool = False
 
-    @property
-    def address(self) -> str:
-        """The peer's address, as the WSGI server or a proxy fix named it."""
-        return str(self.environ.get("REMOTE_ADDR", ""))
 
-
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Connection:
     """One authenticated client in the default namespace.
 
@@ -57,7 +54,7 @@ class Connection:
     id: str
     identity: Identity
     session: Session
-    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)  # type: ignore[arg-type,unused-ignore]
+    lock: AbstractContextManager[Any] = field(default_factory=native_rlock, repr=False)
     admitted: bool = False
     closed: bool = False
 

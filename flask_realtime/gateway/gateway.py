@@ -91,7 +91,9 @@ class Gateway:
     def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
         """Note that a session was opened."""
         self._hooks.sealed = True
-        self._sessions[engine_id] = Session(engine_id, environ, self._new_mailbox(), self.parts.server.transport)
+        self._sessions[engine_id] = Session(
+            engine_id, str(environ.get("REMOTE_ADDR", "")), environ, self._new_mailbox(), self.parts.server.transport
+        )
 
     def on_close(self, engine_id: str, reason: str) -> None:
         """Note that a session is gone."""

@@ -98,6 +98,7 @@ class Lifecycle:
             connection.closed = connection.closed or connection.session.closed
             if not connection.closed:
                 connection.session.connection = connection
+                connection.session.environ = {}
                 connection.admitted = True
                 self._parts.server.admit(connection.session.id, connection.id)
                 self._came(connection)

@@ -16,3 +16,9 @@ def native_lock() -> AbstractContextManager[Any]:
     """
     lock: AbstractContextManager[Any] = get_original("_thread", "allocate_lock")()
     return lock
+
+
+def native_rlock() -> AbstractContextManager[Any]:
+    """Return a re-entrant lock of the same kind, for the same sections."""
+    lock: AbstractContextManager[Any] = get_original("threading", "RLock")()
+    return lock

@@ -44,18 +44,23 @@ class Mailbox:
         limit: Tasks that may wait before the mailbox is full.
     """
 
+    __slots__ = ("__weakref__", "_concurrency", "_limit", "_lock", "_new_event", "_running", "_tasks", "_when_space")
+
     def __init__(self, concurrency: Concurrency, new_event: Callable[[], Event], limit: int) -> None:
         self._concurrency = concurrency
         self._new_event = new_event
         self._limit = limit
         self._lock = native_lock()
-        self._tasks: deque[Task] = deque()
+        # Most mailboxes are empty most of the time, and an empty deque weighs more than the rest of one.
+        self._tasks: deque[Task] | None = None
         self._running = False
-        self._when_space: list[Callable[[], None]] = []
+        self._when_space: list[Callable[[], None]] | None = None
 
     def post(self, task: Task) -> None:
         """Add a task. This never blocks; whoever reads from a client asks `is_full` afterwards."""
         with self._lock:
+            if self._tasks is None:
+                self._tasks = deque()
             self._tasks.append(task)
             start = not self._running
             self._running = True
@@ -65,13 +70,13 @@ class Mailbox:
     @property
     def is_full(self) -> bool:
         """Whether so much is waiting that the client should not be read any further."""
-        return len(self._tasks) > self._limit
+        return self._tasks is not None and len(self._tasks) > self._limit
 
     def when_space(self, callback: Callable[[], None]) -> None:
         """Have a function called once there is space, at once where there is."""
         with self._lock:
             if self.is_full:
-                self._when_space.append(callback)
+                self._when_space = [*(self._when_space or ()), callback]
                 return
         callback()
 
@@ -106,12 +111,14 @@ class Mailbox:
 
     def _next(self) -> Task | None:
         with self._lock:
-            callbacks = [] if self.is_full else self._when_space
+            callbacks = None if self.is_full else self._when_space
             if callbacks:
-                self._when_space = []
+                self._when_space = None
             task = self._tasks.popleft() if self._tasks else None
+            if task is None:
+                self._tasks = None
             self._running = task is not None
-        for callback in callbacks:
+        for callback in callbacks or ():
             callback()
         return task
 

@@ -23,7 +23,7 @@ from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 Deliver = Callable[[OutboundMessage], None]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Member:
     engine_id: str
     deliver: Deliver
@@ -31,7 +31,7 @@ class _Member:
     leaving: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class _Pending(_Member):
     held: list[Callable[[], None]] = field(default_factory=list)
 

@@ -244,6 +244,9 @@ class SocketIOServer:
             self._engine.claim(engine_id)
         self._send_packet(engine_id, sio.CONNECT, {"sid": connection_id})
         self._rooms.admit(connection_id)
+        if not self._server.handlers and not self._server.namespace_handlers:
+            # Only handlers registered through Flask-SocketIO need the handshake's environment; it weighs more than all the rest.
+            self._server.environ.pop(engine_id, None)
 
     def refuse(self, engine_id: str, namespace: str, refusal: Refusal | Mapping[str, str]) -> None:
         """Tell a client that it may not connect to a namespace."""

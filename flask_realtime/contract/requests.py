@@ -87,10 +87,12 @@ def parse_conversation_reference(args: Sequence[Any], _bounds: Bounds) -> OneCon
     if not isinstance(payload, dict):
         msg = "payload must be an object with a conversationId"
         raise BadRequest(msg)
-    if "conversationId" not in payload:
+    try:
+        conversation_id = payload["conversationId"]
+    except KeyError:
         msg = f"conversationId is missing: expected {EXPECTED}"
-        raise BadRequest(msg)
-    return OneConversation(*_wire_id(payload["conversationId"], "conversationId"))
+        raise BadRequest(msg) from None
+    return OneConversation(*_wire_id(conversation_id, "conversationId"))
 
 
 def parse_notification_id(args: Sequence[Any], _bounds: Bounds) -> OneNotification:

@@ -31,6 +31,9 @@ class BuiltinEvents:
         self._parts = parts
         self._membership = membership
         self._typing_timer = typing_timer
+        self._conversations = parts.features.conversations
+        self._typing = parts.features.typing
+        self._send = parts.server.send
         self.handlers: Final[dict[str, Handler]] = {
             events.JOIN_CONVERSATION: self.join,
             events.LEAVE_CONVERSATION: self.leave,
@@ -61,24 +64,21 @@ class BuiltinEvents:
     def typing_start(self, connection: Connection, request: OneConversation) -> Acknowledgement:
         """Handle `typing:start`."""
         self._require_joined(connection, request)
-        typing = self._parts.features.typing
-        self._parts.server.send(typing.start(connection.id, connection.user_id, request.conversation_id, request.wire_id))
+        self._send(self._typing.start(connection.id, connection.user_id, *request))
         self._typing_timer.wake()
         return ACKNOWLEDGED
 
     def typing_stop(self, connection: Connection, request: OneConversation) -> Acknowledgement:
         """Handle `typing:stop`."""
         self._require_joined(connection, request)
-        typing = self._parts.features.typing
-        self._parts.server.send(typing.stop(connection.id, connection.user_id, request.conversation_id, request.wire_id))
+        self._send(self._typing.stop(connection.id, connection.user_id, *request))
         return ACKNOWLEDGED
 
     def online_users(self, connection: Connection, request: OneConversation) -> list[str]:
         """Handle `conversation:get-online-users`."""
-        conversations = self._parts.features.conversations
-        if not conversations.is_joined(connection.id, request.conversation_id):
+        if not self._conversations.is_joined(connection.id, request.conversation_id):
             self._membership.authorize(connection, request.conversation_id, events.GET_ONLINE_USERS)
-        return conversations.online_users(request.conversation_id)
+        return self._conversations.online_users(request.conversation_id)
 
     def notification_read(self, connection: Connection, request: OneNotification) -> Acknowledgement:
         """Handle `notification:read`."""
@@ -86,7 +86,7 @@ class BuiltinEvents:
         for hook in application.hooks.on_notification_read:
             args = (connection.identity, request.notification_id)
             application.call(hook, *args, connection=connection, event=events.NOTIFICATION_READ)
-        self._parts.server.send(notifications.notification_read(connection.user_id, request.wire_id))
+        self._send(notifications.notification_read(connection.user_id, request.wire_id))
         return ACKNOWLEDGED
 
     def notifications_read_all(self, connection: Connection, _request: Empty) -> Acknowledgement:
@@ -94,7 +94,7 @@ class BuiltinEvents:
         application = self._parts.application
         for hook in application.hooks.on_notifications_read_all:
             application.call(hook, connection.identity, connection=connection, event=events.NOTIFICATIONS_READ_ALL)
-        self._parts.server.send(notifications.all_notifications_read(connection.user_id))
+        self._send(notifications.all_notifications_read(connection.user_id))
         return ACKNOWLEDGED
 
     def user_status(self, _connection: Connection, request: OneUser) -> UserStatus:
@@ -106,5 +106,5 @@ class BuiltinEvents:
         return self._parts.features.presence.statuses(request.user_ids)
 
     def _require_joined(self, connection: Connection, request: OneConversation) -> None:
-        if not self._parts.features.conversations.is_joined(connection.id, request.conversation_id):
+        if not self._conversations.is_joined(connection.id, request.conversation_id):
             raise NotJoined

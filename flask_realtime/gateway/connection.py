@@ -55,13 +55,12 @@ class Connection:
     identity: Identity
     session: Session
     lock: AbstractContextManager[Any] = field(default_factory=native_rlock, repr=False)
+    user_id: str = field(init=False)
     admitted: bool = False
     closed: bool = False
 
-    @property
-    def user_id(self) -> str:
-        """The user's id."""
-        return self.identity.user_id
+    def __post_init__(self) -> None:
+        self.user_id = self.identity.user_id
 
     @property
     def address(self) -> str:

@@ -52,6 +52,9 @@ class Dispatcher:
         self._parts = parts
         self._builtin = builtin
         self._bounds = Bounds(max_status_ids=parts.config.max_status_ids)
+        self._parsers = {event.name: event.from_client.parse for event in events.EVENTS if event.from_client is not None}
+        # A character has four bytes at most, so a short text needs no counting; attachments do.
+        self._surely_small = parts.config.max_payload_bytes // 4
 
     def receive(self, session: Session, packet: Packet) -> None:
         """Handle an event: at once if it needs no code of the application and nothing waits before it, else in the mailbox."""
@@ -68,7 +71,7 @@ class Dispatcher:
     def _read(self, packet: Packet) -> _Call:
         name = ""
         try:
-            if packet.size > self._parts.config.max_payload_bytes:
+            if (packet.attachments or len(packet.body) > self._surely_small) and packet.size > self._parts.config.max_payload_bytes:
                 msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
                 raise PayloadTooLarge(msg)
             name, args = event_payload(packet)
@@ -77,27 +80,21 @@ class Dispatcher:
             return _Call(name, _raising(error), calls_application=False)
 
     def _resolve(self, name: str, args: list[Any], *, binary: bool) -> _Call:
+        handler = self._builtin.handlers.get(name)
+        if handler is not None:
+            if binary:
+                raise _no_binary(name)
+            request = self._parsers[name](args, self._bounds)
+            return _Call(name, lambda connection: [handler(connection, request)], self._builtin.calls_application(name))
         application_event = self._parts.application.hooks.events.get(name)
-        own = name not in self._builtin.handlers and application_event is None and self._parts.server.has_own_handler(name)
-        if binary and not own and not (application_event is not None and application_event.binary):
-            msg = f"{name} takes no binary data"
-            raise BadRequest(msg)
-        if name in self._builtin.handlers:
-            return self._builtin_call(name, args)
         if application_event is not None:
+            if binary and not application_event.binary:
+                raise _no_binary(name)
             return _Call(name, self._application_work(application_event, args))
-        if own:
+        if self._parts.server.has_own_handler(name):
             return _Call(name, self._own_work(name, args))
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
-
-    def _builtin_call(self, name: str, args: list[Any]) -> _Call:
-        contract = events.BY_NAME[name].from_client
-        if contract is None:
-            raise UnknownEvent
-        request = contract.parse(args, self._bounds)
-        handler = self._builtin.handlers[name]
-        return _Call(name, lambda connection: [handler(connection, request)], self._builtin.calls_application(name))
 
     def _application_work(self, event: ApplicationEvent, args: list[Any]) -> Work:
         checked = event.arguments(args)
@@ -143,6 +140,10 @@ class Dispatcher:
             self._answer(connection, packet, [error_answer(error)])
         else:
             self._parts.server.send(Send(events.REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
+
+
+def _no_binary(name: str) -> BadRequest:
+    return BadRequest(f"{name} takes no binary data")
 
 
 def _raising(error: EventError) -> Work:

@@ -68,6 +68,7 @@ class Gateway:
             registry=Registry(config.max_connections_per_user),
             server=SocketIOServer(app, socketio, config, self),
         )
+        self._collecting_elsewhere = self.parts.server.collecting_elsewhere
         self.membership = Membership(self.parts)
         self._announcer = PresenceAnnouncer(self.parts.application, self.parts.server.send, self._new_mailbox)
         self.lifecycle = Lifecycle(app, self.parts, self.membership, self._announcer)
@@ -142,16 +143,18 @@ class Gateway:
     # Packets ------------------------------------------------------------------------------------------------------------------
 
     def _receive(self, session: Session, data: object) -> None:
-        if self.parts.server.is_collecting_elsewhere(session.id):
+        if session.collecting is None and isinstance(data, str) and not self._collecting_elsewhere:
+            packet = parse(data)
+            if packet.type == sio.EVENT and packet.namespace == DEFAULT_NAMESPACE:
+                self._receive_event(session, packet)
+            else:
+                self._route(session, packet, data)
+        elif session.id in self._collecting_elsewhere:
             self.parts.server.pass_on(session.id, data)
-        elif session.collecting is not None or isinstance(data, bytes | bytearray):
+        elif session.collecting is not None or not isinstance(data, str):
             self._collect(session, data)
         else:
-            packet = parse(data)
-            if packet.namespace == DEFAULT_NAMESPACE:
-                self._route(session, packet)
-            else:
-                self._route_elsewhere(session, packet, data)
+            self._route(session, parse(data), data)
 
     def _collect(self, session: Session, data: object) -> None:
         packet = session.collecting
@@ -163,8 +166,10 @@ class Gateway:
             session.collecting = None
             self._route_complete(session, packet)
 
-    def _route(self, session: Session, packet: Packet) -> None:
-        if packet.is_complete:
+    def _route(self, session: Session, packet: Packet, data: object) -> None:
+        if packet.namespace != DEFAULT_NAMESPACE:
+            self._route_elsewhere(session, packet, data)
+        elif packet.is_complete:
             self._route_complete(session, packet)
         else:
             session.collecting = packet

@@ -117,18 +117,28 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         args = list(data) if isinstance(data, tuple) else [] if data is None else [data]
         skipped = [skip_sid] if isinstance(skip_sid, str) else skip_sid or ()
         if callback is None:
-            self.send(event, args, room, skipped)
+            self.send(event, args, room, skipped)  # A connection is alone in the room of its own name.
         else:
             self._call(event, args, room, skipped, callback)
 
-    def send(self, event: str, args: Iterable[Any], room: Any, skipped: Iterable[str] = (), *, volatile: bool = False) -> None:
+    def send(  # noqa: PLR0913 - the parts of `Send`, one by one: this is called for every event
+        self,
+        event: str,
+        args: Iterable[Any],
+        room: Any,
+        skip_rooms: Iterable[str] = (),
+        skip_connection: str | None = None,
+        *,
+        volatile: bool = False,
+    ) -> None:
         """Send an event without a callback; it is encoded once.
 
         Args:
             event: The event's name.
             args: Its arguments.
             room: A room, several, or None for everyone.
-            skipped: The ids of connections that do not get it.
+            skip_rooms: Rooms whose connections do not get it.
+            skip_connection: A connection that does not get it, or None.
             volatile: Whether a receiver that is behind may do without it.
 
         Raises:
@@ -136,13 +146,17 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         """
         message = OutboundMessage(self._encode([event, *args]), volatile=volatile)
         receivers = self._receivers(room).copy()
-        for sid in skipped:
-            receivers.pop(sid, None)
+        for name in skip_rooms:
+            for sid in self._in_room(name):
+                receivers.pop(sid, None)
+        if skip_connection is not None:
+            receivers.pop(skip_connection, None)
         for deliver in receivers.values():
             deliver(message)
         if self._pending:
-            for _, pending in self._waiting(room, skipped):
-                pending.held.append(partial(pending.deliver, message))
+            for sid, pending in self._waiting(room, skip_rooms):
+                if sid != skip_connection:
+                    pending.held.append(partial(pending.deliver, message))
 
     def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
         for sid, pending in self._waiting(room, skipped):
@@ -164,7 +178,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
 
     def _waiting(self, room: Any, skipped: Iterable[str]) -> list[tuple[str, _Pending]]:
         waiting = list(self._pending.items())
-        return [(sid, pending) for sid, pending in waiting if sid not in skipped and pending.is_in(sid, room)]
+        return [(sid, pending) for sid, pending in waiting if pending.is_in(sid, room) and not pending.is_in(sid, skipped)]
 
     def _receivers(self, room: Any) -> dict[str, Deliver]:
         if room is None:
@@ -182,10 +196,6 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             return receivers
         member = self._members.get(room)  # Each connection is alone in a room of its own name.
         return {} if member is None else {room: member.deliver}
-
-    def connections_in(self, room: str) -> Iterable[str]:
-        """Return the ids of the connections in a room."""
-        return list(self._in_room(room))
 
     # What python-socketio asks ------------------------------------------------------------------------------------------------
 

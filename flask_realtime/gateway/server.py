@@ -282,13 +282,10 @@ class SocketIOServer:
         Raises:
             PayloadNotSerializable: Its arguments are not JSON.
         """
-        skipped = [sid for room in send.skip_rooms for sid in self._rooms.connections_in(room)]
-        if send.skip_connection is not None:
-            skipped.append(send.skip_connection)
         if send.rooms is None or send.rooms:
             # One room, the usual case, needs no union.
             room = send.rooms[0] if send.rooms is not None and len(send.rooms) == 1 else send.rooms
-            self._rooms.send(send.event, send.args, room, skipped, volatile=send.volatile)
+            self._rooms.send(send.event, send.args, room, send.skip_rooms, send.skip_connection, volatile=send.volatile)
         if event_sent.receivers:
             event_sent.send(self._app, event=send)
 
@@ -309,9 +306,11 @@ class SocketIOServer:
         server = self._server
         return namespace in server.handlers or namespace in server.namespace_handlers or namespace in server.namespaces
 
-    def is_collecting_elsewhere(self, engine_id: str) -> bool:
-        """Say whether the stock server waits for a session's attachments, for another namespace."""
-        return engine_id in self._server._binary_packet  # noqa: SLF001
+    @property
+    def collecting_elsewhere(self) -> Mapping[str, Any]:
+        """The sessions whose attachments the stock server waits for, for another namespace."""
+        waiting: Mapping[str, Any] = self._server._binary_packet  # noqa: SLF001
+        return waiting
 
     def pass_on(self, engine_id: str, data: object) -> None:
         """Let the stock server handle a message for another namespace."""

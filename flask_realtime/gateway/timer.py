@@ -34,6 +34,8 @@ class DeadlineTimer:
 
     def wake(self) -> None:
         """Say that there is a deadline. Later ones than the known one need no call."""
+        if self._running:
+            return  # It looks again before it ends.
         with self._lock:
             if self._running:
                 return

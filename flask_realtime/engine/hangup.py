@@ -1,10 +1,13 @@
-"""Notices that a long-polling client hung up while its poll waits: the server itself would only find out when it answers."""
+"""The connection under a long-polling request.
+
+A client may hang up while its poll waits; the server itself would only find out when it answers.
+"""
 
 from __future__ import annotations
 
 import _socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import gevent
@@ -20,9 +23,8 @@ def watch_for_hangup(environ: Mapping[str, Any], on_hangup: Callable[[], None]) 
         environ: The request's WSGI environment; where it does not lead to gevent's plain socket, nothing is watched.
         on_hangup: Called in the event loop when the client has closed the connection; it must not block.
     """
-    rfile = getattr(environ.get("wsgi.input"), "rfile", None)
-    sock = getattr(getattr(getattr(rfile, "raw", None), "_sock", None), "_sock", None)
-    if not isinstance(sock, _socket.socket):
+    sock = _connection_of(environ)
+    if sock is None:
         yield
         return
     watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
@@ -43,3 +45,17 @@ def watch_for_hangup(environ: Mapping[str, Any], on_hangup: Callable[[], None]) 
     finally:
         watcher.stop()
         watcher.close()
+
+
+def hang_up(environ: Mapping[str, Any]) -> None:
+    """Cut a request's connection, so that whoever reads from it stops; nothing where it cannot be found."""
+    sock = _connection_of(environ)
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(_socket.SHUT_RDWR)
+
+
+def _connection_of(environ: Mapping[str, Any]) -> _socket.socket | None:
+    rfile = getattr(environ.get("wsgi.input"), "rfile", None)
+    sock = getattr(getattr(getattr(rfile, "raw", None), "_sock", None), "_sock", None)
+    return sock if isinstance(sock, _socket.socket) else None

@@ -10,11 +10,24 @@ from engineio.payload import Payload
 
 MAX_PACKETS_IN_A_POST: Final = 10_000
 
+_BINARY_TYPE = "application/octet-stream"
+
 
 class LongPollingPayload(Payload):  # type: ignore[misc]  # python-engineio has no types
     """A POST's packets; python-engineio takes 16 and loses the rest, Node's server has no bound but the size."""
 
     max_decode_packets = MAX_PACKETS_IN_A_POST
+
+
+def _body(environ: Mapping[str, Any], max_size: int) -> str:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > max_size:
+        raise ContentTooLongError
+    body: bytes = environ["wsgi.input"].read(length)
+    if not body or len(body) != length or environ.get("CONTENT_TYPE") == _BINARY_TYPE:
+        msg = "no payload, or only a part of one"
+        raise ValueError(msg)
+    return body.decode()
 
 
 def receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
@@ -25,14 +38,11 @@ def receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
         environ: The request's WSGI environment.
 
     Raises:
-        EngineIOError: The body is no payload, or too large: the session ends, with status 400, as in Node's server.
+        EngineIOError: The body is no payload, or too large: the session ends, with status 400.
     """
     try:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        if length > socket.server.max_http_buffer_size:
-            raise ContentTooLongError
-        packets = LongPollingPayload(encoded_payload=environ["wsgi.input"].read(length).decode()).packets
-    except ValueError as error:
+        packets = LongPollingPayload(encoded_payload=_body(environ, socket.server.max_http_buffer_size)).packets
+    except (ValueError, OSError) as error:
         raise EngineIOError(str(error)) from error
     for packet in packets:
         socket.receive(packet)

@@ -41,6 +41,11 @@ class Refusal:
     message: str
     status: HTTPStatus = HTTPStatus.BAD_REQUEST
 
+    @property
+    def body(self) -> bytes:
+        """The answer's body."""
+        return json.dumps({"code": self.code, "message": self.message}, separators=(",", ":")).encode() if self.message else b""
+
 
 UNKNOWN_TRANSPORT = Refusal(0, "Transport unknown")
 UNKNOWN_SESSION = Refusal(1, "Session ID unknown")
@@ -48,6 +53,7 @@ BAD_METHOD = Refusal(2, "Bad handshake method")
 BAD_REQUEST = Refusal(3, "Bad request")
 FORBIDDEN = Refusal(4, "Forbidden", HTTPStatus.FORBIDDEN)
 UNSUPPORTED_PROTOCOL = Refusal(5, "Unsupported protocol version")
+TOO_LARGE = Refusal(3, "", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio has no types
@@ -98,7 +104,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         if refused is None:
             answer: Iterable[bytes] = super().handle_request(environ, start_response)
             return answer
-        body = json.dumps({"code": refused.code, "message": refused.message}, separators=(",", ":")).encode()
+        body = refused.body
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *self._cors_headers(environ)]
         start_response(f"{refused.status.value} {refused.status.phrase}", headers)
         return [body]
@@ -110,8 +116,16 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         if not self._is_allowed_origin(environ):
             return FORBIDDEN
         is_upgrade = environ.get("HTTP_UPGRADE", "").lower() == "websocket"
-        if sid is not None:
-            return self._refusal_within(sid, transport, is_upgrade=is_upgrade)
+        if sid is None:
+            return self._refusal_of_handshake(environ, query, transport, is_upgrade=is_upgrade)
+        if query.get("EIO", [PROTOCOL]) != [PROTOCOL]:
+            return BAD_REQUEST
+        return self._refusal_within(sid, transport, is_upgrade=is_upgrade) or self._refusal_of_body(environ)
+
+    @staticmethod
+    def _refusal_of_handshake(
+        environ: Mapping[str, Any], query: Mapping[str, list[str]], transport: str, *, is_upgrade: bool
+    ) -> Refusal | None:
         if environ["REQUEST_METHOD"] != "GET":
             return BAD_METHOD
         if (transport == "websocket") != is_upgrade:
@@ -125,6 +139,10 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         if is_upgrade:
             return BAD_REQUEST if transport != "websocket" or socket.upgraded else None
         return BAD_REQUEST if transport != ("websocket" if socket.upgraded else "polling") else None
+
+    def _refusal_of_body(self, environ: Mapping[str, Any]) -> Refusal | None:
+        length = environ.get("CONTENT_LENGTH") or "0"
+        return TOO_LARGE if length.isdigit() and int(length) > self.max_http_buffer_size else None
 
     def _is_allowed_origin(self, environ: Mapping[str, Any]) -> bool:
         origin = environ.get("HTTP_ORIGIN")
@@ -159,5 +177,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     def _ok(self, packets: Any = None, headers: Any = None, jsonp_index: int | None = None) -> dict[str, Any]:
         if packets is None:
             return {"status": "200 OK", "headers": [("Content-Type", "text/html")], "response": b"ok"}
-        answer: dict[str, Any] = super()._ok(packets, headers, jsonp_index)
+        answer: dict[str, Any] = super()._ok(packets, [*(headers or ()), ("Cache-Control", "no-store")], jsonp_index)
         return answer
+
+    def _bad_request(self, message: str | None = None) -> dict[str, Any]:  # noqa: ARG002 - Node's server says nothing either
+        return {"status": "400 Bad Request", "headers": [("Content-Type", "text/html")], "response": b""}

@@ -12,7 +12,7 @@ from engineio.exceptions import EngineIOError
 from engineio.socket import Socket
 
 from flask_realtime.engine.frames import CloseCode, Opcode, encode_frame
-from flask_realtime.engine.hangup import watch_for_hangup
+from flask_realtime.engine.hangup import hang_up, watch_for_hangup
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.takeover import Taken, take_connection
@@ -25,6 +25,9 @@ _PING_FRAME: Final = encode_frame(Opcode.TEXT, b"2")
 _CLOSE_FRAME: Final = encode_frame(Opcode.TEXT, b"1")
 _PROBE, _PROBE_ANSWER, _UPGRADE = "2probe", encode_frame(Opcode.TEXT, b"3probe"), "5"
 _CLOSE, _PONG, _MESSAGE = "1", "3", "4"
+UPGRADE_TIMEOUT: Final = 10.0
+"""Seconds in which a client that tries WebSocket beside long polling must change over; as in Node's server."""
+
 _IGNORED: Final = frozenset({"0", "5", "6"})
 
 
@@ -58,7 +61,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._probe: WebSocket | None = None
         self._queued = 0
         self._is_polled = False
-        self._is_posted = False
+        self._posted: Mapping[str, Any] | None = None
 
     @property
     def queue(self) -> Any:
@@ -118,7 +121,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def is_excused(self) -> bool:
         """Say whether an answer to a ping cannot be seen now."""
-        return self._is_posted or (self.websocket is not None and self.websocket.is_paused)
+        return self._posted is not None or (self.websocket is not None and self.websocket.is_paused)
 
     def time_out(self) -> None:
         """Close: the peer is gone, or never said what it wants."""
@@ -163,19 +166,20 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def handle_post_request(self, environ: Mapping[str, Any]) -> None:
         """Handle what a long-polling client sends. A second POST beside the first closes the session."""
-        if self._is_posted:
+        if self._posted is not None:
+            hang_up(self._posted)
             self._refuse_overlap()
-        self._is_posted = True
+        self._posted = environ
         try:
             receive_post(self, environ)
         finally:
-            self._is_posted = False
+            self._posted = None
 
     def _on_hangup(self) -> None:
         self._close_soon(self.server.reason.TRANSPORT_ERROR)
 
     def _refuse_overlap(self) -> None:
-        self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+        self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
         msg = "overlapping requests"
         raise EngineIOError(msg)
 
@@ -188,9 +192,10 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         elif pkt.packet_type == eio.PONG:
             self.server.heartbeat.answered(self)
         elif pkt.packet_type == eio.CLOSE:
+            self.queue.put(eio.Packet(eio.NOOP))  # Ends the poll that is waiting.
             self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
         elif str(pkt.packet_type) not in _IGNORED:
-            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+            self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
 
     # WebSocket ----------------------------------------------------------------------------------------------------------------
 
@@ -212,9 +217,15 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         taken = take_connection(environ)
         if taken is None:
             return super()._upgrade_websocket(environ, start_response)
-        self._probe = self._new_websocket(taken)
-        self._probe.run(taken.received)
+        self._probe = probe = self._new_websocket(taken)
+        gevent.spawn_later(UPGRADE_TIMEOUT, self._give_up, probe)
+        probe.run(taken.received)
         return []
+
+    def _give_up(self, probe: WebSocket) -> None:
+        if self._probe is probe:
+            probe.close()
+            self._probe, self.upgrading = None, False
 
     def _new_websocket(self, taken: Taken) -> WebSocket:
         self.server.shutdown_signal.install(taken.pool)
@@ -273,8 +284,10 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     def _message(self, data: Any) -> None:
         try:
             self.server.handlers["message"](self.sid, data)
-        except Exception:  # noqa: BLE001 - nothing may escape to the event loop
-            gevent.spawn(logger.exception, "A message could not be handled")
+        except Exception as error:  # noqa: BLE001 - nothing may escape to the event loop
+            gevent.spawn(logger.error, "A message could not be handled", exc_info=error)
+            if self.websocket is not None:
+                self.websocket.close(CloseCode.INTERNAL_ERROR)
             self._close_soon(self.server.reason.TRANSPORT_ERROR)
 
     # Closing ------------------------------------------------------------------------------------------------------------------

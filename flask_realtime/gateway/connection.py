@@ -35,6 +35,7 @@ class Session:
     transport_of: Callable[[str], str]
     connection: Connection | None = None
     collecting: Packet | None = None
+    is_connecting: bool = False
     closed: bool = False
 
 

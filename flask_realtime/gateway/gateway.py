@@ -179,10 +179,10 @@ class Gateway:
             self._receive_event(session, packet)
         elif packet.type == sio.CONNECT:
             auth = connect_payload(packet)
+            session.is_connecting = True
             self.parts.server.post(session.id, session.mailbox, lambda: self.lifecycle.connect(session, auth))
         elif packet.type == sio.DISCONNECT:
-            if session.connection is not None:
-                self.lifecycle.disconnected(session.connection, CLIENT_DISCONNECT)
+            self._disconnect(session)
         elif packet.type in _ACKNOWLEDGEMENTS:
             self._acknowledge(session, packet)
         else:
@@ -195,13 +195,28 @@ class Gateway:
             raise MalformedPacket(msg)
         self._dispatcher.receive(session, packet)
 
+    def _disconnect(self, session: Session) -> None:
+        def disconnected() -> None:
+            if session.connection is not None:
+                self.lifecycle.disconnected(session.connection, CLIENT_DISCONNECT)
+
+        if session.connection is not None:
+            disconnected()
+        elif session.is_connecting:
+            session.mailbox.post(disconnected)
+        else:
+            msg = "a DISCONNECT before CONNECT"
+            raise MalformedPacket(msg)
+
     def _acknowledge(self, session: Session, packet: Packet) -> None:
         try:
             args = list_payload(packet)
         except BadRequest as error:
             raise MalformedPacket(error.message) from None
-        if session.connection is not None:
-            self.parts.server.acknowledge(session.connection.id, packet.id, args)
+        if session.connection is None:
+            msg = "an acknowledgement before CONNECT"
+            raise MalformedPacket(msg)
+        self.parts.server.acknowledge(session.connection.id, packet.id, args)
 
     def _route_elsewhere(self, session: Session, packet: Packet, data: object) -> None:
         server = self.parts.server

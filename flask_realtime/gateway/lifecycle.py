@@ -50,6 +50,9 @@ class Lifecycle:
 
     def connect(self, session: Session, auth: object) -> None:
         """Handle a CONNECT packet: admit the client, or tell it why not. Whatever goes wrong here refuses."""
+        if session.connection is not None and not session.connection.closed:
+            self._parts.server.close(session.id)  # Connected twice: Node's server closes such a connection too.
+            return
         try:
             self._admit(session, auth)
         except ConnectionRefused as error:
@@ -61,11 +64,10 @@ class Lifecycle:
         except Exception as error:  # noqa: BLE001 - a client must never be admitted by accident
             self._parts.application.report(error, None, _CONNECT)
             self._refuse(session, _internal_error())
+        finally:
+            session.is_connecting = False
 
     def _admit(self, session: Session, auth: object) -> None:
-        if session.connection is not None and not session.connection.closed:
-            msg = "This connection is established already"
-            raise ConnectionRefused(msg)
         identity = authenticate(self._app, auth, session.environ)
         connection = self._reserve(session, identity)
         try:

@@ -87,7 +87,7 @@ def parse(data: object) -> Packet:
 
 def _attachment_count(kind: int, text: str | None) -> int:
     count = int(text or 0)
-    if (text is not None) != (kind in _BINARY_TYPES) or count > MAX_ATTACHMENTS:
+    if (count > 0) != (kind in _BINARY_TYPES) or (text is not None) != (count > 0) or count > MAX_ATTACHMENTS:
         msg = "the attachment count is wrong"
         raise MalformedPacket(msg)
     return count

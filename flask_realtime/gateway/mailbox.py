@@ -128,4 +128,5 @@ class Mailbox:
                 task()
             except Exception:
                 logger.exception("A task of a connection failed")
-            self._concurrency.sleep(0)
+            if self._tasks:
+                self._concurrency.sleep(0)

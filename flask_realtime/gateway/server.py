@@ -21,6 +21,7 @@ from socketio.manager import Manager
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.json import ApplicationJSON
 from flask_realtime.contract.payloads import Refusal
+from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineLimits, EngineServer
@@ -147,6 +148,8 @@ class SocketIOServer:
     @property
     def concurrency(self) -> Concurrency:
         """The greenlets or threads that the server uses."""
+        if self._has_own_engine:
+            return Greenlets()
         concurrency: Concurrency = self._server
         return concurrency
 

@@ -7,6 +7,7 @@ let them through. So neither direction does here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
@@ -15,6 +16,9 @@ import orjson
 from flask.json.provider import DefaultJSONProvider, JSONProvider
 
 from flask_realtime.errors import PayloadNotSerializable
+
+_LONG_INTEGER = re.compile("[0-9]{19}")
+_MAX_INTEGER_DIGITS = 1000
 
 
 def loads(document: str) -> Any:
@@ -26,7 +30,22 @@ def loads(document: str) -> Any:
     Raises:
         ValueError: The text is not JSON, or holds a number out of range, a lone surrogate, or too deep a nesting.
     """
+    if _LONG_INTEGER.search(document):
+        # orjson makes floats of integers that 64 bits do not hold, and an id would become another one.
+        return _loads_exactly(document)
     return orjson.loads(document)
+
+
+def _loads_exactly(document: str) -> Any:
+    orjson.loads(document)  # For all that it refuses.
+    return json.loads(document, parse_int=_bounded_integer)
+
+
+def _bounded_integer(text: str) -> int:
+    if len(text) > _MAX_INTEGER_DIGITS:
+        msg = "an integer is too large"
+        raise ValueError(msg)
+    return int(text)
 
 
 class ApplicationJSON:

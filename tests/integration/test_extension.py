@@ -111,8 +111,9 @@ def test_a_missing_token_manager_is_an_error_in_the_log_and_admits_nobody(caplog
 
 @pytest.mark.parametrize("payload", [float("nan"), object(), {"when": {1, 2}}])
 def test_a_payload_that_is_not_json_is_an_error_even_when_nobody_listens(make_app: MakeApp, payload: Any) -> None:
+    app = make_app()
     with pytest.raises(PayloadNotSerializable):
-        Realtime(make_app()).broadcast_to_all("news", payload)
+        Realtime(app).broadcast_to_all("news", payload)
 
 
 @pytest.mark.parametrize("bad", ["", 0.5, None, [], True])
@@ -128,8 +129,9 @@ def test_an_id_that_is_none_never_reaches_everyone(make_app: MakeApp, connect: C
 
 @pytest.mark.parametrize("event", ["connect", "disconnect", "", None, 7])
 def test_an_event_that_clients_cannot_take_is_not_sent(make_app: MakeApp, event: Any) -> None:
+    app = make_app()
     with pytest.raises(ValueError, match="no event that can be sent"):
-        Realtime(make_app()).broadcast_to_all(event)
+        Realtime(app).broadcast_to_all(event)
 
 
 def test_the_path_is_configurable(make_app: MakeApp, connect: Connect) -> None:

@@ -31,7 +31,9 @@ STOP = Send("typing:stop", ({"conversationId": 1, "userId": "ann"},), ("conversa
 
 def test_a_start_and_a_stop_go_to_the_other_users_of_the_conversation(typing: TypingIndicators) -> None:
     start = typing.start("c1", "ann", "1", 1)
-    assert start == Send("typing:start", ({"conversationId": 1, "userId": "ann"},), ("conversation:1",), ("user:ann",), volatile=True)
+    assert start == Send(
+        "typing:start", ({"conversationId": 1, "userId": "ann"},), ("conversation:1",), ("user:ann",), volatile=True
+    )
     assert typing.stop("c1", "ann", "1", 1) == STOP
     assert typing.next_deadline() is None
 

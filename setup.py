@@ -1,0 +1,96 @@
+"""What the package is and what it needs; the tools' settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGE = (ROOT / "flask_realtime" / "__init__.py").read_text(encoding="utf-8")
+(VERSION,) = re.findall(r'^__version__ = "(.+)"$', PACKAGE, re.MULTILINE)
+
+SERVER = ["gunicorn>=22.0"]
+VALIDATION = ["pydantic>=2.5"]
+POSTGRESQL = ["psycopg[binary]>=3.1.18"]
+EXAMPLE = [*SERVER, *VALIDATION]
+DOCS = [
+    "furo>=2024.1",
+    "myst-parser>=3.0",
+    "sphinx>=7.3",
+]
+TEST = [
+    *EXAMPLE,
+    "coverage>=7.10",
+    "hypothesis>=6.100",
+    "pytest>=8.2",
+    "pytest-timeout>=2.3",
+    "python-socketio[client]>=5.12",
+    "requests>=2.31",
+    "trustme>=1.1",
+    "websocket-client>=1.7",
+    "wsproto>=1.2",
+]
+DEV = [
+    *DOCS,
+    *TEST,
+    "build>=1.2",
+    "mypy>=1.11",
+    "pytest-xdist>=3.5",
+    "ruff>=0.15",
+    "tox>=4.21",
+    "types-gevent",
+    "types-requests",
+    "types-setuptools",
+]
+
+setup(
+    name="flask-realtime",
+    version=VERSION,
+    description="Authenticated real-time messaging, presence and notifications for Flask, over Socket.IO",
+    long_description=README,
+    long_description_content_type="text/markdown",
+    author="flask_realtime maintainers",
+    license="MIT",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: Flask",
+        "Intended Audience :: Developers",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Communications :: Chat",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.10",
+    packages=find_packages(include=["flask_realtime", "flask_realtime.*"]),
+    package_data={"flask_realtime": ["py.typed"]},
+    install_requires=[
+        "blinker>=1.6.2",
+        "Flask>=3.0",
+        "Flask-JWT-Extended>=4.6",
+        "Flask-SocketIO>=5.5",
+        "Flask-SQLAlchemy>=3.1",
+        "gevent>=24.2",
+        "gevent-websocket>=0.10.1",
+        "orjson>=3.9",
+        "orjson>=3.9",
+        "PyJWT>=2.8",
+        "python-engineio>=4.11",
+        "python-socketio>=5.12",
+        "SQLAlchemy>=2.0",
+    ],
+    extras_require={
+        "server": SERVER,
+        "validation": VALIDATION,
+        "postgresql": POSTGRESQL,
+        "example": EXAMPLE,
+        "docs": DOCS,
+        "test": TEST,
+        "dev": DEV,
+    },
+    entry_points={"pytest11": ["flask_realtime = flask_realtime.testing.plugin"]},
+)

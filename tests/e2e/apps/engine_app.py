@@ -1,0 +1,140 @@
+"""The application that the engine's tests talk to: handlers that tests hold up and let go, and views that show the process."""
+
+import json
+import os
+import threading
+from typing import Any
+
+import flask
+from flask_jwt_extended import create_access_token
+
+from flask_realtime import Identity, Realtime
+from tests.e2e.apps.contract_app import KEY, Calls, add_jwt, add_views
+
+GATE_SECONDS = 60.0
+
+
+class Gates:
+    """Places where handlers wait until a test lets them go on, each with a name."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, threading.Event] = {}
+
+    def wait(self, name: str) -> None:
+        """Wait until the gate is open."""
+        assert self._gate(name).wait(GATE_SECONDS), f"nobody opened {name}"
+
+    def open(self, name: str) -> None:
+        """Let everybody through who waits there or comes later."""
+        self._gate(name).set()
+
+    def _gate(self, name: str) -> threading.Event:
+        return self._events.setdefault(name, threading.Event())
+
+
+def create_app() -> flask.Flask:
+    """The application, for a server that takes a factory."""
+    return build()[0]
+
+
+def build() -> tuple[flask.Flask, Realtime]:
+    """The application with the configuration keys of ``CONTRACT_APP_CONFIG`` (JSON) set, and its extension."""
+    app = flask.Flask(__name__)
+    app.config["JWT_SECRET_KEY"] = KEY
+    app.config.update(json.loads(os.environ.get("CONTRACT_APP_CONFIG", "{}")))
+    calls, gates, realtime = Calls(), Gates(), Realtime()
+    add_jwt(app)
+    add_hooks(realtime, calls, gates)
+    add_events(realtime, gates)
+    realtime.init_app(app)
+    add_broken_namespace(realtime)
+    add_views(app, realtime, calls)
+    add_engine_views(app, realtime, gates)
+    return app, realtime
+
+
+def add_hooks(realtime: Realtime, calls: Calls, gates: Gates) -> None:
+    """Everybody may do everything; users whose names begin with ``gated`` wait at the gate of their name."""
+
+    @realtime.authorize_join
+    def may_join(_identity: Identity, _conversation_id: str) -> bool:
+        return True
+
+    @realtime.on_connect
+    def connected(identity: Identity) -> bool:
+        calls.record("connect", identity.user_id)
+        if identity.user_id.startswith("gated"):
+            gates.wait(identity.user_id)
+        return not identity.user_id.startswith("gatedrefused")
+
+    @realtime.on_disconnect
+    def gone(identity: Identity, reason: str) -> None:
+        calls.record("disconnect", identity.user_id, reason)
+        print(f"gone: {identity.user_id}, {reason}", flush=True)  # noqa: T201 - for tests of how the process ends
+
+    @realtime.presence_audience
+    def audience(user_id: str) -> list[str] | None:
+        # A crowd that came and went with everybody watching would cost the square of its number.
+        return [] if user_id.startswith("crowd") else None
+
+
+def add_events(realtime: Realtime, gates: Gates) -> None:
+    """Events of the application's own."""
+    numbers: dict[str, list[int]] = {}
+
+    @realtime.on("app:echo")
+    def echo(_identity: Identity, data: Any) -> Any:
+        return {"echo": data}
+
+    @realtime.on("app:bytes", binary=True)
+    def echo_bytes(_identity: Identity, *data: Any) -> Any:
+        return {"echo": data}
+
+    @realtime.on("app:wait")
+    def wait(_identity: Identity, gate: Any) -> None:
+        gates.wait(gate)
+
+    @realtime.on("app:number")
+    def note_number(identity: Identity, number: Any, _padding: Any = None) -> None:
+        numbers.setdefault(identity.user_id, []).append(number)
+
+    @realtime.on("app:numbers")
+    def in_order(identity: Identity) -> dict[str, Any]:
+        noted = numbers.get(identity.user_id, [])
+        return {"count": len(noted), "ordered": noted == sorted(noted)}
+
+    @realtime.on("app:large")
+    def large(_identity: Identity, size: Any) -> str:
+        return "x" * int(size)
+
+
+def add_broken_namespace(realtime: Realtime) -> None:
+    """A namespace of the application's own, served by python-socketio alone, whose handler fails."""
+
+    def fail(*_args: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    realtime.socketio.server.on("connect", fail, namespace="/broken")
+
+
+def add_engine_views(app: flask.Flask, realtime: Realtime, gates: Gates) -> None:
+    """What the tests ask of the process."""
+
+    @app.get("/process")
+    def process() -> dict[str, Any]:
+        engine = realtime.socketio.server.eio
+        return {"pid": os.getpid(), "engine": type(engine).__module__.partition(".")[0], "mode": engine.async_mode}
+
+    @app.post("/gates/<name>")
+    def open_gate(name: str) -> dict[str, Any]:
+        gates.open(name)
+        return {}
+
+    @app.post("/tokens")
+    def tokens() -> dict[str, list[str]]:
+        return {"tokens": [create_access_token(subject) for subject in flask.request.get_json()]}
+
+
+if __name__ == "__main__":
+    application, extension = build()
+    extension.run(application, host="127.0.0.1", port=int(os.environ["PORT"]))

@@ -1,0 +1,167 @@
+"""Conversations: joining and leaving, and what is sent in them."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.api import Api
+from tests.e2e.clients import Client
+from tests.e2e.conftest import ClientFactory, NewId
+
+OK = {"ok": True}
+FORBIDDEN = "forbidden"
+
+
+def join(connect: ClientFactory, conversation: str | int, *users: str) -> list[Client]:
+    """Connect a client for each user and have it join."""
+    clients = [connect(user) for user in users]
+    assert [client.call("join:conversation", conversation) for client in clients] == [OK] * len(clients)
+    return clients
+
+
+def test_a_message_reaches_everyone_who_joined(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    conversation, ann = new_id("conversation"), new_id("ann")
+    clients = join(connect, conversation, ann, ann, new_id("ben"))
+    stranger = connect(new_id("carl"))
+    message = {"id": "m1", "conversationId": conversation, "senderId": ann, "content": "h\u00e9llo \U0001f642", "n": None}
+    api.emit("emit_new_message", conversation, message)
+    for client in clients:
+        assert client.wait_for("message:new").data == message
+    stranger.assert_none("message:new")
+
+
+def test_messages_arrive_in_the_order_sent(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    user = new_id("ann")
+    client = connect(user)
+    api.post("/emit-many", {"user": user, "count": 200})
+    client.wait_for("number", lambda number: number == 199)
+    assert [event.data for event in client.received("number")] == list(range(199))
+
+
+def test_nothing_arrives_after_leaving(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    conversation = new_id("conversation")
+    (client,) = join(connect, conversation, new_id("ann"))
+    assert client.call("leave:conversation", conversation) == OK
+    api.emit("emit_new_message", conversation, {"id": "m1"})
+    client.assert_none("message:new")
+    assert client.call("join:conversation", conversation) == OK
+    api.emit("emit_new_message", conversation, {"id": "m2"})
+    assert client.wait_for("message:new").data == {"id": "m2"}
+
+
+def test_leaving_where_one_is_not_is_no_error(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    user, conversation = new_id("ann"), new_id("conversation")
+    client = connect(user)
+    assert client.call("leave:conversation", conversation) == OK
+    assert client.call("leave:conversation", new_id("private")) == OK
+    assert api.hooks("leave", user) == []
+
+
+def test_joining_twice_is_no_error_and_brings_one_copy(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    user, conversation = new_id("ann"), new_id("conversation")
+    (client,) = join(connect, conversation, user)
+    assert client.call("join:conversation", conversation) == OK
+    api.emit("emit_new_message", conversation, {"id": "m1"})
+    client.wait_for("message:new")
+    client.assert_none("message:new")
+    assert api.hooks("join", user) == [[user, conversation]]
+
+
+@pytest.mark.parametrize("kind", ["private", "nothing", "closed", "boom"])
+def test_nothing_reaches_who_was_not_let_in(connect: ClientFactory, api: Api, new_id: NewId, kind: str) -> None:
+    user, conversation = new_id("ann"), new_id(kind)
+    client = connect(user)
+    assert "error" in client.call("join:conversation", conversation)
+    api.emit("emit_new_message", conversation, {"id": "m1"})
+    api.emit("send_to_conversation", conversation, "note", 1)
+    client.assert_none("message:new")
+    client.assert_none("note")
+    assert api.hooks("join", user) == []
+
+
+def test_the_join_hook_gets_the_identity_and_the_id_as_text(connect_js: ClientFactory, api: Api, new_id: NewId) -> None:
+    user = new_id("ann")
+    join(connect_js, 77, user)
+    assert api.hooks("authorize_join", user) == [[user, "77"]]
+    assert api.hooks("join", user) == [[user, "77"]]
+
+
+def test_leave_hooks_run_once_for_each_conversation(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    user, first, second = new_id("ann"), new_id("first"), new_id("second")
+    (client,) = join(connect, first, user)
+    client.call("join:conversation", second)
+    client.call("leave:conversation", first)
+    assert api.hooks("leave", user) == [[user, first]]
+    client.disconnect()
+    assert api.wait_for_hook("leave", user, second) == [[user, second]]
+    assert len(api.wait_for_hook("disconnect", user)) == 1
+    assert len(api.hooks("leave", user)) == 2
+
+
+def test_read_receipts_name_the_reader_when_there_is_one(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    conversation, reader = new_id("conversation"), new_id("ben")
+    (client,) = join(connect, conversation, new_id("ann"))
+    api.emit("emit_message_read", conversation, ["m1", "m2"])
+    assert client.wait_for("messages:read").data == {"conversationId": conversation, "messageIds": ["m1", "m2"]}
+    api.emit("emit_message_read", conversation, ["m3"], reader)
+    expected = {"conversationId": conversation, "messageIds": ["m3"], "userId": reader}
+    assert client.wait_for("messages:read").data == expected
+
+
+def test_a_deleted_message_is_announced(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    conversation = new_id("conversation")
+    (client,) = join(connect, conversation, new_id("ann"))
+    stranger = connect(new_id("carl"))
+    api.emit("emit_message_deleted", conversation, "m1")
+    assert client.wait_for("message:deleted").data == {"conversationId": conversation, "messageId": "m1"}
+    stranger.assert_none("message:deleted")
+
+
+# Who is in a conversation -----------------------------------------------------------------------------
+
+
+def test_online_users_are_the_distinct_users_who_joined(connect: ClientFactory, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    (client, *_others) = join(connect, conversation, ann, ann, ben)
+    connect(new_id("carl"))
+    assert sorted(client.call("conversation:get-online-users", conversation)) == sorted([ann, ben])
+
+
+def test_who_could_join_may_ask_too(connect: ClientFactory, new_id: NewId) -> None:
+    conversation, ann = new_id("conversation"), new_id("ann")
+    join(connect, conversation, ann)
+    assert connect(new_id("ben")).call("conversation:get-online-users", conversation) == [ann]
+
+
+@pytest.mark.parametrize("kind", ["private", "nothing", "closed"])
+def test_who_could_not_join_may_not_ask(connect: ClientFactory, new_id: NewId, kind: str) -> None:
+    answer = connect(new_id("ann")).call("conversation:get-online-users", new_id(kind))
+    assert answer["error"]["code"] == FORBIDDEN
+
+
+def test_who_left_or_is_gone_is_not_online_there(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    conversation, ann, ben, carl = (new_id(name) for name in ("conversation", "ann", "ben", "carl"))
+    client, leaving, going = join(connect, conversation, ann, ben, carl)
+    leaving.call("leave:conversation", conversation)
+    going.disconnect()
+    api.wait_for_hook("disconnect", carl)
+    assert client.call("conversation:get-online-users", conversation) == [ann]
+
+
+def test_a_user_can_be_taken_out_of_a_conversation(connect: ClientFactory, api: Api, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    first_tab, second_tab, other = join(connect, conversation, ann, ann, ben)
+    api.emit("remove_from_conversation", conversation, ann)
+    api.emit("emit_new_message", conversation, {"id": "m1"})
+    assert other.wait_for("message:new").data == {"id": "m1"}
+    for removed in (first_tab, second_tab):
+        removed.assert_none("message:new")
+        assert_not_joined(removed, conversation)
+    assert other.call("conversation:get-online-users", conversation) == [ben]
+    assert api.hooks("leave", ann) == [[ann, conversation]] * 2
+
+
+def assert_not_joined(client: Client, conversation: Any) -> None:
+    """The server does not count the connection in."""
+    answer = client.call("typing:start", {"conversationId": conversation})
+    assert answer["error"]["code"] == "not_joined"

@@ -219,8 +219,9 @@ class FrameParser:
             raise FrameError(CloseCode.PROTOCOL_ERROR, "a fragment out of place")
         if self._fragments is None:
             self._fragments, self._fragmented = [], opcode
-        self._fragments.append(payload)
-        self._size += len(payload)
+        if payload:
+            self._fragments.append(payload)
+            self._size += len(payload)
         if first & _FIN:
             whole, opcode = b"".join(self._fragments), self._fragmented
             self._fragments, self._size = None, 0

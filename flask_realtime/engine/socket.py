@@ -59,6 +59,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._lazy_queue: Any = None
         self._lazy_session: dict[str, Any] | None = None
         self._probe: WebSocket | None = None
+        self._is_probed = False
         self._queued = 0
         self._is_polled = False
         self._posted: Mapping[str, Any] | None = None
@@ -225,7 +226,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     def _give_up(self, probe: WebSocket) -> None:
         if self._probe is probe:
             probe.close()
-            self._probe, self.upgrading = None, False
+            self._probe, self._is_probed = None, False
 
     def _new_websocket(self, taken: Taken) -> WebSocket:
         self.server.shutdown_signal.install(taken.pool)
@@ -254,7 +255,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     def on_lost(self, reason: str) -> None:
         """Note that the WebSocket connection is gone; one that was being tried leaves the session on long polling."""
         if self.websocket is None:
-            self._probe, self.upgrading = None, False
+            self._probe, self._is_probed = None, False
         else:
             self._close_soon(reason)
 
@@ -263,36 +264,38 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         if probe is None:
             return
         if data == _PROBE:
-            self.upgrading = True
+            self._is_probed = True
             probe.write(_PROBE_ANSWER)
             self.queue.put(eio.Packet(eio.NOOP))  # Ends the poll that is waiting.
-        elif data == _UPGRADE and self.upgrading:
+        elif data == _UPGRADE and self._is_probed:
             self._finish_upgrade(probe)
         else:
             probe.close(CloseCode.PROTOCOL_ERROR)
-            self._probe, self.upgrading = None, False
+            self._probe, self._is_probed = None, False
 
     def _finish_upgrade(self, probe: WebSocket) -> None:
         self.websocket, self._probe = probe, None
-        self.upgraded, self.upgrading = True, False
+        self.upgraded, self._is_probed = True, False
         waiting, self._lazy_queue = self._lazy_queue, None
         while waiting is not None and not waiting.empty():
             packet = waiting.get_nowait()
             if packet is not None and packet.packet_type != eio.NOOP:
                 probe.write(encode_packet(packet))
+        if waiting is not None and self._is_polled:
+            waiting.put(eio.Packet(eio.NOOP))
 
     def _message(self, data: Any) -> None:
         try:
             self.server.handlers["message"](self.sid, data)
         except Exception as error:  # noqa: BLE001 - nothing may escape to the event loop
             gevent.spawn(logger.error, "A message could not be handled", exc_info=error)
-            if self.websocket is not None:
-                self.websocket.close(CloseCode.INTERNAL_ERROR)
-            self._close_soon(self.server.reason.TRANSPORT_ERROR)
+            self._close_soon(self.server.reason.TRANSPORT_ERROR, CloseCode.INTERNAL_ERROR)
 
     # Closing ------------------------------------------------------------------------------------------------------------------
 
-    def _close_soon(self, reason: str) -> None:
+    def _close_soon(self, reason: str, code: int = CloseCode.NORMAL) -> None:
+        if self.websocket is not None:
+            self.websocket.close(code)  # Nothing that comes after this is handled.
         # Not in the event loop's callback: those who are told may log, and a log may have to wait.
         if not self.closing:
             gevent.spawn(self.close, wait=False, abort=True, reason=reason)

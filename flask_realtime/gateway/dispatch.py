@@ -71,7 +71,9 @@ class Dispatcher:
     def _read(self, packet: Packet) -> _Call:
         name = ""
         try:
-            if (packet.attachments or len(packet.body) > self._surely_small) and packet.size > self._parts.config.max_payload_bytes:
+            if packet.is_too_large or (
+                len(packet.body) > self._surely_small and packet.size > self._parts.config.max_payload_bytes
+            ):
                 msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
                 raise PayloadTooLarge(msg)
             name, args = event_payload(packet)

@@ -161,7 +161,7 @@ class Gateway:
         if packet is None or not isinstance(data, bytes | bytearray):
             msg = "binary data where none was announced, or none where it was"
             raise MalformedPacket(msg)
-        packet.attachments += (bytes(data),)
+        packet.attach(bytes(data), self.parts.config.max_payload_bytes)
         if packet.is_complete:
             session.collecting = None
             self._route_complete(session, packet)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from flask import Flask
 
@@ -25,6 +26,18 @@ CLIENT_DISCONNECT: Final = "client disconnect"
 
 _FAREWELL = 5.0
 """Seconds in which a client that the server disconnected can fetch the packet that says so."""
+
+_ESSENTIAL: Final = (
+    "HTTP_AUTHORIZATION",
+    "HTTP_HOST",
+    "PATH_INFO",
+    "REMOTE_ADDR",
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "wsgi.url_scheme",
+)
 
 _CONNECT = "connect"
 _DISCONNECT = "disconnect"
@@ -100,7 +113,7 @@ class Lifecycle:
             connection.closed = connection.closed or connection.session.closed
             if not connection.closed:
                 connection.session.connection = connection
-                connection.session.environ = {}
+                connection.session.environ = _essential(connection.session.environ)
                 connection.admitted = True
                 self._parts.server.admit(connection.session.id, connection.id)
                 self._came(connection)
@@ -172,6 +185,11 @@ class Lifecycle:
             self._parts.server.send_disconnect(connection.session.id)
             self.disconnected(connection, reason)
         self._parts.server.close_later(connection.session.id, _FAREWELL)
+
+
+def _essential(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is left of a handshake's environment to authenticate the same session again: all of it weighs too much."""
+    return {key: environ[key] for key in _ESSENTIAL if key in environ}
 
 
 def _internal_error() -> ConnectionRefused:

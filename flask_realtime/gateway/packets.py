@@ -41,6 +41,7 @@ class Packet:
         body: The JSON text, possibly empty.
         attachments_expected: How many binary attachments follow.
         attachments: Those that came.
+        is_too_large: Whether there was more than is accepted; what came after that was not kept.
     """
 
     type: int
@@ -49,6 +50,12 @@ class Packet:
     body: str
     attachments_expected: int = 0
     attachments: tuple[bytes, ...] = ()
+    is_too_large: bool = False
+
+    def attach(self, data: bytes, max_size: int) -> None:
+        """Add an attachment; over `max_size` bytes in all, only the fact that it came is kept."""
+        self.is_too_large = self.is_too_large or self.size + len(data) > max_size
+        self.attachments += (b"" if self.is_too_large else data,)
 
     @property
     def is_complete(self) -> bool:

@@ -88,7 +88,7 @@ def add_events(realtime: Realtime, gates: Gates) -> None:
 
     @realtime.on("app:bytes", binary=True)
     def echo_bytes(_identity: Identity, *data: Any) -> Any:
-        return {"echo": data}
+        return {"echo": list(data)}
 
     @realtime.on("app:wait")
     def wait(_identity: Identity, gate: Any) -> None:

@@ -28,6 +28,8 @@ _CLOSE, _PONG, _MESSAGE = "1", "3", "4"
 UPGRADE_TIMEOUT: Final = 10.0
 """Seconds in which a client that tries WebSocket beside long polling must change over; as in Node's server."""
 
+_HEARD, _EXCUSED = 1, 2
+
 _IGNORED: Final = frozenset({"0", "5", "6"})
 
 
@@ -60,6 +62,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._lazy_session: dict[str, Any] | None = None
         self._probe: WebSocket | None = None
         self._is_probed = False
+        self._heard = 0
         self._queued = 0
         self._is_polled = False
         self._posted: Mapping[str, Any] | None = None
@@ -115,13 +118,17 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def ping(self) -> None:
         """Send a ping."""
+        self._heard = 0
         if self.websocket is not None:
             self.websocket.write(_PING_FRAME)
         else:
             self.send(eio.Packet(eio.PING))
 
     def is_excused(self) -> bool:
-        """Say whether an answer to a ping cannot be seen now."""
+        """Say whether an answer to a ping cannot be seen now, or, once for each ping, whether something else came instead."""
+        if self._heard == _HEARD:
+            self._heard |= _EXCUSED
+            return True
         return self._posted is not None or (self.websocket is not None and self.websocket.is_paused)
 
     def time_out(self) -> None:
@@ -188,6 +195,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         """Handle a packet from long polling."""
         if self.closed:
             return
+        self._heard |= _HEARD
         if pkt.packet_type == eio.MESSAGE:
             self._message(pkt.data)
         elif pkt.packet_type == eio.PONG:
@@ -235,6 +243,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def on_text(self, data: str) -> None:
         """Handle a text message of the WebSocket connection."""
+        self._heard |= _HEARD
         kind = data[:1]
         if self.websocket is None:
             self._on_probe(data)

@@ -7,6 +7,9 @@ from typing import Any
 
 from gevent.monkey import get_original
 
+_allocate_lock = get_original("_thread", "allocate_lock")
+_allocate_rlock = get_original("threading", "RLock")
+
 
 def native_lock() -> AbstractContextManager[Any]:
     """Return a lock of the operating system's threads, whether or not gevent has patched them.
@@ -14,11 +17,11 @@ def native_lock() -> AbstractContextManager[Any]:
     It is for sections in which nothing can switch to another greenlet: there it is always free under gevent, and the lock that
     gevent puts in its place takes twenty times as long.
     """
-    lock: AbstractContextManager[Any] = get_original("_thread", "allocate_lock")()
+    lock: AbstractContextManager[Any] = _allocate_lock()
     return lock
 
 
 def native_rlock() -> AbstractContextManager[Any]:
     """Return a re-entrant lock of the same kind, for the same sections."""
-    lock: AbstractContextManager[Any] = get_original("threading", "RLock")()
+    lock: AbstractContextManager[Any] = _allocate_rlock()
     return lock

@@ -30,6 +30,10 @@ class User:
         session = self.call("POST", "/api/auth/login", {"username": name, "password": "demo"})
         self.token, self.id = session["accessToken"], session["user"]["id"]
 
+    def moved_to(self, url: str) -> None:
+        """Go on with the same token on another server."""
+        self._url = url
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API, which must succeed, and return the JSON of the answer."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -134,3 +138,26 @@ def test_it_is_served_by_gunicorn_too(driver: JSDriver, tmp_path: Path) -> None:
         factory = ClientFactory("js-upgrade", driver, Api(server.url))
         assert factory(token=User(server.url, "bob").token).connected
         factory.close()
+
+
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_a_restart_loses_no_message_receipt_or_notification(tmp_path: Path, end: str) -> None:
+    with gunicorn("example_app:app", environment(tmp_path), ready="/healthz") as server:
+        alice, bob = User(server.url, "alice"), User(server.url, "bob")
+        (conversation,) = bob.call("GET", "/api/conversations")
+        messages = f"/api/conversations/{conversation['id']}/messages"
+        sent = [alice.call("POST", messages, {"content": f"message {number}"}) for number in range(3)]
+        bob.call("POST", f"/api/conversations/{conversation['id']}/read", {"messageIds": [sent[0]["id"]]})
+        notification = {"userId": bob.id, "type": "info", "title": "News", "message": "There is some"}
+        alice.call("POST", "/api/notifications", notification)
+        questions = (messages, "/api/messages/unread-count", "/api/notifications")
+        before = [bob.call("GET", path) for path in questions]
+        if end == "kill":
+            server.kill()
+    with gunicorn("example_app:app", environment(tmp_path), ready="/healthz") as server:
+        bob.moved_to(server.url)
+        after = [bob.call("GET", path) for path in questions]
+    assert after == before
+    assert [message["content"] for message in after[0]["messages"]] == ["message 0", "message 1", "message 2"]
+    assert after[1] == {"unreadCount": 2}
+    assert after[2]["unreadCount"] == 1

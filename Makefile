@@ -2,6 +2,7 @@
 # make test    lint, types, documentation, then every test
 # make coverage  every test, and which branches of the package they go through
 # make matrix  the integration tests too on each Python found from 3.10 to 3.13, not the unit tests alone
+# make bench   measure the extension beside other servers; writes benchmarks/results.json and benchmarks/RESULTS.md
 #
 # Everything is installed under this folder: .venv, .tox and tests/e2e/js/node_modules.
 # PYTHON=... chooses another interpreter than python3.
@@ -10,6 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JS := tests/e2e/js
+BENCH := benchmarks
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them.
@@ -25,7 +27,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types docs matrix unit-matrix coverage clean
+.PHONY: help run test lint types docs matrix unit-matrix coverage bench clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -58,6 +60,9 @@ coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+bench: $(VENV)/dev.stamp $(BENCH)/node_modules/stamp
+	$(BIN)/python -m benchmarks.run --markdown $(BENCH)/RESULTS.md
+
 clean:
 	rm -rf $(VENV) .tox $(JS)/node_modules docs/_build build dist *.egg-info
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -82,4 +87,10 @@ $(VENV)/node.stamp: | $(BIN)/python
 
 $(JS)/node_modules/stamp: $(JS)/package.json $(JS)/package-lock.json $(VENV)/node.stamp
 	npm ci --prefix $(JS) --silent --no-audit --no-fund
+	@touch $@
+
+# Bun's program is put in its place by its own script, which npm may have been told not to run.
+$(BENCH)/node_modules/stamp: $(BENCH)/package.json $(BENCH)/package-lock.json $(VENV)/node.stamp
+	npm ci --prefix $(BENCH) --silent --no-audit --no-fund
+	cd $(BENCH)/node_modules/bun && node install.js
 	@touch $@

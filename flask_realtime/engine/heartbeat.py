@@ -6,11 +6,14 @@ which they are due. So two queues and one greenlet do for all of them, at a cost
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 import gevent
+
+logger = logging.getLogger(__name__)
 
 
 class Beating(Protocol):
@@ -111,7 +114,10 @@ class Heartbeat:
         while (deadline := self._next_deadline()) is not None:
             # A connection that comes meanwhile is due after the shortest time at the earliest.
             gevent.sleep(max(0.0, min(deadline - monotonic(), self._shortest)))
-            self._beat()
+            try:
+                self._beat()
+            except Exception:
+                logger.exception("A heartbeat failed")  # The others must still have theirs.
         self._running = False
 
     def _next_deadline(self) -> float | None:

@@ -8,7 +8,6 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from flask_realtime.engine.frames import FrameParser
 from flask_realtime.engine.websocket import Receiver, State, WebSocket
 
 _CHUNK = 16_384
@@ -29,16 +28,8 @@ class TlsWebSocket(WebSocket):
 
     def __init__(self, sock: Any, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
         # Not the base class's: there is no descriptor to watch.
+        self._begin(receiver, max_message_size, max_backlog)
         self._tls = sock
-        self._receiver = receiver
-        self._parser = FrameParser(max_message_size)
-        self._max_backlog = max_backlog
-        self._backlog: deque[bytes] | None = None
-        self._backlog_size = 0
-        self._state = State.OPEN
-        self._paused = False
-        self._waiting = None
-        self._linger = None
         self._writing = False
         self._may_read = Event()
         self._may_read.set()

@@ -77,9 +77,14 @@ class WebSocket:
     )
 
     def __init__(self, fd: int, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
+        self._begin(receiver, max_message_size, max_backlog)
         self._sock = _socket.socket(fileno=fd)
         self._sock.settimeout(0)
         self._send = self._sock.send
+        self._reader: Any = gevent.get_hub().loop.io(fd, _READ)
+        self._writer: Any = None
+
+    def _begin(self, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
         self._receiver = receiver
         self._parser = FrameParser(max_message_size)
         self._max_backlog = max_backlog
@@ -88,8 +93,6 @@ class WebSocket:
         self._state = State.OPEN
         self._paused = False
         self._waiting: deque[Message] | None = None
-        self._reader: Any = gevent.get_hub().loop.io(fd, _READ)
-        self._writer: Any = None
         self._linger: Any = None
 
     def run(self, received: bytes = b"") -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Concurrency
+
+logger = logging.getLogger(__name__)
 
 
 class DeadlineTimer:
@@ -48,7 +51,13 @@ class DeadlineTimer:
             if delay > 0:
                 self._concurrency.sleep(delay)
             else:
-                self._expire()
+                self._expire_safely()
+
+    def _expire_safely(self) -> None:
+        try:
+            self._expire()
+        except Exception:
+            logger.exception("What was due could not be done")  # The next deadline must still be met.
 
     def _awaited(self) -> float | None:
         with self._lock:

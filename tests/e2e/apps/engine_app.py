@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from typing import Any
 
 import flask
@@ -93,6 +94,15 @@ def add_events(realtime: Realtime, gates: Gates) -> None:
     @realtime.on("app:wait")
     def wait(_identity: Identity, gate: Any) -> None:
         gates.wait(gate)
+
+    @realtime.on("app:pause")
+    def pause(_identity: Identity, seconds: Any) -> None:
+        print("pausing", flush=True)  # noqa: T201 - as above
+        time.sleep(seconds)
+
+    @realtime.on("app:say")
+    def say(_identity: Identity, text: Any) -> None:
+        print(f"said: {text}", flush=True)  # noqa: T201 - as above
 
     @realtime.on("app:number")
     def note_number(identity: Identity, number: Any, _padding: Any = None) -> None:

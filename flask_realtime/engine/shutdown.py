@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -35,11 +35,12 @@ class Shutdown:
         Args:
             pool: The server's greenlet pool, or None.
         """
-        if self._is_installed or threading.current_thread() is not threading.main_thread():
+        if self._is_installed:
             return
         self._is_installed = True
         self._pool = pool
-        self._previous = signal.signal(signal.SIGTERM, self._on_signal)
+        with suppress(ValueError):  # Only the main thread may listen, and a server that runs in another one is not told.
+            self._previous = signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         if not self._has_begun:

@@ -332,4 +332,6 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self.queue.put(None)
         if self._probe is not None:
             self._probe.close()
+        if self._posted is not None:
+            hang_up(self._posted)  # Whoever still reads half a body stops.
         self.closed = True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -99,4 +101,7 @@ class TlsWebSocket(WebSocket):
 
     def _close_socket(self) -> None:
         self._may_read.set()
+        with suppress(OSError):
+            # The handler's reader keeps the socket open, and only this ends its wait.
+            self._tls.shutdown(_socket.SHUT_RDWR)
         self._tls.close()

@@ -4,7 +4,7 @@
 # make matrix  the integration tests too on each Python found from 3.10 to 3.13, not the unit tests alone
 # make bench   measure the extension beside other servers; writes benchmarks/results.json and benchmarks/RESULTS.md
 #
-# Everything is installed under this folder: .venv, .tox and tests/e2e/js/node_modules.
+# Everything is installed under this folder: .venv, .tox, tests/e2e/js/node_modules and benchmarks/node_modules.
 # PYTHON=... chooses another interpreter than python3.
 
 PYTHON ?= python3
@@ -64,7 +64,7 @@ bench: $(VENV)/dev.stamp $(BENCH)/node_modules/stamp
 	$(BIN)/python -m benchmarks.run --markdown $(BENCH)/RESULTS.md
 
 clean:
-	rm -rf $(VENV) .tox $(JS)/node_modules docs/_build build dist *.egg-info
+	rm -rf $(VENV) .tox $(JS)/node_modules $(BENCH)/node_modules $(BENCH)/build docs/_build build dist *.egg-info
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,0 +1,1 @@
+"""The servers that the extension is measured against."""

@@ -44,6 +44,7 @@ OPENING_LIMIT: Final = 180.0
 GROWTH_LIMIT: Final = 0.10
 SPARE_DESCRIPTORS: Final = 5
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
+SHORT_HEAD: Final = 2  # bytes before the payload of a short frame of the server's, which is not masked
 LENGTHS: Final = {126: (4, "!H"), 127: (10, "!Q")}
 MASK: Final = b"\x01\x02\x03\x04"
 NORMAL_CLOSURE: Final = struct.pack("!H", 1000)
@@ -479,9 +480,9 @@ def _frame(opcode: int, payload: bytes) -> bytes:
 
 
 def _frame_head(data: bytes, start: int) -> int:
-    if len(data) - start < min(size for size, _ in LENGTHS.values()) - 2:
-        return 2
-    return LENGTHS.get(data[start + 1] & 0x7F, (2, ""))[0]
+    if len(data) - start < SHORT_HEAD:
+        return SHORT_HEAD
+    return LENGTHS.get(data[start + 1] & 0x7F, (SHORT_HEAD, ""))[0]
 
 
 def _payload_length(data: bytes, start: int, head: int) -> int:

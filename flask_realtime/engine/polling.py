@@ -30,19 +30,28 @@ def _body(environ: Mapping[str, Any], max_size: int) -> str:
     return body.decode()
 
 
-def receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
-    """Handle a long-polling POST.
+def read_post(environ: Mapping[str, Any], max_size: int) -> list[Any]:
+    """Read the packets of a long-polling POST.
 
     Args:
-        socket: The python-engineio socket that it is for.
         environ: The request's WSGI environment.
+        max_size: Bytes that the body may have.
 
     Raises:
         EngineIOError: The body is no payload, or too large: the session ends, with status 400.
     """
     try:
-        packets = LongPollingPayload(encoded_payload=_body(environ, socket.server.max_http_buffer_size)).packets
+        packets: list[Any] = LongPollingPayload(encoded_payload=_body(environ, max_size)).packets
     except (ValueError, OSError) as error:
         raise EngineIOError(str(error)) from error
-    for packet in packets:
+    return packets
+
+
+def receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
+    """Handle a long-polling POST for a socket of python-engineio's.
+
+    Raises:
+        EngineIOError: As for `read_post`.
+    """
+    for packet in read_post(environ, socket.server.max_http_buffer_size):
         socket.receive(packet)

@@ -14,7 +14,7 @@ from engineio.socket import Socket
 from flask_realtime.engine.frames import CloseCode, Opcode, encode_frame
 from flask_realtime.engine.hangup import hang_up, watch_for_hangup
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.engine.polling import receive_post
+from flask_realtime.engine.polling import read_post
 from flask_realtime.engine.takeover import Taken, take_connection
 from flask_realtime.engine.tls import TlsWebSocket
 from flask_realtime.engine.websocket import WebSocket
@@ -66,6 +66,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._queued = 0
         self._is_polled = False
         self._posted: Mapping[str, Any] | None = None
+        self._is_reading_post = False
 
     @property
     def queue(self) -> Any:
@@ -179,9 +180,13 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self._refuse_overlap()
         self._posted = environ
         try:
-            receive_post(self, environ)
+            self._is_reading_post = True
+            packets = read_post(environ, self.server.max_http_buffer_size)
+            self._is_reading_post = False
+            for packet in packets:
+                self.receive(packet)
         finally:
-            self._posted = None
+            self._posted, self._is_reading_post = None, False
 
     def _on_hangup(self) -> None:
         self._close_soon(self.server.reason.TRANSPORT_ERROR)
@@ -332,6 +337,6 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self.queue.put(None)
         if self._probe is not None:
             self._probe.close()
-        if self._posted is not None:
+        if self._posted is not None and self._is_reading_post:
             hang_up(self._posted)  # Whoever still reads half a body stops.
         self.closed = True

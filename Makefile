@@ -12,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 JS := tests/e2e/js
 BENCH := benchmarks
+# Tests that choose their engine themselves, or do not depend on it.
+ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them.
@@ -36,6 +38,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m example_app
 
 test: lint types docs unit-matrix $(JS)/node_modules/stamp
+	E2E_ENGINE=stock $(BIN)/python -m pytest tests/e2e --numprocesses 2 --dist loadfile $(ENGINE_DOES_NOT_MATTER)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/dev.stamp

@@ -69,12 +69,18 @@ def open_tcp(url: str, *, receive_buffer: int | None = None) -> socket.socket:
     if receive_buffer is not None:
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     tcp.settimeout(SECONDS)
-    tcp.connect((parts.hostname, parts.port))
-    if parts.scheme == "http":
-        return tcp
+    try:
+        tcp.connect((parts.hostname, parts.port))
+        return tcp if parts.scheme == "http" else _unverified_tls().wrap_socket(tcp)
+    except BaseException:
+        tcp.close()
+        raise
+
+
+def _unverified_tls() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context.wrap_socket(tcp)
+    return context
 
 
 class Wire:
@@ -99,8 +105,12 @@ class Wire:
     ) -> None:
         self.tcp = open_tcp(url, receive_buffer=receive_buffer)
         self._received = b""
-        self.send_bytes(upgrade_request(url, query, headers) + behind)
-        head = self._until(b"\r\n\r\n").decode().split("\r\n")
+        try:
+            self.send_bytes(upgrade_request(url, query, headers) + behind)
+            head = self._until(b"\r\n\r\n").decode().split("\r\n")
+        except BaseException:
+            self.close()
+            raise
         self.status = int(head[0].split()[1])
         self.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
 

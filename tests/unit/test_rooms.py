@@ -1,0 +1,302 @@
+"""Rooms: who receives what, before, during and after its time in them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import flask
+import pytest
+import socketio
+from hypothesis import given
+from hypothesis import strategies as st
+from socketio import packet as sio
+
+from flask_realtime.contract.json import ApplicationJSON
+from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.errors import PayloadNotSerializable
+from flask_realtime.gateway.rooms import RoomManager
+
+MAIN = "/"
+
+
+class Receivers:
+    """What each engine session received, in order, and who was reported as disconnected."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, list[OutboundMessage]] = {}
+        self.disconnected: list[str] = []
+
+    def deliverer(self, engine_id: str) -> Any:
+        return self.messages.setdefault(engine_id, []).append
+
+    def events(self, engine_id: str) -> list[Any]:
+        """The events that a session received: name and arguments."""
+        return [json.loads(message.packets[0].data[1:]) for message in self.messages[engine_id]]
+
+
+@pytest.fixture
+def receivers() -> Receivers:
+    return Receivers()
+
+
+def new_manager(receivers: Receivers) -> RoomManager:
+    server = socketio.Server(async_mode="threading")
+    server.packet_class = type("Packet", (sio.Packet,), {"json": ApplicationJSON(flask.Flask(__name__).json)})
+    manager = RoomManager(receivers.deliverer, receivers.disconnected.append)
+    manager.set_server(server)
+    return manager
+
+
+@pytest.fixture
+def rooms(receivers: Receivers) -> RoomManager:
+    return new_manager(receivers)
+
+
+def admitted(rooms: RoomManager, engine_id: str, *names: str) -> str:
+    """The id of a connection that is in these rooms."""
+    sid = rooms.reserve(engine_id, *names)
+    rooms.admit(sid)
+    return sid
+
+
+# Sending ----------------------------------------------------------------------------------------------
+
+
+def test_a_room_reaches_those_in_it_and_nobody_else(rooms: RoomManager, receivers: Receivers) -> None:
+    admitted(rooms, "ann", "green")
+    admitted(rooms, "ben", "green", "red")
+    admitted(rooms, "carol", "red")
+    rooms.send("news", [1, "two"], "green")
+    assert [receivers.events(name) for name in ("ann", "ben", "carol")] == [[["news", 1, "two"]], [["news", 1, "two"]], []]
+
+
+def test_one_message_serves_all_receivers(rooms: RoomManager, receivers: Receivers) -> None:
+    admitted(rooms, "ann", "green")
+    admitted(rooms, "ben", "green")
+    rooms.send("news", [], "green", volatile=True)
+    assert receivers.messages["ann"][0] is receivers.messages["ben"][0]
+    assert receivers.messages["ann"][0].volatile is True
+
+
+def test_no_room_is_everyone_and_an_empty_one_nobody(rooms: RoomManager, receivers: Receivers) -> None:
+    admitted(rooms, "ann", "green")
+    admitted(rooms, "ben")
+    rooms.send("all", [], None)
+    rooms.send("none", [], "red")
+    rooms.send("none", [], [])
+    assert [receivers.events(name) for name in ("ann", "ben")] == [[["all"]], [["all"]]]
+
+
+def test_who_is_in_several_of_the_rooms_gets_it_once(rooms: RoomManager, receivers: Receivers) -> None:
+    admitted(rooms, "ann", "green", "red")
+    rooms.send("news", [], ["green", "red"])
+    assert receivers.events("ann") == [["news"]]
+
+
+def test_a_connection_is_alone_in_the_room_of_its_id(rooms: RoomManager, receivers: Receivers) -> None:
+    ann, ben = admitted(rooms, "ann"), admitted(rooms, "ben")
+    rooms.send("news", [], ann)
+    assert [receivers.events(name) for name in ("ann", "ben")] == [[["news"]], []]
+    with pytest.raises(ValueError, match="sid room"):
+        rooms.enter_room(ben, MAIN, ann)
+
+
+def test_some_rooms_and_one_connection_can_be_left_out(rooms: RoomManager, receivers: Receivers) -> None:
+    admitted(rooms, "ann", "green", "user:ann")
+    admitted(rooms, "ann's phone", "green", "user:ann")
+    ben = admitted(rooms, "ben", "green")
+    admitted(rooms, "carol", "green")
+    rooms.send("news", [], "green", skip_rooms=["user:ann"], skip_connection=ben)
+    assert {name: receivers.events(name) for name in receivers.messages} == {
+        "ann": [],
+        "ann's phone": [],
+        "ben": [],
+        "carol": [["news"]],
+    }
+
+
+@pytest.mark.parametrize("receiver", [None, "green", "red"])
+def test_what_is_no_json_is_an_error_whoever_would_receive_it(rooms: RoomManager, receiver: str | None) -> None:
+    admitted(rooms, "ann", "green")
+    with pytest.raises(PayloadNotSerializable):
+        rooms.send("news", [float("nan")], receiver)
+
+
+def test_binary_data_follows_its_event(rooms: RoomManager, receivers: Receivers) -> None:
+    admitted(rooms, "ann", "green")
+    rooms.send("news", [b"\x00"], "green")
+    (message,) = receivers.messages["ann"]
+    assert [packet.data for packet in message.packets] == ['51-["news",{"_placeholder":true,"num":0}]', b"\x00"]
+
+
+# Before the admission ---------------------------------------------------------------------------------
+
+
+def test_what_is_sent_before_the_admission_is_held_and_comes_in_order(rooms: RoomManager, receivers: Receivers) -> None:
+    sid = rooms.reserve("ann", "green")
+    for number in range(3):
+        rooms.send("room", [number], "green")
+        rooms.send("own", [number], sid)
+        rooms.send("all", [number], None)
+        rooms.send("other", [number], "red")
+    assert receivers.events("ann") == []
+    rooms.admit(sid)
+    assert receivers.events("ann") == [[name, number] for number in range(3) for name in ("room", "own", "all")]
+
+
+def test_who_is_not_admitted_gets_nothing(rooms: RoomManager, receivers: Receivers) -> None:
+    sid = rooms.reserve("ann", "green")
+    rooms.send("news", [], "green")
+    rooms.discard(sid)
+    rooms.send("news", [], "green")
+    rooms.send("news", [], None)
+    assert receivers.events("ann") == []
+    assert not rooms.is_connected(sid, MAIN)
+
+
+def test_rooms_can_be_entered_and_left_before_the_admission(rooms: RoomManager, receivers: Receivers) -> None:
+    sid = rooms.reserve("ann", "green")
+    rooms.enter_room(sid, MAIN, "red")
+    rooms.leave_room(sid, MAIN, "green")
+    rooms.admit(sid)
+    rooms.send("red", [], "red")
+    rooms.send("green", [], "green")
+    assert receivers.events("ann") == [["red"]]
+
+
+# Leaving ----------------------------------------------------------------------------------------------
+
+
+def test_who_left_gets_nothing_more(rooms: RoomManager, receivers: Receivers) -> None:
+    sid = admitted(rooms, "ann", "green", "red")
+    rooms.leave_room(sid, MAIN, "green")
+    rooms.leave_room(sid, MAIN, "green")
+    rooms.leave_room(sid, MAIN, "never entered")
+    rooms.send("green", [], "green")
+    rooms.send("red", [], "red")
+    assert receivers.events("ann") == [["red"]]
+    assert sorted(rooms.get_rooms(sid, MAIN)) == sorted([sid, "red"])
+
+
+def test_a_room_can_be_closed(rooms: RoomManager, receivers: Receivers) -> None:
+    admitted(rooms, "ann", "green")
+    admitted(rooms, "ben", "green")
+    rooms.close_room("green", MAIN)
+    rooms.send("news", [], "green")
+    assert (receivers.events("ann"), receivers.events("ben")) == ([], [])
+
+
+def test_who_disconnects_is_out_of_everything_and_reported(rooms: RoomManager, receivers: Receivers) -> None:
+    sid = admitted(rooms, "ann", "green", "red")
+    rooms.disconnect(sid, MAIN)
+    for room in (None, "green", "red", sid):
+        rooms.send("news", [], room)
+    assert receivers.events("ann") == []
+    assert receivers.disconnected == [sid]
+    assert not rooms.is_connected(sid, MAIN)
+    assert rooms.get_rooms(sid, MAIN) == []
+    assert rooms.sid_from_eio_sid("ann", MAIN) is None
+    with pytest.raises(ValueError, match="not connected"):
+        rooms.enter_room(sid, MAIN, "green")
+
+
+def test_a_room_that_is_empty_is_forgotten(rooms: RoomManager) -> None:
+    sids = [admitted(rooms, f"{number}", f"room-{number}", "all") for number in range(10)]
+    for sid in sids:
+        rooms.disconnect(sid, MAIN)
+    assert rooms._rooms == {}
+    assert rooms._members == {}
+    assert rooms.get_namespaces() == []
+
+
+class Counting(dict[str, Any]):
+    """A dictionary that counts how often it is gone through, and how often something is looked up."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self.scans = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.scans += 1
+        return super().__iter__()
+
+    def items(self) -> Any:
+        self.scans += 1
+        return super().items()
+
+    def keys(self) -> Any:
+        self.scans += 1
+        return super().keys()
+
+    def values(self) -> Any:
+        self.scans += 1
+        return super().values()
+
+
+def test_leaving_looks_at_no_room_that_the_connection_is_not_in(rooms: RoomManager) -> None:
+    sids = [admitted(rooms, f"{number}", f"room-{number}", "all") for number in range(20)]
+    rooms._rooms = Counting(rooms._rooms)
+    rooms._members = Counting(rooms._members)
+    for sid in sids:
+        rooms.disconnect(sid, MAIN)
+    assert (rooms._rooms.scans, rooms._members.scans) == (0, 0)
+
+
+# Any way of coming and going --------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["a", "b", "c"])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("come"), st.integers(0, 4), st.lists(NAMES, max_size=2)),
+        st.tuples(st.just("go"), st.integers(0, 4), st.just([])),
+        st.tuples(st.just("enter"), st.integers(0, 4), st.lists(NAMES, min_size=1, max_size=1)),
+        st.tuples(st.just("leave"), st.integers(0, 4), st.lists(NAMES, min_size=1, max_size=1)),
+        st.tuples(st.just("send"), st.just(0), st.lists(NAMES, min_size=1, max_size=2)),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_however_they_come_and_go_a_send_reaches_just_who_is_there(steps: list[tuple[str, int, list[str]]]) -> None:
+    receivers = Receivers()
+    rooms = new_manager(receivers)
+    inside: dict[str, set[str]] = {}
+    sids: dict[int, str] = {}
+    sent: dict[str, list[list[str]]] = {}
+    for count, (step, number, names) in enumerate(steps):
+        sid = sids.get(number, "")
+        if step == "come" and not sid:
+            sids[number] = admitted(rooms, f"{number}-{count}", *names)
+            inside[f"{number}-{count}"] = set(names)
+        elif step == "send":
+            rooms.send("event", [count], names)
+            for engine_id, of_it in inside.items():
+                if of_it & set(names):
+                    sent.setdefault(engine_id, []).append(["event", str(count)])
+        elif sid:
+            engine_id = str(rooms.eio_sid_from_sid(sid, MAIN))
+            change(rooms, sid, step, names)
+            apply(inside, engine_id, step, names)
+            if step == "go":
+                del sids[number]
+    received = {engine_id: receivers.events(engine_id) for engine_id in receivers.messages if receivers.messages[engine_id]}
+    assert {name: [[event, str(count)] for event, count in events] for name, events in received.items()} == sent
+
+
+def change(rooms: RoomManager, sid: str, step: str, names: list[str]) -> None:
+    if step == "go":
+        rooms.disconnect(sid, MAIN)
+    elif step == "enter":
+        rooms.enter_room(sid, MAIN, names[0])
+    elif step == "leave":
+        rooms.leave_room(sid, MAIN, names[0])
+
+
+def apply(inside: dict[str, set[str]], engine_id: str, step: str, names: list[str]) -> None:
+    if step == "go":
+        del inside[engine_id]
+    elif step == "enter":
+        inside[engine_id].add(names[0])
+    elif step == "leave":
+        inside[engine_id].discard(names[0])

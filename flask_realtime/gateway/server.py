@@ -1,6 +1,6 @@
 """The Socket.IO server of one application: made here, or taken over from a Flask-SocketIO object that the application has.
 
-Nothing outside this module and `rooms` touches what python-socketio and python-engineio keep to themselves.
+In the gateway, nothing outside this module and `rooms` touches what python-socketio and python-engineio keep to themselves.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from flask import has_request_context, request
@@ -191,7 +192,7 @@ class Emits(ABC):
 
     def _send(self, send: Send, *, skip_sender: bool) -> None:
         gateway = self._gateway()
-        gateway.parts.server.send(send._replace(skip_connection=_sender(gateway)) if skip_sender else send)
+        gateway.parts.server.send(replace(send, skip_connection=_sender(gateway)) if skip_sender else send)
 
 
 def _disconnect(gateway: Gateway, connections: list[Any], reason: str | None) -> int:

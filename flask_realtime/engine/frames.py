@@ -24,6 +24,7 @@ _MASK_SIZE = 4
 
 _WHOLE_TEXT = _FIN | 0x1
 _SMALL_HEADER = 2 + _MASK_SIZE
+_KEY_REPEATS = _SHORT // _MASK_SIZE + 1
 _EXACT_CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 _FIRST_PRIVATE_CODE, _LAST_PRIVATE_CODE = 3000, 4999
 
@@ -116,12 +117,6 @@ def _decode(payload: bytes) -> str:
         raise FrameError(CloseCode.INVALID_DATA, "text that is not UTF-8") from None
 
 
-def _is_one_small_text(data: bytes) -> bool:
-    """Say whether the bytes are one small text frame and nothing else, which they nearly always are."""
-    size = len(data)
-    return _SMALL_HEADER < size <= _SHORT + _SMALL_HEADER and data[0] == _WHOLE_TEXT and data[1] == _MASKED + size - _SMALL_HEADER
-
-
 class FrameParser:
     """Turns bytes into messages.
 
@@ -129,16 +124,38 @@ class FrameParser:
         max_size: Bytes that one message may have, all its fragments together. A longer frame is refused at its header.
     """
 
-    __slots__ = ("_buffer", "_fragmented", "_fragments", "_max_size", "_size", "missing")
+    __slots__ = ("_buffer", "_fragmented", "_fragments", "_max_size", "_short", "_size", "missing")
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
+        self._short = min(max_size, _SHORT)
         self._buffer = b""
         self._fragmented = 0
         self._fragments: list[bytes] | None = None
         self._size = 0
         self.missing = 0
         """How many bytes the frame at hand still lacks, as far as that is known; 0 between frames."""
+
+    def whole_text(self, data: bytes) -> str | None:
+        """Return the text of bytes that are one small text frame and nothing else, which they nearly always are.
+
+        Args:
+            data: The bytes that came.
+
+        Returns:
+            The text; None for anything else, which is to be fed to the parser.
+        """
+        size = len(data) - _SMALL_HEADER
+        if not 0 < size <= self._short or data[0] != _WHOLE_TEXT or data[1] != _MASKED + size:
+            return None
+        if self._buffer or self._fragments is not None:
+            return None
+        key = (data[2:_SMALL_HEADER] * _KEY_REPEATS)[:size]
+        plain = int.from_bytes(data[_SMALL_HEADER:], "little") ^ int.from_bytes(key, "little")
+        try:
+            return plain.to_bytes(size, "little").decode()
+        except UnicodeDecodeError:
+            return None
 
     def feed(self, data: bytes, messages: list[Message]) -> None:
         """Parse bytes.
@@ -152,12 +169,6 @@ class FrameParser:
         """
         if self._buffer:
             data = self._buffer + data
-        elif self._fragments is None and _is_one_small_text(data):
-            messages.append((_TEXT, _decode(unmask(data[_SMALL_HEADER:], data[2:_SMALL_HEADER]))))
-            return
-        self._feed_slowly(data, messages)
-
-    def _feed_slowly(self, data: bytes, messages: list[Message]) -> None:
         position, available, self.missing = 0, len(data), 0
         while available - position >= 2:  # noqa: PLR2004 - a header's first part
             header = self._header(data, position)

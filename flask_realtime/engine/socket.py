@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import gevent
@@ -17,7 +17,7 @@ from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import read_post
 from flask_realtime.engine.takeover import Taken, take_connection
 from flask_realtime.engine.tls import TlsWebSocket
-from flask_realtime.engine.websocket import WebSocket
+from flask_realtime.engine.websocket import WebSocket, write_to_all
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         # Not the base class's: its queue alone weighs more than everything else here, and most sessions need none.
         self.server = server
         self.sid = sid
+        self.on_message: Callable[[object], None] = _not_open
+        """Handles what comes; whoever is told of the session sets it then."""
         self.websocket: WebSocket | None = None
         self.connected = False
         self.upgrading = False
@@ -90,12 +92,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def deliver(self, message: OutboundMessage) -> None:
         """Send a message that was encoded for many."""
-        websocket = self.websocket
-        if websocket is not None:
-            websocket.write(message.frames, message.volatile)
-            return
-        for packet in message.packets:
-            self.send(packet)
+        deliver_to_all((self,), message)
 
     def send(self, pkt: eio.Packet) -> None:
         """Send a packet: at once on WebSocket, with the next poll on long polling."""
@@ -250,10 +247,10 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         """Handle a text message of the WebSocket connection."""
         self._heard |= _HEARD
         kind = data[:1]
-        if self.websocket is None:
-            self._on_probe(data)
-        elif kind == _MESSAGE:
+        if kind == _MESSAGE and self.websocket is not None:
             self._message(data[1:])
+        elif self.websocket is None:
+            self._on_probe(data)
         elif kind == _PONG:
             self.server.heartbeat.answered(self)
         elif kind == _CLOSE:
@@ -300,7 +297,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def _message(self, data: Any) -> None:
         try:
-            self.server.handlers["message"](self.sid, data)
+            self.on_message(data)
         except Exception as error:  # noqa: BLE001 - nothing may escape to the event loop
             gevent.spawn(logger.error, "A message could not be handled", exc_info=error)
             self._close_soon(self.server.reason.TRANSPORT_ERROR, CloseCode.INTERNAL_ERROR)
@@ -340,3 +337,25 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         if self._posted is not None and self._is_reading_post:
             hang_up(self._posted)  # Whoever still reads half a body stops.
         self.closed = True
+
+
+def _not_open(_data: object) -> None:
+    msg = "nobody was told of the session"
+    raise RuntimeError(msg)
+
+
+def deliver_to_all(sockets: Iterable[EngineSocket], message: OutboundMessage) -> None:
+    """Send one message to many sessions.
+
+    Args:
+        sockets: The sessions.
+        message: The message, encoded.
+    """
+    websockets = []
+    for socket in sockets:
+        if socket.websocket is not None:
+            websockets.append(socket.websocket)
+        else:
+            for packet in message.packets:
+                socket.send(packet)
+    write_to_all(websockets, message.frames, message.volatile)

@@ -56,12 +56,8 @@ class TlsWebSocket(WebSocket):
             else:
                 self._received(data)
 
-    def write(self, frame: bytes, volatile: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base class
-        """Send a finished frame, behind those that wait."""
-        if self._state is not State.CLOSED and not (volatile and self._backlog_size * 2 > self._max_backlog):
-            self._put_off(frame)
-
-    def _put_off(self, data: bytes) -> None:
+    def put_off(self, data: bytes) -> None:
+        """Send bytes behind those that wait; where too many wait, cut the connection."""
         if self._backlog is None:
             self._backlog = deque()
         self._backlog.append(data)

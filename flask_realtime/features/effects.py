@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 
-class Send(NamedTuple):
+@dataclass(slots=True)
+class Send:
     """An event to be sent.
 
     Args:
@@ -15,6 +17,7 @@ class Send(NamedTuple):
         skip_rooms: Rooms whose connections do not get it.
         skip_connection: A connection that does not get it, or None.
         volatile: Whether a receiver that is far behind may do without it: the next such event makes up for it.
+        encoded: What the edge keeps with it, so that an effect that happens again and again is encoded once.
     """
 
     event: str
@@ -23,3 +26,4 @@ class Send(NamedTuple):
     skip_rooms: tuple[str, ...] = ()
     skip_connection: str | None = None
     volatile: bool = False
+    encoded: Any = field(default=None, compare=False, repr=False)

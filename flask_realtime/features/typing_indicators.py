@@ -21,6 +21,7 @@ class _Typing:
     user_id: str
     wire_id: WireId
     deadline: float
+    started: Send
 
 
 class TypingIndicators:
@@ -46,14 +47,20 @@ class TypingIndicators:
         key, deadline = (connection_id, conversation_id), self._clock() + self._timeout
         with self._lock:
             state = self._typing.get(key)
-            if state is None:
-                self._typing[key] = _Typing(user_id, wire_id, deadline)
-                self._conversations.setdefault(connection_id, {})[conversation_id] = None
-                self._devices[user_id, conversation_id] += 1
-            else:
-                state.wire_id, state.deadline = wire_id, deadline
-                self._typing.move_to_end(key)
-        return _relay(events.TYPING_START, user_id, conversation_id, wire_id)
+            if state is None or state.wire_id != wire_id:
+                return self._begin(key, user_id, wire_id, deadline)
+            state.deadline = deadline
+            self._typing.move_to_end(key)
+            return state.started
+
+    def _begin(self, key: tuple[str, str], user_id: str, wire_id: WireId, deadline: float) -> Send:
+        connection_id, conversation_id = key
+        self._forget(*key)
+        started = _relay(events.TYPING_START, user_id, conversation_id, wire_id)
+        self._typing[key] = _Typing(user_id, wire_id, deadline, started)
+        self._conversations.setdefault(connection_id, {})[conversation_id] = None
+        self._devices[user_id, conversation_id] += 1
+        return started
 
     def stop(self, connection_id: str, user_id: str, conversation_id: str, wire_id: WireId) -> Send:
         """Note that a user stopped typing on a connection, and tell the others."""

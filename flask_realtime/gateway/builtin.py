@@ -63,15 +63,17 @@ class BuiltinEvents:
 
     def typing_start(self, connection: Connection, request: OneConversation) -> Acknowledgement:
         """Handle `typing:start`."""
-        self._require_joined(connection, request)
-        self._send(self._typing.start(connection.id, connection.user_id, *request))
+        conversation_id, wire_id = request
+        self._require_joined(connection, conversation_id)
+        self._send(self._typing.start(connection.id, connection.user_id, conversation_id, wire_id))
         self._typing_timer.wake()
         return ACKNOWLEDGED
 
     def typing_stop(self, connection: Connection, request: OneConversation) -> Acknowledgement:
         """Handle `typing:stop`."""
-        self._require_joined(connection, request)
-        self._send(self._typing.stop(connection.id, connection.user_id, *request))
+        conversation_id, wire_id = request
+        self._require_joined(connection, conversation_id)
+        self._send(self._typing.stop(connection.id, connection.user_id, conversation_id, wire_id))
         return ACKNOWLEDGED
 
     def online_users(self, connection: Connection, request: OneConversation) -> list[str]:
@@ -105,6 +107,6 @@ class BuiltinEvents:
         """Handle `users:get-status`."""
         return self._parts.features.presence.statuses(request.user_ids)
 
-    def _require_joined(self, connection: Connection, request: OneConversation) -> None:
-        if not self._conversations.is_joined(connection.id, request.conversation_id):
+    def _require_joined(self, connection: Connection, conversation_id: str) -> None:
+        if not self._conversations.is_joined(connection.id, conversation_id):
             raise NotJoined

@@ -7,8 +7,8 @@ becomes an answer; nothing closes the connection, and nothing escapes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, NoReturn
 
 from flask_realtime.contract import events
 from flask_realtime.contract.payloads import ACKNOWLEDGED, error_answer, error_event
@@ -23,21 +23,31 @@ from flask_realtime.hooks import ApplicationEvent
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[Connection], list[Any]]
+Work = Callable[[Connection, Any], Any]
+
+_REMEMBERED = 2048
+_REMEMBERED_LENGTH = 256
+"""Characters; with the number above, remembering takes 2 MiB at most."""
 
 
 class _Call(NamedTuple):
     """An event that was read.
 
     Args:
+        packet: The packet that carried it.
         event: Its name, or nothing where that could not be read.
-        work: Does what it asks for, and returns the arguments of the answer.
+        work: Does what it asks for, and returns the answer.
+        request: Its arguments, parsed.
         calls_application: Whether that may call the application's code.
+        answers_several: Whether the answer is a list of arguments, as Flask-SocketIO's handlers may give, and not just one.
     """
 
+    packet: Packet
     event: str
     work: Work
+    request: Any
     calls_application: bool = True
+    answers_several: bool = False
 
 
 class Dispatcher:
@@ -55,16 +65,53 @@ class Dispatcher:
         self._parsers = {event.name: event.from_client.parse for event in events.EVENTS if event.from_client is not None}
         # A character has four bytes at most, so a short text needs no counting; attachments do.
         self._surely_small = parts.config.max_payload_bytes // 4
+        self._remembered: dict[str, _Call] = {}
 
-    def receive(self, session: Session, packet: Packet) -> None:
-        """Handle an event: at once if it needs no code of the application and nothing waits before it, else in the mailbox."""
+    def receive(self, session: Session, packet: Packet, text: str | None = None) -> None:
+        """Handle an event.
+
+        Args:
+            session: The session that it came on.
+            packet: The packet that carries it.
+            text: The packet's text, where that is all of it.
+        """
         call = self._read(packet)
+        if text is not None:
+            self._remember(text, call)
+        self._begin(session, call)
+
+    def receive_again(self, session: Session, text: str) -> bool:
+        """Handle an event that was read before, word for word; who types says so over and over.
+
+        Args:
+            session: The session that it came on.
+            text: The packet's text.
+
+        Returns:
+            Whether it was one.
+        """
+        call = self._remembered.get(text)
+        connection = session.connection
+        if call is None or connection is None or connection.closed:
+            return False
+        self._begin(session, call)
+        return True
+
+    def _remember(self, text: str, call: _Call) -> None:
+        if len(text) > _REMEMBERED_LENGTH or call.packet.id is not None or call.calls_application or call.work is _raise:
+            return
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()  # To know which were used last would cost every event more than reading some anew.
+        self._remembered[text] = call
+
+    def _begin(self, session: Session, call: _Call) -> None:
+        """Handle an event at once if it needs no code of the application and nothing waits before it, else in the mailbox."""
         mailbox = session.mailbox
         if call.calls_application or not mailbox.begin_turn():
-            self._parts.server.post(session.id, mailbox, lambda: self._handle(session, packet, call))
+            self._parts.server.post(session.id, mailbox, lambda: self._handle(session, call))
             return
         try:
-            self._handle(session, packet, call)
+            self._handle(session, call)
         finally:
             mailbox.end_turn()
 
@@ -77,39 +124,37 @@ class Dispatcher:
                 msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
                 raise PayloadTooLarge(msg)
             name, args = event_payload(packet)
-            return self._resolve(name, args, binary=bool(packet.attachments))
+            return self._resolve(name, args, packet)
         except EventError as error:
-            return _Call(name, _raising(error), calls_application=False)
+            return _Call(packet, name, _raise, error, calls_application=False)
 
-    def _resolve(self, name: str, args: list[Any], *, binary: bool) -> _Call:
+    def _resolve(self, name: str, args: list[Any], packet: Packet) -> _Call:
         handler = self._builtin.handlers.get(name)
         if handler is not None:
-            if binary:
+            if packet.attachments:
                 raise _no_binary(name)
             request = self._parsers[name](args, self._bounds)
-            return _Call(name, lambda connection: [handler(connection, request)], self._builtin.calls_application(name))
+            return _Call(packet, name, handler, request, self._builtin.calls_application(name))
         application_event = self._parts.application.hooks.events.get(name)
         if application_event is not None:
-            if binary and not application_event.binary:
+            if packet.attachments and not application_event.binary:
                 raise _no_binary(name)
-            return _Call(name, self._application_work(application_event, args))
+            return _Call(packet, name, self._application_work(application_event), application_event.arguments(args))
         if self._parts.server.has_own_handler(name):
-            return _Call(name, self._own_work(name, args))
+            return _Call(packet, name, self._own_work(name), args, answers_several=True)
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
 
-    def _application_work(self, event: ApplicationEvent, args: list[Any]) -> Work:
-        checked = event.arguments(args)
-
-        def work(connection: Connection) -> list[Any]:
+    def _application_work(self, event: ApplicationEvent) -> Work:
+        def work(connection: Connection, args: Iterable[Any]) -> Any:
             application = self._parts.application
-            answer = application.call(event.handler, connection.identity, *checked, connection=connection, event=event.name)
-            return [ACKNOWLEDGED if answer is None else answer]
+            answer = application.call(event.handler, connection.identity, *args, connection=connection, event=event.name)
+            return ACKNOWLEDGED if answer is None else answer
 
         return work
 
-    def _own_work(self, name: str, args: list[Any]) -> Work:
-        def work(connection: Connection) -> list[Any]:
+    def _own_work(self, name: str) -> Work:
+        def work(connection: Connection, args: Iterable[Any]) -> list[Any]:
             call = self._parts.server.call_own_handler
             answer = self._parts.application.call(call, name, connection.id, *args, connection=connection, event=name)
             if answer is None:
@@ -118,38 +163,37 @@ class Dispatcher:
 
         return work
 
-    def _handle(self, session: Session, packet: Packet, call: _Call) -> None:
+    def _handle(self, session: Session, call: _Call) -> None:
         connection = session.connection
         if connection is None or not connection.admitted:
             # Nothing may come before CONNECT was answered; Node's server closes such a connection too.
             self._parts.server.close(session.id)
             return
         try:
-            self._answer(connection, packet, call.work(connection))
+            answer = call.work(connection, call.request)
+            if call.packet.id is not None:
+                self._answer(connection, call.packet.id, answer if call.answers_several else [answer])
         except EventError as error:
-            self._fail(connection, packet, call, error)
+            self._fail(connection, call, error)
         except Exception as error:  # noqa: BLE001 - a client must always get its answer
             self._parts.application.report(error, connection, call.event)
-            self._fail(connection, packet, call, InternalError())
+            self._fail(connection, call, InternalError())
 
-    def _answer(self, connection: Connection, packet: Packet, args: list[Any]) -> None:
-        if packet.id is not None and not connection.closed:
-            self._parts.server.reply(connection.session.id, packet.id, args)
+    def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
+        if not connection.closed:
+            self._parts.server.reply(connection.session.id, packet_id, args)
 
-    def _fail(self, connection: Connection, packet: Packet, call: _Call, error: EventError) -> None:
+    def _fail(self, connection: Connection, call: _Call, error: EventError) -> None:
         logger.info("failed: event=%s code=%s user=%s id=%s", call.event, error.code, connection.user_id, connection.id)
-        if packet.id is not None:
-            self._answer(connection, packet, [error_answer(error)])
+        if call.packet.id is not None:
+            self._answer(connection, call.packet.id, [error_answer(error)])
         else:
             self._parts.server.send(Send(events.REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
 
 
+def _raise(_connection: Connection, error: EventError) -> NoReturn:
+    raise error
+
+
 def _no_binary(name: str) -> BadRequest:
     return BadRequest(f"{name} takes no binary data")
-
-
-def _raising(error: EventError) -> Work:
-    def work(_connection: Connection) -> list[Any]:
-        raise error
-
-    return work

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -89,12 +90,13 @@ class Gateway:
 
     # What the engine delivers -------------------------------------------------------------------------------------------------
 
-    def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
-        """Note that a session was opened."""
+    def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
+        """Note that a session was opened, and return what handles its messages."""
         self._hooks.sealed = True
-        self._sessions[engine_id] = Session(
+        session = self._sessions[engine_id] = Session(
             engine_id, str(environ.get("REMOTE_ADDR", "")), environ, self._new_mailbox(), self.parts.server.transport
         )
+        return partial(self._on_message, session)
 
     def on_close(self, engine_id: str, reason: str) -> None:
         """Note that a session is gone."""
@@ -130,23 +132,29 @@ class Gateway:
             self.lifecycle.disconnected(connection, SERVER_DISCONNECT, own_handler_called=True)
 
     def on_message(self, engine_id: str, data: object) -> None:
-        """Handle a message of a session; one that is malformed ends the session."""
+        """Handle a message of a session."""
         session = self._sessions.get(engine_id)
-        if session is None:
-            return
-        try:
-            self._receive(session, data)
-        except MalformedPacket as error:
-            logger.warning("closed: malformed packet address=%s reason=%s", session.address, error)
-            self.parts.server.close(engine_id)
+        if session is not None:
+            self._on_message(session, data)
 
     # Packets ------------------------------------------------------------------------------------------------------------------
 
+    def _on_message(self, session: Session, data: object) -> None:
+        """Handle a message; one that is malformed ends the session."""
+        try:
+            if not session.closed:
+                self._receive(session, data)
+        except MalformedPacket as error:
+            logger.warning("closed: malformed packet address=%s reason=%s", session.address, error)
+            self.parts.server.close(session.id)
+
     def _receive(self, session: Session, data: object) -> None:
         if session.collecting is None and isinstance(data, str) and not self._collecting_elsewhere:
+            if self._dispatcher.receive_again(session, data):
+                return
             packet = parse(data)
             if packet.type == sio.EVENT and packet.namespace == DEFAULT_NAMESPACE:
-                self._receive_event(session, packet)
+                self._receive_event(session, packet, data)
             else:
                 self._route(session, packet, data)
         elif session.id in self._collecting_elsewhere:
@@ -189,11 +197,11 @@ class Gateway:
             msg = "a client sends no CONNECT_ERROR"
             raise MalformedPacket(msg)
 
-    def _receive_event(self, session: Session, packet: Packet) -> None:
+    def _receive_event(self, session: Session, packet: Packet, text: str | None = None) -> None:
         if session.connection is not None and session.connection.closed:
             msg = "an event after the disconnect"
             raise MalformedPacket(msg)
-        self._dispatcher.receive(session, packet)
+        self._dispatcher.receive(session, packet, text)
 
     def _disconnect(self, session: Session) -> None:
         def disconnected() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Protocol
 
 from gevent.monkey import get_original
 
@@ -11,13 +11,27 @@ _allocate_lock = get_original("_thread", "allocate_lock")
 _allocate_rlock = get_original("threading", "RLock")
 
 
-def native_lock() -> AbstractContextManager[Any]:
+class Lock(Protocol):
+    """What all locks have in common."""
+
+    def acquire(self, blocking: bool = True) -> bool:  # noqa: FBT001, FBT002 - the standard library's signature
+        """Take it, and say whether that worked."""
+
+    def release(self) -> None:
+        """Give it back."""
+
+    def __enter__(self) -> bool: ...
+
+    def __exit__(self, *_error: object) -> None: ...
+
+
+def native_lock() -> Lock:
     """Return a lock of the operating system's threads, whether or not gevent has patched them.
 
     It is for sections in which nothing can switch to another greenlet: there it is always free under gevent, and the lock that
     gevent puts in its place takes twenty times as long.
     """
-    lock: AbstractContextManager[Any] = _allocate_lock()
+    lock: Lock = _allocate_lock()
     return lock
 
 

@@ -44,16 +44,17 @@ class Mailbox:
         limit: Tasks that may wait before the mailbox is full.
     """
 
-    __slots__ = ("__weakref__", "_concurrency", "_limit", "_lock", "_new_event", "_running", "_tasks", "_when_space")
+    __slots__ = ("__weakref__", "_concurrency", "_limit", "_lock", "_new_event", "_tasks", "_turn", "_when_space")
 
     def __init__(self, concurrency: Concurrency, new_event: Callable[[], Event], limit: int) -> None:
         self._concurrency = concurrency
         self._new_event = new_event
         self._limit = limit
         self._lock = native_lock()
+        # Held while anything runs. Whoever lets it go looks for tasks then, so that none which came meanwhile is left lying.
+        self._turn = native_lock()
         # Most mailboxes are empty most of the time, and an empty deque weighs more than the rest of one.
         self._tasks: deque[Task] | None = None
-        self._running = False
         self._when_space: list[Callable[[], None]] | None = None
 
     def post(self, task: Task) -> None:
@@ -62,10 +63,7 @@ class Mailbox:
             if self._tasks is None:
                 self._tasks = deque()
             self._tasks.append(task)
-            start = not self._running
-            self._running = True
-        if start:
-            self._start()
+        self._run_tasks()
 
     @property
     def is_full(self) -> bool:
@@ -92,17 +90,21 @@ class Mailbox:
         Returns:
             Whether the turn was taken; then `end_turn` must follow.
         """
-        with self._lock:
-            if self._running:
-                return False
-            self._running = True
-            return True
+        if not self._turn.acquire(False):  # noqa: FBT003 - a keyword would cost as much as the rest
+            return False
+        if self._tasks:
+            self._start()
+            return False
+        return True
 
     def end_turn(self) -> None:
         """Give the turn back, to what was posted meanwhile."""
-        with self._lock:
-            self._running = start = bool(self._tasks)
-        if start:
+        self._turn.release()
+        if self._tasks:
+            self._run_tasks()
+
+    def _run_tasks(self) -> None:
+        if self._turn.acquire(blocking=False):
             self._start()
 
     def _start(self) -> None:
@@ -117,7 +119,6 @@ class Mailbox:
             task = self._tasks.popleft() if self._tasks else None
             if task is None:
                 self._tasks = None
-            self._running = task is not None
         for callback in callbacks or ():
             callback()
         return task
@@ -130,3 +131,4 @@ class Mailbox:
                 logger.exception("A task of a connection failed")
             if self._tasks:
                 self._concurrency.sleep(0)
+        self.end_turn()

@@ -7,11 +7,11 @@ application's connect hook runs waits, and follows the CONNECT packet that clien
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from socketio import packet as sio
 from socketio.manager import Manager
@@ -20,13 +20,28 @@ from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 
-Deliver = Callable[[OutboundMessage], None]
+
+class Receiver(Protocol):
+    """An engine session, as far as rooms know it."""
+
+    def deliver(self, message: OutboundMessage) -> None:
+        """Send a message that was encoded for many."""
+
+
+DeliverToAll = Callable[[Iterable[Any], OutboundMessage], None]
+"""Sends one message to many receivers of one kind."""
+
+
+def deliver_to_each(receivers: Iterable[Receiver], message: OutboundMessage) -> None:
+    """Send a message to receivers that have no quicker way."""
+    for receiver in tuple(receivers):  # One that turns out to be gone leaves its rooms at once.
+        receiver.deliver(message)
 
 
 @dataclass(slots=True)
 class _Member:
     engine_id: str
-    deliver: Deliver
+    receiver: Receiver
     rooms: set[str] = field(default_factory=set)
     leaving: bool = False
 
@@ -46,18 +61,25 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     """The connections of one server, and the rooms they are in. Other namespaces are python-socketio's own business.
 
     Args:
-        deliverer: Returns the function that sends to an engine session.
+        find_receiver: Returns an engine session.
         on_disconnected: Told the id of each connection that leaves the default namespace, whoever made it leave.
+        deliver_to_all: Sends one message to many of the sessions.
     """
 
-    def __init__(self, deliverer: Callable[[str], Deliver], on_disconnected: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        find_receiver: Callable[[str], Receiver],
+        on_disconnected: Callable[[str], None],
+        deliver_to_all: DeliverToAll = deliver_to_each,
+    ) -> None:
         super().__init__()
-        self._deliverer = deliverer
+        self._find_receiver = find_receiver
+        self._deliver_to_all = deliver_to_all
         self._on_disconnected = on_disconnected
         self._pending: dict[str, _Pending] = {}
         self._members: dict[str, _Member] = {}
         self._ids: dict[str, str] = {}
-        self._rooms: dict[str, dict[str, Deliver]] = {}
+        self._rooms: dict[str, dict[str, Receiver]] = {}
         self._resolving: dict[str, str] = {}
 
     # Admission ----------------------------------------------------------------------------------------------------------------
@@ -70,7 +92,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             rooms: Rooms that it enters when it is admitted.
         """
         sid: str = self.server.eio.generate_id()
-        self._pending[sid] = _Pending(engine_id, self._deliverer(engine_id), set(rooms))
+        self._pending[sid] = _Pending(engine_id, self._find_receiver(engine_id), set(rooms))
         return sid
 
     def discard(self, sid: str) -> None:
@@ -80,7 +102,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
         pending = self._pending.pop(sid)
-        self._members[sid] = _Member(pending.engine_id, pending.deliver)
+        self._members[sid] = _Member(pending.engine_id, pending.receiver)
         self._ids[pending.engine_id] = sid
         for room in pending.rooms:
             self._enter(sid, room)
@@ -117,54 +139,49 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         args = list(data) if isinstance(data, tuple) else [] if data is None else [data]
         skipped = [skip_sid] if isinstance(skip_sid, str) else skip_sid or ()
         if callback is None:
-            self.send(event, args, room, skipped)  # A connection is alone in the room of its own name.
+            self.send(self.encode(event, args), room, skipped)  # A connection is alone in the room of its own name.
         else:
             self._call(event, args, room, skipped, callback)
 
-    def send(  # noqa: PLR0913 - the parts of `Send`, one by one: this is called for every event
-        self,
-        event: str,
-        args: Iterable[Any],
-        room: Any,
-        skip_rooms: Iterable[str] = (),
-        skip_connection: str | None = None,
-        *,
-        volatile: bool = False,
-    ) -> None:
-        """Send an event without a callback; it is encoded once.
+    def send(self, message: OutboundMessage, room: Any, skip_rooms: Iterable[str] = (), skip_connection: str | None = None) -> None:
+        """Send a message to every connection in a room, each once.
+
+        Args:
+            message: The message; see `encode`.
+            room: A room, several, or None for everyone.
+            skip_rooms: Rooms whose connections do not get it.
+            skip_connection: A connection that does not get it, or None.
+        """
+        receivers = self._receivers(room)
+        if skip_rooms or skip_connection is not None:
+            receivers = self._without(receivers, skip_rooms, skip_connection)
+        if receivers:
+            self._deliver_to_all(receivers.values(), message)
+        if self._pending:
+            for sid, pending in self._waiting(room, skip_rooms):
+                if sid != skip_connection:
+                    pending.held.append(partial(pending.receiver.deliver, message))
+
+    def encode(self, event: str, args: Iterable[Any], *, volatile: bool = False) -> OutboundMessage:
+        """Encode an event that wants no answer, once for all that get it.
 
         Args:
             event: The event's name.
             args: Its arguments.
-            room: A room, several, or None for everyone.
-            skip_rooms: Rooms whose connections do not get it.
-            skip_connection: A connection that does not get it, or None.
             volatile: Whether a receiver that is behind may do without it.
 
         Raises:
-            PayloadNotSerializable: The arguments are not JSON, whether or not anybody is there to receive them.
+            PayloadNotSerializable: The arguments are not JSON.
         """
-        message = OutboundMessage(self._encode([event, *args]), volatile=volatile)
-        receivers = self._receivers(room).copy()
-        for name in skip_rooms:
-            for sid in self._in_room(name):
-                receivers.pop(sid, None)
-        if skip_connection is not None:
-            receivers.pop(skip_connection, None)
-        for deliver in receivers.values():
-            deliver(message)
-        if self._pending:
-            for sid, pending in self._waiting(room, skip_rooms):
-                if sid != skip_connection:
-                    pending.held.append(partial(pending.deliver, message))
+        return OutboundMessage(self._encode([event, *args]), volatile=volatile)
 
     def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
         for sid, pending in self._waiting(room, skipped):
             pending.held.append(partial(self._call, event, args, sid, (), callback))
-        for sid, deliver in list(self._receivers(room).items()):
+        for sid, receiver in list(self._receivers(room).items()):
             if sid not in skipped:
                 packet_id = self._generate_ack_id(sid, callback)
-                deliver(OutboundMessage(self._encode([event, *args], packet_id)))
+                receiver.deliver(OutboundMessage(self._encode([event, *args], packet_id)))
 
     def _encode(self, payload: list[Any], packet_id: int | None = None) -> list[str | bytes]:
         packet = self.server.packet_class
@@ -180,22 +197,33 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         waiting = list(self._pending.items())
         return [(sid, pending) for sid, pending in waiting if pending.is_in(sid, room) and not pending.is_in(sid, skipped)]
 
-    def _receivers(self, room: Any) -> dict[str, Deliver]:
+    def _receivers(self, room: Any) -> Mapping[str, Receiver]:
         if room is None:
-            return {sid: member.deliver for sid, member in self._members.items()}
+            return {sid: member.receiver for sid, member in self._members.items()}
         if isinstance(room, str):
             return self._in_room(room)
-        receivers: dict[str, Deliver] = {}
+        receivers: dict[str, Receiver] = {}
         for name in room:
             receivers.update(self._in_room(name))
         return receivers
 
-    def _in_room(self, room: str) -> dict[str, Deliver]:
+    def _in_room(self, room: str) -> Mapping[str, Receiver]:
         receivers = self._rooms.get(room)
         if receivers is not None:
             return receivers
         member = self._members.get(room)  # Each connection is alone in a room of its own name.
-        return {} if member is None else {room: member.deliver}
+        return {} if member is None else {room: member.receiver}
+
+    def _without(
+        self, receivers: Mapping[str, Receiver], skip_rooms: Iterable[str], skip_connection: str | None
+    ) -> Mapping[str, Receiver]:
+        remaining = dict(receivers)
+        for name in skip_rooms:
+            for sid in self._in_room(name):
+                remaining.pop(sid, None)
+        if skip_connection is not None:
+            remaining.pop(skip_connection, None)
+        return remaining
 
     # What python-socketio asks ------------------------------------------------------------------------------------------------
 
@@ -267,7 +295,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     def _enter(self, sid: str, room: str) -> None:
         member = self._members[sid]
         member.rooms.add(room)
-        self._rooms.setdefault(room, {})[sid] = member.deliver
+        self._rooms.setdefault(room, {})[sid] = member.receiver
 
     def leave_room(self, sid: str, namespace: str, room: str) -> None:
         """Leave a room."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -25,19 +25,20 @@ from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineLimits, EngineServer
+from flask_realtime.engine.socket import EngineSocket, deliver_to_all
 from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.features.effects import Send
 from flask_realtime.gateway.mailbox import Concurrency, Event, Mailbox, Task
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
-from flask_realtime.gateway.rooms import Deliver, RoomManager
+from flask_realtime.gateway.rooms import Receiver, RoomManager, deliver_to_each
 from flask_realtime.signals import event_sent
 
 
 class EngineEvents(Protocol):
     """What the engine tells the gateway. Messages of one session come in order, from one greenlet or thread at a time."""
 
-    def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
-        """Note that a session was opened."""
+    def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
+        """Note that a session was opened, and return what handles its messages; `on_message` does so too, by the session's id."""
 
     def on_message(self, engine_id: str, data: object) -> None:
         """Handle a message: text, or bytes of an attachment."""
@@ -119,7 +120,8 @@ class SocketIOServer:
         if self._has_own_engine:
             limits = EngineLimits(config.max_backlog_bytes, config.connect_timeout)
             EngineServer.take_over(self._engine, limits, events.settle)
-        self._rooms = RoomManager(self._deliverer, events.on_disconnected)
+        deliver = deliver_to_all if self._has_own_engine else deliver_to_each
+        self._rooms = RoomManager(self._receiver, events.on_disconnected, deliver)
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
         # A class of the application's own: python-socketio's `json` option would change every server of the process.
@@ -170,23 +172,20 @@ class SocketIOServer:
         event: Event = self._engine.create_event()
         return event
 
-    def _deliverer(self, engine_id: str) -> Deliver:
+    def _receiver(self, engine_id: str) -> Receiver:
         if self._has_own_engine:
-            deliver: Deliver = self._engine.sockets[engine_id].deliver
-            return deliver
-
-        def deliver_through_stock_parts(message: OutboundMessage) -> None:
-            for packet in message.packets:
-                self._server._send_eio_packet(engine_id, packet)  # noqa: SLF001
-
-        return deliver_through_stock_parts
+            socket: EngineSocket = self._engine.sockets[engine_id]
+            return socket
+        return _StockSession(engine_id, self._server._send_eio_packet)  # noqa: SLF001
 
     def _on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
         self._stock_open(engine_id, environ)
         socket = self._engine.sockets.get(engine_id)
-        if socket is not None and not self._has_own_engine:
+        on_message = self._events.on_open(engine_id, environ)
+        if self._has_own_engine:
+            socket.on_message = on_message
+        elif socket is not None:
             socket.handle_post_request = partial(receive_post, socket)
-        self._events.on_open(engine_id, environ)
 
     def _on_close(self, engine_id: str, reason: str) -> None:
         for namespace in list(self._rooms.get_namespaces()):
@@ -285,10 +284,14 @@ class SocketIOServer:
         Raises:
             PayloadNotSerializable: Its arguments are not JSON.
         """
-        if send.rooms is None or send.rooms:
+        rooms = send.rooms
+        if rooms is None or rooms:
+            message = send.encoded
+            if message is None:
+                message = send.encoded = self._rooms.encode(send.event, send.args, volatile=send.volatile)
             # One room, the usual case, needs no union.
-            room = send.rooms[0] if send.rooms is not None and len(send.rooms) == 1 else send.rooms
-            self._rooms.send(send.event, send.args, room, send.skip_rooms, send.skip_connection, volatile=send.volatile)
+            room = rooms[0] if rooms is not None and len(rooms) == 1 else rooms
+            self._rooms.send(message, room, send.skip_rooms, send.skip_connection)
         if event_sent.receivers:
             event_sent.send(self._app, event=send)
 
@@ -352,6 +355,17 @@ class SocketIOServer:
         """Call the application's own disconnect handler, which may still ask for the connection's session."""
         with self._rooms.resolving(connection_id, engine_id):
             self.call_own_handler("disconnect", connection_id, reason)
+
+
+class _StockSession(NamedTuple):
+    """A session of python-engineio's own, to which messages go packet by packet."""
+
+    engine_id: str
+    send_packet: Callable[[str, Any], None]
+
+    def deliver(self, message: OutboundMessage) -> None:
+        for packet in message.packets:
+            self.send_packet(self.engine_id, packet)
 
 
 class _HandlersExceptWhileConnecting(dict[str, Any]):

@@ -15,8 +15,8 @@ from tests.integration.conftest import Connect, MakeApp
 
 @pytest.fixture
 def app(make_app: MakeApp, tmp_path: Path) -> Flask:
-    """An application whose pool holds one connection: a second one in use at once would fail."""
-    pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": 0.5}
+    """An application whose pool holds one connection: once it is kept, nobody gets another."""
+    pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": 20}
     app = make_app(SQLALCHEMY_DATABASE_URI=f"sqlite:///{tmp_path}/test.sqlite3", SQLALCHEMY_ENGINE_OPTIONS=pool)
     db, realtime = SQLAlchemy(app), Realtime(app)
 

@@ -1,7 +1,7 @@
 """Rooms: who receives what, before, during and after its time in them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import flask
@@ -19,6 +19,13 @@ from flask_realtime.gateway.rooms import RoomManager
 MAIN = "/"
 
 
+class Inbox:
+    """What stands for one engine session."""
+
+    def __init__(self, messages: list[OutboundMessage]) -> None:
+        self.deliver = messages.append
+
+
 class Receivers:
     """What each engine session received, in order, and who was reported as disconnected."""
 
@@ -26,8 +33,8 @@ class Receivers:
         self.messages: dict[str, list[OutboundMessage]] = {}
         self.disconnected: list[str] = []
 
-    def deliverer(self, engine_id: str) -> Any:
-        return self.messages.setdefault(engine_id, []).append
+    def find(self, engine_id: str) -> "Inbox":
+        return Inbox(self.messages.setdefault(engine_id, []))
 
     def events(self, engine_id: str) -> list[Any]:
         """The events that a session received: name and arguments."""
@@ -42,7 +49,7 @@ def receivers() -> Receivers:
 def new_manager(receivers: Receivers) -> RoomManager:
     server = socketio.Server(async_mode="threading")
     server.packet_class = type("Packet", (sio.Packet,), {"json": ApplicationJSON(flask.Flask(__name__).json)})
-    manager = RoomManager(receivers.deliverer, receivers.disconnected.append)
+    manager = RoomManager(receivers.find, receivers.disconnected.append)
     manager.set_server(server)
     return manager
 
@@ -59,6 +66,19 @@ def admitted(rooms: RoomManager, engine_id: str, *names: str) -> str:
     return sid
 
 
+def send(
+    rooms: RoomManager,
+    event: str,
+    args: list[Any],
+    room: Any,
+    skip_rooms: Iterable[str] = (),
+    skip_connection: str | None = None,
+    *,
+    volatile: bool = False,
+) -> None:
+    rooms.send(rooms.encode(event, args, volatile=volatile), room, skip_rooms, skip_connection)
+
+
 # Sending ----------------------------------------------------------------------------------------------
 
 
@@ -66,14 +86,14 @@ def test_a_room_reaches_those_in_it_and_nobody_else(rooms: RoomManager, receiver
     admitted(rooms, "ann", "green")
     admitted(rooms, "ben", "green", "red")
     admitted(rooms, "carol", "red")
-    rooms.send("news", [1, "two"], "green")
+    send(rooms, "news", [1, "two"], "green")
     assert [receivers.events(name) for name in ("ann", "ben", "carol")] == [[["news", 1, "two"]], [["news", 1, "two"]], []]
 
 
 def test_one_message_serves_all_receivers(rooms: RoomManager, receivers: Receivers) -> None:
     admitted(rooms, "ann", "green")
     admitted(rooms, "ben", "green")
-    rooms.send("news", [], "green", volatile=True)
+    send(rooms, "news", [], "green", volatile=True)
     assert receivers.messages["ann"][0] is receivers.messages["ben"][0]
     assert receivers.messages["ann"][0].volatile is True
 
@@ -81,21 +101,21 @@ def test_one_message_serves_all_receivers(rooms: RoomManager, receivers: Receive
 def test_no_room_is_everyone_and_an_empty_one_nobody(rooms: RoomManager, receivers: Receivers) -> None:
     admitted(rooms, "ann", "green")
     admitted(rooms, "ben")
-    rooms.send("all", [], None)
-    rooms.send("none", [], "red")
-    rooms.send("none", [], [])
+    send(rooms, "all", [], None)
+    send(rooms, "none", [], "red")
+    send(rooms, "none", [], [])
     assert [receivers.events(name) for name in ("ann", "ben")] == [[["all"]], [["all"]]]
 
 
 def test_who_is_in_several_of_the_rooms_gets_it_once(rooms: RoomManager, receivers: Receivers) -> None:
     admitted(rooms, "ann", "green", "red")
-    rooms.send("news", [], ["green", "red"])
+    send(rooms, "news", [], ["green", "red"])
     assert receivers.events("ann") == [["news"]]
 
 
 def test_a_connection_is_alone_in_the_room_of_its_id(rooms: RoomManager, receivers: Receivers) -> None:
     ann, ben = admitted(rooms, "ann"), admitted(rooms, "ben")
-    rooms.send("news", [], ann)
+    send(rooms, "news", [], ann)
     assert [receivers.events(name) for name in ("ann", "ben")] == [[["news"]], []]
     with pytest.raises(ValueError, match="sid room"):
         rooms.enter_room(ben, MAIN, ann)
@@ -106,7 +126,7 @@ def test_some_rooms_and_one_connection_can_be_left_out(rooms: RoomManager, recei
     admitted(rooms, "ann's phone", "green", "user:ann")
     ben = admitted(rooms, "ben", "green")
     admitted(rooms, "carol", "green")
-    rooms.send("news", [], "green", skip_rooms=["user:ann"], skip_connection=ben)
+    send(rooms, "news", [], "green", skip_rooms=["user:ann"], skip_connection=ben)
     assert {name: receivers.events(name) for name in receivers.messages} == {
         "ann": [],
         "ann's phone": [],
@@ -119,12 +139,12 @@ def test_some_rooms_and_one_connection_can_be_left_out(rooms: RoomManager, recei
 def test_what_is_no_json_is_an_error_whoever_would_receive_it(rooms: RoomManager, receiver: str | None) -> None:
     admitted(rooms, "ann", "green")
     with pytest.raises(PayloadNotSerializable):
-        rooms.send("news", [float("nan")], receiver)
+        send(rooms, "news", [float("nan")], receiver)
 
 
 def test_binary_data_follows_its_event(rooms: RoomManager, receivers: Receivers) -> None:
     admitted(rooms, "ann", "green")
-    rooms.send("news", [b"\x00"], "green")
+    send(rooms, "news", [b"\x00"], "green")
     (message,) = receivers.messages["ann"]
     assert [packet.data for packet in message.packets] == ['51-["news",{"_placeholder":true,"num":0}]', b"\x00"]
 
@@ -135,10 +155,10 @@ def test_binary_data_follows_its_event(rooms: RoomManager, receivers: Receivers)
 def test_what_is_sent_before_the_admission_is_held_and_comes_in_order(rooms: RoomManager, receivers: Receivers) -> None:
     sid = rooms.reserve("ann", "green")
     for number in range(3):
-        rooms.send("room", [number], "green")
-        rooms.send("own", [number], sid)
-        rooms.send("all", [number], None)
-        rooms.send("other", [number], "red")
+        send(rooms, "room", [number], "green")
+        send(rooms, "own", [number], sid)
+        send(rooms, "all", [number], None)
+        send(rooms, "other", [number], "red")
     assert receivers.events("ann") == []
     rooms.admit(sid)
     assert receivers.events("ann") == [[name, number] for number in range(3) for name in ("room", "own", "all")]
@@ -146,10 +166,10 @@ def test_what_is_sent_before_the_admission_is_held_and_comes_in_order(rooms: Roo
 
 def test_who_is_not_admitted_gets_nothing(rooms: RoomManager, receivers: Receivers) -> None:
     sid = rooms.reserve("ann", "green")
-    rooms.send("news", [], "green")
+    send(rooms, "news", [], "green")
     rooms.discard(sid)
-    rooms.send("news", [], "green")
-    rooms.send("news", [], None)
+    send(rooms, "news", [], "green")
+    send(rooms, "news", [], None)
     assert receivers.events("ann") == []
     assert not rooms.is_connected(sid, MAIN)
 
@@ -159,8 +179,8 @@ def test_rooms_can_be_entered_and_left_before_the_admission(rooms: RoomManager, 
     rooms.enter_room(sid, MAIN, "red")
     rooms.leave_room(sid, MAIN, "green")
     rooms.admit(sid)
-    rooms.send("red", [], "red")
-    rooms.send("green", [], "green")
+    send(rooms, "red", [], "red")
+    send(rooms, "green", [], "green")
     assert receivers.events("ann") == [["red"]]
 
 
@@ -172,8 +192,8 @@ def test_who_left_gets_nothing_more(rooms: RoomManager, receivers: Receivers) ->
     rooms.leave_room(sid, MAIN, "green")
     rooms.leave_room(sid, MAIN, "green")
     rooms.leave_room(sid, MAIN, "never entered")
-    rooms.send("green", [], "green")
-    rooms.send("red", [], "red")
+    send(rooms, "green", [], "green")
+    send(rooms, "red", [], "red")
     assert receivers.events("ann") == [["red"]]
     assert sorted(rooms.get_rooms(sid, MAIN)) == sorted([sid, "red"])
 
@@ -182,7 +202,7 @@ def test_a_room_can_be_closed(rooms: RoomManager, receivers: Receivers) -> None:
     admitted(rooms, "ann", "green")
     admitted(rooms, "ben", "green")
     rooms.close_room("green", MAIN)
-    rooms.send("news", [], "green")
+    send(rooms, "news", [], "green")
     assert (receivers.events("ann"), receivers.events("ben")) == ([], [])
 
 
@@ -190,7 +210,7 @@ def test_who_disconnects_is_out_of_everything_and_reported(rooms: RoomManager, r
     sid = admitted(rooms, "ann", "green", "red")
     rooms.disconnect(sid, MAIN)
     for room in (None, "green", "red", sid):
-        rooms.send("news", [], room)
+        send(rooms, "news", [], room)
     assert receivers.events("ann") == []
     assert receivers.disconnected == [sid]
     assert not rooms.is_connected(sid, MAIN)
@@ -270,7 +290,7 @@ def test_however_they_come_and_go_a_send_reaches_just_who_is_there(steps: list[t
             sids[number] = admitted(rooms, f"{number}-{count}", *names)
             inside[f"{number}-{count}"] = set(names)
         elif step == "send":
-            rooms.send("event", [count], names)
+            send(rooms, "event", [count], names)
             for engine_id, of_it in inside.items():
                 if of_it & set(names):
                     sent.setdefault(engine_id, []).append(["event", str(count)])

@@ -13,6 +13,7 @@ PREFIX: Final = "REALTIME_"
 TRANSPORTS: Final = ("polling", "websocket")
 ASYNC_MODES: Final = ("gevent", "threading")
 ENGINES: Final = ("gevent", "stock")
+QUEUE_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 
 TRANSPORT_SETTINGS: Final = (
     "path",
@@ -56,6 +57,10 @@ def _are_origins(value: Any) -> bool:
     # No origins at all would not mean nobody: python-engineio takes it for "do not check".
     are_tuple = isinstance(value, tuple) and len(value) > 0
     return are_tuple and all(isinstance(item, str) and "://" in item and not item.endswith("/") for item in value)
+
+
+def _is_queue_url(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.startswith(QUEUE_SCHEMES))
 
 
 @dataclass(frozen=True)
@@ -121,11 +126,36 @@ class RealtimeConfig:
         doc="Bytes that may wait for a client that reads slowly; typing and presence events are dropped at half, and the "
         "connection is cut when it is full.",
     )
+    message_queue: str | None = _setting(
+        None,
+        "None or the URL of a Redis server such as 'redis://localhost:6379/0'",
+        _is_queue_url,
+        doc="What several servers share: without it there is one server process. redis://, rediss:// or unix://.",
+    )
+    message_queue_channel: str = _setting(
+        "flask_realtime",
+        "a name without braces or white space",
+        lambda value: isinstance(value, str) and value != "" and not set(value) & set("{} \t\n"),
+        doc="What the names of everything in the message queue begin with; applications that share a Redis server need different "
+        "ones.",
+    )
+    message_queue_retention: float = _setting(
+        60.0,
+        "a number of seconds above 0",
+        _is_positive_number,
+        doc="Seconds for which an event is kept for a server that has lost its link to the message queue.",
+    )
+    server_lease: float = _setting(
+        10.0,
+        "a number of seconds above 0",
+        _is_positive_number,
+        doc="Seconds after which a server that gives no sign of life is taken for dead, and its connections for gone.",
+    )
     connect_timeout: float = _setting(
         45.0,
         "a number of seconds above 0",
         _is_positive_number,
-        doc="Seconds in which a client that has opened a session must connect.",
+        doc="Seconds in which a client that has opened a session must connect, and in which the head of an HTTP request must come.",
     )
     engine: str = _setting(
         "gevent",

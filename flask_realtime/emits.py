@@ -7,11 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
-
-from flask import has_request_context, request
-from flask_jwt_extended import get_jwt_identity
+from typing import Any, Protocol
 
 from flask_realtime.contract.events import RESERVED_NAMES
 from flask_realtime.contract.ids import WireId, parse_id
@@ -19,14 +15,39 @@ from flask_realtime.contract.payloads import UserStatus
 from flask_realtime.features import messages, notifications
 from flask_realtime.features.conversations import Conversations
 from flask_realtime.features.effects import Send
-from flask_realtime.gateway.connection import current
-from flask_realtime.gateway.gateway import Gateway
+from flask_realtime.features.presence import Presence
 
-SENDER_HEADER = "X-Socket-ID"
+
+class Target(Protocol):
+    """What the calls act on: a server, or the bus alone."""
+
+    @property
+    def presence(self) -> Presence:
+        """Who is online."""
+
+    @property
+    def conversations(self) -> Conversations:
+        """Who has joined which conversation."""
+
+    def send(self, send: Send, *, skip_sender: bool) -> bool:
+        """Send an event, and say whether it is on its way to all servers."""
+
+    def disconnect_user(self, user_id: str, reason: str | None) -> int:
+        """End a user's connections, and say how many there were."""
+
+    def disconnect_token(self, jti: str, reason: str | None) -> int:
+        """End the connections opened with a token, and say how many of them were on this server."""
+
+    def remove_from_conversation(self, conversation_id: str, user_id: str) -> None:
+        """Take a user's connections out of a conversation."""
 
 
 class Emits(ABC):
     """The calls of one application.
+
+    Those that send return whether the event is on its way to all servers. False means that the message queue cannot be reached now:
+    the connections of this server have the event, the other servers get it when the queue is back, if that is soon enough; the log
+    says so too. Without a message queue it is always True.
 
     Wherever one takes `skip_sender`, True leaves out the connection that the current request names in its `X-Socket-ID` header, or,
     in a hook or an event handler, the connection that it was called for. Payloads may hold whatever the application's JSON provider
@@ -35,10 +56,10 @@ class Emits(ABC):
     """
 
     @abstractmethod
-    def _gateway(self) -> Gateway:
-        """Return the gateway to act on."""
+    def _target(self) -> Target:
+        """Return what to act on."""
 
-    def emit_new_message(self, conversation_id: WireId, message: Any, *, skip_sender: bool = False) -> None:
+    def emit_new_message(self, conversation_id: WireId, message: Any, *, skip_sender: bool = False) -> bool:
         """Send `message:new` to every connection joined to a conversation.
 
         Args:
@@ -46,7 +67,7 @@ class Emits(ABC):
             message: The message, as the clients are to see it.
             skip_sender: Whether to leave out the sender's connection.
         """
-        self._send(messages.new_message(conversation_id, message), skip_sender=skip_sender)
+        return self._send(messages.new_message(conversation_id, message), skip_sender=skip_sender)
 
     def emit_message_read(
         self,
@@ -55,7 +76,7 @@ class Emits(ABC):
         user_id: WireId | None = None,
         *,
         skip_sender: bool = False,
-    ) -> None:
+    ) -> bool:
         """Send `messages:read` to every connection joined to a conversation.
 
         Args:
@@ -65,9 +86,9 @@ class Emits(ABC):
             skip_sender: Whether to leave out the sender's connection.
         """
         reader = None if user_id is None else parse_id(user_id, "user_id")
-        self._send(messages.messages_read(conversation_id, message_ids, reader), skip_sender=skip_sender)
+        return self._send(messages.messages_read(conversation_id, message_ids, reader), skip_sender=skip_sender)
 
-    def emit_message_deleted(self, conversation_id: WireId, message_id: WireId, *, skip_sender: bool = False) -> None:
+    def emit_message_deleted(self, conversation_id: WireId, message_id: WireId, *, skip_sender: bool = False) -> bool:
         """Send `message:deleted` to every connection joined to a conversation.
 
         Args:
@@ -75,9 +96,9 @@ class Emits(ABC):
             message_id: The message that was deleted.
             skip_sender: Whether to leave out the sender's connection.
         """
-        self._send(messages.message_deleted(conversation_id, message_id), skip_sender=skip_sender)
+        return self._send(messages.message_deleted(conversation_id, message_id), skip_sender=skip_sender)
 
-    def emit_notification_to_user(self, user_id: WireId, notification: Any, *, skip_sender: bool = False) -> None:
+    def emit_notification_to_user(self, user_id: WireId, notification: Any, *, skip_sender: bool = False) -> bool:
         """Send `notification:new` to all of a user's connections.
 
         Args:
@@ -85,9 +106,9 @@ class Emits(ABC):
             notification: The notification, as the clients are to see it.
             skip_sender: Whether to leave out the sender's connection.
         """
-        self._send(notifications.new_notification(parse_id(user_id, "user_id"), notification), skip_sender=skip_sender)
+        return self._send(notifications.new_notification(parse_id(user_id, "user_id"), notification), skip_sender=skip_sender)
 
-    def emit_order_update(self, user_id: WireId, order: Any, *, skip_sender: bool = False) -> None:
+    def emit_order_update(self, user_id: WireId, order: Any, *, skip_sender: bool = False) -> bool:
         """Send `order:update` to all of a user's connections.
 
         Args:
@@ -95,9 +116,9 @@ class Emits(ABC):
             order: The order, as the clients are to see it.
             skip_sender: Whether to leave out the sender's connection.
         """
-        self._send(notifications.order_update(parse_id(user_id, "user_id"), order), skip_sender=skip_sender)
+        return self._send(notifications.order_update(parse_id(user_id, "user_id"), order), skip_sender=skip_sender)
 
-    def send_to_user(self, user_id: WireId, event: str, *args: Any, skip_sender: bool = False) -> None:
+    def send_to_user(self, user_id: WireId, event: str, *args: Any, skip_sender: bool = False) -> bool:
         """Send an event of the application's own to all of a user's connections.
 
         Args:
@@ -106,9 +127,9 @@ class Emits(ABC):
             args: Its arguments.
             skip_sender: Whether to leave out the sender's connection.
         """
-        self._send(notifications.to_user(parse_id(user_id, "user_id"), _sendable(event), *args), skip_sender=skip_sender)
+        return self._send(notifications.to_user(parse_id(user_id, "user_id"), _sendable(event), *args), skip_sender=skip_sender)
 
-    def send_to_conversation(self, conversation_id: WireId, event: str, *args: Any, skip_sender: bool = False) -> None:
+    def send_to_conversation(self, conversation_id: WireId, event: str, *args: Any, skip_sender: bool = False) -> bool:
         """Send an event of the application's own to every connection joined to a conversation.
 
         Args:
@@ -118,9 +139,9 @@ class Emits(ABC):
             skip_sender: Whether to leave out the sender's connection.
         """
         text = parse_id(conversation_id, "conversation_id")
-        self._send(Conversations.custom(text, _sendable(event), args), skip_sender=skip_sender)
+        return self._send(Conversations.custom(text, _sendable(event), args), skip_sender=skip_sender)
 
-    def broadcast_to_all(self, event: str, *args: Any, skip_sender: bool = False) -> None:
+    def broadcast_to_all(self, event: str, *args: Any, skip_sender: bool = False) -> bool:
         """Send an event of the application's own to every connection.
 
         Args:
@@ -128,19 +149,19 @@ class Emits(ABC):
             args: Its arguments.
             skip_sender: Whether to leave out the sender's connection.
         """
-        self._send(Send(_sendable(event), args, rooms=None), skip_sender=skip_sender)
+        return self._send(Send(_sendable(event), args, rooms=None), skip_sender=skip_sender)
 
     def is_user_online(self, user_id: WireId) -> bool:
         """Say whether a user has a connection."""
-        return self._gateway().parts.features.presence.is_online(parse_id(user_id, "user_id"))
+        return self._target().presence.is_online(parse_id(user_id, "user_id"))
 
     def get_user_status(self, user_id: WireId) -> UserStatus:
         """Return a user's status, as `user:get-status` answers it."""
-        return self._gateway().parts.features.presence.status(parse_id(user_id, "user_id"))
+        return self._target().presence.status(parse_id(user_id, "user_id"))
 
     def get_online_users_count(self) -> int:
         """Return how many users have a connection."""
-        return self._gateway().parts.features.presence.count()
+        return self._target().presence.count()
 
     def get_online_users(self, conversation_id: WireId | None = None) -> list[str]:
         """Return the ids of the users who have a connection.
@@ -148,10 +169,10 @@ class Emits(ABC):
         Args:
             conversation_id: Only those with a connection joined to this conversation; None for all.
         """
-        features = self._gateway().parts.features
+        target = self._target()
         if conversation_id is None:
-            return features.presence.users()
-        return features.conversations.online_users(parse_id(conversation_id, "conversation_id"))
+            return target.presence.users()
+        return target.conversations.online_users(parse_id(conversation_id, "conversation_id"))
 
     def disconnect_user(self, user_id: WireId, reason: str | None = None) -> int:
         """End all of a user's connections. Their clients do not come back by themselves.
@@ -163,8 +184,7 @@ class Emits(ABC):
         Returns:
             How many connections there were.
         """
-        gateway = self._gateway()
-        return _disconnect(gateway, gateway.parts.registry.of_user(parse_id(user_id, "user_id")), reason)
+        return self._target().disconnect_user(parse_id(user_id, "user_id"), reason)
 
     def disconnect_token(self, jti: str, reason: str | None = None) -> int:
         """End the connections that were opened with an access token, which a log-out wants.
@@ -174,10 +194,9 @@ class Emits(ABC):
             reason: What the `on_disconnect` hooks and the log are told.
 
         Returns:
-            How many connections there were.
+            How many connections there were on this server; those on others end too.
         """
-        gateway = self._gateway()
-        return _disconnect(gateway, gateway.parts.registry.with_token(jti), reason)
+        return self._target().disconnect_token(jti, reason)
 
     def remove_from_conversation(self, conversation_id: WireId, user_id: WireId) -> None:
         """Take all of a user's connections out of a conversation, which a lost membership wants.
@@ -186,19 +205,10 @@ class Emits(ABC):
             conversation_id: The conversation.
             user_id: The user.
         """
-        gateway, text = self._gateway(), parse_id(conversation_id, "conversation_id")
-        for connection in gateway.parts.registry.of_user(parse_id(user_id, "user_id")):
-            gateway.membership.leave(connection, text)
+        self._target().remove_from_conversation(parse_id(conversation_id, "conversation_id"), parse_id(user_id, "user_id"))
 
-    def _send(self, send: Send, *, skip_sender: bool) -> None:
-        gateway = self._gateway()
-        gateway.parts.server.send(replace(send, skip_connection=_sender(gateway)) if skip_sender else send)
-
-
-def _disconnect(gateway: Gateway, connections: list[Any], reason: str | None) -> int:
-    for connection in connections:
-        gateway.lifecycle.disconnect(connection, reason or "server disconnect")
-    return len(connections)
+    def _send(self, send: Send, *, skip_sender: bool) -> bool:
+        return self._target().send(send, skip_sender=skip_sender)
 
 
 def _sendable(event: object) -> str:
@@ -206,22 +216,3 @@ def _sendable(event: object) -> str:
         msg = f"{event!r} is no event that can be sent: it must be a non-empty string, and not one of Socket.IO's own"
         raise ValueError(msg)
     return event
-
-
-def _sender(gateway: Gateway) -> str | None:
-    connection = current.get(None)
-    if connection is not None:
-        return connection.id
-    named = request.headers.get(SENDER_HEADER) if has_request_context() else None
-    named_connection = None if named is None else gateway.parts.registry.get(named)
-    if named_connection is not None and _is_somebody_elses(named_connection.user_id):
-        return None  # Nobody, least of all an anonymous client, can keep an event from another user by naming a connection.
-    return named
-
-
-def _is_somebody_elses(user_id: str) -> bool:
-    try:
-        identity = get_jwt_identity()
-    except RuntimeError:
-        return False  # The view does not use tokens; then there is nothing to compare with.
-    return str(identity) != user_id

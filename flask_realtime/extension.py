@@ -9,10 +9,14 @@ from weakref import WeakSet
 from flask import Flask, current_app, has_app_context
 from flask_socketio import SocketIO
 
+from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.shared import Alone, Shared
 from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
 from flask_realtime.emits import Emits
 from flask_realtime.errors import ConfigError, NotInitialised
+from flask_realtime.gateway.control import Control
 from flask_realtime.gateway.gateway import Gateway
+from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.server import check_adoptable, create_socketio
 from flask_realtime.hooks import (
     ApplicationEvent,
@@ -55,6 +59,18 @@ def gateway_of(app: Flask) -> Gateway:
     return gateway
 
 
+def current_gateway() -> Gateway:
+    """Return the current application's gateway.
+
+    Raises:
+        NotInitialised: There is no current application, or it has none.
+    """
+    if not has_app_context():
+        msg = "There is no current application: push an application context, or call the Realtime object's method."
+        raise NotInitialised(msg)
+    return gateway_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way
+
+
 class Realtime(Emits):
     """Real-time messaging, notifications, typing indicators and presence for Flask applications.
 
@@ -91,7 +107,7 @@ class Realtime(Emits):
             msg = f"flask_realtime is set up on the application {app.name!r} already; call init_app once."
             raise ConfigError(msg)
         config = RealtimeConfig.from_mapping(app.config)
-        gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks)
+        gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks, _shared(config))
         if gateway.parts.server.allows_any_origin:
             _refuse_cookies(app)
         app.extensions[EXTENSION_KEY] = gateway
@@ -139,9 +155,12 @@ class Realtime(Emits):
             raise ConfigError(msg)
         return self._adopted
 
+    def _target(self) -> Control:
+        return self._gateway().control
+
     def _gateway(self) -> Gateway:
         if has_app_context():
-            return gateway_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way
+            return current_gateway()
         apps = list(self._apps)
         if len(apps) == 1:
             return gateway_of(apps[0])
@@ -253,6 +272,10 @@ def _refuse_settings_of_the_adopted(app: Flask) -> None:
         if key in app.config:
             msg = f"{key} does not reach an adopted SocketIO object; give that object its own option instead."
             raise ConfigError(msg)
+
+
+def _shared(_config: RealtimeConfig) -> Shared:
+    return Alone(MemoryPresence(native_lock()), MemoryConversations(native_lock()))
 
 
 def _refuse_cookies(app: Flask) -> None:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import current_app, has_app_context
-
-from flask_realtime.emits import Emits
-from flask_realtime.errors import NotInitialised
-from flask_realtime.extension import gateway_of
-from flask_realtime.gateway.gateway import Gateway
+from flask_realtime.emits import Emits, Target
+from flask_realtime.extension import current_gateway
 
 
 class _OnCurrentApplication(Emits):
-    def _gateway(self) -> Gateway:
-        if not has_app_context():
-            msg = "There is no current application: push an application context, or call the Realtime object's method."
-            raise NotInitialised(msg)
-        return gateway_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way
+    def _target(self) -> Target:
+        return current_gateway().control
 
 
 _calls: Final = _OnCurrentApplication()

@@ -8,18 +8,56 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import NamedTuple
+
+from flask_realtime.errors import RealtimeError
+
+
+class BackendUnavailable(RealtimeError):
+    """What the servers share cannot be reached now."""
+
+
+class Change(NamedTuple):
+    """What a connection's coming or going meant for its user; true where it changed something for others.
+
+    Args:
+        happened: Whether the user came online, or went offline.
+        version: The change's place among all changes of this user, on all servers: a later one has a higher number.
+    """
+
+    happened: bool
+    version: int
+
+    def __bool__(self) -> bool:
+        return self.happened
+
+
+class PresenceEntry(NamedTuple):
+    """One connection of a user.
+
+    Args:
+        connection_id: Its id.
+        server_id: The server that it is on.
+        since: When it came, in seconds since 1970.
+        device: What it said that it is, or nothing.
+    """
+
+    connection_id: str
+    server_id: str
+    since: float
+    device: str = ""
 
 
 class PresenceBackend(ABC):
-    """Which users have connections: user -> connection ids."""
+    """Which users have connections: user -> connections."""
 
     @abstractmethod
-    def add(self, user_id: str, connection_id: str) -> bool:
+    def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
         """Note a connection, and say whether it is the user's first."""
 
     @abstractmethod
-    def remove(self, user_id: str, connection_id: str) -> bool:
-        """Forget a connection, and say whether it was the user's last. Forgetting an unknown one changes nothing: False."""
+    def remove(self, user_id: str, connection_id: str) -> Change:
+        """Forget a connection, and say whether it was the user's last. Forgetting an unknown one changes nothing."""
 
     @abstractmethod
     def online(self, user_ids: Iterable[str]) -> set[str]:
@@ -32,6 +70,10 @@ class PresenceBackend(ABC):
     @abstractmethod
     def count(self) -> int:
         """Return how many users have a connection."""
+
+    @abstractmethod
+    def connections(self, user_id: str) -> list[PresenceEntry]:
+        """Return a user's connections."""
 
 
 class ConversationBackend(ABC):
@@ -47,8 +89,11 @@ class ConversationBackend(ABC):
 
     @abstractmethod
     def leave_all(self, connection_id: str) -> list[str]:
-        """Forget a connection, and return the conversations that it was joined to, in the order joined."""
+        """Forget a connection, and return the conversations that it was joined to, in the order joined.
+
+        Where presence and conversations are kept together, one that was removed from presence has left them already.
+        """
 
     @abstractmethod
     def users(self, conversation_id: str) -> list[str]:
-        """Return the distinct users with a connection joined to the conversation, in the order of their first join."""
+        """Return the distinct users with a connection joined to the conversation."""

@@ -7,11 +7,12 @@ is always free.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from flask_realtime.backends.base import ConversationBackend, PresenceBackend
+from flask_realtime.backends.base import Change, ConversationBackend, PresenceBackend, PresenceEntry
 
 
 class MemoryPresence(PresenceBackend):
@@ -19,30 +20,46 @@ class MemoryPresence(PresenceBackend):
 
     Args:
         lock: Keeps threads out of each other's way.
+        clock: Returns the seconds since 1970.
+        server_id: The name of the one server.
     """
 
-    def __init__(self, lock: AbstractContextManager[Any] | None = None) -> None:
+    def __init__(
+        self, lock: AbstractContextManager[Any] | None = None, clock: Callable[[], float] = time.time, server_id: str = ""
+    ) -> None:
         self._lock = lock or threading.Lock()
-        self._connections: dict[str, set[str]] = {}
+        self._clock = clock
+        self._server_id = server_id
+        self._version = 0
+        self._connections: dict[str, dict[str, PresenceEntry]] = {}
 
-    def add(self, user_id: str, connection_id: str) -> bool:
+    def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
         """Note a connection, and say whether it is the user's first."""
-        with self._lock:
-            first = user_id not in self._connections
-            self._connections.setdefault(user_id, set()).add(connection_id)
-            return first
+        return self.note(user_id, PresenceEntry(connection_id, self._server_id, self._clock(), device))
 
-    def remove(self, user_id: str, connection_id: str) -> bool:
+    def note(self, user_id: str, entry: PresenceEntry) -> Change:
+        """Note a connection, and say whether it is the user's first.
+
+        Args:
+            user_id: The user.
+            entry: The connection.
+        """
+        with self._lock:
+            connections = self._connections.setdefault(user_id, {})
+            first = not connections
+            connections[entry.connection_id] = entry
+            return self._change(happened=first)
+
+    def remove(self, user_id: str, connection_id: str) -> Change:
         """Forget a connection, and say whether it was the user's last."""
         with self._lock:
-            connections = self._connections.get(user_id, set())
-            if connection_id not in connections:
-                return False
-            connections.remove(connection_id)
-            if connections:
-                return False
-            del self._connections[user_id]
-            return True
+            known = self._pop(user_id, connection_id) is not None
+            return self._change(happened=known and user_id not in self._connections)
+
+    def pop(self, user_id: str, connection_id: str) -> PresenceEntry | None:
+        """Forget a connection, and return what was known of it."""
+        with self._lock:
+            return self._pop(user_id, connection_id)
 
     def online(self, user_ids: Iterable[str]) -> set[str]:
         """Return those of the users who have a connection."""
@@ -58,6 +75,32 @@ class MemoryPresence(PresenceBackend):
         """Return how many users have a connection."""
         with self._lock:
             return len(self._connections)
+
+    def connections(self, user_id: str) -> list[PresenceEntry]:
+        """Return a user's connections."""
+        with self._lock:
+            return list(self._connections.get(user_id, {}).values())
+
+    def entry(self, user_id: str, connection_id: str) -> PresenceEntry | None:
+        """Return what is known of a connection, or None."""
+        with self._lock:
+            return self._connections.get(user_id, {}).get(connection_id)
+
+    def owners(self) -> dict[str, str]:
+        """Return all connections, and whose they are: connection -> user."""
+        with self._lock:
+            return {connection_id: user_id for user_id, of_user in self._connections.items() for connection_id in of_user}
+
+    def _pop(self, user_id: str, connection_id: str) -> PresenceEntry | None:
+        connections = self._connections.get(user_id, {})
+        entry = connections.pop(connection_id, None)
+        if not connections:
+            self._connections.pop(user_id, None)
+        return entry
+
+    def _change(self, *, happened: bool) -> Change:
+        self._version += happened
+        return Change(happened, self._version)
 
 
 class MemoryConversations(ConversationBackend):
@@ -103,9 +146,27 @@ class MemoryConversations(ConversationBackend):
             return conversations
 
     def users(self, conversation_id: str) -> list[str]:
-        """Return the distinct users with a connection joined to the conversation."""
+        """Return the distinct users with a connection joined to the conversation, in the order of their first join."""
         with self._lock:
             return list(dict.fromkeys(self._users.get(conversation_id, {}).values()))
+
+    def joined(self, connection_id: str) -> list[str]:
+        """Return the conversations that a connection has joined, in the order joined."""
+        with self._lock:
+            return list(self._conversations.get(connection_id, ()))
+
+    def owner(self, connection_id: str) -> str | None:
+        """Return whose a joined connection is, or None."""
+        with self._lock:
+            conversation_id = next(iter(self._conversations.get(connection_id, ())), None)
+            return None if conversation_id is None else self._users[conversation_id][connection_id]
+
+    def owners(self) -> dict[str, str]:
+        """Return the joined connections, and whose they are: connection -> user."""
+        with self._lock:
+            return {
+                connection_id: user_id for connections in self._users.values() for connection_id, user_id in connections.items()
+            }
 
     def _forget(self, conversation_id: str, connection_id: str) -> None:
         connections = self._users[conversation_id]

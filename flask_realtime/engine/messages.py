@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engineio import packet as eio
 
 from flask_realtime.engine.frames import Opcode, encode_frame
@@ -18,10 +20,10 @@ class OutboundMessage:
         volatile: Whether a receiver that is behind may do without it.
     """
 
-    __slots__ = ("_packets", "_parts", "frames", "volatile")
+    __slots__ = ("_packets", "frames", "parts", "volatile")
 
-    def __init__(self, parts: list[str | bytes], *, volatile: bool = False) -> None:
-        self._parts = parts
+    def __init__(self, parts: Sequence[str | bytes], *, volatile: bool = False) -> None:
+        self.parts = tuple(parts)
         self._packets: list[eio.Packet] = []
         self.frames = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
         """Finished WebSocket frames, one behind the other."""
@@ -31,7 +33,7 @@ class OutboundMessage:
     def packets(self) -> list[eio.Packet]:
         """Engine.IO packets, for other transports."""
         if not self._packets:
-            self._packets = [eio.Packet(eio.MESSAGE, part) for part in self._parts]
+            self._packets = [eio.Packet(eio.MESSAGE, part) for part in self.parts]
         return self._packets
 
 

@@ -6,15 +6,20 @@ import json
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import engineio
 from engineio import packet as eio
+from gevent.pywsgi import WSGIHandler
 
+from flask_realtime.engine.handler import FirstRequest, change_handler
+from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
 from flask_realtime.engine.shutdown import Shutdown
 from flask_realtime.engine.socket import EngineSocket
+from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
 PROTOCOL: Final = "4"
 SHUTTING_DOWN: Final = "server shutting down"
@@ -26,11 +31,25 @@ class EngineLimits:
 
     Args:
         max_backlog: Bytes that may wait for a peer that reads slowly.
-        connect_timeout: Seconds in which a new session has to connect to a namespace.
+        connect_timeout: Seconds in which a request's head has to come, and in which a new session has to connect to a namespace.
     """
 
     max_backlog: int
     connect_timeout: float
+
+
+class Query(NamedTuple):
+    """What a request's query string says."""
+
+    transport: str
+    sid: str | None
+    protocol: str | None
+
+
+@lru_cache(64)  # Most requests for a WebSocket have the same one.
+def _parsed(query_string: str) -> Query:
+    query = urllib.parse.parse_qs(query_string)
+    return Query(query.get("transport", [""])[0], query.get("sid", [None])[0], ",".join(query.get("EIO", ())) or None)
 
 
 @dataclass(frozen=True)
@@ -59,26 +78,34 @@ TOO_LARGE = Refusal(3, "", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio has no types
     """The Engine.IO server of one application under gevent."""
 
+    handler_kinds: set[type[WSGIHandler]]
     heartbeat: Heartbeat
+    limits: EngineLimits
     max_backlog: int
+    path: str
     shutdown_signal: Shutdown
     settle: Callable[[], None]
 
     @classmethod
-    def take_over(cls, server: engineio.Server, limits: EngineLimits, settle: Callable[[], None]) -> None:
+    def take_over(cls, server: engineio.Server, middleware: Any, limits: EngineLimits, settle: Callable[[], None]) -> None:
         """Turn a server of python-engineio's into one of ours, before it has served anybody.
 
         Args:
             server: The server; its options and handlers stay.
+            middleware: The WSGI middleware that hands it its requests, and others on to the application.
             limits: What one connection may cost.
             settle: Returns when everything has been done that follows from the end of the sessions.
         """
         server.__class__ = cls
         server.start_service_task = False
         server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout)
+        server.limits = limits
         server.max_backlog = limits.max_backlog
+        server.path = middleware.engineio_path
+        server.handler_kinds = set()
         server.shutdown_signal = Shutdown(server.end_all_sessions)
         server.settle = settle
+        middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
 
     def forget(self, socket: EngineSocket) -> None:
         """Forget a session that ends."""
@@ -99,8 +126,16 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     def handle_request(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         """Handle a request: refuse it as Node's server would, else let python-engineio handle it."""
-        query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""))
-        refused = None if environ["REQUEST_METHOD"] == "OPTIONS" else self._refusal(environ, query)
+        query = _parsed(environ.get("QUERY_STRING", ""))
+        upgrade: Upgrade | None = environ.get(UPGRADE)
+        if upgrade is not None and asks_for_websocket(environ):
+            return self._handle_upgrade(environ, start_response, query, upgrade)
+        self.change_handler(environ, start_response)
+        refused = (
+            None
+            if environ["REQUEST_METHOD"] == "OPTIONS"
+            else self._refusal(environ, query, is_upgrade=asks_for_websocket(environ))
+        )
         if refused is None:
             answer: Iterable[bytes] = super().handle_request(environ, start_response)
             return answer
@@ -109,28 +144,47 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         start_response(f"{refused.status.value} {refused.status.phrase}", headers)
         return [body]
 
-    def _refusal(self, environ: Mapping[str, Any], query: Mapping[str, list[str]]) -> Refusal | None:
-        transport, sid = query.get("transport", [""])[0], query.get("sid", [None])[0]
-        if transport not in self.transports:
+    def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
+        """Have the server that a request came from answer as the engine needs it, from the next connection on."""
+        handler = getattr(environ.get("wsgi.websocket"), "handler", None) or getattr(start_response, "__self__", None)
+        if isinstance(handler, WSGIHandler) and type(handler) not in self.handler_kinds:
+            kind = change_handler(handler, environ["PATH_INFO"], self.path, self.limits.connect_timeout)
+            self.handler_kinds.add(kind)
+
+    def _handle_upgrade(self, environ: Mapping[str, Any], start_response: Any, query: Query, upgrade: Upgrade) -> Iterable[bytes]:
+        refused = self._refusal(environ, query, is_upgrade=True)
+        fault = fault_of(environ) if refused is None else Fault(HTTPStatus.BAD_REQUEST, refused.message)
+        if fault is None:
+            if query.sid is None:
+                self._handle_connect(environ, start_response, "websocket")
+            else:
+                self.sockets[query.sid]._upgrade_websocket(environ, start_response)  # noqa: SLF001 - python-engineio's name
+            if upgrade.is_taken:
+                return []
+            fault = Fault(HTTPStatus.BAD_REQUEST, BAD_REQUEST.message)
+        body = fault.message.encode()
+        headers = [("Content-Type", "text/html"), ("Content-Length", str(len(body))), ("Connection", "close"), *fault.headers]
+        start_response(f"{fault.status.value} {fault.status.phrase}", headers)
+        return [body]
+
+    def _refusal(self, environ: Mapping[str, Any], query: Query, *, is_upgrade: bool) -> Refusal | None:
+        if query.transport not in self.transports:
             return UNKNOWN_TRANSPORT
         if not self._is_allowed_origin(environ):
             return FORBIDDEN
-        is_upgrade = environ.get("HTTP_UPGRADE", "").lower() == "websocket"
-        if sid is None:
-            return self._refusal_of_handshake(environ, query, transport, is_upgrade=is_upgrade)
-        if query.get("EIO", [PROTOCOL]) != [PROTOCOL]:
+        if query.sid is None:
+            return self._refusal_of_handshake(environ, query, is_upgrade=is_upgrade)
+        if query.protocol not in {None, PROTOCOL}:
             return BAD_REQUEST
-        return self._refusal_within(sid, transport, is_upgrade=is_upgrade) or self._refusal_of_body(environ)
+        return self._refusal_within(query.sid, query.transport, is_upgrade=is_upgrade) or self._refusal_of_body(environ)
 
     @staticmethod
-    def _refusal_of_handshake(
-        environ: Mapping[str, Any], query: Mapping[str, list[str]], transport: str, *, is_upgrade: bool
-    ) -> Refusal | None:
+    def _refusal_of_handshake(environ: Mapping[str, Any], query: Query, *, is_upgrade: bool) -> Refusal | None:
         if environ["REQUEST_METHOD"] != "GET":
             return BAD_METHOD
-        if (transport == "websocket") != is_upgrade:
+        if (query.transport == "websocket") != is_upgrade:
             return BAD_REQUEST
-        return None if query.get("EIO") == [PROTOCOL] else UNSUPPORTED_PROTOCOL
+        return None if query.protocol == PROTOCOL else UNSUPPORTED_PROTOCOL
 
     def _refusal_within(self, sid: str, transport: str, *, is_upgrade: bool) -> Refusal | None:
         socket = self.sockets.get(sid)
@@ -157,7 +211,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         sid = self.generate_id()
         socket = self.sockets[sid] = EngineSocket(self, sid)
         self.handlers["connect"](sid, environ)
-        greeting = eio.Packet(eio.OPEN, self._greeting(socket, transport))
+        greeting = eio.Packet(eio.OPEN, self._greeting(sid, transport))
         self.heartbeat.add(socket)
         if transport == "websocket":
             return socket.open_websocket(environ, start_response, greeting)
@@ -165,14 +219,10 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         socket.send(greeting)
         return self._ok(socket.poll(), jsonp_index=jsonp_index)
 
-    def _greeting(self, socket: EngineSocket, transport: str) -> dict[str, Any]:
-        return {
-            "sid": socket.sid,
-            "upgrades": self._upgrades(socket.sid, transport),
-            "pingInterval": round(self.ping_interval * 1000),
-            "pingTimeout": round(self.ping_timeout * 1000),
-            "maxPayload": self.max_http_buffer_size,
-        }
+    def _greeting(self, sid: str, transport: str) -> str:
+        upgrades = '["websocket"]' if self._upgrades(sid, transport) else "[]"
+        times = f'"pingInterval":{round(self.ping_interval * 1000)},"pingTimeout":{round(self.ping_timeout * 1000)}'
+        return f'{{"sid":"{sid}","upgrades":{upgrades},{times},"maxPayload":{self.max_http_buffer_size}}}'
 
     def _ok(self, packets: Any = None, headers: Any = None, jsonp_index: int | None = None) -> dict[str, Any]:
         if packets is None:

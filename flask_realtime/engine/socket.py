@@ -218,7 +218,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             return super()._upgrade_websocket(environ, start_response)
         self.websocket = self._new_websocket(taken)
         self.connected = self.upgraded = True
-        self.websocket.write(encode_packet(greeting))
+        self.websocket.write(taken.answer + encode_packet(greeting))
         self.websocket.run(taken.received)
         return []
 
@@ -230,6 +230,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             return super()._upgrade_websocket(environ, start_response)
         self._probe = probe = self._new_websocket(taken)
         gevent.spawn_later(UPGRADE_TIMEOUT, self._give_up, probe)
+        if taken.answer:
+            probe.write(taken.answer)
         probe.run(taken.received)
         return []
 

@@ -1,10 +1,15 @@
-"""Takes the connection over from gevent's WSGI handler once gevent-websocket has shaken hands on it."""
+"""Takes the connection over from gevent's WSGI handler when a client asks for a WebSocket."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from flask_realtime.engine.handshake import answer_to
+
+UPGRADE: Final = "flask_realtime.upgrade"
+"""Where a request's environment has its `Upgrade`."""
 
 
 class Taken(NamedTuple):
@@ -16,16 +21,47 @@ class Taken(NamedTuple):
         tls: The TLS socket, or None.
         received: Bytes that the handler has read already.
         pool: The server's greenlet pool, or None where it has none.
+        answer: The answer to the handshake, to be sent before anything else; nothing where that has been done.
     """
 
     fd: int | None
     tls: Any
     received: bytes
     pool: Any
+    answer: bytes = b""
+
+
+class Upgrade:
+    """A request for a WebSocket that nobody has answered yet.
+
+    Args:
+        handler: Its WSGI handler.
+    """
+
+    __slots__ = ("_handler", "is_taken")
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+        self.is_taken = False
+
+    def take(self, environ: Mapping[str, Any]) -> Taken:
+        """Take the connection over.
+
+        Args:
+            environ: The request's WSGI environment; its handshake is without fault.
+        """
+        self.is_taken = True
+        handler = self._handler
+        handler.close_connection = True
+        return _take(handler, answer_to(environ))
+
+    def forget(self) -> None:
+        """Let go of the handler, which holds this object too."""
+        self._handler = None
 
 
 def take_connection(environ: Mapping[str, Any]) -> Taken | None:
-    """Take the connection of a WebSocket request over from its WSGI handler.
+    """Take the connection of a request for a WebSocket over from its WSGI handler.
 
     Args:
         environ: The request's WSGI environment.
@@ -33,20 +69,28 @@ def take_connection(environ: Mapping[str, Any]) -> Taken | None:
     Returns:
         The connection; None where the server is not gevent's with gevent-websocket's handler.
     """
+    upgrade: Upgrade | None = environ.get(UPGRADE)
+    if upgrade is not None:
+        return upgrade.take(environ)
     websocket = environ.get("wsgi.websocket")
     handler = getattr(websocket, "handler", None)
-    sock = getattr(handler, "socket", None)
-    if websocket is None or handler is None or sock is None:
+    if websocket is None or handler is None or getattr(handler, "socket", None) is None:
         return None
-    received = _buffered(handler, sock)
     # gevent-websocket would otherwise close the connection when the request ends.
     websocket.closed = True
     websocket.stream = None
+    return _take(handler)
+
+
+def _take(handler: Any, answer: bytes = b"") -> Taken:
+    sock = handler.socket
+    received = b"" if getattr(handler, "is_read_to_the_end", False) else _buffered(handler, sock)
     pool = getattr(handler.server, "pool", None)
     if isinstance(sock, ssl.SSLSocket):
         sock.settimeout(None)
-        return Taken(None, sock, received, pool)
-    return Taken(sock.detach(), None, received, pool)
+        return Taken(None, sock, received, pool, answer)
+    handler.socket = None  # It has nothing left to close.
+    return Taken(sock.detach(), None, received, pool, answer)
 
 
 def _buffered(handler: Any, sock: Any) -> bytes:

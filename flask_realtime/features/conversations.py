@@ -21,22 +21,43 @@ class Conversations:
 
     def __init__(self, backend: ConversationBackend) -> None:
         self._backend = backend
-        self._joined: dict[str, set[str]] = {}
+        self._joined: dict[str, dict[str, None]] = {}
 
-    def join(self, connection_id: str, user_id: str, conversation_id: str) -> bool:
-        """Note that a connection joined, and say whether it was not joined before."""
-        self._joined.setdefault(connection_id, set()).add(conversation_id)
-        return self._backend.join(conversation_id, user_id, connection_id)
+    def join(self, connection_id: str, conversation_id: str) -> bool:
+        """Note that a connection of this process joined, and say whether it was not joined before; `share_join` is to follow."""
+        joined = self._joined.setdefault(connection_id, {})
+        if conversation_id in joined:
+            return False
+        joined[conversation_id] = None
+        return True
+
+    def share_join(self, connection_id: str, user_id: str, conversation_id: str) -> None:
+        """Let all servers know that a connection joined; may wait for them."""
+        self._backend.join(conversation_id, user_id, connection_id)
+        if not self.is_joined(connection_id, conversation_id):
+            self._backend.leave(conversation_id, connection_id)  # It left meanwhile, and that may have overtaken this.
 
     def leave(self, connection_id: str, conversation_id: str) -> bool:
-        """Forget that a connection joined, and say whether it was joined."""
-        self._joined.get(connection_id, set()).discard(conversation_id)
-        return self._backend.leave(conversation_id, connection_id)
+        """Forget that a connection of this process joined, and say whether it was joined; `share_leave` is to follow."""
+        joined = self._joined.get(connection_id, {})
+        if conversation_id not in joined:
+            return False
+        del joined[conversation_id]
+        if not joined:
+            self._joined.pop(connection_id, None)
+        return True
+
+    def share_leave(self, connection_id: str, conversation_id: str) -> None:
+        """Let all servers know that a connection left; may wait for them."""
+        self._backend.leave(conversation_id, connection_id)
 
     def disconnected(self, connection_id: str) -> list[str]:
-        """Forget a connection, and return the conversations that it was joined to."""
-        self._joined.pop(connection_id, None)
-        return self._backend.leave_all(connection_id)
+        """Forget a connection of this process, and return the conversations that it was joined to; `share_end` is to follow."""
+        return list(self._joined.pop(connection_id, ()))
+
+    def share_end(self, connection_id: str) -> None:
+        """Let all servers know that a connection is gone; may wait for them."""
+        self._backend.leave_all(connection_id)
 
     def is_joined(self, connection_id: str, conversation_id: str) -> bool:
         """Say whether a connection of this process is joined."""

@@ -17,6 +17,8 @@ class Send:
         skip_rooms: Rooms whose connections do not get it.
         skip_connection: A connection that does not get it, or None.
         volatile: Whether a receiver that is far behind may do without it: the next such event makes up for it.
+        order: What it is about, and its place among the events about that; one that comes after a later one is dropped. None where
+            that cannot happen.
         encoded: What the edge keeps with it, so that an effect that happens again and again is encoded once.
     """
 
@@ -26,4 +28,5 @@ class Send:
     skip_rooms: tuple[str, ...] = ()
     skip_connection: str | None = None
     volatile: bool = False
+    order: tuple[str, int] | None = None
     encoded: Any = field(default=None, compare=False, repr=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from flask_realtime.backends.base import PresenceBackend
+from flask_realtime.backends.base import Change, PresenceBackend, PresenceEntry
 from flask_realtime.contract import events
 from flask_realtime.contract.payloads import UserStatus, user_status
 from flask_realtime.contract.rooms import user_room
@@ -24,11 +24,17 @@ class Presence:
     def __init__(self, backend: PresenceBackend) -> None:
         self._backend = backend
 
-    def connected(self, connection_id: str, user_id: str) -> bool:
-        """Note a connection, and say whether the user came online with it."""
-        return self._backend.add(user_id, connection_id)
+    def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:
+        """Note a connection, and say whether the user came online with it.
 
-    def disconnected(self, connection_id: str, user_id: str) -> bool:
+        Args:
+            connection_id: The connection.
+            user_id: Whose it is.
+            device: What it said that it is, or nothing.
+        """
+        return self._backend.add(user_id, connection_id, device)
+
+    def disconnected(self, connection_id: str, user_id: str) -> Change:
         """Forget a connection, and say whether the user went offline with it."""
         return self._backend.remove(user_id, connection_id)
 
@@ -53,14 +59,20 @@ class Presence:
         """Return how many users are online."""
         return self._backend.count()
 
+    def connections(self, user_id: str) -> list[PresenceEntry]:
+        """Return a user's connections."""
+        return self._backend.connections(user_id)
+
     @staticmethod
-    def status_changed(user_id: str, *, online: bool, audience: Iterable[str] | None) -> Send:
+    def status_changed(user_id: str, *, online: bool, audience: Iterable[str] | None, version: int) -> Send:
         """Announce that a user came online or went offline.
 
         Args:
             user_id: The user.
             online: Whether the user is online now.
             audience: The users who are told, or None for everyone.
+            version: The change's place among the changes of this user, on all servers.
         """
         rooms = None if audience is None else tuple(user_room(member) for member in audience)
-        return Send(events.USER_STATUS_CHANGED, (user_status(user_id, online=online),), rooms, volatile=True)
+        payload, order = user_status(user_id, online=online), (user_room(user_id), version)
+        return Send(events.USER_STATUS_CHANGED, (payload,), rooms, volatile=True, order=order)

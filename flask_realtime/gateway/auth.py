@@ -7,12 +7,17 @@ from typing import Any, Final
 
 import jwt
 from flask import Flask
-from flask_jwt_extended import get_current_user, verify_jwt_in_request
 from flask_jwt_extended.exceptions import JWTExtendedException, RevokedTokenError, UserLookupError, WrongTokenError
 
 from flask_realtime.contract.ids import parse_id
 from flask_realtime.errors import ConfigError, ConnectionRefused, InvalidId
+from flask_realtime.gateway.tokens import EXTENSION, verify_in_request
 from flask_realtime.identity import Identity
+
+try:
+    from flask_realtime.gateway.quick_tokens import verify
+except ImportError:
+    verify = verify_in_request
 
 _BEARER = "bearer "
 _MAX_TOKEN_LENGTH = 8192
@@ -29,6 +34,8 @@ _REFUSALS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (UserLookupError, "user_unknown", "The token's user is not known"),
     (JWTExtendedException, "token_invalid", "The token is not one that this server accepts"),
 )
+
+_REFUSED: Final = tuple(kind for kind, _, _ in _REFUSALS)
 
 
 def find_token(auth: object, environ: Mapping[str, Any]) -> str:
@@ -64,7 +71,7 @@ def _header_token(header: str) -> str:
 
 def _plausible(token: str) -> str:
     # White space and commas would change how the header is split further on.
-    if len(token) > _MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable() or set(token) & set(" ,"):
+    if len(token) > _MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token or "," in token:
         raise _malformed("The token is not a JSON Web Token")
     return token
 
@@ -76,8 +83,8 @@ def _malformed(message: str) -> ConnectionRefused:
 def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Identity:
     """Return the identity behind a connection attempt.
 
-    The token is put where Flask-JWT-Extended looks for one and is verified by it, so that its whole configuration holds:
-    algorithms, issuer, audience, leeway, the blocklist loader and the user lookup loader.
+    The token is verified by Flask-JWT-Extended, so that its whole configuration holds: algorithms, issuer, audience, leeway, the
+    blocklist loader and the user lookup loader.
 
     Args:
         app: The Flask application.
@@ -88,24 +95,14 @@ def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Identi
         ConnectionRefused: The token is not accepted; the code says why.
     """
     token = find_token(auth, environ)
-    if "flask-jwt-extended" not in app.extensions:
+    if EXTENSION not in app.extensions:
         msg = "Flask-JWT-Extended is not set up on this application. Did you forget JWTManager(app)?"
         raise ConfigError(msg)
-    with app.request_context(_with_header(app, token, environ)):
-        try:
-            verified = verify_jwt_in_request(locations=["headers"])
-        except tuple(kind for kind, _, _ in _REFUSALS) as error:
-            raise _refused(error) from error
-        if verified is None:
-            msg = "The handshake's method is exempt from authentication"
-            raise ConfigError(msg)
-        return _identity(app, verified[1])
-
-
-def _with_header(app: Flask, token: str, environ: Mapping[str, Any]) -> dict[str, Any]:
-    name = str(app.config["JWT_HEADER_NAME"]).upper().replace("-", "_")
-    value = f"{app.config['JWT_HEADER_TYPE']} {token}".strip()
-    return {**environ, "REQUEST_METHOD": "GET", f"HTTP_{name}": value}
+    try:
+        claims, user = verify(app, token, environ)
+    except _REFUSED as error:
+        raise _refused(error) from error
+    return Identity(_user_id(app, claims), claims, user)
 
 
 def _refused(error: Exception) -> ConnectionRefused:
@@ -113,16 +110,8 @@ def _refused(error: Exception) -> ConnectionRefused:
     return ConnectionRefused(message, code=code)
 
 
-def _identity(app: Flask, claims: dict[str, Any]) -> Identity:
+def _user_id(app: Flask, claims: Mapping[str, Any]) -> str:
     try:
-        user_id = parse_id(claims[app.config["JWT_IDENTITY_CLAIM"]], "the token's subject")
+        return parse_id(claims[app.config["JWT_IDENTITY_CLAIM"]], "the token's subject")
     except InvalidId as error:
         raise ConnectionRefused(str(error), code="token_invalid") from None
-    return Identity(user_id, claims, _current_user())
-
-
-def _current_user() -> Any:
-    try:
-        return get_current_user()
-    except RuntimeError:
-        return None  # Flask-JWT-Extended's way of saying that the application looks up no user.

@@ -33,7 +33,7 @@ class BuiltinEvents:
         self._typing_timer = typing_timer
         self._conversations = parts.features.conversations
         self._typing = parts.features.typing
-        self._send = parts.server.send
+        self._send = parts.delivery.send
         self.handlers: Final[dict[str, Handler]] = {
             events.JOIN_CONVERSATION: self.join,
             events.LEAVE_CONVERSATION: self.leave,
@@ -45,10 +45,12 @@ class BuiltinEvents:
             events.USER_GET_STATUS: self.user_status,
             events.USERS_GET_STATUS: self.user_statuses,
         }
-        self._plain = {events.TYPING_START, events.TYPING_STOP, events.USER_GET_STATUS, events.USERS_GET_STATUS}
+        self._plain = {events.TYPING_START, events.TYPING_STOP}
+        if parts.shared.is_local:
+            self._plain |= {events.USER_GET_STATUS, events.USERS_GET_STATUS}
 
-    def calls_application(self, event: str) -> bool:
-        """Say whether handling an event may call the application's code."""
+    def may_wait(self, event: str) -> bool:
+        """Say whether handling an event may wait: for the application's code, or for what servers share."""
         return event not in self._plain
 
     def join(self, connection: Connection, request: OneConversation) -> Acknowledgement:

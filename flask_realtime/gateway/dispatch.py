@@ -38,7 +38,7 @@ class _Call(NamedTuple):
         event: Its name, or nothing where that could not be read.
         work: Does what it asks for, and returns the answer.
         request: Its arguments, parsed.
-        calls_application: Whether that may call the application's code.
+        may_wait: Whether that may wait: for the application's code, or for what servers share.
         answers_several: Whether the answer is a list of arguments, as Flask-SocketIO's handlers may give, and not just one.
     """
 
@@ -46,7 +46,7 @@ class _Call(NamedTuple):
     event: str
     work: Work
     request: Any
-    calls_application: bool = True
+    may_wait: bool = True
     answers_several: bool = False
 
 
@@ -98,16 +98,16 @@ class Dispatcher:
         return True
 
     def _remember(self, text: str, call: _Call) -> None:
-        if len(text) > _REMEMBERED_LENGTH or call.packet.id is not None or call.calls_application or call.work is _raise:
+        if len(text) > _REMEMBERED_LENGTH or call.packet.id is not None or call.may_wait or call.work is _raise:
             return
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()  # To know which were used last would cost every event more than reading some anew.
         self._remembered[text] = call
 
     def _begin(self, session: Session, call: _Call) -> None:
-        """Handle an event at once if it needs no code of the application and nothing waits before it, else in the mailbox."""
+        """Handle an event at once if it cannot wait for anything and nothing waits before it, else in the mailbox."""
         mailbox = session.mailbox
-        if call.calls_application or not mailbox.begin_turn():
+        if call.may_wait or not mailbox.begin_turn():
             self._parts.server.post(session.id, mailbox, lambda: self._handle(session, call))
             return
         try:
@@ -126,7 +126,7 @@ class Dispatcher:
             name, args = event_payload(packet)
             return self._resolve(name, args, packet)
         except EventError as error:
-            return _Call(packet, name, _raise, error, calls_application=False)
+            return _Call(packet, name, _raise, error, may_wait=False)
 
     def _resolve(self, name: str, args: list[Any], packet: Packet) -> _Call:
         handler = self._builtin.handlers.get(name)
@@ -134,7 +134,7 @@ class Dispatcher:
             if packet.attachments:
                 raise _no_binary(name)
             request = self._parsers[name](args, self._bounds)
-            return _Call(packet, name, handler, request, self._builtin.calls_application(name))
+            return _Call(packet, name, handler, request, self._builtin.may_wait(name))
         application_event = self._parts.application.hooks.events.get(name)
         if application_event is not None:
             if packet.attachments and not application_event.binary:
@@ -188,7 +188,7 @@ class Dispatcher:
         if call.packet.id is not None:
             self._answer(connection, call.packet.id, [error_answer(error)])
         else:
-            self._parts.server.send(Send(events.REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
+            self._parts.delivery.send_here(Send(events.REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
 
 
 def _raise(_connection: Connection, error: EventError) -> NoReturn:

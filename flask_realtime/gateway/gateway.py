@@ -12,7 +12,8 @@ from flask import Flask
 from flask_socketio import SocketIO
 from socketio import packet as sio
 
-from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.errors import BadRequest
 from flask_realtime.features.conversations import Conversations
@@ -22,6 +23,8 @@ from flask_realtime.gateway.announcer import PresenceAnnouncer
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.builtin import BuiltinEvents
 from flask_realtime.gateway.connection import Registry, Session
+from flask_realtime.gateway.control import COMMAND, Control
+from flask_realtime.gateway.delivery import SEND, Delivery
 from flask_realtime.gateway.dispatch import Dispatcher
 from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
 from flask_realtime.gateway.locks import native_lock
@@ -52,47 +55,64 @@ class Gateway:
         socketio: Its Flask-SocketIO object, initialised.
         config: Its settings.
         hooks: Its hooks.
+        shared: What it shares with other servers.
     """
 
-    def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, hooks: Hooks) -> None:
+    def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, hooks: Hooks, shared: Shared) -> None:
         self._hooks = hooks
         self._sessions: dict[str, Session] = {}
         self._ending: set[Session] = set()
+        server = SocketIOServer(app, socketio, config, self)
         self.parts = Parts(
             config=config,
             application=Application(app, hooks),
             features=Features(
-                conversations=Conversations(MemoryConversations(native_lock())),
+                conversations=Conversations(shared.conversations),
                 typing=TypingIndicators(config.typing_timeout, time.monotonic, native_lock()),
-                presence=Presence(MemoryPresence(native_lock())),
+                presence=Presence(shared.presence),
             ),
             registry=Registry(config.max_connections_per_user),
-            server=SocketIOServer(app, socketio, config, self),
+            shared=shared,
+            server=server,
+            delivery=Delivery(app, server, shared.publish),
         )
         self._collecting_elsewhere = self.parts.server.collecting_elsewhere
-        self.membership = Membership(self.parts)
-        self._announcer = PresenceAnnouncer(self.parts.application, self.parts.server.send, self._new_mailbox)
-        self.lifecycle = Lifecycle(app, self.parts, self.membership, self._announcer)
-        self._dispatcher = Dispatcher(self.parts, BuiltinEvents(self.parts, self.membership, self._typing_timer()))
+        membership = Membership(self.parts)
+        self._announcer = PresenceAnnouncer(self.parts.application, self.parts.delivery.send, self._new_mailbox)
+        self.lifecycle = Lifecycle(app, self.parts, membership, self._announcer)
+        self.control = Control(self.parts, self.lifecycle, membership, shared.publish)
+        self._dispatcher = Dispatcher(self.parts, BuiltinEvents(self.parts, membership, self._typing_timer()))
 
     def _new_mailbox(self) -> Mailbox:
         server = self.parts.server
         return Mailbox(server.concurrency, server.new_event, self.parts.config.max_pending_events)
 
     def _typing_timer(self) -> DeadlineTimer:
-        typing, server = self.parts.features.typing, self.parts.server
+        typing, delivery = self.parts.features.typing, self.parts.delivery
 
         def expire() -> None:
             for send in typing.expire():
-                server.send(send)
+                delivery.send(send)
 
-        return DeadlineTimer(server.concurrency, time.monotonic, typing.next_deadline, expire)
+        return DeadlineTimer(self.parts.server.concurrency, time.monotonic, typing.next_deadline, expire)
+
+    # What other servers tell ---------------------------------------------------------------------------------------------------
+
+    def _receive_from_others(self, envelope: Envelope) -> None:
+        if envelope.kind == SEND:
+            self.parts.delivery.receive(envelope)
+        elif envelope.kind == COMMAND:
+            self.control.perform(envelope)
+
+    def _gone_with_its_server(self, user_id: str, version: int) -> None:
+        self._announcer.changed(user_id, online=False, version=version)
 
     # What the engine delivers -------------------------------------------------------------------------------------------------
 
     def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
         """Note that a session was opened, and return what handles its messages."""
         self._hooks.sealed = True
+        self.parts.shared.start(self._receive_from_others, self._gone_with_its_server)
         session = self._sessions[engine_id] = Session(
             engine_id, str(environ.get("REMOTE_ADDR", "")), environ, self._new_mailbox(), self.parts.server.transport
         )
@@ -124,6 +144,7 @@ class Gateway:
         deadline = time.monotonic() + _SETTLE_TIMEOUT
         while (self._ending or not self._announcer.is_idle) and time.monotonic() < deadline:
             self.parts.server.concurrency.sleep(_SETTLE_TICK)
+        self.parts.shared.stop(max(deadline - time.monotonic(), _SETTLE_TICK))
 
     def on_disconnected(self, connection_id: str) -> None:
         """Note that a connection left the default namespace."""

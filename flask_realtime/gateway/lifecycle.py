@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from flask import Flask
 
+from flask_realtime.backends.base import Change
 from flask_realtime.contract.payloads import refusal
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
@@ -109,6 +110,9 @@ class Lifecycle:
             application.call(server.call_own_connect_handler, engine_id, connection.id, auth, connection=connection, event=_CONNECT)
 
     def _complete(self, connection: Connection) -> None:
+        # Before the client hears that it is connected: whoever it tells can ask for its user's status anywhere. Outside the lock:
+        # where several servers share it, this takes a moment.
+        change = self._parts.features.presence.connected(connection.id, connection.user_id)
         with connection.lock:
             connection.closed = connection.closed or connection.session.closed
             if not connection.closed:
@@ -116,18 +120,26 @@ class Lifecycle:
                 connection.session.environ = _essential(connection.session.environ)
                 connection.admitted = True
                 self._parts.server.admit(connection.session.id, connection.id)
-                self._came(connection)
+                told = (connection.user_id, connection.id, connection.transport, connection.address)
+                logger.info("connected: user=%s id=%s transport=%s address=%s", *told)
+                self._announce(connection.user_id, change, online=True)
                 return
         # It ended while the application was asked, which has heard of it and so hears of its end.
+        self._announce(connection.user_id, change, online=True)
+        self._end_presence(connection)
         self._forget(connection)
         self._tell_gone(connection, CLIENT_DISCONNECT, [])
         raise ConnectionRefused
 
-    def _came(self, connection: Connection) -> None:
-        told = (connection.user_id, connection.id, connection.transport, connection.address)
-        logger.info("connected: user=%s id=%s transport=%s address=%s", *told)
-        if self._parts.features.presence.connected(connection.id, connection.user_id):
-            self._announcer.changed(connection.user_id, online=True)
+    def _announce(self, user_id: str, change: Change, *, online: bool) -> None:
+        if change.happened:
+            self._announcer.changed(user_id, online=online, version=change.version)
+
+    def _end_presence(self, connection: Connection) -> None:
+        features = self._parts.features
+        features.conversations.share_end(connection.id)
+        change = features.presence.disconnected(connection.id, connection.user_id)
+        self._announce(connection.user_id, change, online=False)
 
     def _forget(self, connection: Connection) -> None:
         self._parts.server.discard(connection.id)
@@ -153,8 +165,11 @@ class Lifecycle:
             self._parts.server.remove(connection.id)
             conversation_ids = self._membership.disconnected(connection)
             self._parts.registry.remove(connection)
-            if self._parts.features.presence.disconnected(connection.id, connection.user_id):
-                self._announcer.changed(connection.user_id, online=False)
+        if self._parts.shared.is_local:
+            self._end_presence(connection)
+        else:
+            # Whoever calls this may be the event loop, which cannot wait for other servers.
+            self._announcer.in_turn(connection.user_id, lambda: self._end_presence(connection))
         logger.info("disconnected: user=%s id=%s reason=%s", connection.user_id, connection.id, reason)
         if own_handler_called or not self._parts.server.has_own_handler(_DISCONNECT):
             connection.session.mailbox.post(lambda: self._tell_gone(connection, reason, conversation_ids))

@@ -52,7 +52,10 @@ class Membership:
             if connection.closed:
                 return False
             self._parts.server.enter(connection.id, conversation_room(conversation_id))
-            return self._parts.features.conversations.join(connection.id, connection.user_id, conversation_id)
+            joined = self._parts.features.conversations.join(connection.id, conversation_id)
+        if joined:
+            self._parts.features.conversations.share_join(connection.id, connection.user_id, conversation_id)
+        return joined
 
     def _tell_joined(self, connection: Connection, conversation_id: str) -> None:
         application = self._parts.application
@@ -67,15 +70,16 @@ class Membership:
             left = features.conversations.leave(connection.id, conversation_id)
             ended = features.typing.left(connection.id, conversation_id)
         for send in ended:
-            server.send(send)
+            self._parts.delivery.send(send)
         if left:
+            features.conversations.share_leave(connection.id, conversation_id)
             self._tell_left(connection, conversation_id)
 
     def disconnected(self, connection: Connection) -> list[str]:
         """Take a connection that is gone out of its conversations, and return these; `tell_left_all` is still to come."""
         features = self._parts.features
         for send in features.typing.disconnected(connection.id):
-            self._parts.server.send(send)
+            self._parts.delivery.send(send)
         return features.conversations.disconnected(connection.id)
 
     def tell_left_all(self, connection: Connection, conversation_ids: list[str]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.features.conversations import Conversations
 from flask_realtime.features.presence import Presence
 from flask_realtime.features.typing_indicators import TypingIndicators
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Registry
+from flask_realtime.gateway.delivery import Delivery
 from flask_realtime.gateway.server import SocketIOServer
 
 
@@ -30,4 +32,6 @@ class Parts:
     application: Application
     features: Features
     registry: Registry
+    shared: Shared
     server: SocketIOServer
+    delivery: Delivery

@@ -7,17 +7,15 @@ application's connect hook runs waits, and follows the CONNECT packet that clien
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from socketio import packet as sio
 from socketio.manager import Manager
 
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 
 
@@ -28,6 +26,7 @@ class Receiver(Protocol):
         """Send a message that was encoded for many."""
 
 
+Encode = Callable[..., Sequence["str | bytes"]]
 DeliverToAll = Callable[[Iterable[Any], OutboundMessage], None]
 """Sends one message to many receivers of one kind."""
 
@@ -61,6 +60,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     """The connections of one server, and the rooms they are in. Other namespaces are python-socketio's own business.
 
     Args:
+        encode: Encodes an event: its name and arguments, and the number of its callback.
         find_receiver: Returns an engine session.
         on_disconnected: Told the id of each connection that leaves the default namespace, whoever made it leave.
         deliver_to_all: Sends one message to many of the sessions.
@@ -68,11 +68,13 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
 
     def __init__(
         self,
+        encode: Encode,
         find_receiver: Callable[[str], Receiver],
         on_disconnected: Callable[[str], None],
         deliver_to_all: DeliverToAll = deliver_to_each,
     ) -> None:
         super().__init__()
+        self._encode = encode
         self._find_receiver = find_receiver
         self._deliver_to_all = deliver_to_all
         self._on_disconnected = on_disconnected
@@ -139,7 +141,9 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         args = list(data) if isinstance(data, tuple) else [] if data is None else [data]
         skipped = [skip_sid] if isinstance(skip_sid, str) else skip_sid or ()
         if callback is None:
-            self.send(self.encode(event, args), room, skipped)  # A connection is alone in the room of its own name.
+            self.send(
+                OutboundMessage(self._encode([event, *args])), room, skipped
+            )  # A connection is alone in the room of its own name.
         else:
             self._call(event, args, room, skipped, callback)
 
@@ -147,7 +151,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         """Send a message to every connection in a room, each once.
 
         Args:
-            message: The message; see `encode`.
+            message: The message.
             room: A room, several, or None for everyone.
             skip_rooms: Rooms whose connections do not get it.
             skip_connection: A connection that does not get it, or None.
@@ -162,19 +166,6 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
                 if sid != skip_connection:
                     pending.held.append(partial(pending.receiver.deliver, message))
 
-    def encode(self, event: str, args: Iterable[Any], *, volatile: bool = False) -> OutboundMessage:
-        """Encode an event that wants no answer, once for all that get it.
-
-        Args:
-            event: The event's name.
-            args: Its arguments.
-            volatile: Whether a receiver that is behind may do without it.
-
-        Raises:
-            PayloadNotSerializable: The arguments are not JSON.
-        """
-        return OutboundMessage(self._encode([event, *args]), volatile=volatile)
-
     def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
         for sid, pending in self._waiting(room, skipped):
             pending.held.append(partial(self._call, event, args, sid, (), callback))
@@ -182,16 +173,6 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             if sid not in skipped:
                 packet_id = self._generate_ack_id(sid, callback)
                 receiver.deliver(OutboundMessage(self._encode([event, *args], packet_id)))
-
-    def _encode(self, payload: list[Any], packet_id: int | None = None) -> list[str | bytes]:
-        packet = self.server.packet_class
-        try:
-            return [f"{sio.EVENT}{'' if packet_id is None else packet_id}{packet.json.dumps(payload)}"]
-        except PayloadNotSerializable:
-            if not packet.data_is_binary(payload):
-                raise
-        parts: list[str | bytes] = packet(sio.EVENT, data=payload, id=packet_id).encode()
-        return parts
 
     def _waiting(self, room: Any, skipped: Iterable[str]) -> list[tuple[str, _Pending]]:
         waiting = list(self._pending.items())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -19,7 +19,6 @@ from socketio.exceptions import ConnectionRefusedError as SocketIOConnectionRefu
 from socketio.manager import Manager
 
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.contract.json import ApplicationJSON
 from flask_realtime.contract.payloads import Refusal
 from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.messages import OutboundMessage
@@ -27,11 +26,10 @@ from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineLimits, EngineServer
 from flask_realtime.engine.socket import EngineSocket, deliver_to_all
 from flask_realtime.errors import ConfigError, ConnectionRefused
-from flask_realtime.features.effects import Send
+from flask_realtime.gateway.encoding import EventEncoder
 from flask_realtime.gateway.mailbox import Concurrency, Event, Mailbox, Task
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.rooms import Receiver, RoomManager, deliver_to_each
-from flask_realtime.signals import event_sent
 
 
 class EngineEvents(Protocol):
@@ -110,22 +108,23 @@ class SocketIOServer:
     """
 
     def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, events: EngineEvents) -> None:
-        self._app = app
         self.socketio = socketio
         self._server = socketio.server
         self._engine = self._server.eio
         check_adoptable(self._server)
         self._events = events
         self._has_own_engine = config.engine == "gevent" and self._engine.async_mode == "gevent"
+        self._greenlets = Greenlets()
         if self._has_own_engine:
             limits = EngineLimits(config.max_backlog_bytes, config.connect_timeout)
-            EngineServer.take_over(self._engine, limits, events.settle)
+            EngineServer.take_over(self._engine, self.socketio.sockio_mw, limits, events.settle)
         deliver = deliver_to_all if self._has_own_engine else deliver_to_each
-        self._rooms = RoomManager(self._receiver, events.on_disconnected, deliver)
+        encoder = EventEncoder(app.json)
+        self._encode = encoder.encode
+        self._server.packet_class = encoder.packet_class
+        self._rooms = RoomManager(encoder.encode, self._receiver, events.on_disconnected, deliver)
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
-        # A class of the application's own: python-socketio's `json` option would change every server of the process.
-        self._server.packet_class = type("Packet", (sio.Packet,), {"json": ApplicationJSON(app.json)})
         if self._engine.cors_allowed_origins is None:
             self._engine.cors_allowed_origins = _same_origin
         self._connecting: ContextVar[bool] = ContextVar("connecting", default=False)
@@ -151,7 +150,7 @@ class SocketIOServer:
     def concurrency(self) -> Concurrency:
         """The greenlets or threads that the server uses."""
         if self._has_own_engine:
-            return Greenlets()
+            return self._greenlets
         concurrency: Concurrency = self._server
         return concurrency
 
@@ -278,22 +277,32 @@ class SocketIOServer:
         """Take a connection out of a room."""
         self._rooms.leave_room(connection_id, DEFAULT_NAMESPACE, room)
 
-    def send(self, send: Send) -> None:
-        """Send an event.
+    def encode(self, event: str, args: Iterable[Any], *, volatile: bool) -> OutboundMessage:
+        """Encode an event that wants no answer, once for all that get it.
+
+        Args:
+            event: The event's name.
+            args: Its arguments.
+            volatile: Whether a receiver that is behind may do without it.
 
         Raises:
-            PayloadNotSerializable: Its arguments are not JSON.
+            PayloadNotSerializable: The arguments are not JSON.
         """
-        rooms = send.rooms
-        if rooms is None or rooms:
-            message = send.encoded
-            if message is None:
-                message = send.encoded = self._rooms.encode(send.event, send.args, volatile=send.volatile)
-            # One room, the usual case, needs no union.
-            room = rooms[0] if rooms is not None and len(rooms) == 1 else rooms
-            self._rooms.send(message, room, send.skip_rooms, send.skip_connection)
-        if event_sent.receivers:
-            event_sent.send(self._app, event=send)
+        return OutboundMessage(self._encode([event, *args]), volatile=volatile)
+
+    def deliver(
+        self, message: OutboundMessage, rooms: Sequence[str] | None, skip_rooms: Iterable[str], skip_connection: str | None
+    ) -> None:
+        """Send a message to this server's connections.
+
+        Args:
+            message: The message.
+            rooms: The rooms whose connections get it, each connection once; None for everyone.
+            skip_rooms: Rooms whose connections do not get it.
+            skip_connection: A connection that does not get it, or None.
+        """
+        # One room, the usual case, needs no union.
+        self._rooms.send(message, rooms[0] if rooms is not None and len(rooms) == 1 else rooms, skip_rooms, skip_connection)
 
     def acknowledge(self, connection_id: str, packet_id: int | None, args: list[Any]) -> None:
         """Pass on a client's acknowledgement of an event that the application sent with a callback."""

@@ -203,10 +203,10 @@ def gunicorn(
     application: str,
     environment: Mapping[str, str] | None = None,
     *options: str,
-    ready: str = "/ready",
+    ready: str | None = "/ready",
     scheme: str = "http",
 ) -> Iterator[Server]:
-    """Serve ``module:factory()`` with one gevent-websocket worker, as production does."""
+    """Serve ``module:factory()`` with one gevent-websocket worker, as production does; with no path to ask, it may not be ready."""
     with listening_socket() as listener:
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--worker-class", WORKER_CLASS, "--workers", "1"]
@@ -214,7 +214,8 @@ def gunicorn(
         server = Server(command, environment or {}, [listener.fileno()])
     with stopped_at_the_end(server):
         server.url = f"{scheme}://127.0.0.1:{port}"
-        server.wait_until_ready(ready)
+        if ready is not None:
+            server.wait_until_ready(ready)
         yield server
 
 

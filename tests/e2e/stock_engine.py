@@ -20,6 +20,8 @@ PACKETS = "python-engineio ignores Engine.IO packets that must not come, and fai
 HEARTBEAT = "python-engineio's heartbeat is a greenlet that may ping late, and reads on"
 NO_DRAIN = "gunicorn ends the worker without a word to its WebSockets"
 CONNECTION_LIMIT = "every open WebSocket has a place in gunicorn's pool of connections"
+SHAKES_FIRST = "gevent-websocket shakes hands before the application is asked, and fails on what is no key"
+NO_HEAD = "gevent waits for ever for the rest of a request's head, and of a TLS handshake"
 UNFAIR = "gevent-websocket reads as long as there is something to read"
 
 FAILS: dict[str, str] = {
@@ -34,6 +36,13 @@ FAILS: dict[str, str] = {
     "*::test_a_close_frame_is_answered_with_its_code[[]?*-?*": CLOSE_CODES,
     "*::test_a_close_frame_may_come_between_fragments": CLOSE_CODES,
     "*::test_a_polling_request_that_is_too_large_is_answered": LATE_LIMIT,
+    "*::test_a_version_that_is_none_is_answered_with_those_that_are": SHAKES_FIRST,
+    "*::test_an_upgrade_that_asks_for_none_is_answered_in_json": JSON_REFUSALS,
+    "*::test_an_upgrade_that_begins_nothing_is_refused[[]*": SHAKES_FIRST,
+    "*::test_an_upgrade_from_another_origin_is_refused": SHAKES_FIRST,
+    "*::test_a_refused_upgrade_leaves_nothing_behind": SHAKES_FIRST,
+    "*::test_an_application_below_a_prefix_is_no_different": SHAKES_FIRST,
+    "*::test_of_several_subprotocols_the_first_is_agreed_to": SHAKES_FIRST,
 }
 """Tests that fail, by pattern of their ids."""
 
@@ -72,6 +81,13 @@ WAITS: dict[str, str] = {
     "*::test_who_never_connects_is_dropped": NO_DEADLINE,
     "*::test_peers_that_never_connect_are_gone_with_their_tcp": NO_DEADLINE,
     "*::test_half_a_body_is_given_up": NO_DEADLINE,
+    "*::test_a_handshake_that_is_none_is_refused_and_nobody_reads_of_it[[]*": SHAKES_FIRST,
+    "*::test_an_upgrade_with_another_method_is_refused": SHAKES_FIRST,
+    "*::test_an_upgrade_within_a_session_is_refused_if_it_is_not_the_one_to_come": SHAKES_FIRST,
+    "*::test_a_request_whose_head_does_not_end_is_given_up[[]*": NO_HEAD,
+    "*::test_a_head_that_comes_byte_by_byte_is_given_up": NO_HEAD,
+    "*::test_an_idle_connection_is_kept_and_half_a_second_request_is_not": NO_HEAD,
+    "*::test_a_tls_handshake_that_does_not_end_is_given_up": NO_HEAD,
     "*::test_a_frame_that_is_too_large_ends_the_connection_before_it_is_read": LATE_LIMIT,
     "*::test_fragments_that_are_too_large_together_end_the_connection": LATE_LIMIT,
     "*::test_a_frame_over_the_limit_is_refused_at_its_header[[]*": LATE_LIMIT,

@@ -223,24 +223,6 @@ def test_no_extension_is_agreed_to(open_wire: OpenWire, api: Api) -> None:
     assert "sec-websocket-extensions" not in wire.headers
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{"Sec-WebSocket-Version": "12"}, {"Sec-WebSocket-Key": ""}, {"Sec-WebSocket-Key": "c2hvcnQ="}, {"Sec-WebSocket-Key": "?"}],
-)
-def test_a_handshake_that_is_none_is_refused(open_wire: OpenWire, api: Api, headers: dict[str, str]) -> None:
-    assert open_wire(api.url, headers=headers).status in {400, 426}
-
-
-@pytest.mark.parametrize("query", ["EIO=4&transport=websocket&sid=nobody", "EIO=4&transport=tcp", "EIO=3&transport=websocket"])
-def test_an_upgrade_that_begins_nothing_ends_without_a_session(open_wire: OpenWire, api: Api, query: str) -> None:
-    """gevent-websocket shakes hands before the application is asked, so the refusal comes after the handshake."""
-    open_wire(api.url, query).wait_until_closed()
-
-
-def test_a_websocket_from_another_origin_ends_without_a_session(open_wire: OpenWire, api: Api) -> None:
-    open_wire(api.url, headers={"Origin": "http://elsewhere.example"}).wait_until_closed()
-
-
 def test_frames_that_come_with_the_handshake_are_not_lost(open_wire: OpenWire, api: Api) -> None:
     connect = "40" + json.dumps({"token": api.token()})
     wire = open_wire(api.url, behind=masked_frame(TEXT, connect.encode()) + masked_frame(TEXT, b'421["user:get-status","nobody"]'))
@@ -719,7 +701,7 @@ def test_control_frames_never_come_inside_another_frame(
             texts.add(payload.decode())
     assert pongs == [bytes([number]) for number in range(100)]
     assert texts == {f'42["large","{letter * 100_000}"]' for letter in letters}
-    assert [emit.result() for emit in emits] == [None] * len(letters)
+    assert [emit.result() for emit in emits] == [True] * len(letters)
 
 
 # Engine.IO packets on a WebSocket ---------------------------------------------------------------------

@@ -57,18 +57,18 @@ def test_statuses_come_in_the_order_asked_for() -> None:
 
 
 def test_a_status_is_told_to_everyone_or_to_an_audience() -> None:
-    assert Presence.status_changed("ann", online=True, audience=None).rooms is None
-    assert Presence.status_changed("ann", online=True, audience=["bob"]).rooms == ("user:bob",)
-    assert Presence.status_changed("ann", online=True, audience=[]).rooms == ()
+    assert Presence.status_changed("ann", online=True, audience=None, version=1).rooms is None
+    assert Presence.status_changed("ann", online=True, audience=["bob"], version=1).rooms == ("user:bob",)
+    assert Presence.status_changed("ann", online=True, audience=[], version=1).rooms == ()
 
 
 def test_joining_is_remembered_until_the_connection_leaves_or_goes() -> None:
     conversations = Conversations(MemoryConversations())
-    assert conversations.join("c1", "ann", "1")
-    assert not conversations.join("c1", "ann", "1")
+    assert conversations.join("c1", "1")
+    assert not conversations.join("c1", "1")
     assert conversations.is_joined("c1", "1")
     assert conversations.leave("c1", "1")
     assert not conversations.is_joined("c1", "1")
-    conversations.join("c1", "ann", "2")
+    conversations.join("c1", "2")
     assert conversations.disconnected("c1") == ["2"]
     assert not conversations.is_joined("c1", "2")

@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "hooks": {"contract", "errors", "identity"},
     "gateway": {"backends", "config", "contract", "engine", "errors", "features", "hooks", "identity", "signals"},
     "signals": set(),
-    "emits": {"contract", "features", "gateway"},
-    "extension": {"config", "emits", "errors", "gateway", "hooks"},
-    "functions": {"emits", "errors", "extension", "gateway"},
+    "emits": {"contract", "features"},
+    "emitter": {"backends", "emits", "features", "gateway"},
+    "extension": {"backends", "config", "emits", "errors", "gateway", "hooks"},
+    "functions": {"emits", "extension"},
     "store": {"contract", "errors", "extension", "identity"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "cli": {"contract", "errors", "extension", "functions"},
-    "__init__": {"extension", "functions", "gateway", "identity"},
+    "__init__": {"emitter", "extension", "functions", "gateway", "identity"},
 }
 FRAMEWORKS = {
     "engineio",

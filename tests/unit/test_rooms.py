@@ -9,11 +9,10 @@ import pytest
 import socketio
 from hypothesis import given
 from hypothesis import strategies as st
-from socketio import packet as sio
 
-from flask_realtime.contract.json import ApplicationJSON
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
+from flask_realtime.gateway.encoding import EventEncoder
 from flask_realtime.gateway.rooms import RoomManager
 
 MAIN = "/"
@@ -48,8 +47,9 @@ def receivers() -> Receivers:
 
 def new_manager(receivers: Receivers) -> RoomManager:
     server = socketio.Server(async_mode="threading")
-    server.packet_class = type("Packet", (sio.Packet,), {"json": ApplicationJSON(flask.Flask(__name__).json)})
-    manager = RoomManager(receivers.find, receivers.disconnected.append)
+    encoder = EventEncoder(flask.Flask(__name__).json)
+    server.packet_class = encoder.packet_class
+    manager = RoomManager(encoder.encode, receivers.find, receivers.disconnected.append)
     manager.set_server(server)
     return manager
 
@@ -76,7 +76,8 @@ def send(
     *,
     volatile: bool = False,
 ) -> None:
-    rooms.send(rooms.encode(event, args, volatile=volatile), room, skip_rooms, skip_connection)
+    encode = EventEncoder(flask.Flask(__name__).json).encode
+    rooms.send(OutboundMessage(encode([event, *args]), volatile=volatile), room, skip_rooms, skip_connection)
 
 
 # Sending ----------------------------------------------------------------------------------------------

@@ -4,14 +4,17 @@ Its hooks decide by the beginning of an id, so that one server serves every test
 starts with ``private`` refuses everybody, a user that starts with ``banned`` is turned away, and so on.
 """
 
+import atexit
 import dataclasses
 import datetime as dt
 import decimal
 import json
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -58,17 +61,23 @@ class Vote:
     choice: int
 
 
-class Calls:
-    """The hook calls of one application, in order."""
+class Notes:
+    """What the application's processes note for the tests to see, in the order noted; a line of a file each."""
 
     def __init__(self) -> None:
-        self._calls: list[tuple[str, tuple[Any, ...]]] = []
+        named = os.environ.get("CONTRACT_APP_NOTES")
+        self._path = Path(named or tempfile.mkstemp(prefix="contract-app-")[1])
+        if named is None:
+            atexit.register(self._path.unlink, missing_ok=True)
 
     def record(self, name: str, *args: Any) -> None:
-        self._calls.append((name, args))
+        line = json.dumps([name, args]) + "\n"
+        with self._path.open("ab", buffering=0) as file:  # One write each, so that processes do not mix their lines.
+            file.write(line.encode())
 
-    def of(self, name: str) -> list[tuple[Any, ...]]:
-        return [args for called, args in self._calls if called == name]
+    def of(self, name: str) -> list[list[Any]]:
+        notes = [json.loads(line) for line in self._path.read_bytes().splitlines()]
+        return [args for noted, args in notes if noted == name]
 
 
 def create_app() -> flask.Flask:
@@ -81,8 +90,8 @@ def build() -> tuple[flask.Flask, Realtime]:
     app = flask.Flask(__name__)
     app.config["JWT_SECRET_KEY"] = KEY
     app.config.update(json.loads(os.environ.get("CONTRACT_APP_CONFIG", "{}")))
-    calls = app.extensions["contract_app_calls"] = Calls()
-    add_jwt(app)
+    calls = app.extensions["contract_app_notes"] = Notes()
+    add_jwt(app, calls)
     realtime = Realtime()
     add_connection_hooks(realtime, calls)
     add_conversation_hooks(realtime, calls)
@@ -96,15 +105,13 @@ def build() -> tuple[flask.Flask, Realtime]:
     return app, realtime
 
 
-def add_jwt(app: flask.Flask) -> None:
+def add_jwt(app: flask.Flask, notes: Notes) -> None:
     """Tokens: blocklist and user lookup as an application has them."""
     manager = JWTManager(app)
-    revoked: set[str] = set()
-    app.extensions["contract_app_revoked"] = revoked
 
     @manager.token_in_blocklist_loader
     def is_revoked(_header: dict[str, Any], claims: dict[str, Any]) -> bool:
-        return claims["jti"] in revoked
+        return [claims["jti"]] in notes.of("revoked")
 
     @manager.user_lookup_loader
     def look_up(_header: dict[str, Any], claims: dict[str, Any]) -> dict[str, Any] | None:
@@ -114,7 +121,7 @@ def add_jwt(app: flask.Flask) -> None:
         return None if subject.startswith("unknown") else {"name": subject.title()}
 
 
-def add_connection_hooks(realtime: Realtime, calls: Calls) -> None:
+def add_connection_hooks(realtime: Realtime, calls: Notes) -> None:
     """Who is let in, and what happens while they are."""
 
     @realtime.on_connect
@@ -141,7 +148,7 @@ def add_connection_hooks(realtime: Realtime, calls: Calls) -> None:
         calls.record("error", type(error).__name__, event, identity.user_id if identity else None)
 
 
-def add_conversation_hooks(realtime: Realtime, calls: Calls) -> None:
+def add_conversation_hooks(realtime: Realtime, calls: Notes) -> None:
     """Who may join what."""
 
     @realtime.authorize_join
@@ -167,7 +174,7 @@ def add_conversation_hooks(realtime: Realtime, calls: Calls) -> None:
         calls.record("leave", identity.user_id, conversation_id)
 
 
-def add_notification_hooks(realtime: Realtime, calls: Calls) -> None:
+def add_notification_hooks(realtime: Realtime, calls: Notes) -> None:
     """What can be marked as read."""
 
     @realtime.on_notification_read
@@ -188,7 +195,7 @@ def add_notification_hooks(realtime: Realtime, calls: Calls) -> None:
             raise RuntimeError("secret detail")
 
 
-def add_presence_hooks(realtime: Realtime, calls: Calls) -> None:
+def add_presence_hooks(realtime: Realtime, calls: Notes) -> None:
     """Whom a status concerns: of a user ``discreet-x`` only ``friend-x`` hears."""
 
     @realtime.on_user_online
@@ -206,7 +213,7 @@ def add_presence_hooks(realtime: Realtime, calls: Calls) -> None:
         return None
 
 
-def add_application_events(realtime: Realtime, calls: Calls) -> None:
+def add_application_events(realtime: Realtime, calls: Notes) -> None:
     """Events of the application's own."""
 
     @realtime.on("poll:vote", payload=Vote)
@@ -246,7 +253,7 @@ def add_application_events(realtime: Realtime, calls: Calls) -> None:
         return {"id": current_connection.id, "transport": current_connection.transport}
 
 
-def add_views(app: flask.Flask, realtime: Realtime, calls: Calls) -> None:
+def add_views(app: flask.Flask, realtime: Realtime, calls: Notes) -> None:
     """What the tests ask of the server from outside."""
 
     @app.get("/ready")
@@ -309,7 +316,7 @@ def not_yet_valid(subject: Any) -> str:
 
 def revoked(subject: Any) -> str:
     token = str(create_access_token(subject))
-    flask.current_app.extensions["contract_app_revoked"].add(decode_token(token)["jti"])
+    flask.current_app.extensions["contract_app_notes"].record("revoked", decode_token(token)["jti"])
     return token
 
 

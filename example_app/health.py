@@ -8,7 +8,7 @@ from http import HTTPStatus
 from flask import Blueprint, current_app
 from sqlalchemy import text
 
-from example_app.extensions import db
+from example_app.extensions import db, realtime
 from example_app.serializers import Json
 
 health = Blueprint("health", __name__)
@@ -19,7 +19,7 @@ def _database() -> None:
 
 
 # Each raises if what it is named after does not answer.
-CHECKS: dict[str, Callable[[], None]] = {"database": _database}
+CHECKS: dict[str, Callable[[], None]] = {"database": _database, "messageQueue": realtime.check_message_queue}
 
 
 @health.get("/healthz")

@@ -40,6 +40,7 @@ def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
         SQLALCHEMY_DATABASE_URI=os.environ.get("DATABASE_URL") or DEFAULT_DATABASE_URL,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         JWT_SECRET_KEY=os.environ.get("JWT_SECRET_KEY"),
+        REALTIME_MESSAGE_QUEUE=os.environ.get("MESSAGE_QUEUE_URL"),
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=15),
         JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=30),
     )

@@ -1,5 +1,6 @@
 """Real-time messaging, notifications, typing indicators and presence for Flask, for plain Socket.IO clients."""
 
+from flask_realtime.emitter import RealtimeEmitter
 from flask_realtime.extension import Realtime
 from flask_realtime.functions import (
     broadcast_to_all,
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Identity",
     "Realtime",
+    "RealtimeEmitter",
     "__version__",
     "broadcast_to_all",
     "current_connection",

@@ -8,8 +8,10 @@ from weakref import WeakSet
 
 from flask import Flask, current_app, has_app_context
 from flask_socketio import SocketIO
+from gevent.monkey import is_module_patched
 
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.queue import connect
 from flask_realtime.backends.shared import Alone, Shared
 from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
 from flask_realtime.emits import Emits
@@ -124,8 +126,26 @@ class Realtime(Emits):
             host: The address to listen on.
             port: The port to listen on.
             options: Passed on to `SocketIO.run`.
+
+        Raises:
+            ConfigError: There is a message queue, and `patch_all` was not called.
         """
-        gateway_of(app).parts.server.socketio.run(app, host=host, port=port, **options)
+        gateway = gateway_of(app)
+        if not gateway.parts.shared.is_local and not is_module_patched("socket"):
+            msg = (
+                "With a message queue, waiting for it would hold up everybody: "
+                "call gevent.monkey.patch_all() before importing anything else."
+            )
+            raise ConfigError(msg)
+        gateway.parts.server.socketio.run(app, host=host, port=port, **options)
+
+    def check_message_queue(self) -> None:
+        """Ask whether the message queue can be reached, which a health check wants; waits a second at most.
+
+        Raises:
+            BackendUnavailable: It cannot. Without `REALTIME_MESSAGE_QUEUE` there is nothing that could not.
+        """
+        self._gateway().parts.shared.check()
 
     @property
     def socketio(self) -> SocketIO:
@@ -274,8 +294,11 @@ def _refuse_settings_of_the_adopted(app: Flask) -> None:
             raise ConfigError(msg)
 
 
-def _shared(_config: RealtimeConfig) -> Shared:
-    return Alone(MemoryPresence(native_lock()), MemoryConversations(native_lock()))
+def _shared(config: RealtimeConfig) -> Shared:
+    if config.message_queue is None:
+        return Alone(MemoryPresence(native_lock()), MemoryConversations(native_lock()))
+    retention, lease = config.message_queue_retention, config.server_lease
+    return connect(config.message_queue, channel=config.message_queue_channel, retention=retention, lease=lease)
 
 
 def _refuse_cookies(app: Flask) -> None:

@@ -95,5 +95,9 @@ class ConversationBackend(ABC):
         """
 
     @abstractmethod
+    def conversations(self) -> list[str]:
+        """Return the conversations that somebody has joined."""
+
+    @abstractmethod
     def users(self, conversation_id: str) -> list[str]:
         """Return the distinct users with a connection joined to the conversation."""

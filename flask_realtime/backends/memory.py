@@ -145,6 +145,11 @@ class MemoryConversations(ConversationBackend):
                 self._forget(conversation_id, connection_id)
             return conversations
 
+    def conversations(self) -> list[str]:
+        """Return the conversations that somebody has joined."""
+        with self._lock:
+            return list(self._users)
+
     def users(self, conversation_id: str) -> list[str]:
         """Return the distinct users with a connection joined to the conversation, in the order of their first join."""
         with self._lock:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from flask_realtime.backends.base import ConversationBackend, PresenceBackend
 from flask_realtime.backends.bus import Envelope, Receive
 
-OnOffline = Callable[[str, int], None]
-"""Told the id of a user who went offline without a server's noticing at once, and the version of that change."""
+Tell = Callable[[str, bool, int], None]
+"""Told of a user who came online or went offline without an operation's noticing: the id, whether online, the change's version."""
 
 
 class Shared(ABC):
@@ -28,22 +28,25 @@ class Shared(ABC):
         """Send an envelope to the other servers; see `Bus.publish`. A process that is no server waits until it has arrived."""
 
     @abstractmethod
-    def start(self, receive: Receive, on_offline: OnOffline) -> None:
+    def start(self, receive: Receive, tell: Tell) -> None:
         """Become one of the servers. Starting twice changes nothing.
 
         Args:
             receive: Handles what other servers send.
-            on_offline: Told of users who went offline with a server that died.
+            tell: Told of users who came or went without an operation's noticing, with a server that died for one.
         """
 
     @abstractmethod
     def stop(self, timeout: float) -> None:
         """Cease to be a server, in order, within `timeout` seconds."""
 
-    @property
     @abstractmethod
-    def is_reachable(self) -> bool:
-        """Whether the other servers, and what is shared with them, can be reached now."""
+    def check(self) -> None:
+        """Ask whether what is shared can be reached; waits a second at most.
+
+        Raises:
+            BackendUnavailable: It cannot.
+        """
 
 
 class Alone(Shared):
@@ -55,7 +58,6 @@ class Alone(Shared):
     """
 
     is_local = True
-    is_reachable = True
 
     def __init__(self, presence: PresenceBackend, conversations: ConversationBackend) -> None:
         self.presence = presence
@@ -65,8 +67,11 @@ class Alone(Shared):
         """Do nothing: there are no others."""
         return True
 
-    def start(self, receive: Receive, on_offline: OnOffline) -> None:
+    def start(self, receive: Receive, tell: Tell) -> None:
         """Do nothing."""
 
     def stop(self, timeout: float) -> None:
+        """Do nothing."""
+
+    def check(self) -> None:
         """Do nothing."""

@@ -67,6 +67,10 @@ class Conversations:
         """Return the distinct users with a joined connection, on every server."""
         return self._backend.users(conversation_id)
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many users have joined each conversation, on every server."""
+        return {conversation_id: len(self.online_users(conversation_id)) for conversation_id in self._backend.conversations()}
+
     @staticmethod
     def custom(conversation_id: str, event: str, args: tuple[Any, ...]) -> Send:
         """Send an application's event to every connection joined to the conversation."""

@@ -104,15 +104,15 @@ class Gateway:
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
 
-    def _gone_with_its_server(self, user_id: str, version: int) -> None:
-        self._announcer.changed(user_id, online=False, version=version)
+    def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - what shares has no names for it
+        self._announcer.changed(user_id, online=online, version=version)
 
     # What the engine delivers -------------------------------------------------------------------------------------------------
 
     def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
         """Note that a session was opened, and return what handles its messages."""
         self._hooks.sealed = True
-        self.parts.shared.start(self._receive_from_others, self._gone_with_its_server)
+        self.parts.shared.start(self._receive_from_others, self._changed_meanwhile)
         session = self._sessions[engine_id] = Session(
             engine_id, str(environ.get("REMOTE_ADDR", "")), environ, self._new_mailbox(), self.parts.server.transport
         )

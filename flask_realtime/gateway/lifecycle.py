@@ -137,8 +137,8 @@ class Lifecycle:
 
     def _end_presence(self, connection: Connection) -> None:
         features = self._parts.features
-        features.conversations.share_end(connection.id)
         change = features.presence.disconnected(connection.id, connection.user_id)
+        features.conversations.share_end(connection.id)
         self._announce(connection.user_id, change, online=False)
 
     def _forget(self, connection: Connection) -> None:

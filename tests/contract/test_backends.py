@@ -1,32 +1,67 @@
 """What every back end does; each runs through the same tests."""
 
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from flask_realtime.backends import ConversationBackend, PresenceBackend
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from tests.redis_fleet import FleetServer
+from tests.redis_server import RedisServer
+
+BACKENDS = ("memory", "redis")
+ODD_IDS = ("{ann}", "a b", "ann:1", "Zoë ☃", "%s\\", '"', "0")
 
 
-@pytest.fixture(params=[MemoryPresence])
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def fleet_server(redis_server: RedisServer) -> Iterator[FleetServer]:
+    server = FleetServer(redis_server.url, "here", channel=uuid.uuid4().hex)
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=BACKENDS)
 def presence(request: pytest.FixtureRequest) -> PresenceBackend:
-    backend: PresenceBackend = request.param()
+    if request.param == "memory":
+        return MemoryPresence(server_id="here")
+    backend: PresenceBackend = request.getfixturevalue("fleet_server").presence
     return backend
 
 
-@pytest.fixture(params=[MemoryConversations])
+@pytest.fixture(params=BACKENDS)
 def conversations(request: pytest.FixtureRequest) -> ConversationBackend:
-    backend: ConversationBackend = request.param()
+    if request.param == "memory":
+        return MemoryConversations()
+    backend: ConversationBackend = request.getfixturevalue("fleet_server").conversations
     return backend
 
 
 def test_only_the_first_and_the_last_connection_of_a_user_count(presence: PresenceBackend) -> None:
-    assert [presence.add("ann", connection).happened for connection in ("c1", "c2", "c2")] == [True, False, False]
-    assert [presence.remove("ann", connection).happened for connection in ("c1", "c1", "c2")] == [False, False, True]
+    added = [presence.add("ann", "c1"), presence.add("ann", "c2"), presence.add("ann", "c2")]
+    removed = [presence.remove("ann", "c1"), presence.remove("ann", "c1"), presence.remove("ann", "c2")]
+    assert [change.happened for change in added] == [True, False, False]
+    assert [change.happened for change in removed] == [False, False, True]
+
+
+def test_a_later_change_of_a_user_has_a_higher_version(presence: PresenceBackend) -> None:
+    versions = []
+    for _ in range(20):
+        versions += [presence.add("ann", "c1").version, presence.remove("ann", "c1").version]
+    assert versions == sorted(set(versions))
 
 
 def test_removing_what_is_not_there_changes_nothing(presence: PresenceBackend) -> None:
     presence.add("ann", "c1")
-    assert not presence.remove("ann", "c2")
-    assert not presence.remove("bob", "c1")
+    assert not presence.remove("ann", "c2").happened
+    assert not presence.remove("bob", "c1").happened
     assert presence.online(["ann", "bob"]) == {"ann"}
 
 
@@ -36,6 +71,38 @@ def test_users_are_listed_and_counted(presence: PresenceBackend) -> None:
     assert sorted(presence.users()) == ["ann", "bob"]
     assert presence.count() == 2
     assert presence.online([]) == set()
+
+
+def test_a_users_connections_tell_where_and_since_when_and_on_what(presence: PresenceBackend) -> None:
+    presence.add("ann", "c1", "Zoë's phone")
+    presence.add("ann", "c2")
+    presence.add("bob", "c3")
+    entries = sorted(presence.connections("ann"))
+    assert [(entry.connection_id, entry.server_id, entry.device) for entry in entries] == [
+        ("c1", "here", "Zoë's phone"),
+        ("c2", "here", ""),
+    ]
+    assert all(1_600_000_000 < entry.since < 20_000_000_000 for entry in entries)
+    assert presence.connections("zed") == []
+
+
+def test_ids_may_hold_any_text(presence: PresenceBackend) -> None:
+    for user in ODD_IDS:
+        assert presence.add(user, f"c-{user}").happened
+    assert set(presence.users()) == presence.online(ODD_IDS) == set(ODD_IDS)
+    for user in ODD_IDS:
+        assert presence.remove(user, f"c-{user}").happened
+    assert presence.count() == 0
+
+
+def test_one_of_many_that_come_at_once_is_the_first_and_one_the_last(presence: PresenceBackend) -> None:
+    connections = [f"c{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(10):
+            added = list(threads.map(lambda connection: presence.add("ann", connection).happened, connections))
+            removed = list(threads.map(lambda connection: presence.remove("ann", connection).happened, connections))
+            assert (sum(added), sum(removed)) == (1, 1)
+    assert presence.count() == 0
 
 
 def test_a_conversations_users_are_distinct(conversations: ConversationBackend) -> None:
@@ -65,3 +132,11 @@ def test_a_connection_leaves_everything_at_once(conversations: ConversationBacke
     assert conversations.leave_all("c1") == []
     assert conversations.users("1") == ["bob"]
     assert conversations.users("2") == []
+
+
+def test_conversations_may_have_any_name(conversations: ConversationBackend) -> None:
+    for name in ODD_IDS:
+        conversations.join(name, f"user of {name}", "c1")
+    assert [conversations.users(name) for name in ODD_IDS] == [[f"user of {name}"] for name in ODD_IDS]
+    assert conversations.leave_all("c1") == list(ODD_IDS)
+    assert [conversations.users(name) for name in ODD_IDS] == [[] for _ in ODD_IDS]

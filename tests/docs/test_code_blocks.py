@@ -3,19 +3,31 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docs.pages import NAMES, PAGES_WITH_PYTHON, ROOT, blocks, python
 from tests.e2e.servers import process_environment
+from tests.redis_server import RedisServer
 
 SECONDS = 60.0
 
 
+REDIS = "redis://localhost:6379/0"
+"""Where the pages say that Redis is."""
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    with RedisServer() as server:
+        yield server.url
+
+
 @pytest.mark.parametrize("name", PAGES_WITH_PYTHON)
-def test_a_page_s_python_runs_without_warnings(name: str, tmp_path: Path) -> None:
-    (tmp_path / "page.py").write_text(python(name), encoding="utf-8")
+def test_a_page_s_python_runs_without_warnings(name: str, tmp_path: Path, redis_url: str) -> None:
+    (tmp_path / "page.py").write_text(python(name).replace(REDIS, redis_url), encoding="utf-8")
     command = [sys.executable, "-W", "error", "-c", "import page"]
     environment = process_environment({"PYTHONPATH": f"{ROOT}:{tmp_path}"})
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS)

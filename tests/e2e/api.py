@@ -1,5 +1,6 @@
 """The contract application's HTTP interface, for the tests' use."""
 
+import threading
 from typing import Any
 
 import jwt
@@ -8,6 +9,13 @@ import requests
 from tests.e2e.servers import poll
 
 SECONDS = 10.0
+
+
+class Sessions(threading.local):
+    """A connection for each thread: what a thread asks for, one thing after the other, comes to the same worker."""
+
+    def __init__(self) -> None:
+        self.http = requests.Session()
 
 
 class Api:
@@ -19,6 +27,7 @@ class Api:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._sessions = Sessions()
 
     def token(self, user_id: str | int = "someone", kind: str = "access", **options: Any) -> str:
         """A token of that kind; see the application's ``TOKENS`` for the kinds."""
@@ -49,7 +58,7 @@ class Api:
 
     def hooks(self, name: str, *start: Any) -> list[list[Any]]:
         """The arguments of the calls that the hook of that name has had, of those that begin with ``start``."""
-        answer: list[list[Any]] = requests.get(f"{self.url}/hooks/{name}", timeout=SECONDS).json()
+        answer: list[list[Any]] = self._sessions.http.get(f"{self.url}/hooks/{name}", timeout=SECONDS).json()
         return [args for args in answer if args[: len(start)] == list(start)]
 
     def wait_for_hook(self, name: str, *start: Any, count: int = 1) -> list[list[Any]]:
@@ -60,6 +69,6 @@ class Api:
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         """POST JSON and return the JSON of the answer, which must be a success."""
-        answer = requests.post(self.url + path, json=body, headers=headers, timeout=SECONDS)
+        answer = self._sessions.http.post(self.url + path, json=body, headers=headers, timeout=SECONDS)
         assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()

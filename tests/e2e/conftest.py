@@ -2,9 +2,11 @@
 
 import json
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +17,14 @@ from tests.e2e.raw import RawPolling, RawSocket
 from tests.e2e.servers import Server, gunicorn
 from tests.e2e.stock_engine import mark_known_failures
 from tests.e2e.wire import Wire
+from tests.redis_server import RedisServer
 
 CONTRACT_APP = "tests.e2e.apps.contract_app:create_app()"
 ENGINE_APP = "tests.e2e.apps.engine_app:create_app()"
 ENGINE = os.environ.get("E2E_ENGINE", "gevent")
 """The engine that the servers have unless a test says otherwise: ``gevent`` or ``stock``."""
+WORKERS = int(os.environ.get("E2E_WORKERS", "1"))
+"""How many workers the contract application's servers have; with more than one they share a Redis server."""
 CLIENTS = ["js-polling", "js-websocket", "js-upgrade", "py-websocket"]
 
 ServerWith = Callable[..., Api]
@@ -34,6 +39,7 @@ class Servers:
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
+        self._redis: RedisServer | None = None
         self._running: dict[str, Server] = {}
         self._seen: dict[str, int] = {}
 
@@ -42,9 +48,22 @@ class Servers:
         settings = json.dumps({"REALTIME_ENGINE": ENGINE, **config}, sort_keys=True)
         key = application + settings
         if key not in self._running:
-            server = gunicorn(application, {"CONTRACT_APP_CONFIG": settings})
-            self._running[key] = self._stack.enter_context(server)
+            self._running[key] = self._start(application, settings)
         return Api(self._running[key].url)
+
+    def _start(self, application: str, settings: str) -> Server:
+        if WORKERS == 1 or application != CONTRACT_APP:
+            return self._stack.enter_context(gunicorn(application, {"CONTRACT_APP_CONFIG": settings}))
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="workers-"))
+        if self._redis is None:
+            self._redis = self._stack.enter_context(RedisServer())
+        queue = {"REALTIME_MESSAGE_QUEUE": self._redis.url, "REALTIME_MESSAGE_QUEUE_CHANNEL": f"server-{len(self._running)}"}
+        environment = {
+            "CONTRACT_APP_CONFIG": json.dumps({**queue, **json.loads(settings)}),
+            "CONTRACT_APP_NOTES": f"{folder}/notes",
+        }
+        Path(environment["CONTRACT_APP_NOTES"]).touch()
+        return self._stack.enter_context(gunicorn(application, environment, "--workers", str(WORKERS)))
 
     def terminate(self) -> None:
         """Ask all of them to end, so that none waits for another's end."""

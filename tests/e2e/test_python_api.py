@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.conftest import ClientFactory, NewId
+from tests.e2e.conftest import WORKERS, ClientFactory, NewId
 
 VIAS = ["method", "function"]
 SENDERS: dict[str, tuple[str, list[Any]]] = {
@@ -128,7 +128,8 @@ def test_the_connections_of_a_token_can_be_ended(connect_js: ClientFactory, api:
     user = new_id("ann")
     token = api.token(user)
     ended, kept = connect_js(token=token), connect_js(user)
-    assert api.emit("disconnect_token", api.token_id(token), via=via) == 1
+    count = api.emit("disconnect_token", api.token_id(token), via=via)
+    assert count == 1 or (WORKERS > 1 and count == 0), "it counts those of its own worker"
     ended.wait_for_disconnect()
     kept.settle()
 

@@ -413,7 +413,7 @@ def test_headers_keep_answers_out_of_caches(example: Example) -> None:
 
 def test_health(example: Example) -> None:
     answer = example.nobody.get("/healthz")
-    assert (answer.status_code, answer.json) == (200, {"status": "ok", "checks": {"database": "ok"}})
+    assert (answer.status_code, answer.json) == (200, {"status": "ok", "checks": {"database": "ok", "messageQueue": "ok"}})
 
 
 def test_health_tells_what_failed_but_not_why(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:

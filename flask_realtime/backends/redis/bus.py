@@ -1,0 +1,138 @@
+"""The bus of several servers: one Redis stream that all write to and read from."""
+
+from __future__ import annotations
+
+import threading
+from secrets import token_hex
+from time import monotonic
+from typing import Final
+
+from flask_realtime.backends.bus import Bus, Envelope, Receive
+from flask_realtime.backends.redis.envelopes import NO_ID, Item, encode
+from flask_realtime.backends.redis.forks import after_fork
+from flask_realtime.backends.redis.link import RedisLink
+from flask_realtime.backends.redis.options import DEFAULT_OPTIONS, BusOptions
+from flask_realtime.backends.redis.outbox import Outbox
+from flask_realtime.backends.redis.publisher import Publisher
+from flask_realtime.backends.redis.reader import Reader
+from flask_realtime.backends.redis.stream import Stream
+
+_PUBLISH_SECONDS: Final = 1.0
+
+
+class RedisBus(Bus):
+    """A bus on which nothing is lost, or comes twice, while Redis restarts, hangs or is out of reach, within the retention.
+
+    Threads and connections come into being with the first call that needs them; a forked child has its own, and begins empty.
+
+    Args:
+        link: The link to Redis.
+        server_id: What this server is called; no other may be called the same.
+        channel: What the servers of one application have in common.
+        options: How to do it.
+    """
+
+    def __init__(
+        self, link: RedisLink, server_id: str, channel: str = "flask_realtime", options: BusOptions = DEFAULT_OPTIONS
+    ) -> None:
+        self._link = link
+        self._origin = server_id
+        self._stream = Stream(f"{{{channel}}}:events", options.retention)
+        self._options = options
+        self._publisher: Publisher | None = None
+        self._reader: Reader | None = None
+        self._threads: list[threading.Thread] = []
+        self._begin()
+        after_fork(self._begin_in_child)
+        link.on_return(self._check)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the other servers can be reached, as far as is known."""
+        return self._link.is_up and (self._reader is None or self._reader.is_connected)
+
+    @property
+    def pending(self) -> int:
+        """How many envelopes wait to be sent."""
+        return self._outbox.pending
+
+    @property
+    def dropped(self) -> int:
+        """How many envelopes were dropped, because they could not be sent in time."""
+        return self._outbox.dropped
+
+    @property
+    def lost(self) -> int:
+        """How many envelopes of other servers are known not to have arrived here."""
+        return self._reader.lost if self._reader is not None else 0
+
+    def publish(self, envelope: Envelope) -> bool:
+        """Have an envelope sent, without waiting for it; see `Bus.publish`.
+
+        Raises:
+            TypeError: Its header is not JSON.
+        """
+        return self._add(envelope) is not None and self._link.is_up
+
+    def publish_now(self, envelope: Envelope) -> bool:
+        """Send an envelope, and say whether it arrived on the bus; waits a second at most, and not while Redis is out of reach."""
+        item = self._add(envelope)
+        if item is None:
+            return False
+        self._outbox.wait_for(lambda: item.written is not NO_ID or not self._link.is_up, _PUBLISH_SECONDS)
+        return item.written is not NO_ID
+
+    def start(self, receive: Receive) -> None:
+        """Begin to receive what the other servers publish from now on. Starting twice changes nothing."""
+        self._start_publisher()
+        with self._lock:
+            if self._reader is None:
+                self._reader = Reader(self._link, self._stream, self._origin, receive, self._options)
+                self._threads.append(_started(self._reader))
+
+    def stop(self, timeout: float) -> None:
+        """Send what waits, for `timeout` seconds at most, and receive nothing more."""
+        deadline = monotonic() + timeout
+        self._outbox.close()
+        if self._reader is not None:
+            self._reader.end()
+        self._outbox.wait_for(lambda: not self._outbox.pending, timeout)
+        if self._publisher is not None:
+            self._publisher.end()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._outbox = Outbox(self._options)
+        self._publisher = None
+        self._reader = None
+        self._threads = []
+
+    def _begin_in_child(self) -> None:
+        # Other servers know how far they have received from the parent; what the child sends is numbered anew.
+        self._origin = f"{self._origin}.{token_hex(4)}"
+        self._begin()
+
+    def _add(self, envelope: Envelope) -> Item | None:
+        head, body = encode(envelope)
+        self._start_publisher()
+        return self._outbox.add(head, body)
+
+    def _start_publisher(self) -> None:
+        if self._publisher is not None:
+            return
+        with self._lock:
+            if self._publisher is None:
+                self._publisher = Publisher(self._link, self._stream, self._outbox, self._origin, self._options.linger)
+                self._threads.append(_started(self._publisher))
+
+    def _check(self) -> None:
+        if self._publisher is not None:
+            self._publisher.check()
+
+
+def _started(worker: Publisher | Reader) -> threading.Thread:
+    thread = threading.Thread(target=worker.run, name=f"realtime-{type(worker).__name__.lower()}", daemon=True)
+    thread.start()
+    return thread

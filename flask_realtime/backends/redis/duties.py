@@ -1,0 +1,154 @@
+"""What a server does beside its own operations: it writes what was left, settles what is uncertain, and reaps dead servers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis.entries import ServerEntries
+from flask_realtime.backends.redis.lease import Errand, Lease, LeaseLost
+
+_BATCH: Final = 500
+"""How many connections and memberships are written or removed in one go: Redis does nothing else meanwhile."""
+
+
+class Report(NamedTuple):
+    """A user who came online or went offline, of whom nobody was told yet."""
+
+    user_id: str
+    online: bool
+    version: int
+
+
+class Duty(ABC):
+    """Something to do bit by bit. A bit that Redis gave no answer to is done again, with the same effect as once.
+
+    Args:
+        lease: The server's lease.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._errand: Errand | None = None
+
+    def perform(self) -> list[Report] | None:
+        """Do a bit.
+
+        Returns:
+            What came to light; None where there is nothing more to do.
+
+        Raises:
+            BackendUnavailable: Redis cannot be asked now.
+        """
+        self._errand = self._errand or self._next()
+        if self._errand is None:
+            return None
+        try:
+            code, answer = self._lease.perform(self._errand)
+        except LeaseLost:
+            self._give_up()
+            raise
+        self._errand = None
+        return self._done(code, answer)
+
+    @abstractmethod
+    def _next(self) -> Errand | None:
+        """Return what is to be done next."""
+
+    @abstractmethod
+    def _done(self, code: int, answer: list[Any]) -> list[Report] | None:
+        """Take Redis's answer."""
+
+    def _give_up(self) -> None:
+        """Do not do again what was asked for under a lease that is lost."""
+        self._errand = None
+
+
+class WriteLeft(Duty):
+    """Writes the connections that operations left, and all of them when a new lease begins.
+
+    Args:
+        entries: The server's entries.
+    """
+
+    def __init__(self, entries: ServerEntries) -> None:
+        super().__init__(entries.lease)
+        self._entries = entries
+        self._owners: dict[str, str] = {}
+        self._written: list[tuple[str, str, bool]] = []
+
+    def _next(self) -> Errand | None:
+        self._owners = self._entries.ledger.take(_BATCH, self._entries.weight)
+        if self._entries.ledger.is_clear:
+            self._lease.was_reaped = False
+        if not self._owners:
+            return None
+        states = [self._entries.state(user_id, connection_id) for connection_id, user_id in self._owners.items()]
+        self._written = [(state.connection_id, state.user_id, state.details != "") for state in states]
+        return Errand(scripts.WRITE, (int(self._lease.was_reaped), _json([tuple(state) for state in states])))
+
+    def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
+        self._entries.ledger.end(*self._owners)
+        reports = []
+        for (connection_id, user_id, is_there), (outcome, version) in zip(self._written, answer, strict=True):
+            self._entries.outage.unanswered.discard(connection_id)
+            self._entries.outage.written(user_id, outcome, is_there=is_there)
+            if outcome == scripts.TURNED:
+                reports.append(Report(user_id, is_there, int(version)))
+        return reports
+
+    def _give_up(self) -> None:
+        super()._give_up()
+        self._entries.ledger.leave(self._owners)
+        self._entries.ledger.end(*self._owners)
+
+
+class Settle(Duty):
+    """Finds those who went offline while Redis was away, and of whom no server told.
+
+    Args:
+        entries: The server's entries.
+    """
+
+    def __init__(self, entries: ServerEntries) -> None:
+        super().__init__(entries.lease)
+        self._outage = entries.outage
+        self._users: list[str] = []
+
+    def _next(self) -> Errand | None:
+        self._users = self._outage.due()
+        return Errand(scripts.SETTLE, (_json(self._users),)) if self._users else None
+
+    def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
+        self._outage.settled(self._users)
+        return _offline(answer)
+
+
+class Reap(Duty):
+    """Removes the connections of servers that are gone.
+
+    Args:
+        lease: The lease of the server that does it.
+        victim: The lease to end; without one, any that has run out.
+    """
+
+    def __init__(self, lease: Lease, victim: str = "") -> None:
+        super().__init__(lease)
+        self._victim = victim
+
+    def _next(self) -> Errand:
+        return Errand(scripts.REAP, (_BATCH, self._victim))
+
+    def _done(self, code: int, answer: list[Any]) -> list[Report] | None:
+        return _offline(answer) if answer or code == scripts.TURNED else None
+
+
+def _offline(gone: list[list[str]]) -> list[Report]:
+    return [Report(user_id, online=False, version=int(version)) for user_id, version in gone]
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,175 @@
+"""A server's entries in Redis, and its own memory of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from flask_realtime.backends.base import BackendUnavailable, PresenceEntry
+from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis.lease import Lease
+from flask_realtime.backends.redis.ledger import Ledger
+from flask_realtime.backends.redis.outage import Outage
+from flask_realtime.backends.redis.scripts import Script
+
+ResultT = TypeVar("ResultT")
+
+
+class Answer(NamedTuple):
+    """What Redis said of a change.
+
+    Args:
+        code: STAYS, TURNED or UNSETTLED; see `scripts`.
+        version: The version of the change, or 0.
+    """
+
+    code: int
+    version: int
+
+
+class State(NamedTuple):
+    """What the script WRITE is told of a connection.
+
+    Args:
+        connection_id: The connection.
+        user_id: Whose it is.
+        details: What is noted of it; nothing where it is gone.
+        conversations: What it has joined.
+        told_online: The version with which others were told that the user came online while Redis was away, or 0.
+        is_repeated: Whether it is gone, and Redis was told so before without an answer.
+    """
+
+    connection_id: str
+    user_id: str
+    details: str
+    conversations: list[str]
+    told_online: int
+    is_repeated: bool
+
+
+class ServerEntries:
+    """What this server knows of its connections, and what Redis knows of them.
+
+    An operation changes this server's memory first, and then Redis, in one round trip. Where Redis cannot be asked, the memory's
+    answer stands, and the connection is left to the housekeeping.
+
+    Args:
+        lease: The server's lease.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.presence = MemoryPresence()
+        self.conversations = MemoryConversations()
+        self.ledger = Ledger()
+        self.outage = Outage(lease.clock.version, lease.grace)
+        self.on_left: Callable[[], None] = _nothing
+        """Called where a connection was left that the housekeeping can write at once."""
+
+    def write(
+        self,
+        user_id: str,
+        connection_id: str,
+        change: Callable[[], ResultT | None],
+        script: Script,
+        *args: str,
+    ) -> tuple[ResultT | None, Answer | None]:
+        """Change this server's memory, and then what Redis knows.
+
+        Args:
+            user_id: Whose the connection is.
+            connection_id: The connection.
+            change: Changes the memory, and returns what came of it, or None where there is nothing to write.
+            script: Changes what Redis knows.
+            args: The script's arguments after deadline, lease, user and connection.
+
+        Returns:
+            What `change` returned, and Redis's answer, or None where it gave none.
+        """
+        may_write = self.ledger.begin(connection_id)
+        answer = None
+        try:
+            result = change()
+            if result is None:
+                return None, None
+            if may_write:
+                answer = self._run(script, user_id, connection_id, *args)
+            if answer is None:
+                self.ledger.leave({connection_id: user_id})
+        finally:
+            if may_write:
+                self.ledger.end(connection_id)
+        if answer is None and (self.lease.is_doubtful or not may_write):
+            self.on_left()
+        return result, answer
+
+    def elsewhere(self, name: str) -> list[tuple[str, str, str]]:
+        """Return what other servers that are alive have noted of their connections.
+
+        Args:
+            name: The rest of a hash's name.
+
+        Returns:
+            Each connection, its server, and the rest of the note.
+
+        Raises:
+            BackendUnavailable: Redis cannot be asked now.
+        """
+        fields, dead = self.lease.ask(scripts.ENTRIES, name)
+        found = []
+        for connection_id, note in zip(fields[::2], fields[1::2], strict=True):
+            lease, _, rest = note.partition(b" ")
+            server_id = lease.decode().rpartition(".")[0]
+            if lease not in dead and server_id != self.lease.server_id:
+                found.append((connection_id.decode(), server_id, rest.decode()))
+        return found
+
+    def leave_all_to_be_written(self) -> None:
+        """Leave every connection to the housekeeping."""
+        self.ledger.leave(self.presence.owners() | self.conversations.owners())
+
+    def state(self, user_id: str, connection_id: str) -> State:
+        """Return what is to be written of a connection."""
+        return State(
+            connection_id,
+            user_id,
+            details(self.presence.entry(user_id, connection_id)),
+            self.conversations.joined(connection_id),
+            self.outage.told_online.get(user_id, 0),
+            connection_id in self.outage.unanswered,
+        )
+
+    def weight(self, connection_id: str) -> int:
+        """Return how much there is to write of a connection."""
+        return 1 + len(self.conversations.joined(connection_id))
+
+    def _run(self, script: Script, user_id: str, connection_id: str, *args: str) -> Answer | None:
+        try:
+            code, version = self.lease.run(script, user_id, connection_id, *args)
+        except BackendUnavailable:
+            if script is scripts.REMOVE:
+                self.outage.unanswered.add(connection_id)
+            return None
+        return Answer(code, int(version))
+
+
+def details(entry: PresenceEntry | None) -> str:
+    """Return what Redis notes of a connection beside its lease; nothing where it is gone."""
+    return "" if entry is None else f"{entry.since} {entry.device}"
+
+
+def presence_entry(connection_id: str, server_id: str, noted: str) -> PresenceEntry:
+    """Return what `details` made a note of.
+
+    Args:
+        connection_id: The connection.
+        server_id: The server that it is on.
+        noted: The note.
+    """
+    since, _, device = noted.partition(" ")
+    return PresenceEntry(connection_id, server_id, float(since), device)
+
+
+def _nothing() -> None:
+    """Do nothing."""

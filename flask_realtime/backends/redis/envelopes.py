@@ -1,0 +1,154 @@
+"""Envelopes as entries of a Redis stream: what waits together is written together, in one entry.
+
+An entry has these fields, in this order:
+
+- `o` the origin: the server that published the envelopes
+- `n` the number of the first; the others follow without a gap
+- `h` a JSON list with one item for each: kind, header, and the sizes of its parts, -1 - size for binary ones
+- `p` all parts, one behind the other
+- `w` only where some were written before: the ids of the entries that they were first in, 0-0 for none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import orjson
+
+from flask_realtime.backends.bus import Envelope
+
+
+class StreamId(NamedTuple):
+    """The id of an entry: when it was written, by Redis's clock, and its number among those of the same millisecond."""
+
+    milliseconds: int
+    number: int = 0
+
+    @classmethod
+    def parse(cls, text: bytes) -> StreamId:
+        """Read an id as Redis writes it.
+
+        Raises:
+            ValueError: It is none.
+        """
+        milliseconds, _, number = text.partition(b"-")
+        return cls(int(milliseconds), int(number))
+
+    def __str__(self) -> str:
+        return f"{self.milliseconds}-{self.number}"
+
+
+NO_ID: Final = StreamId(0)
+
+
+@dataclass(slots=True)
+class Item:
+    """An envelope, ready to be written.
+
+    Args:
+        number: Its number among those of its origin, from 1.
+        published_at: When it was published, by the local clock, in seconds.
+        head: Its item of the field `h`.
+        body: Its parts.
+        size: The bytes of both.
+        written: The id of the entry that it was first written in, `NO_ID` before that.
+    """
+
+    number: int
+    published_at: float
+    head: bytes
+    body: bytes
+    size: int
+    written: StreamId = NO_ID
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as it was read, its envelopes not decoded yet.
+
+    Args:
+        origin: The server that published them.
+        first: The number of the first.
+        heads: Kind, header and sizes of each.
+        body: All parts.
+        written: The ids of the entries that they were first in; empty where this is the first.
+    """
+
+    origin: str
+    first: int
+    heads: list[tuple[str, dict[str, object], list[int]]]
+    body: bytes
+    written: list[StreamId]
+
+    def first_written(self, index: int, entry_id: StreamId) -> StreamId:
+        """Return the id of the entry that an envelope was first in; `entry_id` is that of this one."""
+        first = self.written[index] if self.written else NO_ID
+        return entry_id if first == NO_ID else first
+
+    def envelopes(self) -> Iterator[Envelope]:
+        """Decode them, in order.
+
+        Raises:
+            ValueError: The parts are not what the heads say.
+        """
+        offset = 0
+        for kind, header, sizes in self.heads:
+            parts: list[str | bytes] = []
+            for size in sizes:
+                end = offset + (size if size >= 0 else ~size)
+                part = self.body[offset:end]
+                parts.append(part.decode() if size >= 0 else part)
+                offset = end
+            yield Envelope(kind, header, tuple(parts))
+
+
+def encode(envelope: Envelope) -> tuple[bytes, bytes]:
+    """Return an envelope's head and body.
+
+    Raises:
+        TypeError: Its header is not JSON.
+        UnicodeEncodeError: A part holds a lone surrogate.
+    """
+    parts: list[bytes] = []
+    sizes: list[int] = []
+    for part in envelope.parts:
+        encoded = part.encode() if isinstance(part, str) else part
+        sizes.append(~len(encoded) if encoded is part else len(encoded))
+        parts.append(encoded)
+    return orjson.dumps((envelope.kind, envelope.header, sizes)), b"".join(parts)
+
+
+def fields_of(origin: str, items: Sequence[Item]) -> list[str | bytes | int]:
+    """Return the fields of the entry that holds these items: names and values by turns."""
+    heads = b"[" + b",".join([item.head for item in items]) + b"]"
+    fields: list[str | bytes | int] = ["o", origin, "n", items[0].number, "h", heads, "p", b"".join([item.body for item in items])]
+    if any(item.written is not NO_ID for item in items):
+        fields += ["w", " ".join(str(item.written) for item in items)]
+    return fields
+
+
+def origin_of(fields: Sequence[bytes]) -> bytes:
+    """Return an entry's origin without reading the rest."""
+    return fields[1] if len(fields) > 1 and fields[0] == b"o" else b""
+
+
+def read(fields: Sequence[bytes]) -> Entry:
+    """Read an entry's fields.
+
+    Raises:
+        ValueError: They are not those of an entry.
+    """
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    try:
+        heads = orjson.loads(values[b"h"])
+        written = [StreamId.parse(text) for text in values.get(b"w", b"").split()]
+        entry = Entry(values[b"o"].decode(), int(values[b"n"]), heads, values[b"p"], written)
+    except KeyError as error:
+        msg = f"the entry has no field {error}"
+        raise ValueError(msg) from None
+    if written and len(written) != len(heads):
+        msg = "the entry has not as many ids as envelopes"
+        raise ValueError(msg)
+    return entry

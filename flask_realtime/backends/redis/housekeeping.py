@@ -1,0 +1,145 @@
+"""The thread that keeps a server's lease, and does what else is due."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.redis.duties import Duty, Reap, Report, Settle, WriteLeft
+from flask_realtime.backends.redis.entries import ServerEntries
+from flask_realtime.backends.redis.lease import HELD, LOST
+
+logger = logging.getLogger(__name__)
+
+Tell = Callable[[str, int], object]
+"""Told a user's id and the version of the change."""
+
+_SHORTEST_PAUSE: Final = 0.05
+
+
+class Housekeeping:
+    """Keeps a server's lease, and tells of users who came or went without an operation's noticing.
+
+    Args:
+        entries: The server's entries.
+        renew: Seconds between two renewals of the lease; less than half of what it lasts.
+        reap: Seconds between two looks for servers that are gone, at most.
+    """
+
+    def __init__(self, entries: ServerEntries, *, renew: float = 5.0, reap: float = 2.0) -> None:
+        self._entries = entries
+        self._lease = entries.lease
+        self._renew_interval = renew
+        self._reap_interval = reap
+        self._write_left: Duty = WriteLeft(entries)
+        self._settle: Duty = Settle(entries)
+        self._reap: Duty = Reap(entries.lease)
+        self._renew_at = self._reap_at = 0.0
+        self._thread: threading.Thread | None = None
+        self._is_stopping = False
+        self._on_offline: Tell = _nobody
+        self._on_online: Tell = _nobody
+
+    def start(self, on_offline: Tell, on_online: Tell | None = None) -> None:
+        """Begin. Starting twice changes nothing.
+
+        Args:
+            on_offline: Told of users who went offline: with a server that is gone, or while Redis was away.
+            on_online: Told of users whom another server took for offline, because this one gave no sign of life.
+        """
+        if self._thread is not None:
+            return
+        self._on_offline, self._on_online = on_offline, on_online or _nobody
+        self._woken = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="realtime-housekeeping", daemon=True)
+        self._entries.on_left = self._woken.set
+        self._lease.link.on_return(self._renew_soon)
+        self._give_others_time()
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End the lease, and remove what is left of this server, within `timeout` seconds or soon after."""
+        deadline = time.monotonic() + timeout
+        self._is_stopping = True
+        if self._thread is not None:
+            self._woken.set()
+            self._thread.join(timeout)
+        try:
+            if self._lease.name:
+                self._finish(self._write_left, deadline)
+                self._finish(Reap(self._lease, self._lease.name), deadline)
+        except BackendUnavailable:
+            logger.warning("Redis cannot be reached; another server removes what is left of this one")
+        finally:
+            self._lease.end()
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._woken.clear()
+            try:
+                self._do_what_is_due()
+            except BackendUnavailable as error:
+                logger.debug("Some housekeeping has to wait: %s", error)
+                self._give_others_time()
+            except Exception:
+                logger.exception("Some housekeeping failed")
+            self._woken.wait(self._pause())
+
+    def _do_what_is_due(self) -> None:
+        self._renew_if_due()
+        for duty in (self._write_left, self._settle):
+            self._finish(duty)
+        if self._reap_at <= time.monotonic():
+            # Servers that were started together should not all look in the same moment.
+            self._reap_at = time.monotonic() + self._reap_interval * random.uniform(0.5, 1)  # noqa: S311
+            self._finish(self._reap)
+
+    def _renew_if_due(self) -> None:
+        if time.monotonic() < self._renew_at and not self._lease.is_doubtful:
+            return
+        self._renew_at = time.monotonic() + self._renew_interval
+        outcome = self._lease.renew()
+        if outcome != HELD:
+            logger.warning("The lease of server %s was %s: all its connections are written again", self._lease.server_id, outcome)
+            self._lease.begin_anew(has_lost_data=outcome == LOST)
+            self._entries.leave_all_to_be_written()
+
+    def _finish(self, duty: Duty, deadline: float | None = None) -> None:
+        while (reports := duty.perform()) is not None:
+            for report in reports:
+                self._tell(report)
+            if deadline is None:
+                self._renew_if_due()
+            elif time.monotonic() > deadline:
+                break
+
+    def _tell(self, report: Report) -> None:
+        tell = self._on_online if report.online else self._on_offline
+        try:
+            tell(report.user_id, report.version)
+        except Exception:
+            logger.exception("Nobody was told that user %s is %s", report.user_id, "online" if report.online else "offline")
+
+    def _renew_soon(self) -> None:
+        self._give_others_time()
+        self._renew_at = 0.0
+        self._woken.set()
+
+    def _give_others_time(self) -> None:
+        # Redis may have been away for all servers alike; those that live renew their leases as soon as they can.
+        self._reap_at = time.monotonic() + self._lease.grace
+
+    def _pause(self) -> float:
+        if not self._lease.link.is_up:
+            return self._reap_interval
+        due = min(self._renew_at, self._reap_at, self._entries.outage.next_settling)
+        return max(due - time.monotonic(), _SHORTEST_PAUSE)
+
+
+def _nobody(user_id: str, version: int) -> None:
+    """Tell nobody."""

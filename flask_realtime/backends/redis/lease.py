@@ -1,0 +1,193 @@
+"""A server's lease: as long as it is renewed, the server is alive, and its connections count."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any, Final
+
+import orjson
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis.clock import RedisClock
+from flask_realtime.backends.redis.link import RedisLink
+from flask_realtime.backends.redis.scripts import Script
+
+HELD: Final = "held"
+REAPED: Final = "reaped"
+LOST: Final = "lost"
+
+
+class LeaseLost(BackendUnavailable):
+    """The lease that this server works under is not held any more."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A script's call that is made again until its answer arrives; Redis does once what it asks for.
+
+    Args:
+        script: The script.
+        args: Its arguments, after deadline, lease and token.
+    """
+
+    script: Script
+    args: tuple[str | int, ...]
+    token: str = field(default_factory=lambda: token_hex(12))
+
+
+class Lease:
+    """A server's lease on its entries in Redis, and the way to run scripts under it.
+
+    Args:
+        link: The link to Redis.
+        server_id: The server's name.
+        channel: What the names of all keys begin with.
+        ttl: Seconds that the lease lasts.
+        grace: Seconds that other servers are given to come back after Redis was away, before anything is concluded from what it
+            knows of them; as many as the lease lasts, if None.
+        patience: Seconds after which the link gives a call up.
+        clock: Returns the seconds since 1970.
+    """
+
+    def __init__(  # noqa: PLR0913 - what differs between servers, and what tests set
+        self,
+        link: RedisLink,
+        server_id: str,
+        channel: str = "flask_realtime",
+        *,
+        ttl: float = 10.0,
+        grace: float | None = None,
+        patience: float = 0.8,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.link = link
+        self.server_id = server_id
+        self.grace = ttl if grace is None else grace
+        self.is_doubtful = False
+        """Whether Redis refused something, so that the lease has to be renewed at once."""
+        self.was_reaped = False
+        """Whether the lease before it was reaped: others were told then that this server's users went offline."""
+        self.clock = RedisClock(clock)
+        self._ttl = int(ttl * 1e6)
+        self._base = f"{{{channel}}}"
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._name = ""
+        self._taken_name = ""
+        self._has_lost_data = False
+        self._has_ended = False
+        self._redis_id = ""
+
+    @property
+    def name(self) -> str:
+        """What the lease is called: the server's name, a dot, and something random; nothing before it is first needed."""
+        return self._name
+
+    def ask(self, script: Script, *args: str | int) -> Any:
+        """Run a script that asks something, for which no lease is needed.
+
+        Raises:
+            BackendUnavailable: Redis cannot be reached.
+        """
+        return self.link.call(lambda client: script.run(client, self._base, *args))
+
+    def names(self, kind: str) -> list[str]:
+        """Return what there are entries of, by looking through every name in Redis.
+
+        Args:
+            kind: What the names begin with.
+
+        Raises:
+            BackendUnavailable: Redis cannot be reached.
+        """
+        prefix = f"{self._base}:{kind}:".encode()
+        pattern = prefix.replace(b"[", b"[[]").replace(b"*", b"[*]").replace(b"?", b"[?]") + b"*"
+        keys = self.link.call(lambda client: list(client.scan_iter(pattern, count=1000)))
+        return [key.removeprefix(prefix).decode() for key in keys]
+
+    def run(self, script: Script, *args: str | int) -> tuple[int, Any]:
+        """Run a script under the lease, which is taken first if it never was.
+
+        Returns:
+            The script's code and its answer.
+
+        Raises:
+            LeaseLost: The lease is not held any more; nothing was done.
+            BackendUnavailable: Redis cannot be reached, or could not in time. Whether something was done is not known.
+        """
+        name = self._hold()
+        patience = int(self._patience * 1e6)
+        base, clock = self._base, self.clock
+        now, code, answer = self.link.call(lambda client: script.run(client, base, clock.now() + patience, name, *args))
+        clock.set(now)
+        self.is_doubtful |= code in {scripts.NOT_HELD, scripts.LATE}
+        if code == scripts.NOT_HELD:
+            msg = "The lease is not held any more"
+            raise LeaseLost(msg)
+        if code == scripts.LATE:
+            msg = "Redis came to it too late"
+            raise BackendUnavailable(msg)
+        return code, answer
+
+    def perform(self, errand: Errand) -> tuple[int, list[Any]]:
+        """Run an errand under the lease.
+
+        Returns:
+            The script's code and its answer.
+
+        Raises:
+            LeaseLost: As in `run`.
+            BackendUnavailable: As in `run`; it can be performed again.
+        """
+        code, answer = self.run(errand.script, errand.token, *errand.args)
+        return code, orjson.loads(answer) or []  # Lua makes `{}` of an empty list.
+
+    def renew(self) -> str:
+        """Renew the lease, which is taken first if it never was.
+
+        Returns:
+            HELD; REAPED where other servers took this one for dead; LOST where Redis has lost its data, or may have.
+
+        Raises:
+            BackendUnavailable: Redis cannot be reached.
+        """
+        self.is_doubtful = False
+        now, outcome, redis_id = self.ask(scripts.RENEW_LEASE, self._hold(), self._ttl)
+        self.clock.set(now)
+        known, self._redis_id = self._redis_id, redis_id.decode()
+        # One that was restarted from its disk, or a replica that took over, may know something old.
+        is_another = known not in {"", self._redis_id}
+        return LOST if is_another and outcome == b"held" else str(outcome.decode())
+
+    def begin_anew(self, *, has_lost_data: bool) -> None:
+        """Give the lease up for a new one, which is taken when it is needed.
+
+        Args:
+            has_lost_data: Whether Redis may have lost its data: no user is taken for offline then until all servers are back.
+        """
+        with self._lock:
+            self._name = ""
+            self._has_lost_data = has_lost_data
+            self.was_reaped = not has_lost_data
+
+    def end(self) -> None:
+        """Write nothing under the lease any more."""
+        self._has_ended = True
+
+    def _hold(self) -> str:
+        if self._has_ended:
+            msg = "This server has ended"
+            raise BackendUnavailable(msg)
+        with self._lock:
+            # Random, so that servers forked from one process do not share it.
+            name = self._name = self._name or f"{self.server_id}.{token_hex(6)}"
+            settling = int(self.grace * 1e6) if self._has_lost_data else 0
+        if name != self._taken_name:
+            self.clock.set(self.ask(scripts.TAKE_LEASE, name, self._ttl, settling))
+            self._taken_name = name
+        return name

@@ -1,0 +1,69 @@
+"""Which connections Redis may know something old of, and who is about to write them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+
+class Ledger:
+    """Keeps at most one writer at the entries of each connection: an operation, or the housekeeping.
+
+    An operation that finds another writer there, or that fails, leaves the connection to the housekeeping, which writes what the
+    memory of this server says then. So whatever falls into whatever, what is written last is true.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._being_written: set[str] = set()
+        self._left: dict[str, str] = {}
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether everything is written."""
+        return not self._left and not self._being_written
+
+    def begin(self, connection_id: str) -> bool:
+        """Begin to write a connection's entries, and say whether nobody else is at it."""
+        with self._lock:
+            if connection_id in self._being_written:
+                return False
+            self._being_written.add(connection_id)
+            return True
+
+    def end(self, *connection_ids: str) -> None:
+        """Cease to write."""
+        with self._lock:
+            self._being_written.difference_update(connection_ids)
+
+    def leave(self, owners: Mapping[str, str]) -> None:
+        """Leave connections to the housekeeping.
+
+        Args:
+            owners: The connections, and whose they are: connection -> user.
+        """
+        with self._lock:
+            self._left.update(owners)
+
+    def take(self, limit: int, weight: Callable[[str], int]) -> dict[str, str]:
+        """Begin to write connections that were left; those that somebody is writing are taken another time.
+
+        Args:
+            limit: How much is enough for one go.
+            weight: Says how much a connection is.
+
+        Returns:
+            The connections, and whose they are: connection -> user.
+        """
+        with self._lock:
+            taken: dict[str, str] = {}
+            for connection_id, user_id in self._left.items():
+                if limit <= 0:
+                    break
+                if connection_id not in self._being_written:
+                    taken[connection_id] = user_id
+                    limit -= weight(connection_id)
+            for connection_id in taken:
+                del self._left[connection_id]
+            self._being_written.update(taken)
+            return taken

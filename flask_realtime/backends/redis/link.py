@@ -1,0 +1,189 @@
+"""The link to one Redis server: fast to fail while it is away, and quick to notice when it is back."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.redis.connections import LOST, Address, OwnConnection
+from flask_realtime.backends.redis.forks import after_fork
+
+logger = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
+
+_FIRST_PAUSE: Final = 0.05
+
+
+class RedisLink:
+    """The link to one Redis server.
+
+    Each process has connections of its own, and none before its first call; a forked child begins anew. Whoever got
+    `BackendUnavailable` can count on the callbacks of `on_return` being called later, because then the link is down.
+
+    Args:
+        url: A `redis://`, `rediss://` or `unix://` URL.
+        timeout: Seconds for a command, connecting included.
+        max_connections: How many calls are made at once; others wait, within the time-out.
+        max_pause: Seconds between two attempts to reach the server, at most.
+
+    Raises:
+        ConfigError: The URL is none of these.
+    """
+
+    def __init__(self, url: str, timeout: float = 0.8, *, max_connections: int = 16, max_pause: float = 2.0) -> None:
+        self._address = Address(url, timeout)
+        self._timeout = timeout
+        self._max_connections = max_connections
+        self._max_pause = max_pause
+        self._callbacks: list[Callable[[], object]] = []
+        self._begin()
+        after_fork(self._begin)
+
+    def __str__(self) -> str:
+        """The server's URL without the password."""
+        return str(self._address)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether Redis can be reached, as far as is known; True before the first call."""
+        return self._up.is_set()
+
+    def call(self, function: Callable[[Redis], ResultT]) -> ResultT:
+        """Call a function with a client.
+
+        Returns:
+            What it returns.
+
+        Raises:
+            BackendUnavailable: Redis cannot be reached; at once while that is known. Whether it did something is not known then.
+            RedisError: Redis refused what the function asked.
+        """
+        self._refuse_while_down()
+        if not self._slots.acquire(timeout=self._timeout):
+            raise self._lost(TimeoutError("all connections were in use for too long"))
+        try:
+            self._refuse_while_down()
+            return function(self._client)
+        except LOST as error:
+            raise self._lost(error) from error
+        finally:
+            self._slots.release()
+
+    def connect(self, patience: float = 0.0) -> OwnConnection:
+        """Make a connection for the use of one thread.
+
+        Args:
+            patience: Seconds that commands on it may take longer than the time-out, because they wait for something.
+
+        Raises:
+            BackendUnavailable: Redis cannot be reached.
+        """
+        self._refuse_while_down()
+        return self._address.connect(patience, self._lost)
+
+    def on_return(self, callback: Callable[[], object]) -> None:
+        """Have a function called, in a background thread, each time that Redis is back after it could not be reached."""
+        self._callbacks.append(callback)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until Redis can be reached, for `timeout` seconds at most, and say whether it can."""
+        return self._up.wait(timeout)
+
+    def close(self) -> None:
+        """End all connections and the attempts to make one; every call is refused from now on."""
+        with self._lock:
+            self._closed.set()
+            self._up.clear()
+            retrying = self._retrying
+        if retrying is not None and retrying is not threading.current_thread():
+            retrying.join(self._timeout)
+        self._client.connection_pool.disconnect()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._slots = threading.Semaphore(self._max_connections)
+        self._up = threading.Event()
+        self._up.set()
+        self._closed = threading.Event()
+        self._retrying: threading.Thread | None = None
+        self._client = self._address.client(self._max_connections + 1)  # One is for the attempts to reach Redis again.
+
+    def _refuse_while_down(self) -> None:
+        if not self._up.is_set():
+            msg = f"Redis at {self} cannot be reached"
+            raise BackendUnavailable(msg)
+
+    def _lost(self, error: Exception) -> BackendUnavailable:
+        if self._go_down():
+            logger.warning("Redis at %s cannot be reached: %s", self, error)
+            self._client.connection_pool.disconnect(inuse_connections=False)
+        return BackendUnavailable(f"Redis at {self} cannot be reached: {error}")
+
+    def _go_down(self) -> bool:
+        with self._lock:
+            if not self._up.is_set():
+                return False
+            if self._retrying is None:
+                thread = threading.Thread(target=self._retry, name="redis-retry", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # The interpreter is ending: nothing is tried again, nor refused for want of trying.
+                    return False
+                self._retrying = thread
+            self._up.clear()
+            return True
+
+    def _retry(self) -> None:
+        while True:
+            since = time.monotonic()
+            if not self._wait_for_answer() or not self._come_up():
+                return
+            logger.info("Redis at %s is back after %.1f s", self, time.monotonic() - since)
+            self._tell()
+            with self._lock:
+                if self._up.is_set():
+                    self._retrying = None
+                    return
+
+    def _come_up(self) -> bool:
+        with self._lock:
+            if self._closed.is_set():
+                return False
+            self._up.set()
+            return True
+
+    def _wait_for_answer(self) -> bool:
+        pause = min(_FIRST_PAUSE, self._max_pause)
+        # Every server loses Redis at the same time; they should not all come back in the same moment.
+        while not self._closed.wait(random.uniform(0, pause)):  # noqa: S311
+            if self._answers():
+                return True
+            pause = min(2 * pause, self._max_pause)
+        return False
+
+    def _answers(self) -> bool:
+        try:
+            self._client.ping()
+        except LOST:
+            return False
+        except RedisError:
+            logger.debug("Redis at %s refuses to be pinged", self, exc_info=True)
+        return True
+
+    def _tell(self) -> None:
+        for callback in self._callbacks:
+            try:
+                callback()
+            except BackendUnavailable:
+                return  # They are all told when it is back again.
+            except Exception:
+                logger.exception("What was to be done on the return of Redis failed")

@@ -1,0 +1,100 @@
+"""Presence on all servers, in Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from flask_realtime.backends.base import BackendUnavailable, Change, PresenceBackend, PresenceEntry
+from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis.entries import Answer, ServerEntries, details, presence_entry
+
+
+class RedisPresence(PresenceBackend):
+    """Presence on all servers that share a Redis. While it cannot be asked, the answers are about this server alone.
+
+    Args:
+        entries: This server's entries.
+        clock: Returns the seconds since 1970.
+    """
+
+    def __init__(self, entries: ServerEntries, clock: Callable[[], float] = time.time) -> None:
+        self._entries = entries
+        self._lease = entries.lease
+        self._here = entries.presence
+        self._outage = entries.outage
+        self._clock = clock
+
+    def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
+        """Note a connection, and say whether it is the user's first on all servers."""
+        entry = PresenceEntry(connection_id, self._lease.server_id, self._clock(), device)
+        change, answer = self._entries.write(
+            user_id, connection_id, lambda: self._arrive(user_id, entry), scripts.ADD, details(entry)
+        )
+        return self._settled(user_id, change, answer, is_there=True)
+
+    def remove(self, user_id: str, connection_id: str) -> Change:
+        """Forget a connection and what it joined, and say whether it was the user's last on all servers.
+
+        Where that cannot be said yet, the answer is no, and the housekeeping tells of the user when it can.
+        """
+        told_online = str(self._outage.told_online.get(user_id, 0))
+        change, answer = self._entries.write(
+            user_id, connection_id, lambda: self._depart(user_id, connection_id), scripts.REMOVE, told_online
+        )
+        return self._settled(user_id, change, answer, is_there=False)
+
+    def online(self, user_ids: Iterable[str]) -> set[str]:
+        """Return those of the users who have a connection."""
+        wanted = set(user_ids)
+        here = self._here.online(wanted)
+        if here == wanted:
+            return here
+        try:
+            return here | {user_id.decode() for user_id in self._lease.ask(scripts.ONLINE, *(wanted - here))}
+        except BackendUnavailable:
+            return here
+
+    def users(self) -> list[str]:
+        """Return the ids of all users who have a connection."""
+        here = self._here.users()
+        try:
+            everybody, gone = self._lease.ask(scripts.USERS)
+        except BackendUnavailable:
+            return here
+        return list(dict.fromkeys([*here, *(user_id.decode() for user_id in set(everybody).difference(gone))]))
+
+    def count(self) -> int:
+        """Return how many users have a connection."""
+        here = self._here.count()
+        try:
+            return max(here, int(self._lease.ask(scripts.COUNT)))
+        except BackendUnavailable:
+            return here
+
+    def connections(self, user_id: str) -> list[PresenceEntry]:
+        """Return a user's connections."""
+        here = self._here.connections(user_id)
+        try:
+            notes = self._entries.elsewhere(f"user:{user_id}")
+        except BackendUnavailable:
+            return here
+        return here + [presence_entry(*note) for note in notes]
+
+    def _arrive(self, user_id: str, entry: PresenceEntry) -> Change:
+        is_first = self._here.note(user_id, entry).happened
+        return self._outage.came(user_id, is_first=is_first)
+
+    def _depart(self, user_id: str, connection_id: str) -> Change | None:
+        if self._here.pop(user_id, connection_id) is None:
+            return None
+        self._entries.conversations.leave_all(connection_id)
+        return self._outage.went(user_id)
+
+    def _settled(self, user_id: str, change: Change | None, answer: Answer | None, *, is_there: bool) -> Change:
+        if change is None:
+            return Change(happened=False, version=self._lease.clock.version())
+        if answer is None:
+            return change
+        self._outage.written(user_id, answer.code, is_there=is_there)
+        return Change(answer.code == scripts.TURNED, answer.version)

@@ -1,0 +1,125 @@
+"""Writes what this server publishes to the stream, off the way of those who publish."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from time import monotonic
+from typing import Final
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.redis.connections import OwnConnection
+from flask_realtime.backends.redis.envelopes import NO_ID, fields_of
+from flask_realtime.backends.redis.link import RedisLink
+from flask_realtime.backends.redis.outbox import Outbox
+from flask_realtime.backends.redis.stream import Stream
+
+logger = logging.getLogger(__name__)
+
+_CARE_SECONDS: Final = 1.0
+"""How often the connection is looked at, and what is too old is removed."""
+
+
+class Publisher:
+    """Writes an outbox to a stream, in order: again where it may not have been written, and all of it where Redis forgot it.
+
+    Whatever is written again has the same number as before, and no number is written before all smaller ones were: so a receiver
+    that drops every number that is not larger than the last one gets each once.
+
+    Args:
+        link: The link to Redis.
+        stream: The stream.
+        outbox: What to write.
+        origin: What this server is called in the stream.
+        linger: Seconds from one write to the next, at least: under load, fewer and larger entries cost all servers less.
+    """
+
+    def __init__(self, link: RedisLink, stream: Stream, outbox: Outbox, origin: str, linger: float) -> None:
+        self._link = link
+        self._stream = stream
+        self._outbox = outbox
+        self._origin = origin
+        self._linger = linger
+        self._connection: OwnConnection | None = None
+        self._run_id: bytes | None = None
+        self._last = NO_ID
+        self._next_care = 0.0
+        self._must_check = self._has_failed = False
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Write until `end` is called."""
+        while not self._ended.is_set():
+            try:
+                self._go_on()
+            except BackendUnavailable:
+                self._give_up()
+                self._link.wait(_CARE_SECONDS)
+            except Exception:
+                self._give_up()
+                if not self._has_failed:
+                    logger.exception("Events cannot be written to Redis; they are kept and tried again")
+                self._has_failed = True
+                self._ended.wait(_CARE_SECONDS)
+        self._disconnect()
+
+    def check(self) -> None:
+        """Find out soon whether Redis still has what was written."""
+        self._must_check = True
+        self._outbox.wake()
+
+    def end(self) -> None:
+        """Have `run` return."""
+        self._ended.set()
+        self._outbox.wake()
+
+    def _go_on(self) -> None:
+        self._outbox.wait_for(self._has_reason, _CARE_SECONDS)
+        self._outbox.expire()
+        if self._must_check:
+            self._must_check = False
+            self._disconnect()
+        if self._outbox.is_empty:
+            return
+        connection = self._connection or self._connect()
+        if self._outbox.pending:
+            self._write(connection)
+        if monotonic() >= self._next_care:
+            self._take_care(connection)
+
+    def _has_reason(self) -> bool:
+        return self._ended.is_set() or self._must_check or self._outbox.pending > 0
+
+    def _connect(self) -> OwnConnection:
+        self._connection, place = self._stream.open(self._link)
+        if self._run_id not in {None, place.run_id} or place.last < self._last:
+            logger.info("Redis may have forgotten events; those of the last seconds are sent again")
+            self._last = NO_ID
+            self._outbox.rewind()
+        self._run_id = place.run_id
+        return self._connection
+
+    def _write(self, connection: OwnConnection) -> None:
+        began = monotonic()
+        self._last = self._stream.append(connection, fields_of(self._origin, self._outbox.take()))
+        self._outbox.settle(self._last)
+        self._has_failed = False
+        if (pause := began + self._linger - monotonic()) > 0:
+            time.sleep(pause)
+
+    def _take_care(self, connection: OwnConnection) -> None:
+        self._next_care = monotonic() + _CARE_SECONDS
+        if not connection.is_open:  # Perhaps Redis ended, perhaps it only ends connections that are idle.
+            self._disconnect()
+        elif self._last is not NO_ID:
+            self._stream.trim(connection, self._last, self._outbox.forgotten)
+
+    def _give_up(self) -> None:
+        self._outbox.give_back()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

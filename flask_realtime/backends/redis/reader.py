@@ -1,0 +1,141 @@
+"""Reads from the stream what other servers wrote."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import Final
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.redis.connections import OwnConnection
+from flask_realtime.backends.redis.envelopes import NO_ID, StreamId, origin_of, read
+from flask_realtime.backends.redis.link import RedisLink
+from flask_realtime.backends.redis.options import BusOptions
+from flask_realtime.backends.redis.origins import Origins
+from flask_realtime.backends.redis.stream import Place, Stream
+
+logger = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+
+
+class Reader:
+    """Hands on what other servers wrote since it was made: each envelope once, those of one server in order.
+
+    Args:
+        link: The link to Redis.
+        stream: The stream.
+        origin: What this server is called in the stream; its own envelopes are left out.
+        receive: Called with each envelope.
+        options: How long to wait for something to read, and from one read to the next.
+    """
+
+    def __init__(self, link: RedisLink, stream: Stream, origin: str, receive: Receive, options: BusOptions) -> None:
+        self._link = link
+        self._stream = stream
+        self._origin = origin.encode()
+        self._receive = receive
+        self._options = options
+        self._origins = Origins(options.retention)
+        self._connection: OwnConnection | None = None
+        self._made_at = monotonic()
+        self._run_id: bytes | None = None
+        self._start = self._position = NO_ID
+        self._has_failed = False
+        self._ended = threading.Event()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it reads."""
+        return self._connection is not None
+
+    @property
+    def lost(self) -> int:
+        """How many envelopes did not arrive."""
+        return self._origins.lost
+
+    def run(self) -> None:
+        """Read until `end` is called."""
+        while not self._ended.is_set():
+            try:
+                self._go_on()
+            except BackendUnavailable:
+                self._disconnect()
+                self._link.wait(_RETRY_SECONDS)
+            except Exception:
+                self._disconnect()
+                if not self._has_failed:
+                    logger.exception("Events cannot be read from Redis")
+                self._has_failed = True
+                self._ended.wait(_RETRY_SECONDS)
+        self._disconnect()
+
+    def end(self) -> None:
+        """Have `run` return once its last read does."""
+        self._ended.set()
+
+    def _go_on(self) -> None:
+        connection = self._connection or self._connect()
+        entries = self._stream.read(connection, self._position, self._options.block)
+        self._has_failed = False
+        began = monotonic()
+        for entry_id, fields in entries:
+            if self._ended.is_set():
+                return
+            self._position = entry_id
+            self._deliver(entry_id, fields)
+            time.sleep(0)  # Under gevent, whatever else is to be done has its turn.
+        if entries and (pause := began + self._options.linger - monotonic()) > 0:
+            time.sleep(pause)
+
+    def _connect(self) -> OwnConnection:
+        connection, place = self._stream.open(self._link, self._options.block)
+        if self._run_id is None:
+            self._start = self._position = self._beginning(place)
+        elif place.run_id != self._run_id or place.last < self._position:
+            self._begin_again(place)
+        self._run_id = place.run_id
+        self._connection = connection
+        return connection
+
+    def _beginning(self, place: Place) -> StreamId:
+        if place.last.milliseconds > place.now:  # The clock was set back; ids go on from where they were.
+            return place.last
+        return StreamId(place.now - round(1000 * (monotonic() - self._made_at)) - 1)
+
+    def _begin_again(self, place: Place) -> None:
+        """Look for what was written again, perhaps with a clock that is behind the last one: what is known is not handed on."""
+        if place.now < self._start.milliseconds:
+            self._start = NO_ID
+        self._position = min(self._position, StreamId(place.now - round(1000 * self._options.retention)))
+
+    def _deliver(self, entry_id: StreamId, fields: Sequence[bytes]) -> None:
+        if origin_of(fields) == self._origin:
+            return
+        try:
+            for envelope in self._news(entry_id, fields):
+                self._hand_on(envelope)
+        except (TypeError, ValueError) as error:
+            logger.warning("An entry of the stream cannot be read: %s", error)
+
+    def _news(self, entry_id: StreamId, fields: Sequence[bytes]) -> Iterator[Envelope]:
+        entry = read(fields)
+        known = self._origins.receive(entry.origin, entry.first, len(entry.heads))
+        for index, envelope in enumerate(entry.envelopes()):
+            if index >= known and entry.first_written(index, entry_id) > self._start:
+                yield envelope
+
+    def _hand_on(self, envelope: Envelope) -> None:
+        try:
+            self._receive(envelope)
+        except Exception:
+            logger.exception("What another server sent could not be handled")
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,73 @@
+"""Everything that servers share through one Redis."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+
+from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.redis.bus import RedisBus
+from flask_realtime.backends.redis.conversations import RedisConversations
+from flask_realtime.backends.redis.entries import ServerEntries
+from flask_realtime.backends.redis.housekeeping import Housekeeping
+from flask_realtime.backends.redis.lease import Lease
+from flask_realtime.backends.redis.link import RedisLink
+from flask_realtime.backends.redis.options import BusOptions
+from flask_realtime.backends.redis.presence import RedisPresence
+from flask_realtime.backends.shared import Shared, Tell
+
+_REAPS_PER_LEASE = 5
+
+
+class RedisShared(Shared):
+    """Presence, conversations and the bus of servers that share a Redis. Nothing is connected before it is used.
+
+    Args:
+        url: A `redis://`, `rediss://` or `unix://` URL.
+        channel: What the names of everything in Redis begin with.
+        retention: Seconds for which an event is kept for a server that has lost its link.
+        lease: Seconds after which a server that gives no sign of life is taken for dead.
+
+    Raises:
+        ConfigError: The URL is none of these.
+    """
+
+    def __init__(self, url: str, *, channel: str, retention: float, lease: float = 10.0) -> None:
+        server_id = token_hex(6)
+        self._link = RedisLink(url)
+        entries = ServerEntries(Lease(self._link, server_id, channel, ttl=lease))
+        self.presence = RedisPresence(entries)
+        self.conversations = RedisConversations(entries)
+        self._housekeeping = Housekeeping(entries, renew=lease / 2, reap=lease / _REAPS_PER_LEASE)
+        self._bus = RedisBus(self._link, server_id, channel, BusOptions(retention=retention))
+        self._is_server = False
+
+    @property
+    def is_local(self) -> bool:
+        """Redis has to be waited for."""
+        return False
+
+    def publish(self, envelope: Envelope) -> bool:
+        """Send an envelope to the other servers."""
+        return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
+
+    def start(self, receive: Receive, tell: Tell) -> None:
+        """Become one of the servers."""
+        if self._is_server:
+            return
+        self._is_server = True
+        self._bus.start(receive)
+        self._housekeeping.start(
+            lambda user_id, version: tell(user_id, False, version),  # noqa: FBT003 - not every caller of it has names
+            lambda user_id, version: tell(user_id, True, version),  # noqa: FBT003
+        )
+
+    def check(self) -> None:
+        """Ask whether Redis can be reached."""
+        self._link.call(lambda client: client.ping())
+
+    def stop(self, timeout: float) -> None:
+        """Cease to be a server: others hear at once who went offline with it."""
+        if self._is_server:
+            self._housekeeping.stop(timeout / 2)
+        self._bus.stop(timeout / 2)
+        self._link.close()

@@ -1,0 +1,103 @@
+"""The `flask realtime` commands: what an operator does from the shell, on every server."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any, Final
+
+import click
+from flask.cli import AppGroup
+
+from flask_realtime import functions
+from flask_realtime.errors import RealtimeError
+from flask_realtime.extension import current_gateway
+
+commands: Final = AppGroup("realtime", help="Send events, see who is online and where, end connections: on every server.")
+
+
+class _Failure(click.ClickException):
+    """What went wrong, in one line."""
+
+
+def _servers() -> None:
+    """Make sure that there are servers to reach: a command runs in a process of its own, which serves nobody."""
+    if current_gateway().parts.config.message_queue is None:
+        msg = (
+            "REALTIME_MESSAGE_QUEUE is not set, so the running server cannot be reached from here. "
+            "Set it to the URL of a Redis server, for this command and for the server."
+        )
+        raise _Failure(msg)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        msg = f"{text!r} is not JSON: {error}. Text needs quotes of its own: '\"text\"'."
+        raise click.BadParameter(msg) from None
+
+
+@commands.command("emit")
+@click.argument("event")
+@click.argument("data", type=_json, nargs=-1)
+@click.option("--user", help="To all connections of this user.")
+@click.option("--conversation", help="To every connection joined to this conversation.")
+@click.option("--all", "everyone", is_flag=True, help="To every connection.")
+def emit(event: str, data: tuple[Any, ...], user: str | None, conversation: str | None, *, everyone: bool) -> None:
+    """Send EVENT with DATA, each of it JSON, to a user, a conversation or everyone."""
+    _servers()
+    if (user is not None) + (conversation is not None) + everyone != 1:
+        msg = "Say to whom: exactly one of --user, --conversation and --all."
+        raise click.UsageError(msg)
+    try:
+        if user is not None:
+            sent = functions.send_to_user(user, event, *data)
+        elif conversation is not None:
+            sent = functions.send_to_conversation(conversation, event, *data)
+        else:
+            sent = functions.broadcast_to_all(event, *data)
+    except (RealtimeError, ValueError) as error:
+        raise _Failure(str(error)) from None
+    if not sent:
+        msg = "The message queue cannot be reached; nothing was sent."
+        raise _Failure(msg)
+
+
+@commands.command("online")
+@click.option("--conversation", help="Only users with a connection joined to this conversation.")
+@click.option("--connections", is_flag=True, help="Each connection of each user: since when, on which server, on what device.")
+def online(conversation: str | None, *, connections: bool) -> None:
+    """List the users who are online."""
+    _servers()
+    presence = current_gateway().parts.features.presence
+    for user_id in sorted(functions.get_online_users(conversation)):
+        click.echo(user_id)
+        for entry in presence.connections(user_id) if connections else ():
+            click.echo(f"  {entry.connection_id}  since {_time(entry.since)}  on {entry.server_id}  {entry.device}".rstrip())
+
+
+@commands.command("kick")
+@click.argument("user")
+@click.option("--conversation", help="Out of this conversation only; the connections stay.")
+@click.option("--reason", help="What the log and the on_disconnect hooks are told.")
+def kick(user: str, conversation: str | None, reason: str | None) -> None:
+    """End all connections of USER. Clients do not come back by themselves."""
+    _servers()
+    if conversation is not None:
+        functions.remove_from_conversation(conversation, user)
+        return
+    count = functions.disconnect_user(user, reason)
+    click.echo(f"{count} connection{'' if count == 1 else 's'}")
+
+
+@commands.command("rooms")
+def rooms() -> None:
+    """List the conversations that somebody has joined, with the number of users in each."""
+    _servers()
+    for conversation_id, users in sorted(current_gateway().parts.features.conversations.sizes().items()):
+        click.echo(f"{conversation_id}\t{users}")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,242 @@
+"""Several servers that share a Redis: what reaches whom, and what is left when a server or Redis goes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from flask_realtime import RealtimeEmitter
+from tests.e2e.api import Api
+from tests.e2e.clients import PyClient
+from tests.e2e.conftest import CONTRACT_APP, NewId
+from tests.e2e.servers import Server, gunicorn, poll, process_environment
+from tests.redis_server import RedisServer
+
+LEASE = 2.0
+"""Seconds; what production has as ten."""
+
+SECONDS = 15.0
+OK = {"ok": True}
+
+
+class Cluster:
+    """Servers of the contract application that share one Redis, each a gunicorn of its own."""
+
+    def __init__(self, stack: ExitStack, redis: RedisServer, folder: Path) -> None:
+        self._stack = stack
+        self.redis = redis
+        self._notes = folder / "notes"
+        self._notes.touch()
+        self.settings = {"REALTIME_MESSAGE_QUEUE": redis.url, "REALTIME_SERVER_LEASE": LEASE}
+        self._clients: list[PyClient] = []
+
+    def environment(self) -> dict[str, str]:
+        """The variables of a process that belongs to it."""
+        return {"CONTRACT_APP_CONFIG": json.dumps(self.settings), "CONTRACT_APP_NOTES": str(self._notes)}
+
+    def start(self, *options: str) -> tuple[Server, Api]:
+        """Start one more server."""
+        server = self._stack.enter_context(may_be_killed(gunicorn(CONTRACT_APP, self.environment(), *options)))
+        return server, Api(server.url)
+
+    def connect(self, api: Api, user_id: str, *conversations: str) -> PyClient:
+        """A client of one of the servers, joined to conversations."""
+        options = {"auth": {"token": api.token(user_id)}, "transports": ["websocket"]}
+        client = PyClient(api.url, options)
+        self._stack.callback(client.release)
+        for conversation in conversations:
+            assert client.call("join:conversation", conversation) == OK
+        return client
+
+
+@contextmanager
+def may_be_killed(running: Any) -> Iterator[Server]:
+    """A server that a test may kill: then it is not stopped once more."""
+    server: Server = running.__enter__()
+    try:
+        yield server
+    finally:
+        if server.alive:
+            running.__exit__(None, None, None)
+        else:
+            server.kill()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def cluster(redis: RedisServer, tmp_path: Path) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        yield Cluster(stack, redis, tmp_path)
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Wait until something holds."""
+    assert poll(condition, SECONDS), what
+
+
+def statuses(client: PyClient, user_id: str) -> list[str]:
+    """Whether a client was told that a user came online or went offline, in the order told."""
+    return [event.data["status"] for event in client.received("user:status-changed") if event.data["userId"] == user_id]
+
+
+def test_events_typing_presence_and_ends_reach_across_servers(cluster: Cluster, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    (_, here), (_, there) = cluster.start(), cluster.start()
+    one, other = cluster.connect(here, ann, conversation), cluster.connect(there, ben, conversation)
+    assert here.emit("emit_new_message", conversation, {"id": 1}) is True
+    for client in (one, other):
+        assert client.wait_for("message:new").data == {"id": 1}
+    assert one.call("typing:start", {"conversationId": conversation}) == OK
+    assert other.wait_for("typing:start").data["userId"] == ann
+    assert one.call("user:get-status", ben)["status"] == "online"
+    assert sorted(other.call("conversation:get-online-users", conversation)) == sorted([ann, ben])
+    assert sorted(here.emit("get_online_users")) == sorted([ann, ben])
+    assert here.emit("disconnect_user", ben) == 1
+    other.wait_for_disconnect()
+    eventually(lambda: statuses(one, ben)[-1:] == ["offline"], "the end on the other server is announced")
+
+
+def test_a_user_with_a_device_on_each_server_comes_and_goes_once(cluster: Cluster, new_id: NewId) -> None:
+    ann, ben = new_id("ann"), new_id("ben")
+    (_, here), (_, there) = cluster.start(), cluster.start()
+    watcher = cluster.connect(here, ben)
+    phone, laptop = cluster.connect(here, ann), cluster.connect(there, ann)
+    phone.disconnect()
+    laptop.disconnect()
+    eventually(lambda: statuses(watcher, ann)[-1:] == ["offline"], "the last device's end is announced")
+    assert statuses(watcher, ann) == ["online", "offline"]
+    assert [len(here.hooks(name, ann)) for name in ("online", "offline")] == [1, 1]
+
+
+def test_a_killed_servers_users_go_offline_once_and_others_stay(cluster: Cluster, new_id: NewId) -> None:
+    ann, ben, both, conversation = new_id("ann"), new_id("ben"), new_id("both"), new_id("conversation")
+    (_, here), (doomed, there) = cluster.start(), cluster.start()
+    watcher = cluster.connect(here, ben, conversation)
+    cluster.connect(here, both)
+    cluster.connect(there, both)
+    cluster.connect(there, ann, conversation)
+    eventually(lambda: statuses(watcher, ann) == ["online"], "the coming on the other server is announced")
+    doomed.kill()
+    eventually(lambda: statuses(watcher, ann)[-1:] == ["offline"], "a surviving server takes the dead one's place")
+    assert statuses(watcher, ann) == ["online", "offline"]
+    assert "offline" not in statuses(watcher, both)
+    assert watcher.call("conversation:get-online-users", conversation) == [ben]
+    assert len(here.hooks("offline", ann)) == 1
+
+
+def test_what_was_sent_while_redis_was_hung_arrives_later_once_in_order(cluster: Cluster, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    (_, here), (_, there) = cluster.start(), cluster.start()
+    one, other = cluster.connect(here, ann, conversation), cluster.connect(there, ben, conversation)
+    cluster.redis.freeze()
+    took = []
+    for number in range(20):
+        began = time.monotonic()
+        here.emit("emit_new_message", conversation, {"id": number})
+        took.append(time.monotonic() - began)
+        assert one.wait_for("message:new").data == {"id": number}, "this server's own connections have it at once"
+    cluster.redis.thaw()
+    assert [other.wait_for("message:new").data["id"] for _ in range(20)] == list(range(20))
+    other.assert_none("message:new")
+    assert max(took) < SECONDS / 5, "no view waits for a Redis that does not answer"
+
+
+def test_a_redis_that_forgot_everything_costs_nothing(cluster: Cluster, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    (_, here), (_, there) = cluster.start(), cluster.start()
+    one, other = cluster.connect(here, ann, conversation), cluster.connect(there, ben, conversation)
+    eventually(lambda: statuses(one, ben) == ["online"], "the coming on the other server is announced")
+    cluster.redis.stop()
+    eventually(lambda: here.emit("emit_new_message", conversation, {"id": 1}) is False, "an emit says that Redis is away")
+    cluster.redis.start()
+    eventually(lambda: here.emit("is_user_online", ben) is True, "presence is written anew")
+    eventually(lambda: sorted(there.emit("get_online_users", conversation)) == sorted([ann, ben]), "rooms are written anew")
+    eventually(lambda: here.emit("emit_new_message", conversation, {"id": 2}) is True, "the bus is back")
+    ids: list[int] = []
+    while not ids or ids[-1] != 2:
+        ids.append(other.wait_for("message:new").data["id"])
+    assert ids == sorted(ids)
+    assert statuses(one, ben) == ["online"], "nobody was announced who was there all the time"
+
+
+def test_an_emitter_without_an_application_reaches_all_servers(cluster: Cluster, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    (_, here), (_, there) = cluster.start(), cluster.start()
+    clients = [cluster.connect(here, ann, conversation), cluster.connect(there, ben, conversation)]
+    emitter = RealtimeEmitter(cluster.redis.url)
+    assert emitter.emit_new_message(conversation, {"id": 7}) is True
+    for client in clients:
+        assert client.wait_for("message:new").data == {"id": 7}
+    assert emitter.is_user_online(ann)
+    assert sorted(emitter.get_online_users(conversation)) == sorted([ann, ben])
+    assert emitter.disconnect_user(ben) == 1
+    clients[1].wait_for_disconnect()
+    cluster.redis.stop()
+    assert emitter.emit_new_message(conversation, {"id": 8}) is False
+    emitter.close()
+
+
+def test_the_shell_commands_reach_all_servers(cluster: Cluster, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    (_, here), (_, there) = cluster.start(), cluster.start()
+    one, other = cluster.connect(here, ann, conversation), cluster.connect(there, ben, conversation)
+
+    def shell(*command: str) -> str:
+        run = [sys.executable, "-m", "flask", "--app", CONTRACT_APP, "realtime", *command]
+        done = subprocess.run(
+            run, env=process_environment(cluster.environment()), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    shell("emit", "notice", '{"text": "hello"}', "--conversation", conversation)
+    for client in (one, other):
+        assert client.wait_for("notice").data == {"text": "hello"}
+    assert shell("online").split() == sorted([ann, ben])
+    assert shell("rooms").split() == [conversation, "2"]
+    assert shell("kick", ben) == "1 connection\n"
+    other.wait_for_disconnect()
+
+
+def test_an_orderly_stop_is_heard_at_once(cluster: Cluster, new_id: NewId) -> None:
+    ann, ben = new_id("ann"), new_id("ben")
+    (_, here), (leaving, there) = cluster.start(), cluster.start()
+    watcher = cluster.connect(here, ben)
+    cluster.connect(there, ann)
+    os.killpg(leaving.pid, signal.SIGTERM)
+    eventually(lambda: statuses(watcher, ann) == ["online", "offline"], "its users are gone")
+    leaving.wait()
+
+
+def test_the_examples_health_follows_the_message_queue(redis: RedisServer, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/example.sqlite3"
+    environment = {"MESSAGE_QUEUE_URL": redis.url, "DATABASE_URL": database, "JWT_SECRET_KEY": "k" * 32}
+
+    def health() -> tuple[int, str]:
+        answer = requests.get(f"{server.url}/healthz", timeout=SECONDS)
+        return answer.status_code, answer.json()["checks"]["messageQueue"]
+
+    with gunicorn("example_app:app", environment, ready="/healthz") as server:
+        assert health() == (200, "ok")
+        redis.freeze()
+        assert health() == (503, "failed")
+        redis.thaw()
+        eventually(lambda: health() == (200, "ok"), "it is well again")
+        redis.stop()
+        assert health() == (503, "failed")
+        redis.start()
+        eventually(lambda: health() == (200, "ok"), "it is well again")

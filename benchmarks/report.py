@@ -33,6 +33,8 @@ ROWS = {
     "connect_again": "connect and join, 1,000 once more",
     "connect_presence": "the same, presence announced to everyone",
     "calls": "`user:get-status`, acknowledged",
+    "workers_1x1000": "several workers, `typing:start` in 1 room of 1,000",
+    "workers_100x10": "several workers, `typing:start` in 100 rooms of 10",
 }
 PACKAGES = ("Flask", "Flask-SocketIO", "Flask-JWT-Extended", "python-socketio", "gevent", "gevent-websocket", "gunicorn")
 

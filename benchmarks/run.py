@@ -105,9 +105,16 @@ def run_all(options: Options) -> Results:
         for run in range(1, options.runs + 1):
             for name in options.scenarios:
                 for server in options.servers:
-                    if server == "extension" or not SCENARIOS[name].presence:
+                    if takes_part(CONTENDERS[server], SCENARIOS[name]):
                         run_one(options, results, tokens, Step(run, name, CONTENDERS[server]))
     return results
+
+
+def takes_part(contender: Contender, scenario: Scenario) -> bool:
+    """Say whether a scenario is about a server."""
+    if contender.name == "extension":
+        return True
+    return contender.workers > 0 if scenario.shares else contender.workers == 0 and not scenario.presence
 
 
 @dataclass(frozen=True)

@@ -107,14 +107,14 @@ class Bench:
         }
 
 
-def rooms(count: int, size: int, rate: float) -> Callable[[Bench], dict[str, Figures]]:
+def rooms(count: int, size: int, rate: float, row: str = "rooms") -> Callable[[Bench], dict[str, Figures]]:
     """Relay of `typing:start` in some rooms of some size, at a rate and then as fast as the server can."""
 
     def run(bench: Bench) -> dict[str, Figures]:
         bench.connect(count * size, size)
         window = max(count, 8)
         figures = bench.measure(f"typing {rate} {window} {SENDERS}")
-        return {f"rooms_{count}x{size}": {**figures, "peak_rate": bench.peak(f"typing 0 {window} {SENDERS}")}}
+        return {f"{row}_{count}x{size}": {**figures, "peak_rate": bench.peak(f"typing 0 {window} {SENDERS}")}}
 
     return run
 
@@ -201,12 +201,14 @@ class Scenario:
         connections: How many it opens.
         ping_interval: What the server is started with.
         presence: Whether the extension announces presence to everyone; no other server is run then.
+        shares: Whether the servers are the extension alone and with others through Redis, and no others.
     """
 
     run: Callable[[Bench], dict[str, Figures]]
     connections: int
     ping_interval: int = 25
     presence: bool = False
+    shares: bool = False
 
 
 SCENARIOS = {
@@ -217,5 +219,7 @@ SCENARIOS = {
     "connect": Scenario(connect, STORM + FIRST),
     "connect_presence": Scenario(connect_presence, STORM + FIRST, presence=True),
     "calls": Scenario(calls, 1000),
+    "workers_1x1000": Scenario(rooms(1, 1000, 20, "workers"), 1000, shares=True),
+    "workers_100x10": Scenario(rooms(100, 10, 2000, "workers"), 1000, shares=True),
     "idle": Scenario(idle, 10_000 + FIRST, ping_interval=HEARTBEAT_SECONDS),
 }

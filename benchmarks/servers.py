@@ -27,7 +27,7 @@ KEY = "the benchmark's own key, which protects nothing: 0123456789abcdef"
 GUNICORN = (
     *(sys.executable, "-m", "gunicorn", "--worker-class", "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"),
     # More than the largest scenario has: the worker would stop answering at its limit.
-    *("--workers", "1", "--worker-connections", "20000", "--backlog", "4096"),
+    *("--worker-connections", "20000", "--backlog", "4096"),
 )
 
 
@@ -55,12 +55,14 @@ class Contender:
         title: What it is, in words.
         command: Its command line.
         is_python: Whether py-spy can look into it.
+        workers: How many workers share a Redis; 0 for those that have none.
     """
 
     name: str
     title: str
     command: Callable[[Settings], list[str]]
     is_python: bool = False
+    workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,16 @@ class Running:
     log: Path
 
 
-def _gunicorn(application: str) -> Callable[[Settings], list[str]]:
-    return lambda settings: [*GUNICORN, "--bind", f"127.0.0.1:{settings.port}", application]
+def _gunicorn(application: str, workers: int = 1) -> Callable[[Settings], list[str]]:
+    return lambda settings: [*GUNICORN, "--workers", str(workers), "--bind", f"127.0.0.1:{settings.port}", application]
+
+
+def _sharing(workers: int) -> Contender:
+    def command(settings: Settings) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.peers.with_redis", *_gunicorn("benchmarks.app:app", workers)(settings)]
+
+    title = f"{workers} worker{'s' if workers > 1 else ''} and Redis, together"
+    return Contender(f"redis-{workers}", title, command, workers=workers)
 
 
 CONTENDERS = {
@@ -92,6 +102,7 @@ CONTENDERS = {
         Contender("node", "Socket.IO on Node", lambda _settings: ["node", str(PEERS / "node.mjs")]),
         Contender("bun", "Socket.IO on Bun's engine", lambda _settings: [str(BUN), str(PEERS / "bun.mjs")]),
         Contender("floor", "the floor", lambda settings: [str(FLOOR), str(settings.port), str(settings.ping_interval)]),
+        *map(_sharing, (1, 2, 4)),
     )
 }
 

@@ -27,10 +27,10 @@ class Delivery:
     Args:
         app: The application.
         server: Its Socket.IO server.
-        publish: Sends something to the other servers.
+        publish: Sends something to the other servers; None where there are none.
     """
 
-    def __init__(self, app: Flask, server: SocketIOServer, publish: Callable[[Envelope], bool]) -> None:
+    def __init__(self, app: Flask, server: SocketIOServer, publish: Callable[[Envelope], bool] | None) -> None:
         self._app = app
         self._server = server
         self._publish = publish
@@ -46,7 +46,7 @@ class Delivery:
             PayloadNotSerializable: Its arguments are not JSON.
         """
         message = self._deliver_here(send)
-        return message is None or self._publish(envelope_of(send, message.parts))
+        return message is None or self._publish is None or self._publish(envelope_of(send, message.parts))
 
     def send_here(self, send: Send) -> None:
         """Send an event that concerns this server's connections alone."""

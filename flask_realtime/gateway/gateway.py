@@ -74,7 +74,7 @@ class Gateway:
             registry=Registry(config.max_connections_per_user),
             shared=shared,
             server=server,
-            delivery=Delivery(app, server, shared.publish),
+            delivery=Delivery(app, server, None if shared.is_local else shared.publish),
         )
         self._collecting_elsewhere = self.parts.server.collecting_elsewhere
         membership = Membership(self.parts)

@@ -13,7 +13,9 @@ BIN := $(VENV)/bin
 JS := tests/e2e/js
 BENCH := benchmarks
 # Tests that choose their engine themselves, or do not depend on it.
-ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py)
+ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py workers.py many_servers.py)
+# What holds for clients of one worker has to hold for those of several.
+CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards messaging notifications presence python_api typing))
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them.
@@ -39,6 +41,7 @@ run: $(VENV)/run.stamp
 
 test: lint types docs unit-matrix $(JS)/node_modules/stamp $(VENV)/redis.stamp
 	E2E_ENGINE=stock $(BIN)/python -m pytest tests/e2e --numprocesses 2 --dist loadfile $(ENGINE_DOES_NOT_MATTER)
+	E2E_WORKERS=4 $(BIN)/python -m pytest $(CONTRACT) --numprocesses 2 --dist loadfile
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/dev.stamp

@@ -4,8 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
+
+from benchmarks.servers import free_port
 
 
 def main() -> None:
@@ -14,12 +14,11 @@ def main() -> None:
     if program is None:
         message = "There is no redis-server on the PATH"
         raise SystemExit(message)
-    with tempfile.TemporaryDirectory(prefix="benchmark-redis-") as folder:
-        path = Path(folder) / "redis.sock"
-        options = ["--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no", "--dir", folder]
-        with subprocess.Popen([program, *options]):  # noqa: S603 - our own command
-            environment = {**os.environ, "FLASK_REALTIME_MESSAGE_QUEUE": f"unix://{path}"}
-            subprocess.run(sys.argv[1:], env=environment, check=False)  # noqa: S603 - as above
+    port = free_port()
+    options = ["--port", str(port), "--save", "", "--appendonly", "no"]
+    with subprocess.Popen([program, *options]):  # noqa: S603 - our own command
+        environment = {**os.environ, "FLASK_REALTIME_MESSAGE_QUEUE": f"redis://127.0.0.1:{port}"}
+        subprocess.run(sys.argv[1:], env=environment, check=False)  # noqa: S603 - as above
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ gevent waits for the rest of a request's head, and of a TLS handshake, for ever.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -115,6 +117,27 @@ def change_handler(handler: WSGIHandler, path_info: str, path: str, head_timeout
     if requested.endswith(path_info):  # The application may be mounted somewhere.
         changed.engine_paths = tuple({*changed.engine_paths, requested.removesuffix(path_info) + path})
     return changed
+
+
+def handler_of(environ: Mapping[str, Any], start_response: Any) -> WSGIHandler | None:
+    """Return the WSGI handler that a request came through, or None where the server is not gevent's.
+
+    Args:
+        environ: The request's environment.
+        start_response: What begins the answer; a middleware may have put its own in the place of the handler's.
+    """
+    handler = getattr(environ.get("wsgi.websocket"), "handler", None) or getattr(start_response, "__self__", None)
+    return handler if isinstance(handler, WSGIHandler) else _calling_handler()
+
+
+def _calling_handler() -> WSGIHandler | None:
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - inspect.currentframe is this, and may return None
+    while frame is not None:
+        if frame.f_code is WSGIHandler.run_application.__code__:
+            handler: WSGIHandler = frame.f_locals["self"]
+            return handler
+        frame = frame.f_back
+    return None
 
 
 def _before(kind: type[WSGIHandler], head_timeout: float) -> type[EngineHandler]:

@@ -14,7 +14,8 @@ import engineio
 from engineio import packet as eio
 from gevent.pywsgi import WSGIHandler
 
-from flask_realtime.engine.handler import FirstRequest, change_handler
+from flask_realtime.engine.handler import FirstRequest, change_handler, handler_of
+from flask_realtime.engine.handover import Neighbours
 from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
 from flask_realtime.engine.shutdown import Shutdown
@@ -82,6 +83,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     heartbeat: Heartbeat
     limits: EngineLimits
     max_backlog: int
+    neighbours: Neighbours
     path: str
     shutdown_signal: Shutdown
     settle: Callable[[], None]
@@ -101,11 +103,16 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout)
         server.limits = limits
         server.max_backlog = limits.max_backlog
+        server.neighbours = Neighbours()
         server.path = middleware.engineio_path
         server.handler_kinds = set()
         server.shutdown_signal = Shutdown(server.end_all_sessions)
         server.settle = settle
         middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
+
+    def generate_id(self) -> str:
+        """Make a session's id."""
+        return self.neighbours.new_session_id()
 
     def forget(self, socket: EngineSocket) -> None:
         """Forget a session that ends."""
@@ -114,6 +121,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     def end_all_sessions(self) -> None:
         """End every session, and return when all that follows from it has been done."""
+        self.neighbours.stop()
         for socket in list(self.sockets.values()):
             socket.close(wait=False, reason=SHUTTING_DOWN)
         self.settle()
@@ -139,6 +147,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         if refused is None:
             answer: Iterable[bytes] = super().handle_request(environ, start_response)
             return answer
+        if refused is UNKNOWN_SESSION and self._hand_over(environ, start_response, query):
+            return []
         body = refused.body
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *self._cors_headers(environ)]
         start_response(f"{refused.status.value} {refused.status.phrase}", headers)
@@ -146,13 +156,22 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
         """Have the server that a request came from answer as the engine needs it, from the next connection on."""
-        handler = getattr(environ.get("wsgi.websocket"), "handler", None) or getattr(start_response, "__self__", None)
-        if isinstance(handler, WSGIHandler) and type(handler) not in self.handler_kinds:
+        handler = handler_of(environ, start_response)
+        if handler is not None and type(handler) not in self.handler_kinds:
             kind = change_handler(handler, environ["PATH_INFO"], self.path, self.limits.connect_timeout)
             self.handler_kinds.add(kind)
 
+    def _hand_over(self, environ: Mapping[str, Any], start_response: Any, query: Query) -> bool:
+        handler = handler_of(environ, start_response)
+        if handler is None or query.sid is None:
+            return False
+        self.shutdown_signal.install(handler.server.pool)
+        return self.neighbours.hand_over(handler, query.sid)
+
     def _handle_upgrade(self, environ: Mapping[str, Any], start_response: Any, query: Query, upgrade: Upgrade) -> Iterable[bytes]:
         refused = self._refusal(environ, query, is_upgrade=True)
+        if refused is UNKNOWN_SESSION and self._hand_over(environ, start_response, query):
+            return []
         fault = fault_of(environ) if refused is None else Fault(HTTPStatus.BAD_REQUEST, refused.message)
         if fault is None:
             if query.sid is None:
@@ -208,6 +227,10 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     def _handle_connect(
         self, environ: Mapping[str, Any], start_response: Any, transport: str, jsonp_index: int | None = None
     ) -> Any:
+        handler = handler_of(environ, start_response)
+        if handler is not None:
+            self.shutdown_signal.install(handler.server.pool)
+            self.neighbours.start(handler.server)
         sid = self.generate_id()
         socket = self.sockets[sid] = EngineSocket(self, sid)
         self.handlers["connect"](sid, environ)

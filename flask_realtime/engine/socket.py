@@ -28,6 +28,9 @@ _CLOSE, _PONG, _MESSAGE = "1", "3", "4"
 UPGRADE_TIMEOUT: Final = 10.0
 """Seconds in which a client that tries WebSocket beside long polling must change over; as in Node's server."""
 
+POLL_CHECK: Final = 0.1
+"""Seconds after which a poll is ended while a client tries WebSocket; as in Node's server."""
+
 _HEARD, _EXCUSED = 1, 2
 
 _IGNORED: Final = frozenset({"0", "5", "6"})
@@ -280,11 +283,19 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self._is_probed = True
             probe.write(_PROBE_ANSWER)
             self.queue.put(eio.Packet(eio.NOOP))  # Ends the poll that is waiting.
+            gevent.spawn_later(POLL_CHECK, self._end_poll, probe)
         elif data == _UPGRADE and self._is_probed:
             self._finish_upgrade(probe)
         else:
             probe.close(CloseCode.PROTOCOL_ERROR)
             self._probe, self._is_probed = None, False
+
+    def _end_poll(self, probe: WebSocket) -> None:
+        # A client that has no answer to its probe yet begins another poll, and changes over only when that ends.
+        if self._probe is probe and not self.closing:
+            if self._is_polled:
+                self.queue.put(eio.Packet(eio.NOOP))
+            gevent.spawn_later(POLL_CHECK, self._end_poll, probe)
 
     def _finish_upgrade(self, probe: WebSocket) -> None:
         self.websocket, self._probe = probe, None

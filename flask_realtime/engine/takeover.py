@@ -53,7 +53,8 @@ class Upgrade:
         self.is_taken = True
         handler = self._handler
         handler.close_connection = True
-        return _take(handler, answer_to(environ))
+        # Another process may have answered before it handed the request over.
+        return _take(handler, b"" if getattr(handler.socket, "is_answered", False) else answer_to(environ))
 
     def forget(self) -> None:
         """Let go of the handler, which holds this object too."""

@@ -111,12 +111,21 @@ class Gateway:
 
     def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
         """Note that a session was opened, and return what handles its messages."""
-        self._hooks.sealed = True
+        if not self._hooks.sealed:
+            self._hooks.sealed = True
+            self._warn_without_queue(environ)
         self.parts.shared.start(self._receive_from_others, self._changed_meanwhile)
         session = self._sessions[engine_id] = Session(
             engine_id, str(environ.get("REMOTE_ADDR", "")), environ, self._new_mailbox(), self.parts.server.transport
         )
         return partial(self._on_message, session)
+
+    def _warn_without_queue(self, environ: Mapping[str, Any]) -> None:
+        if environ.get("wsgi.multiprocess") and self.parts.config.message_queue is None:
+            logger.warning(
+                "There are several workers, and no REALTIME_MESSAGE_QUEUE: each knows its own clients only. What one sends does "
+                "not reach the clients of the others, and users who are connected to another one appear offline."
+            )
 
     def on_close(self, engine_id: str, reason: str) -> None:
         """Note that a session is gone."""

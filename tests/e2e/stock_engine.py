@@ -17,6 +17,7 @@ NO_DEADLINE = "python-engineio waits for ever for CONNECT, for an upgrade, and f
 ZOMBIES = "python-engineio ends sessions and leaves their TCP connections open"
 OVERLAP = "python-engineio does not notice a second poll or POST, nor a request that is cancelled"
 PACKETS = "python-engineio ignores Engine.IO packets that must not come, and fails on some that may"
+ONE_NOOP = "python-engineio ends the poll that waits when the probe comes, and no later one"
 HEARTBEAT = "python-engineio's heartbeat is a greenlet that may ping late, and reads on"
 NO_DRAIN = "gunicorn ends the worker without a word to its WebSockets"
 CONNECTION_LIMIT = "every open WebSocket has a place in gunicorn's pool of connections"
@@ -71,6 +72,7 @@ WAITS: dict[str, str] = {
     "*::test_a_cancelled_post_ends_the_session": OVERLAP,
     "*::test_an_upgrade_moves_the_session_with_nothing_lost": PACKETS,
     "*::test_polls_during_the_probe_bring_what_is_sent_or_nothing": PACKETS,
+    "*::test_polls_end_for_as_long_as_the_probe_takes": ONE_NOOP,
     "*::test_an_upgraded_session_has_its_heartbeat": ZOMBIES,
     "*::test_a_second_probe_is_closed_and_the_first_goes_on": PACKETS,
     "*::test_a_probe_goes_with_its_session": ZOMBIES,

@@ -456,6 +456,17 @@ def test_polls_during_the_probe_bring_what_is_sent_or_nothing(
     assert wire.call(1, "user:get-status", "nobody") == OFFLINE
 
 
+def test_polls_end_for_as_long_as_the_probe_takes(open_polling: OpenPolling, open_wire: OpenWire, api: Api, new_id: NewId) -> None:
+    polling = entered_polling(open_polling, api, new_id("ann"))
+    wire = open_wire(api.url, session_query(polling, "websocket"))
+    wire.send("2probe")
+    assert wire.packet() == "3probe"
+    # The client may hear of the answer late, and changes over only when its poll has ended.
+    assert [polling.poll() for _ in range(3)] == [["6"]] * 3
+    wire.send("5")
+    assert wire.call(1, "user:get-status", "nobody") == OFFLINE
+
+
 def test_an_upgraded_session_has_its_heartbeat(open_polling: OpenPolling, open_wire: OpenWire, engine_with: ServerWith) -> None:
     api = engine_with(**QUICK)
     polling = open_polling(api.url)

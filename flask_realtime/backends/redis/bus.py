@@ -79,7 +79,7 @@ class RedisBus(Bus):
         item = self._add(envelope)
         if item is None:
             return False
-        self._outbox.wait_for(lambda: item.written is not NO_ID or not self._link.is_up, _PUBLISH_SECONDS)
+        self._outbox.wait_for_outcome(lambda: item.written is not NO_ID or not self._link.is_up, _PUBLISH_SECONDS)
         return item.written is not NO_ID
 
     def start(self, receive: Receive) -> None:
@@ -96,7 +96,7 @@ class RedisBus(Bus):
         self._outbox.close()
         if self._reader is not None:
             self._reader.end()
-        self._outbox.wait_for(lambda: not self._outbox.pending, timeout)
+        self._outbox.wait_for_outcome(lambda: not self._outbox.pending, timeout)
         if self._publisher is not None:
             self._publisher.end()
         for thread in self._threads:

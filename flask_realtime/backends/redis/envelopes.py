@@ -48,19 +48,19 @@ class Item:
     """An envelope, ready to be written.
 
     Args:
-        number: Its number among those of its origin, from 1.
         published_at: When it was published, by the local clock, in seconds.
         head: Its item of the field `h`.
         body: Its parts.
         size: The bytes of both.
+        number: Its number among those of its origin, from 1.
         written: The id of the entry that it was first written in, `NO_ID` before that.
     """
 
-    number: int
     published_at: float
     head: bytes
     body: bytes
     size: int
+    number: int = 0
     written: StreamId = NO_ID
 
 

@@ -77,6 +77,8 @@ class RedisLink:
             raise self._lost(error) from error
         finally:
             self._slots.release()
+            if self._closed.is_set():
+                self._end_idle_connections()
 
     def connect(self, patience: float = 0.0) -> OwnConnection:
         """Make a connection for the use of one thread.
@@ -99,14 +101,14 @@ class RedisLink:
         return self._up.wait(timeout)
 
     def close(self) -> None:
-        """End all connections and the attempts to make one; every call is refused from now on."""
+        """Refuse every call from now on, and end all connections; those in use end with the call that uses them."""
         with self._lock:
             self._closed.set()
             self._up.clear()
             retrying = self._retrying
         if retrying is not None and retrying is not threading.current_thread():
             retrying.join(self._timeout)
-        self._client.connection_pool.disconnect()
+        self._end_idle_connections()
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
@@ -125,8 +127,11 @@ class RedisLink:
     def _lost(self, error: Exception) -> BackendUnavailable:
         if self._go_down():
             logger.warning("Redis at %s cannot be reached: %s", self, error)
-            self._client.connection_pool.disconnect(inuse_connections=False)
+            self._end_idle_connections()
         return BackendUnavailable(f"Redis at {self} cannot be reached: {error}")
+
+    def _end_idle_connections(self) -> None:
+        self._client.connection_pool.disconnect(inuse_connections=False)
 
     def _go_down(self) -> bool:
         with self._lock:
@@ -168,6 +173,7 @@ class RedisLink:
             if self._answers():
                 return True
             pause = min(2 * pause, self._max_pause)
+        self._end_idle_connections()
         return False
 
     def _answers(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis.connections import OwnConnection
-from flask_realtime.backends.redis.envelopes import NO_ID, fields_of
+from flask_realtime.backends.redis.envelopes import NO_ID, Item, fields_of
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.outbox import Outbox
 from flask_realtime.backends.redis.stream import Stream
@@ -75,21 +75,18 @@ class Publisher:
         self._outbox.wake()
 
     def _go_on(self) -> None:
-        self._outbox.wait_for(self._has_reason, _CARE_SECONDS)
-        self._outbox.expire()
+        self._outbox.wait_for_news(_CARE_SECONDS)
+        self._outbox.tidy()
         if self._must_check:
             self._must_check = False
             self._disconnect()
         if self._outbox.is_empty:
             return
         connection = self._connection or self._connect()
-        if self._outbox.pending:
-            self._write(connection)
+        if items := self._outbox.take():
+            self._write(connection, items)
         if monotonic() >= self._next_care:
             self._take_care(connection)
-
-    def _has_reason(self) -> bool:
-        return self._ended.is_set() or self._must_check or self._outbox.pending > 0
 
     def _connect(self) -> OwnConnection:
         self._connection, place = self._stream.open(self._link)
@@ -100,9 +97,9 @@ class Publisher:
         self._run_id = place.run_id
         return self._connection
 
-    def _write(self, connection: OwnConnection) -> None:
+    def _write(self, connection: OwnConnection, items: list[Item]) -> None:
         began = monotonic()
-        self._last = self._stream.append(connection, fields_of(self._origin, self._outbox.take()))
+        self._last = self._stream.append(connection, fields_of(self._origin, items))
         self._outbox.settle(self._last)
         self._has_failed = False
         if (pause := began + self._linger - monotonic()) > 0:

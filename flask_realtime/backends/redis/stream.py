@@ -14,6 +14,10 @@ _MAX_ENTRIES = 32
 """How many entries are read at once; each may be as large as a batch."""
 
 
+_SPARE = 60_000
+"""Milliseconds for which a stream is there at least: much longer than it takes a writer to look after it again."""
+
+
 class Place(NamedTuple):
     """What a connection leads to.
 
@@ -88,7 +92,7 @@ class Stream:
         if forgotten < last:  # After a restart with another time, it may lie in the future.
             start = max(start, forgotten)
         trim = ("XTRIM", self._key, "MINID", "~", str(start))
-        for reply in connection.ask(trim, ("PEXPIRE", self._key, 10 * self._retention)):
+        for reply in connection.ask(trim, ("PEXPIRE", self._key, 10 * self._retention + _SPARE)):
             _checked(reply)
 
     def read(self, connection: OwnConnection, after: StreamId, wait: float) -> list[tuple[StreamId, list[bytes]]]:

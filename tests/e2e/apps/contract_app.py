@@ -4,13 +4,11 @@ Its hooks decide by the beginning of an id, so that one server serves every test
 starts with ``private`` refuses everybody, a user that starts with ``banned`` is turned away, and so on.
 """
 
-import atexit
 import dataclasses
 import datetime as dt
 import decimal
 import json
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -62,22 +60,24 @@ class Vote:
 
 
 class Notes:
-    """What the application's processes note for the tests to see, in the order noted; a line of a file each."""
+    """What the application notes for the tests to see, in the order noted; in a file where several processes do so."""
 
     def __init__(self) -> None:
         named = os.environ.get("CONTRACT_APP_NOTES")
-        self._path = Path(named or tempfile.mkstemp(prefix="contract-app-")[1])
-        if named is None:
-            atexit.register(self._path.unlink, missing_ok=True)
+        self._file = Path(named) if named else None
+        self._lines: list[bytes] = []
 
     def record(self, name: str, *args: Any) -> None:
-        line = json.dumps([name, args]) + "\n"
-        with self._path.open("ab", buffering=0) as file:  # One write each, so that processes do not mix their lines.
-            file.write(line.encode())
+        line = json.dumps([name, args]).encode()
+        if self._file is None:
+            self._lines.append(line)
+            return
+        with self._file.open("ab", buffering=0) as file:  # One write each, so that processes do not mix their lines.
+            file.write(line + b"\n")
 
     def of(self, name: str) -> list[list[Any]]:
-        notes = [json.loads(line) for line in self._path.read_bytes().splitlines()]
-        return [args for noted, args in notes if noted == name]
+        lines = self._lines if self._file is None else self._file.read_bytes().splitlines()
+        return [args for noted, args in map(json.loads, lines) if noted == name]
 
 
 def create_app() -> flask.Flask:

@@ -1,0 +1,164 @@
+"""Hands a request over to the process that has its session.
+
+Where several processes listen on one address, any of them may get a connection, and a long-polling client opens several for one
+session. A session's id ends with the tag of its process, and each process listens on a Unix socket of that name: a request that
+came to another one goes there together with its connection, and what follows on that connection comes to the right process at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import secrets
+import socket
+import ssl
+import sys
+import tempfile
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+from gevent.monkey import get_original
+
+from flask_realtime.engine.links import Listener, offer
+from flask_realtime.engine.passing import progress_of
+from flask_realtime.engine.relay import Relays
+from flask_realtime.engine.socket_folder import SocketFolder
+
+logger = logging.getLogger(__name__)
+
+_RANDOM_BYTES: Final = 15
+_TAG_LENGTH: Final = 6
+_SESSION_ID: Final = re.compile(r"[\w-]+([\w-]{6})", re.ASCII)
+_IS_LINUX: Final = sys.platform == "linux"
+_IS_SUPPORTED: Final = hasattr(socket, "AF_UNIX") and hasattr(os, "geteuid")
+
+
+class Neighbours:
+    """The processes that serve the same address, this one among them.
+
+    Args:
+        parent: Where they have the folder in which they find each other; by default the system's for temporary files.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self._folder = SocketFolder(parent or Path(tempfile.gettempdir()), os.geteuid()) if _IS_SUPPORTED else None
+        self._relays = Relays()
+        self._listeners: dict[Any, Listener | None] = {}
+        self._process = 0
+        self._tag = ""
+
+    def _own_tag(self) -> str:
+        if self._process != os.getpid():  # A server may fork when the application is there already.
+            self._process, self._tag = os.getpid(), secrets.token_urlsafe(_TAG_LENGTH)[:_TAG_LENGTH]
+            self._listeners = {}
+        return self._tag
+
+    def new_session_id(self) -> str:
+        """Make the id of a session of this process."""
+        return secrets.token_urlsafe(_RANDOM_BYTES) + self._own_tag()
+
+    def start(self, server: Any) -> None:
+        """Take over what comes to the others, from now on.
+
+        Args:
+            server: The WSGI server that one of this process's sessions came through.
+        """
+        tag = self._own_tag()
+        if server not in self._listeners:
+            self._listeners[server] = self._listen(server, tag)
+
+    def _listen(self, server: Any, tag: str) -> Listener | None:
+        if self._folder is None:
+            return None
+        try:
+            self._folder.make()
+            self._folder.remove_abandoned()
+            return Listener(self._path(self._folder, server, tag), server)
+        except OSError as error:
+            if server.environ.get("wsgi.multiprocess"):
+                logger.warning("Other workers cannot hand over the requests that they get for sessions of this one: %s", error)
+            return None
+
+    @staticmethod
+    def _path(folder: SocketFolder, server: Any, tag: str) -> Path:
+        place = hashlib.blake2s(repr(server.address).encode(), digest_size=6).hexdigest()
+        return folder.path / f"{place}-{tag}"
+
+    def stop(self) -> None:
+        """Take nothing over any more, and end what is relayed."""
+        for server, listener in self._listeners.items():
+            if listener is not None:
+                listener.close()
+                self._listeners[server] = None
+        self._relays.stop()
+
+    def hand_over(self, handler: Any, session_id: str) -> bool:
+        """Hand a request over with its connection, if its session belongs to another process.
+
+        Args:
+            handler: The request's WSGI handler.
+            session_id: The session's id.
+
+        Returns:
+            Whether that was done; then the request needs no answer any more.
+        """
+        path = self._owner(handler, session_id)
+        if path is None or _is_begun(handler.wsgi_input):
+            return False
+        client = handler.socket
+        is_tls = isinstance(client, ssl.SSLSocket)
+        try:
+            link = offer(path, progress_of(handler), None if is_tls else client.fileno())
+        except OSError:
+            return False
+        with closing(link):
+            _finish(handler)
+            if is_tls:
+                self._relays.run(client, link)
+            else:
+                handler.socket = None  # It has nothing left to close.
+                _release(client.detach())
+        return True
+
+    def _owner(self, handler: Any, session_id: str) -> Path | None:
+        match = _SESSION_ID.fullmatch(session_id)
+        if self._folder is None or match is None or match[1] == self._own_tag():
+            return None
+        try:
+            self._folder.check()
+        except OSError:
+            return None
+        return self._path(self._folder, handler.server, match[1])
+
+
+def _is_begun(body: Any) -> bool:
+    return bool(body.position > 0 or body.chunk_length >= 0)
+
+
+def _finish(handler: Any) -> None:
+    handler.close_connection = True
+    handler.log_request = _log_nothing
+    # Nothing of the body may be thrown away either.
+    handler.wsgi_input.content_length, handler.wsgi_input.chunked_input = 0, False
+    websocket = getattr(handler, "websocket", None)
+    if websocket is not None:  # gevent-websocket would otherwise close it.
+        websocket.closed = True
+        websocket.stream = None
+
+
+def _log_nothing() -> None:
+    """Leave the access log to the process that answers."""
+
+
+def _release(fd: int) -> None:
+    # A connection that stays open in another process stays in this one's epoll too, and for each event that libev has not asked
+    # for it makes a new epoll and puts all connections in.
+    loop_fd = gevent.get_hub().loop.fileno()
+    if _IS_LINUX and isinstance(loop_fd, int):
+        with suppress(OSError), closing(get_original("select", "epoll").fromfd(os.dup(loop_fd))) as epoll:
+            epoll.unregister(fd)
+    os.close(fd)

@@ -1,0 +1,202 @@
+"""Unix connections between the server processes of one user: a new one for each client's connection that changes hands.
+
+Whoever hands it over sends all there is to send, and the other process claims it with a byte. Where that does not come in time, the
+link is shut down, and no claim can be sent on it any more: so one process serves the client, and never two, whichever is late.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import gevent.socket
+from gevent.server import StreamServer
+
+from flask_realtime.engine.passing import Progress, ResumedSocket
+
+PATIENCE: Final = 1.0
+"""Seconds in which another process has to claim what it is sent."""
+
+_RETRY_INTERVAL: Final = 0.02
+_BACKLOG: Final = 1024
+_CHUNK: Final = 65_536
+_CLAIM: Final = b"\x01"
+_CREDENTIALS: Final = struct.Struct("3i")
+
+
+def offer(path: Path, progress: Progress, fd: int | None) -> Any:
+    """Hand a client's connection over to another process.
+
+    Args:
+        path: Where that process listens.
+        progress: How far this one has come with the connection.
+        fd: The connection's descriptor; None where the link will stand for it.
+
+    Returns:
+        The link; the other process has claimed the connection.
+
+    Raises:
+        OSError: It has not, and will not.
+    """
+    link: Any = gevent.socket.socket(socket.AF_UNIX)
+    try:
+        _connect(link, os.fspath(path))
+        message = progress.encode()
+        sent = 0 if fd is None else socket.send_fds(link, [message], [fd])
+        link.sendall(message[sent:])
+        _wait_for_claim(link)
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def _connect(link: Any, path: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    link.settimeout(0)
+    # Linux does not wait where too many others wait already.
+    while (error := link.connect_ex(path)) == errno.EAGAIN and time.monotonic() < deadline:
+        gevent.sleep(_RETRY_INTERVAL)
+    if error:
+        raise OSError(error, os.strerror(error))
+    if not _is_own_user(link):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    link.settimeout(PATIENCE)
+
+
+def _wait_for_claim(link: Any) -> None:
+    with suppress(TimeoutError):
+        gevent.socket.wait_read(link.fileno(), PATIENCE)
+    if not _is_claimed(link):
+        link.shutdown(socket.SHUT_RDWR)
+        if not _is_claimed(link):
+            raise TimeoutError
+
+
+def _is_claimed(link: Any) -> bool:
+    link.settimeout(0)
+    try:
+        return bool(link.recv(1) == _CLAIM)
+    except BlockingIOError:
+        return False
+
+
+def _is_own_user(link: Any) -> bool:
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True  # The folder's permissions say so as well.
+    _, user, _ = _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return bool(user == os.geteuid())
+
+
+class Arrival:
+    """A client's connection that another process hands over.
+
+    Args:
+        link: The link that it comes on.
+    """
+
+    def __init__(self, link: Any) -> None:
+        self._link = link
+        self._data = b""
+        self._descriptors: list[int] = []
+
+    def take(self, seconds: float) -> tuple[ResumedSocket, Any]:
+        """Receive what has not come yet, and claim the connection.
+
+        Args:
+            seconds: How long to wait for the other process; with 0, this may be called again.
+
+        Returns:
+            The connection, and the client's address.
+
+        Raises:
+            BlockingIOError: With 0 seconds: not all is there yet.
+            OSError: The other process gave up, or may not hand anything over.
+        """
+        if not _is_own_user(self._link):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        self._link.settimeout(seconds)
+        while (progress := Progress.decode(self._data)) is None:
+            self._receive()
+        self._link.send(_CLAIM)
+        return ResumedSocket(self._descriptor(), progress), progress.address
+
+    def _receive(self) -> None:
+        data, descriptors, _, _ = socket.recv_fds(self._link, _CHUNK, 1)
+        self._data += data
+        self._descriptors += descriptors
+        if not data:
+            raise ConnectionAbortedError
+
+    def _descriptor(self) -> int:
+        if not self._descriptors:
+            fd: int = self._link.detach()  # What the client sends goes on coming here.
+            return fd
+        self._link.close()
+        os.set_inheritable(self._descriptors[0], False)  # noqa: FBT003 - Python's own function
+        return self._descriptors.pop()
+
+    def close(self) -> None:
+        """Close it; the other process keeps the client."""
+        self._link.close()
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+
+class Listener(StreamServer):
+    """Takes clients' connections over from other processes.
+
+    The event loop itself claims them: they do not wait for what is already waiting for its turn there.
+
+    Args:
+        path: Where it listens.
+        server: The WSGI server that serves them as if it had accepted them. While its pool is full, they are not claimed.
+
+    Raises:
+        OSError: It cannot listen there.
+    """
+
+    def __init__(self, path: Path, server: Any) -> None:
+        self._path = path
+        listener: Any = gevent.socket.socket(socket.AF_UNIX)
+        listener.bind(os.fspath(path))
+        listener.listen(_BACKLOG)
+        super().__init__(listener, server.handle, spawn="default" if server.pool is None else server.pool)
+        self.start()
+
+    def do_read(self) -> Any:
+        """Accept a link, and return the connection that comes on it with the client's address, if it is there already."""
+        accepted: Any = super().do_read()
+        if accepted is None:
+            return None
+        arrival = Arrival(accepted[0])
+        try:
+            return arrival.take(0)
+        except BlockingIOError:
+            gevent.spawn(self._wait_for, arrival)
+        except OSError:
+            arrival.close()
+        return None
+
+    def _wait_for(self, arrival: Arrival) -> None:
+        try:
+            sock, address = arrival.take(PATIENCE)
+        except OSError:
+            arrival.close()
+            return
+        if self.started:
+            self.do_handle(sock, address)
+        else:
+            sock.close()
+
+    def close(self) -> None:
+        """Take nothing over any more."""
+        self._path.unlink(missing_ok=True)
+        super().close()

@@ -1,0 +1,92 @@
+"""What one process tells another of a client's connection that changes hands, and the connection as the other one sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from typing import Any, Final, NamedTuple
+
+import gevent.socket
+
+_SIZES: Final = struct.Struct("!II")
+
+
+class Progress(NamedTuple):
+    """How far a process has come with a connection.
+
+    Args:
+        received: What it has read: the head of a request that nobody has answered, and whatever came behind that.
+        address: The client's address, as the server has it that accepted the connection.
+        is_answered: Whether the answer to a WebSocket's handshake has been sent already.
+    """
+
+    received: bytes
+    address: Any
+    is_answered: bool
+
+    def encode(self) -> bytes:
+        """Return it as a message."""
+        about = json.dumps([self.address, self.is_answered], default=os.fsdecode).encode()
+        return _SIZES.pack(len(about), len(self.received)) + about + self.received
+
+    @classmethod
+    def decode(cls, data: bytes) -> Progress | None:
+        """Read a message.
+
+        Args:
+            data: What has come; what follows on the message belongs to what was received from the client.
+
+        Returns:
+            What it says; None where more has to come.
+        """
+        if len(data) < _SIZES.size:
+            return None
+        about_size, received_size = _SIZES.unpack_from(data)
+        received_at = _SIZES.size + about_size
+        if len(data) < received_at + received_size:
+            return None
+        address, is_answered = json.loads(data[_SIZES.size : received_at])
+        return cls(data[received_at:], tuple(address) if isinstance(address, list) else address, is_answered)
+
+
+class ResumedSocket(gevent.socket.socket):
+    """A connection that another process has read from: what it received comes first.
+
+    Args:
+        fd: The connection's descriptor.
+        progress: How far the other process has come.
+    """
+
+    def __init__(self, fd: int, progress: Progress) -> None:
+        super().__init__(fileno=fd)
+        self._received = memoryview(progress.received)
+        self.is_answered = progress.is_answered
+
+    def recv_into(self, buffer: Any, *args: Any) -> int:
+        """Receive into a buffer; a handler's reader uses nothing else."""
+        if not self._received:
+            return super().recv_into(buffer, *args)
+        size = min(len(buffer), len(self._received))
+        buffer[:size] = self._received[:size]
+        self._received = self._received[size:]
+        return size
+
+
+def progress_of(handler: Any) -> Progress:
+    """Return how far a WSGI handler has come with its connection; what it has read can still be read there."""
+    lines = [handler.requestline, "\r\n", *handler.headers.headers, "\r\n"]
+    head = "".join(lines).encode("latin-1")
+    return Progress(head + _read_ahead(handler), handler.client_address, bool(handler.headers_sent))
+
+
+def _read_ahead(handler: Any) -> bytes:
+    sock = handler.socket
+    timeout = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        return bytes(handler.rfile.peek())
+    except OSError:
+        return b""
+    finally:
+        sock.settimeout(timeout)

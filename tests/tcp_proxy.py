@@ -22,11 +22,14 @@ class TcpProxy:
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._loses_replies = False
+        self._passes = threading.Event()
+        self._passes.set()
         self._listener = self._listen(0)
         self.port: int = self._listener.getsockname()[1]
 
     def cut(self) -> None:
         """End all connections, and refuse new ones."""
+        self.release()
         with self._lock:
             # Only a shut-down socket wakes the thread that waits for it.
             for connection in (self._listener, *self._sockets):
@@ -39,6 +42,14 @@ class TcpProxy:
     def mend(self) -> None:
         """Accept connections again."""
         self._listener = self._listen(self.port)
+
+    def hold(self) -> None:
+        """Hold back everything, as a network does that has lost its way."""
+        self._passes.clear()
+
+    def release(self) -> None:
+        """Forward what was held back, however late that is, and everything from now on."""
+        self._passes.set()
 
     def lose_replies(self, lost: bool = True) -> None:  # noqa: FBT001, FBT002
         """Forward requests only: what the target answers is lost."""
@@ -76,6 +87,7 @@ class TcpProxy:
         with suppress(OSError):
             is_reply = source.getpeername() == self._target
             while data := source.recv(65536):
+                self._passes.wait()
                 if not (is_reply and self._loses_replies):
                     target.sendall(data)
         for connection in (source, target):

@@ -106,13 +106,14 @@ class Neighbours:
         Returns:
             Whether that was done; then the request needs no answer any more.
         """
-        path = self._owner(handler, session_id)
-        if path is None or _is_begun(handler.wsgi_input):
-            return False
         client = handler.socket
+        path = self._owner(handler, session_id)
+        # Several applications in one process could pass it to and fro.
+        if path is None or _is_begun(handler.wsgi_input) or getattr(client, "session_id", None) == session_id:
+            return False
         is_tls = isinstance(client, ssl.SSLSocket)
         try:
-            link = offer(path, progress_of(handler), None if is_tls else client.fileno())
+            link = offer(path, progress_of(handler, session_id), None if is_tls else client.fileno())
         except OSError:
             return False
         with closing(link):

@@ -50,7 +50,8 @@ def offer(path: Path, progress: Progress, fd: int | None) -> Any:
         _connect(link, os.fspath(path))
         message = progress.encode()
         sent = 0 if fd is None else socket.send_fds(link, [message], [fd])
-        link.sendall(message[sent:])
+        if sent < len(message):
+            link.sendall(message[sent:])
         _wait_for_claim(link)
     except BaseException:
         link.close()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from typing import Any, Final, NamedTuple
 
 import gevent.socket
+import orjson
 
 _SIZES: Final = struct.Struct("!II")
 
@@ -19,15 +19,17 @@ class Progress(NamedTuple):
         received: What it has read: the head of a request that nobody has answered, and whatever came behind that.
         address: The client's address, as the server has it that accepted the connection.
         is_answered: Whether the answer to a WebSocket's handshake has been sent already.
+        session_id: The session that the request is for.
     """
 
     received: bytes
     address: Any
     is_answered: bool
+    session_id: str
 
     def encode(self) -> bytes:
         """Return it as a message."""
-        about = json.dumps([self.address, self.is_answered], default=os.fsdecode).encode()
+        about = orjson.dumps([self.address, *self[2:]], default=os.fsdecode)
         return _SIZES.pack(len(about), len(self.received)) + about + self.received
 
     @classmethod
@@ -46,8 +48,8 @@ class Progress(NamedTuple):
         received_at = _SIZES.size + about_size
         if len(data) < received_at + received_size:
             return None
-        address, is_answered = json.loads(data[_SIZES.size : received_at])
-        return cls(data[received_at:], tuple(address) if isinstance(address, list) else address, is_answered)
+        address, *others = orjson.loads(data[_SIZES.size : received_at])
+        return cls(data[received_at:], tuple(address) if isinstance(address, list) else address, *others)
 
 
 class ResumedSocket(gevent.socket.socket):
@@ -62,6 +64,7 @@ class ResumedSocket(gevent.socket.socket):
         super().__init__(fileno=fd)
         self._received = memoryview(progress.received)
         self.is_answered = progress.is_answered
+        self.session_id = progress.session_id
 
     def recv_into(self, buffer: Any, *args: Any) -> int:
         """Receive into a buffer; a handler's reader uses nothing else."""
@@ -73,11 +76,11 @@ class ResumedSocket(gevent.socket.socket):
         return size
 
 
-def progress_of(handler: Any) -> Progress:
-    """Return how far a WSGI handler has come with its connection; what it has read can still be read there."""
+def progress_of(handler: Any, session_id: str) -> Progress:
+    """Return how far a WSGI handler has come with a request for a session; what it has read can still be read there."""
     lines = [handler.requestline, "\r\n", *handler.headers.headers, "\r\n"]
     head = "".join(lines).encode("latin-1")
-    return Progress(head + _read_ahead(handler), handler.client_address, bool(handler.headers_sent))
+    return Progress(head + _read_ahead(handler), handler.client_address, bool(handler.headers_sent), session_id)
 
 
 def _read_ahead(handler: Any) -> bytes:

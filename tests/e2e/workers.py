@@ -167,12 +167,13 @@ class PollingSession:
     Args:
         home: A connection to the worker that gets it.
         token: Its user's token.
+        prefix: Below what the application is.
     """
 
-    def __init__(self, home: Connection, token: str) -> None:
+    def __init__(self, home: Connection, token: str, prefix: str = "") -> None:
         self.home = home
-        self.id = str(json.loads(home.ask(POLLING).text[1:])["sid"])
-        self.path = f"{POLLING}&sid={self.id}"
+        self.id = str(json.loads(home.ask(prefix + POLLING).text[1:])["sid"])
+        self.path = f"{prefix}{POLLING}&sid={self.id}"
         assert home.ask(self.path, "40" + json.dumps({"token": token})) == (200, "ok")
         assert home.ask(self.path).text.startswith("40")
 

@@ -18,7 +18,7 @@ from flask_realtime.engine.passing import Progress
 from flask_realtime.engine.socket_folder import SETTLING_TIME, SocketFolder
 
 SECONDS = 10.0
-PROGRESS = Progress(b"GET / HTTP/1.1\r\n\r\n", ("192.0.2.1", 1234), is_answered=False)
+PROGRESS = Progress(b"GET / HTTP/1.1\r\n\r\n", ("192.0.2.1", 1234), is_answered=False, session_id="one")
 
 
 class Owner:

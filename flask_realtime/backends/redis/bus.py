@@ -44,7 +44,6 @@ class RedisBus(Bus):
         self._threads: list[threading.Thread] = []
         self._begin()
         after_fork(self._begin_in_child)
-        link.on_return(self._check)
 
     @property
     def is_connected(self) -> bool:
@@ -87,8 +86,9 @@ class RedisBus(Bus):
         self._start_publisher()
         with self._lock:
             if self._reader is None:
-                self._reader = Reader(self._link, self._stream, self._origin, receive, self._options)
-                self._threads.append(_started(self._reader))
+                reader = Reader(self._link, self._stream, self._origin, receive, self._options)
+                self._threads.append(_started(reader))
+                self._reader = reader
 
     def stop(self, timeout: float) -> None:
         """Send what waits, for `timeout` seconds at most, and receive nothing more."""
@@ -124,12 +124,9 @@ class RedisBus(Bus):
             return
         with self._lock:
             if self._publisher is None:
-                self._publisher = Publisher(self._link, self._stream, self._outbox, self._origin, self._options.linger)
-                self._threads.append(_started(self._publisher))
-
-    def _check(self) -> None:
-        if self._publisher is not None:
-            self._publisher.check()
+                publisher = Publisher(self._link, self._stream, self._outbox, self._origin, self._options.linger)
+                self._threads.append(_started(publisher))
+                self._publisher = publisher
 
 
 def _started(worker: Publisher | Reader) -> threading.Thread:

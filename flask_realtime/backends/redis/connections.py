@@ -14,7 +14,7 @@ from typing import Any, Final
 from redis import Connection, ConnectionPool, Redis, SSLConnection
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, UnixDomainSocketConnection, parse_url
-from redis.exceptions import BusyLoadingError, ConnectionError, ResponseError, TimeoutError  # noqa: A004 - the names that Redis has
+from redis.exceptions import BusyLoadingError, ConnectionError, RedisError, ResponseError, TimeoutError  # noqa: A004 - redis-py's names
 from redis.retry import Retry
 
 from flask_realtime.backends.base import BackendUnavailable
@@ -54,7 +54,7 @@ class Address:
                 "decode_responses": False,
             }
             self._class(**self._options)
-        except (KeyError, TypeError, ValueError, ConnectionError):
+        except (KeyError, TypeError, ValueError, RedisError):
             # The error's text may hold a part of the password.
             msg = f"{self._text!r} is no URL of a Redis server: use redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket"
             raise ConfigError(msg) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Final
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis.duties import Duty, Reap, Report, Settle, WriteLeft
 from flask_realtime.backends.redis.entries import ServerEntries
-from flask_realtime.backends.redis.lease import HELD, LOST
+from flask_realtime.backends.redis.lease import HELD, LOST, LeaseLost
 
 logger = logging.getLogger(__name__)
 
@@ -27,21 +28,23 @@ class Housekeeping:
 
     Args:
         entries: The server's entries.
-        renew: Seconds between two renewals of the lease; less than half of what it lasts.
-        reap: Seconds between two looks for servers that are gone, at most.
+        renew: Seconds between two renewals of the lease; a third of what it lasts, if None.
+        reap: Seconds between two looks for servers that are gone, at most; a fifth of what a lease lasts, if None.
     """
 
-    def __init__(self, entries: ServerEntries, *, renew: float = 5.0, reap: float = 2.0) -> None:
+    def __init__(self, entries: ServerEntries, *, renew: float | None = None, reap: float | None = None) -> None:
         self._entries = entries
         self._lease = entries.lease
-        self._renew_interval = renew
-        self._reap_interval = reap
+        self._renew_interval = self._lease.ttl / 3 if renew is None else renew
+        self._reap_interval = self._lease.ttl / 5 if reap is None else reap
         self._write_left: Duty = WriteLeft(entries)
         self._settle: Duty = Settle(entries)
         self._reap: Duty = Reap(entries.lease)
         self._renew_at = self._reap_at = 0.0
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
+        self._refusal = ""
         self._on_offline: Tell = _nobody
         self._on_online: Tell = _nobody
 
@@ -52,43 +55,56 @@ class Housekeeping:
             on_offline: Told of users who went offline: with a server that is gone, or while Redis was away.
             on_online: Told of users whom another server took for offline, because this one gave no sign of life.
         """
-        if self._thread is not None:
-            return
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._run, name="realtime-housekeeping", daemon=True)
         self._on_offline, self._on_online = on_offline, on_online or _nobody
         self._woken = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="realtime-housekeeping", daemon=True)
         self._entries.on_left = self._woken.set
         self._lease.link.on_return(self._renew_soon)
         self._give_others_time()
         self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """End the lease, and remove what is left of this server, within `timeout` seconds or soon after."""
+        """End the lease, and remove what is left of this server, within `timeout` seconds or soon after. Twice changes nothing."""
+        if self._is_stopping:
+            return
         deadline = time.monotonic() + timeout
         self._is_stopping = True
         if self._thread is not None:
             self._woken.set()
             self._thread.join(timeout)
         try:
-            if self._lease.name:
-                self._finish(self._write_left, deadline)
-                self._finish(Reap(self._lease, self._lease.name), deadline)
-        except BackendUnavailable:
-            logger.warning("Redis cannot be reached; another server removes what is left of this one")
+            self._end_lease(deadline)
+        except BackendUnavailable as error:
+            logger.warning("Another server has to remove what is left of server %s: %s", self._lease.server_id, error)
         finally:
             self._lease.end()
+
+    def _end_lease(self, deadline: float) -> None:
+        if self._lease.name:  # A process that only asked has none.
+            self._finish(self._write_left, deadline)
+            self._finish(Reap(self._lease, self._lease.name), deadline)
 
     def _run(self) -> None:
         while not self._is_stopping:
             self._woken.clear()
             try:
                 self._do_what_is_due()
+                self._refusal = ""
             except BackendUnavailable as error:
-                logger.debug("Some housekeeping has to wait: %s", error)
-                self._give_others_time()
+                self._wait_for_better(error)
             except Exception:
                 logger.exception("Some housekeeping failed")
             self._woken.wait(self._pause())
+
+    def _wait_for_better(self, error: BackendUnavailable) -> None:
+        self._give_others_time()
+        # That Redis cannot be reached, the link says; that it can and refuses is said here, once.
+        if self._lease.link.is_up and not isinstance(error, LeaseLost) and str(error) != self._refusal:
+            self._refusal = str(error)
+            logger.warning("What servers share cannot be kept up to date: %s", error)
 
     def _do_what_is_due(self) -> None:
         self._renew_if_due()
@@ -109,14 +125,14 @@ class Housekeeping:
             self._lease.begin_anew(has_lost_data=outcome == LOST)
             self._entries.leave_all_to_be_written()
 
-    def _finish(self, duty: Duty, deadline: float | None = None) -> None:
+    def _finish(self, duty: Duty, deadline: float = math.inf) -> None:
         while (reports := duty.perform()) is not None:
             for report in reports:
                 self._tell(report)
-            if deadline is None:
+            if time.monotonic() > deadline:
+                return
+            if not self._is_stopping:
                 self._renew_if_due()
-            elif time.monotonic() > deadline:
-                break
 
     def _tell(self, report: Report) -> None:
         tell = self._on_online if report.online else self._on_offline

@@ -67,6 +67,7 @@ class Lease:
     ) -> None:
         self.link = link
         self.server_id = server_id
+        self.ttl = ttl
         self.grace = ttl if grace is None else grace
         self.is_doubtful = False
         """Whether Redis refused something, so that the lease has to be renewed at once."""

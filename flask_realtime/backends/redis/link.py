@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis.connections import LOST, Address, OwnConnection
@@ -81,7 +81,7 @@ class RedisLink:
                 self._end_idle_connections()
 
     def connect(self, patience: float = 0.0) -> OwnConnection:
-        """Make a connection for the use of one thread.
+        """Make a connection for the use of one thread; that it is lost is no news once Redis has been back since it was made.
 
         Args:
             patience: Seconds that commands on it may take longer than the time-out, because they wait for something.
@@ -90,7 +90,8 @@ class RedisLink:
             BackendUnavailable: Redis cannot be reached.
         """
         self._refuse_while_down()
-        return self._address.connect(patience, self._lost)
+        outages = self._outages
+        return self._address.connect(patience, lambda error: self._lost(error, outages))
 
     def on_return(self, callback: Callable[[], object]) -> None:
         """Have a function called, in a background thread, each time that Redis is back after it could not be reached."""
@@ -117,6 +118,7 @@ class RedisLink:
         self._up.set()
         self._closed = threading.Event()
         self._retrying: threading.Thread | None = None
+        self._outages = 0
         self._client = self._address.client(self._max_connections + 1)  # One is for the attempts to reach Redis again.
 
     def _refuse_while_down(self) -> None:
@@ -124,8 +126,8 @@ class RedisLink:
             msg = f"Redis at {self} cannot be reached"
             raise BackendUnavailable(msg)
 
-    def _lost(self, error: Exception) -> BackendUnavailable:
-        if self._go_down():
+    def _lost(self, error: Exception, outages: int | None = None) -> BackendUnavailable:
+        if outages in {None, self._outages} and self._go_down():
             logger.warning("Redis at %s cannot be reached: %s", self, error)
             self._end_idle_connections()
         return BackendUnavailable(f"Redis at {self} cannot be reached: {error}")
@@ -145,6 +147,7 @@ class RedisLink:
                     return False
                 self._retrying = thread
             self._up.clear()
+            self._outages += 1
             return True
 
     def _retry(self) -> None:
@@ -181,8 +184,11 @@ class RedisLink:
             self._client.ping()
         except LOST:
             return False
-        except RedisError:
-            logger.debug("Redis at %s refuses to be pinged", self, exc_info=True)
+        except ResponseError:
+            return True  # It may refuse to be pinged, but it answers.
+        except Exception:
+            logger.exception("Redis at %s cannot be reached", self)  # Whatever it is, it must not end the attempts.
+            return False
         return True
 
     def _tell(self) -> None:

@@ -18,7 +18,7 @@ from flask_realtime.backends.redis.stream import Stream
 logger = logging.getLogger(__name__)
 
 _CARE_SECONDS: Final = 1.0
-"""How often the connection is looked at, and what is too old is removed."""
+"""How often the connection is used at least, while something is kept that Redis may have forgotten."""
 
 
 class Publisher:
@@ -45,7 +45,7 @@ class Publisher:
         self._run_id: bytes | None = None
         self._last = NO_ID
         self._next_care = 0.0
-        self._must_check = self._has_failed = False
+        self._has_failed = False
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -64,11 +64,6 @@ class Publisher:
                 self._ended.wait(_CARE_SECONDS)
         self._disconnect()
 
-    def check(self) -> None:
-        """Find out soon whether Redis still has what was written."""
-        self._must_check = True
-        self._outbox.wake()
-
     def end(self) -> None:
         """Have `run` return."""
         self._ended.set()
@@ -77,16 +72,20 @@ class Publisher:
     def _go_on(self) -> None:
         self._outbox.wait_for_news(_CARE_SECONDS)
         self._outbox.tidy()
-        if self._must_check:
-            self._must_check = False
+        is_care_due = monotonic() >= self._next_care
+        if is_care_due and self._is_cut():
             self._disconnect()
         if self._outbox.is_empty:
             return
         connection = self._connection or self._connect()
         if items := self._outbox.take():
             self._write(connection, items)
-        if monotonic() >= self._next_care:
-            self._take_care(connection)
+        if is_care_due:
+            self._trim(connection)
+
+    def _is_cut(self) -> bool:
+        # Perhaps Redis ended; perhaps it, or something on the way, ends connections that are idle.
+        return self._connection is not None and not self._connection.is_open
 
     def _connect(self) -> OwnConnection:
         self._connection, place = self._stream.open(self._link)
@@ -105,11 +104,9 @@ class Publisher:
         if (pause := began + self._linger - monotonic()) > 0:
             time.sleep(pause)
 
-    def _take_care(self, connection: OwnConnection) -> None:
+    def _trim(self, connection: OwnConnection) -> None:
         self._next_care = monotonic() + _CARE_SECONDS
-        if not connection.is_open:  # Perhaps Redis ended, perhaps it only ends connections that are idle.
-            self._disconnect()
-        elif self._last is not NO_ID:
+        if self._last is not NO_ID:
             self._stream.trim(connection, self._last, self._outbox.forgotten)
 
     def _give_up(self) -> None:

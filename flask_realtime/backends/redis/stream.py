@@ -13,7 +13,6 @@ from flask_realtime.backends.redis.link import RedisLink
 _MAX_ENTRIES = 32
 """How many entries are read at once; each may be as large as a batch."""
 
-
 _SPARE = 60_000
 """Milliseconds for which a stream is there at least: much longer than it takes a writer to look after it again."""
 
@@ -105,7 +104,7 @@ class Stream:
             BackendUnavailable: The connection was lost.
             ResponseError: Redis refused.
         """
-        command = ("XREAD", "COUNT", _MAX_ENTRIES, "BLOCK", round(1000 * wait), "STREAMS", self._key, str(after))
+        command = ("XREAD", "COUNT", _MAX_ENTRIES, "BLOCK", max(1, round(1000 * wait)), "STREAMS", self._key, str(after))
         (reply,) = connection.ask(command)
         if not _checked(reply):
             return []

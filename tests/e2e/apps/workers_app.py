@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flask_realtime import Identity
 from tests.e2e.apps.engine_app import build
@@ -20,6 +21,11 @@ def create_app() -> flask.Flask:
         return os.getpid()
 
     return app
+
+
+def create_two_apps() -> DispatcherMiddleware:
+    """The application twice in one process."""
+    return DispatcherMiddleware(create_app(), {"/other": create_app()})
 
 
 def create_watched_app() -> flask.Flask:

@@ -467,7 +467,7 @@ def test_a_removal_whose_answer_was_lost_is_reported(new_server: NewServer, prox
     proxy.lose_replies()
     assert not server.presence.remove("ann", "ann-1").happened
     wait_until(lambda: "ann" not in other.presence.users())
-    proxy.lose_replies(False)
+    proxy.lose_replies(lost=False)
     wait_until(lambda: server.link.is_up)
     server.start()
     wait_until(lambda: server.of("offline") == ["ann"])
@@ -483,7 +483,7 @@ def test_an_arrival_whose_answer_was_lost_is_not_reported_twice(new_server: NewS
     proxy.lose_replies()
     assert server.presence.add("ann", "c1").happened
     wait_until(lambda: "ann" in other.presence.users())
-    proxy.lose_replies(False)
+    proxy.lose_replies(lost=False)
     wait_until(lambda: server.link.is_up)
     server.start()
     wait_until(lambda: is_settled(server))
@@ -504,7 +504,7 @@ def test_users_whose_reaping_was_not_answered_are_reported_when_it_is_repeated(r
     reap = Reap(server.lease)
     with pytest.raises(BackendUnavailable):
         reap.perform()
-    proxy.lose_replies(False)
+    proxy.lose_replies(lost=False)
     wait_until(lambda: server.link.is_up)
     assert Reap(other.lease).perform() is None
     assert sorted(report.user_id for report in reap.perform() or []) == ["ann", "bob"]
@@ -587,7 +587,7 @@ def test_whatever_fails_in_the_end_everybody_believes_what_is_true(seed: int, re
                 chance.choice(visitors).act()
             for proxy in proxies:
                 proxy.release()
-                proxy.lose_replies(False)
+                proxy.lose_replies(lost=False)
         wait_until(lambda: all(server.link.is_up and is_settled(server) for server in servers))
         truth = {user for visitor in visitors for user in visitor.connections.values()}
 

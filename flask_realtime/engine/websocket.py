@@ -117,6 +117,8 @@ class WebSocket:
         Args:
             received: Bytes that came while somebody else read the socket.
         """
+        if self._state is State.CLOSED:
+            return  # What was written first found the peer gone, and there is no descriptor left to watch.
         self._start_reading()
         if received:
             self._received(received)

@@ -21,6 +21,8 @@ from tests.redis_server import RedisServer, wait_until
 from tests.tcp_proxy import TcpProxy
 
 STREAM = "{flask_realtime}:events"
+FUTURE = 2 * 1000 * round(time.time())
+"""A time in milliseconds that this machine's clock does not reach."""
 
 
 class Server:
@@ -387,9 +389,14 @@ def test_a_restart_that_keeps_the_data_repeats_nothing(new_server: MakeServer) -
         ben.has_received(1, 2, 3)
 
 
+def write(ask: Callable[..., Any], entry_id: str, number: int, value: str) -> None:
+    """Write an event as a server called eve, under an id of one's choice."""
+    ask("XADD", STREAM, entry_id, "o", "eve", "n", number, "h", f'[["send",{{"event":"{value}"}},[]]]', "p", "")
+
+
 def test_times_that_lie_in_the_future_do_no_harm(redis: RedisServer, new_server: MakeServer, ask: Callable[..., Any]) -> None:
     """As after the clock was set back: the stream goes on from its last id, until Redis forgets it."""
-    ask("XADD", STREAM, f"{2 * 1000 * round(time.time())}-0", "o", "eve", "n", "1", "h", '[["send",{"event":"old"},[]]]', "p", "")
+    write(ask, f"{FUTURE}-0", 1, "old")
     ann, ben = new_server("ann"), new_server("ben").start()
     wait_until(lambda: ben.bus.is_connected)
     ann.publish(1)
@@ -397,6 +404,60 @@ def test_times_that_lie_in_the_future_do_no_harm(redis: RedisServer, new_server:
     redis.restart()
     ann.publish(1)
     ben.has_received(1, 2)
+
+
+@pytest.mark.parametrize(("is_restarted", "has_newer"), [(False, False), (True, False), (True, True)])
+def test_a_server_that_was_away_while_ids_began_anew_misses_nothing(
+    redis: RedisServer, new_server: MakeServer, ask: Callable[..., Any], *, is_restarted: bool, has_newer: bool
+) -> None:
+    write(ask, f"{FUTURE}-0", 1, "old")
+    with TcpProxy(redis.port) as proxy:
+        ann, ben = new_server("ann"), new_server("ben", f"redis://127.0.0.1:{proxy.port}").start()
+        wait_until(lambda: ben.bus.is_connected)
+        ann.publish(1)
+        ben.has_received(1)
+        proxy.cut()
+        redis.restart() if is_restarted else ask("DEL", STREAM)
+        ann.publish(1)
+        wait_until(lambda: 2 in written(ask))
+        if has_newer:
+            write(ask, f"{FUTURE}-9", 2, "newest")
+        proxy.mend()
+        wait_until(lambda: 2 in ben.received)
+        assert ben.received[:2] == [1, 2]
+        ben.end()
+
+
+def test_what_redis_forgot_is_written_again_although_others_wrote_since(
+    redis: RedisServer, new_server: MakeServer, ask: Callable[..., Any]
+) -> None:
+    with TcpProxy(redis.port) as proxy:
+        ann, eve = new_server("ann", f"redis://127.0.0.1:{proxy.port}"), new_server("eve")
+        assert ann.bus.publish_now(event(1))
+        proxy.cut()
+        redis.restart()
+        wait_until(lambda: eve.bus.publish_now(event(1)))
+        ben = new_server("ben").start()
+        ann.bus.publish(event(2))
+        proxy.mend()
+        wait_until(lambda: len(written(ask)) >= 3)
+        assert written(ask) == [1, 1, 2]
+        ben.has_received(2)  # The first is older than itself.
+        ann.end()
+
+
+def test_what_was_deleted_is_written_again_once_that_is_seen(new_server: MakeServer, ask: Callable[..., Any]) -> None:
+    ann, ben = new_server("ann"), new_server("ben").start()
+    ann.publish(1)
+    ben.has_received(1)
+    with ben.held():
+        ann.publish(1)
+        assert ben.is_held.wait(20)
+        assert ann.bus.publish_now(event(3))
+        ask("DEL", STREAM)
+        ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        wait_until(lambda: written(ask) == [1, 2, 3])
+    ben.has_received(1, 2, 3)
 
 
 def test_a_server_that_was_cut_off_catches_up(redis: RedisServer, new_server: MakeServer) -> None:
@@ -530,6 +591,28 @@ def test_what_a_server_may_keep_bounds_the_stream_too(new_server: MakeServer, as
         return bool(ask("XLEN", STREAM) < count)
 
     wait_until(is_shorter)
+
+
+def test_what_is_published_together_is_written_together(new_server: MakeServer, ask: Callable[..., Any]) -> None:
+    ann, ben = new_server("ann", linger=1), new_server("ben").start()
+    assert ann.bus.publish_now(event(1))
+    ann.published = 1
+    for _ in range(20):
+        ann.publish(1)
+        ask("PING")  # Time enough to write it alone.
+    ben.has_received(*numbers(21))
+    assert ask("XLEN", STREAM) <= 3
+
+
+def test_what_one_server_writes_takes_nothing_from_the_others(new_server: MakeServer, ask: Callable[..., Any]) -> None:
+    ann, ben = new_server("ann", linger=0), new_server("ben")
+    for _ in range(250):
+        assert ann.bus.publish_now(Envelope("send", {}, (b"x" * 1000,)))
+    ann.end()
+    ask("PERSIST", STREAM)
+    ben.publish(1)
+    wait_until(lambda: ask("PTTL", STREAM) > 0)  # It has removed what is too old.
+    assert ask("XLEN", STREAM) == 251
 
 
 def test_a_stream_that_cannot_be_used_is_reported_once_and_used_when_it_can(
@@ -700,6 +783,7 @@ def test_only_what_matters_is_logged(redis: RedisServer, two: tuple[Server, Serv
     ben.has_received(*numbers(100))
     assert caplog.records == []
     redis.restart()
+    wait_until(lambda: len(caplog.records) >= 4)
     ann.publish(100)
     ben.has_received(*numbers(200))
     wait_until(lambda: len(caplog.records) >= 5)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -144,6 +145,32 @@ def test_calls_that_wait_for_a_connection_do_not_wait_for_a_frozen_server_too(se
     with ThreadPoolExecutor(30) as threads:
         # One after the other they would take the time-out each.
         assert seconds_of(lambda: list(threads.map(lambda _: is_refused(link), range(30)))) < 4
+
+
+def test_a_call_that_waited_for_a_connection_is_not_made_once_redis_is_known_to_be_away(
+    server: RedisServer, make_link: MakeLink
+) -> None:
+    link = make_link(server.url, timeout=20, max_connections=1)
+    is_held, go_on, is_called = threading.Event(), threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        is_held.set()
+        go_on.wait()
+
+    with ThreadPoolExecutor(2) as threads:
+        holder = threads.submit(link.call, hold)
+        assert is_held.wait(20)
+        waiter = threads.submit(link.call, lambda _: is_called.set())
+        semaphore: Any = link._slots
+        wait_until(lambda: len(semaphore._cond._waiters) == 1)
+        server.stop()
+        with pytest.raises(BackendUnavailable):
+            link.connect()
+        go_on.set()
+        holder.result()
+        with pytest.raises(BackendUnavailable):
+            waiter.result()
+    assert not is_called.is_set()
 
 
 def test_a_host_that_does_not_answer_is_given_up_in_time(make_link: MakeLink) -> None:

@@ -253,7 +253,10 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._heard |= _HEARD
         kind = data[:1]
         if kind == _MESSAGE and self.websocket is not None:
-            self._message(data[1:])
+            try:  # Not `_message`: this is where nearly everything goes by, and the call would be a tenth of it.
+                self.on_message(data[1:])
+            except Exception as error:  # noqa: BLE001 - as there
+                self._failed(error)
         elif self.websocket is None:
             self._on_probe(data)
         elif kind == _PONG:
@@ -312,8 +315,11 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         try:
             self.on_message(data)
         except Exception as error:  # noqa: BLE001 - nothing may escape to the event loop
-            gevent.spawn(logger.error, "A message could not be handled", exc_info=error)
-            self._close_soon(self.server.reason.TRANSPORT_ERROR, CloseCode.INTERNAL_ERROR)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        gevent.spawn(logger.error, "A message could not be handled", exc_info=error)
+        self._close_soon(self.server.reason.TRANSPORT_ERROR, CloseCode.INTERNAL_ERROR)
 
     # Closing ------------------------------------------------------------------------------------------------------------------
 
@@ -355,6 +361,23 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 def _not_open(_data: object) -> None:
     msg = "nobody was told of the session"
     raise RuntimeError(msg)
+
+
+def find_websockets(sockets: Iterable[EngineSocket]) -> tuple[WebSocket, ...] | None:
+    """Return the WebSocket connections of sessions, which stay the same as long as these live.
+
+    Args:
+        sockets: The sessions.
+
+    Returns:
+        The connections; None where a session uses another transport, or may yet change over.
+    """
+    websockets = []
+    for socket in sockets:
+        if socket.websocket is None:
+            return None
+        websockets.append(socket.websocket)
+    return tuple(websockets)
 
 
 def deliver_to_all(sockets: Iterable[EngineSocket], message: OutboundMessage) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Any, Final
 
 from flask_realtime.contract import events
 from flask_realtime.contract.ids import WireId
@@ -15,13 +17,27 @@ from flask_realtime.contract.payloads import typing_payload
 from flask_realtime.contract.rooms import conversation_room, user_room
 from flask_realtime.features.effects import Send
 
+_ENDED: Final = 64
+"""States that have ended and may still be looked at when they would have been due, besides as many as there are."""
 
-@dataclass(slots=True)
-class _Typing:
+
+@dataclass(slots=True, eq=False)
+class TypingState:
+    """A user is typing on a connection, in a conversation.
+
+    Args:
+        key: The connection and the conversation.
+        user_id: The user.
+        wire_id: The conversation's id as the client writes it.
+        deadline: The clock's time at which it ends unless the client says that it goes on.
+        started: What the others are told; None once it has ended.
+    """
+
+    key: tuple[str, str]
     user_id: str
     wire_id: WireId
     deadline: float
-    started: Send
+    started: Send | None
 
 
 class TypingIndicators:
@@ -37,8 +53,10 @@ class TypingIndicators:
         self._timeout = timeout
         self._clock = clock
         self._lock = lock or threading.Lock()
-        # The time-out is the same for all, so the order of the last starts is the order of the deadlines.
-        self._typing: OrderedDict[tuple[str, str], _Typing] = OrderedDict()
+        self._typing: dict[tuple[str, str], TypingState] = {}
+        # When to look at each state next. One that went on meanwhile is put back then: to keep the order at each start costs more.
+        self._due: list[tuple[float, int, TypingState]] = []
+        self._numbers = count()
         self._conversations: dict[str, dict[str, None]] = {}
         self._devices: Counter[tuple[str, str]] = Counter()
 
@@ -47,17 +65,30 @@ class TypingIndicators:
         key, deadline = (connection_id, conversation_id), self._clock() + self._timeout
         with self._lock:
             state = self._typing.get(key)
-            if state is None or state.wire_id != wire_id:
+            if state is None or state.started is None or state.wire_id != wire_id:
                 return self._begin(key, user_id, wire_id, deadline)
             state.deadline = deadline
-            self._typing.move_to_end(key)
+            return state.started
+
+    def state(self, connection_id: str, conversation_id: str) -> TypingState | None:
+        """Return the typing state of a connection in a conversation, with which `go_on` can be asked."""
+        return self._typing.get((connection_id, conversation_id))
+
+    def go_on(self, state: TypingState) -> Send | None:
+        """Note that a user still types, as `start` in the same words would; None where the state has ended."""
+        with self._lock:
+            state.deadline = self._clock() + self._timeout
             return state.started
 
     def _begin(self, key: tuple[str, str], user_id: str, wire_id: WireId, deadline: float) -> Send:
         connection_id, conversation_id = key
         self._forget(*key)
         started = _relay(events.TYPING_START, user_id, conversation_id, wire_id)
-        self._typing[key] = _Typing(user_id, wire_id, deadline, started)
+        state = self._typing[key] = TypingState(key, user_id, wire_id, deadline, started)
+        if len(self._due) > 2 * len(self._typing) + _ENDED:
+            self._due = [entry for entry in self._due if entry[2].started is not None]
+            heapify(self._due)
+        heappush(self._due, (deadline, next(self._numbers), state))
         self._conversations.setdefault(connection_id, {})[conversation_id] = None
         self._devices[user_id, conversation_id] += 1
         return started
@@ -84,17 +115,22 @@ class TypingIndicators:
         now = self._clock()
         ended: list[Send] = []
         with self._lock:
-            while self._typing:
-                key, state = next(iter(self._typing.items()))
-                if state.deadline > now:
-                    break
-                ended += self._end(*key)
+            while self._due and self._due[0][0] <= now:
+                deadline, _, state = heappop(self._due)
+                if state.started is None:
+                    continue
+                if state.deadline > deadline:
+                    heappush(self._due, (state.deadline, next(self._numbers), state))
+                else:
+                    ended += self._end(*state.key)
         return ended
 
     def next_deadline(self) -> float | None:
-        """Return the clock's time at which the next typing state ends, or None where nobody types."""
+        """Return the clock's time at which the next typing state may end, or None where nobody types."""
         with self._lock:
-            return next(iter(self._typing.values())).deadline if self._typing else None
+            while self._due and self._due[0][2].started is None:
+                heappop(self._due)
+            return self._due[0][0] if self._due else None
 
     def _end(self, connection_id: str, conversation_id: str) -> list[Send]:
         state = self._forget(connection_id, conversation_id)
@@ -102,10 +138,11 @@ class TypingIndicators:
             return []  # On another device the user goes on typing.
         return [_relay(events.TYPING_STOP, state.user_id, conversation_id, state.wire_id)]
 
-    def _forget(self, connection_id: str, conversation_id: str) -> _Typing | None:
+    def _forget(self, connection_id: str, conversation_id: str) -> TypingState | None:
         state = self._typing.pop((connection_id, conversation_id), None)
         if state is None:
             return None
+        state.started = None
         conversations = self._conversations[connection_id]
         del conversations[conversation_id]
         if not conversations:

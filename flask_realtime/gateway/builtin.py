@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from flask_realtime.contract import events
@@ -10,6 +11,7 @@ from flask_realtime.contract.payloads import ACKNOWLEDGED, Acknowledgement, User
 from flask_realtime.contract.requests import Empty, OneConversation, OneNotification, OneUser, SomeUsers
 from flask_realtime.errors import NotJoined
 from flask_realtime.features import notifications
+from flask_realtime.features.typing_indicators import TypingState
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.parts import Parts
@@ -34,6 +36,7 @@ class BuiltinEvents:
         self._conversations = parts.features.conversations
         self._typing = parts.features.typing
         self._send = parts.delivery.send
+        self._send_again = parts.delivery.send_again
         self.handlers: Final[dict[str, Handler]] = {
             events.JOIN_CONVERSATION: self.join,
             events.LEAVE_CONVERSATION: self.leave,
@@ -70,6 +73,33 @@ class BuiltinEvents:
         self._send(self._typing.start(connection.id, connection.user_id, conversation_id, wire_id))
         self._typing_timer.wake()
         return ACKNOWLEDGED
+
+    def repeat(self, event: str, connection: Connection, request: Any) -> Callable[[], bool] | None:
+        """Return what does again what a connection just asked for, in less time; None for what does not come again and again.
+
+        Args:
+            event: The event.
+            connection: The connection that sent it.
+            request: Its arguments, parsed.
+
+        Returns:
+            A function, which returns whether it could: if not, the event is to be handled like any other.
+        """
+        if event != events.TYPING_START:
+            return None
+        state = self._typing.state(connection.id, request.conversation_id)
+        return None if state is None else partial(self._go_on_typing, state)
+
+    def _go_on_typing(self, state: TypingState) -> bool:
+        # A typing state ends when its connection leaves the conversation, or altogether, so whoever has one may go on.
+        started = self._typing.go_on(state)
+        if started is None:
+            return False
+        try:
+            self._send_again(started)
+        except Exception:  # noqa: BLE001 - the usual way reports it
+            return False
+        return True
 
     def typing_stop(self, connection: Connection, request: OneConversation) -> Acknowledgement:
         """Handle `typing:stop`."""

@@ -26,6 +26,7 @@ class Session:
         environ: The WSGI environment of the handshake, until the client is admitted: it weighs more than all the rest.
         mailbox: Runs the application's code for what this session sends.
         transport_of: Returns the transport that a session of the engine uses now.
+        repeatable: The text of an event that may come again, and what does again what it asks for, if it still can.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Session:
     transport_of: Callable[[str], str]
     connection: Connection | None = None
     collecting: Packet | None = None
+    repeatable: tuple[str, Callable[[], bool]] | None = None
     is_connecting: bool = False
     closed: bool = False
 

@@ -48,6 +48,20 @@ class Delivery:
         message = self._deliver_here(send)
         return message is None or self._publish is None or self._publish(envelope_of(send, message.parts))
 
+    def send_again(self, send: Send) -> bool:
+        """Send an event that was sent before, as it is, to those who are to get it now.
+
+        Returns:
+            What `send` does.
+        """
+        message = send.encoded
+        if message is None:
+            return self.send(send)
+        self._server.deliver_again(message, send.rooms, send.skip_rooms, send.skip_connection)
+        if event_sent.receivers:
+            event_sent.send(self._app, event=send)
+        return self._publish is None or self._publish(envelope_of(send, message.parts))
+
     def send_here(self, send: Send) -> None:
         """Send an event that concerns this server's connections alone."""
         self._deliver_here(send)

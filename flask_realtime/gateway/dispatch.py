@@ -95,6 +95,8 @@ class Dispatcher:
         if call is None or connection is None or connection.closed:
             return False
         self._begin(session, call)
+        again = self._builtin.repeat(call.event, connection, call.request)
+        session.repeatable = None if again is None else (text, again)
         return True
 
     def _remember(self, text: str, call: _Call) -> None:

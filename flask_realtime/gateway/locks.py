@@ -20,6 +20,9 @@ class Lock(Protocol):
     def release(self) -> None:
         """Give it back."""
 
+    def locked(self) -> bool:
+        """Say whether somebody has it."""
+
     def __enter__(self) -> bool: ...
 
     def __exit__(self, *_error: object) -> None: ...

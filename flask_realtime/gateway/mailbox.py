@@ -84,6 +84,10 @@ class Mailbox:
         self.when_space(event.set)
         event.wait()
 
+    def is_idle(self) -> bool:
+        """Say whether nothing runs or waits."""
+        return not self._tasks and not self._turn.locked()
+
     def begin_turn(self) -> bool:
         """Take the turn for something that can be done at once, if nothing is waiting or running, so that order holds.
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from socketio.manager import Manager
 
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.engine.websocket import WebSocket, write_to_all
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 
 
@@ -30,11 +31,45 @@ Encode = Callable[..., Sequence["str | bytes"]]
 DeliverToAll = Callable[[Iterable[Any], OutboundMessage], None]
 """Sends one message to many receivers of one kind."""
 
+FindWebSockets = Callable[[Iterable[Any]], "tuple[WebSocket, ...] | None"]
+"""Returns the WebSocket connections of receivers, or None where they have none to which can be written without asking them."""
+
 
 def deliver_to_each(receivers: Iterable[Receiver], message: OutboundMessage) -> None:
     """Send a message to receivers that have no quicker way."""
     for receiver in tuple(receivers):  # One that turns out to be gone leaves its rooms at once.
         receiver.deliver(message)
+
+
+def find_no_websockets(_receivers: Iterable[Receiver]) -> None:
+    """Return None: the stock engine's receivers are to be asked each time."""
+
+
+class _Room(dict[str, Receiver]):
+    """The connections in a room."""
+
+    __slots__ = ("version",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.version = 0
+        """Another one after each change."""
+
+
+_ROUTE_SIZE: Final = 64
+"""Receivers of a message that are remembered with it; among more, looking them up is a small part of the whole."""
+
+
+class _Route(NamedTuple):
+    """Who gets a message, as long as the rooms do not change.
+
+    Args:
+        rooms: The rooms that this depends on, each with its version.
+        websockets: The connections that get it.
+    """
+
+    rooms: tuple[tuple[_Room, int], ...]
+    websockets: tuple[WebSocket, ...]
 
 
 @dataclass(slots=True)
@@ -64,6 +99,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         find_receiver: Returns an engine session.
         on_disconnected: Told the id of each connection that leaves the default namespace, whoever made it leave.
         deliver_to_all: Sends one message to many of the sessions.
+        find_websockets: Returns the WebSocket connections of sessions.
     """
 
     def __init__(
@@ -72,16 +108,18 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         find_receiver: Callable[[str], Receiver],
         on_disconnected: Callable[[str], None],
         deliver_to_all: DeliverToAll = deliver_to_each,
+        find_websockets: FindWebSockets = find_no_websockets,
     ) -> None:
         super().__init__()
         self._encode = encode
         self._find_receiver = find_receiver
         self._deliver_to_all = deliver_to_all
+        self._find_websockets = find_websockets
         self._on_disconnected = on_disconnected
         self._pending: dict[str, _Pending] = {}
         self._members: dict[str, _Member] = {}
         self._ids: dict[str, str] = {}
-        self._rooms: dict[str, dict[str, Receiver]] = {}
+        self._rooms: dict[str, _Room] = {}
         self._resolving: dict[str, str] = {}
 
     # Admission ----------------------------------------------------------------------------------------------------------------
@@ -156,15 +194,49 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             skip_rooms: Rooms whose connections do not get it.
             skip_connection: A connection that does not get it, or None.
         """
-        receivers = self._receivers(room)
-        if skip_rooms or skip_connection is not None:
-            receivers = self._without(receivers, skip_rooms, skip_connection)
+        receivers = self._without(self._receivers(room), skip_rooms, skip_connection)
         if receivers:
             self._deliver_to_all(receivers.values(), message)
         if self._pending:
-            for sid, pending in self._waiting(room, skip_rooms):
-                if sid != skip_connection:
-                    pending.held.append(partial(pending.receiver.deliver, message))
+            self._hold(message, room, skip_rooms, skip_connection)
+
+    def send_again(
+        self, message: OutboundMessage, rooms: Sequence[str] | None, skip_rooms: Iterable[str], skip_connection: str | None
+    ) -> None:
+        """Send a message once more, to the same rooms without the same; who that is, is found again only when one of them changed.
+
+        Args:
+            message: The message.
+            rooms: The rooms, or None for everyone.
+            skip_rooms: Rooms whose connections do not get it.
+            skip_connection: A connection that does not get it, or None.
+        """
+        route: _Route | None = message.route
+        if route is not None:
+            for room, version in route.rooms:
+                if room.version != version:
+                    break
+            else:
+                write_to_all(route.websockets, message.frames, message.volatile)
+                if self._pending:
+                    self._hold(message, rooms, skip_rooms, skip_connection)
+                return
+        self.send(message, rooms, skip_rooms, skip_connection)
+        message.route = self._find_route(rooms, skip_rooms, skip_connection)
+
+    def _find_route(self, rooms: Sequence[str] | None, skip_rooms: Iterable[str], skip_connection: str | None) -> _Route | None:
+        known = [self._rooms.get(name) for name in (*(rooms or ()), *skip_rooms)]
+        versions = tuple((room, room.version) for room in known if room is not None)
+        if rooms is None or len(versions) < len(known):
+            return None  # One that there is not yet cannot be seen to change.
+        receivers = self._without(self._receivers(rooms), skip_rooms, skip_connection)
+        websockets = self._find_websockets(receivers.values()) if len(receivers) <= _ROUTE_SIZE else None
+        return None if websockets is None else _Route(versions, websockets)
+
+    def _hold(self, message: OutboundMessage, room: Any, skip_rooms: Iterable[str], skip_connection: str | None) -> None:
+        for sid, pending in self._waiting(room, skip_rooms):
+            if sid != skip_connection:
+                pending.held.append(partial(pending.receiver.deliver, message))
 
     def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
         for sid, pending in self._waiting(room, skipped):
@@ -198,6 +270,8 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     def _without(
         self, receivers: Mapping[str, Receiver], skip_rooms: Iterable[str], skip_connection: str | None
     ) -> Mapping[str, Receiver]:
+        if not skip_rooms and skip_connection is None:
+            return receivers
         remaining = dict(receivers)
         for name in skip_rooms:
             for sid in self._in_room(name):
@@ -276,7 +350,11 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     def _enter(self, sid: str, room: str) -> None:
         member = self._members[sid]
         member.rooms.add(room)
-        self._rooms.setdefault(room, {})[sid] = member.receiver
+        members = self._rooms.get(room)
+        if members is None:
+            members = self._rooms[room] = _Room()
+        members[sid] = member.receiver
+        members.version += 1
 
     def leave_room(self, sid: str, namespace: str, room: str) -> None:
         """Leave a room."""
@@ -289,10 +367,13 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             self._leave(sid, room)
 
     def _leave(self, sid: str, room: str) -> None:
-        receivers = self._rooms.get(room, {})
-        receivers.pop(sid, None)
-        if not receivers:
-            self._rooms.pop(room, None)
+        members = self._rooms.get(room)
+        if members is None:
+            return
+        members.pop(sid, None)
+        members.version += 1
+        if not members:
+            del self._rooms[room]
 
     def close_room(self, room: str, namespace: str) -> None:
         """Take every connection out of a room."""

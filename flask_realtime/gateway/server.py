@@ -24,12 +24,12 @@ from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineLimits, EngineServer
-from flask_realtime.engine.socket import EngineSocket, deliver_to_all
+from flask_realtime.engine.socket import EngineSocket, deliver_to_all, find_websockets
 from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.gateway.encoding import EventEncoder
 from flask_realtime.gateway.mailbox import Concurrency, Event, Mailbox, Task
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
-from flask_realtime.gateway.rooms import Receiver, RoomManager, deliver_to_each
+from flask_realtime.gateway.rooms import Receiver, RoomManager, deliver_to_each, find_no_websockets
 
 
 class EngineEvents(Protocol):
@@ -118,11 +118,13 @@ class SocketIOServer:
         if self._has_own_engine:
             limits = EngineLimits(config.max_backlog_bytes, config.connect_timeout)
             EngineServer.take_over(self._engine, self.socketio.sockio_mw, limits, events.settle)
-        deliver = deliver_to_all if self._has_own_engine else deliver_to_each
+        ways = (deliver_to_all, find_websockets) if self._has_own_engine else (deliver_to_each, find_no_websockets)
         encoder = EventEncoder(app.json)
         self._encode = encoder.encode
         self._server.packet_class = encoder.packet_class
-        self._rooms = RoomManager(encoder.encode, self._receiver, events.on_disconnected, deliver)
+        self._rooms = RoomManager(encoder.encode, self._receiver, events.on_disconnected, *ways)
+        self.deliver_again = self._rooms.send_again
+        """Delivers a message that `deliver` has delivered before, with the same arguments; see `RoomManager.send_again`."""
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
         if self._engine.cors_allowed_origins is None:

@@ -101,6 +101,29 @@ def test_a_stop_is_not_followed_by_another(connect_js: ClientFactory, server_wit
     other.assert_none("typing:stop")
 
 
+def test_who_goes_on_typing_is_seen_by_whoever_is_there_by_then(connect: ClientFactory, new_id: NewId) -> None:
+    about, ann, ben = {"conversationId": new_id("conversation")}, new_id("ann"), new_id("ben")
+    typist, leaver, stayer = joined(connect, about["conversationId"], ann, ben, ben)
+
+    def type_on(times: int) -> None:
+        for _ in range(times):
+            typist.emit("typing:start", about)
+        typist.call("user:get-status", ann)
+
+    type_on(4)
+    assert leaver.call("leave:conversation", about["conversationId"]) == OK
+    comer, own_phone = joined(connect, about["conversationId"], new_id("carl"), ann)
+    type_on(3)
+    typist.call("leave:conversation", about["conversationId"])
+    typist.emit("typing:start", about)
+    assert typist.wait_for("realtime:error").data["error"]["code"] == "not_joined"
+    for client, times, stops in ((leaver, 4, 0), (stayer, 7, 1), (comer, 3, 1), (own_phone, 0, 0)):
+        client.settle()
+        events = [client.received(name) for name in ("typing:start", "typing:stop")]
+        assert [len(of_name) for of_name in events] == [times, stops]
+        assert all(event.data == {**about, "userId": ann} for event in events[0])
+
+
 def test_going_on_typing_puts_the_end_off(connect_js: ClientFactory, server_with: ServerWith, new_id: NewId) -> None:
     api = server_with(REALTIME_TYPING_TIMEOUT=SHORT)
     conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")

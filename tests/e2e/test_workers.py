@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from http.client import NotConnected
 from pathlib import Path
 from typing import Any
@@ -439,7 +439,11 @@ def test_connections_handed_over_leave_nothing_behind(own_workers: Workers) -> N
 
 def open_sockets(pid: int) -> int:
     """The sockets that a process has open."""
-    return sum(str(descriptor.readlink()).startswith("socket:") for descriptor in Path(f"/proc/{pid}/fd").iterdir())
+    count = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # It was closed after it was listed.
+            count += str(descriptor.readlink()).startswith("socket:")
+    return count
 
 
 def watched_and_closed(pid: int) -> list[str]:

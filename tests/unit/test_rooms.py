@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.encoding import EventEncoder
-from flask_realtime.gateway.rooms import RoomManager
+from flask_realtime.gateway.rooms import FindWebSockets, RoomManager, deliver_to_each, find_no_websockets
 
 MAIN = "/"
 
@@ -23,6 +23,12 @@ class Inbox:
 
     def __init__(self, messages: list[OutboundMessage]) -> None:
         self.deliver = messages.append
+        self.frames: list[bytes] = []
+
+    def send_now(self, frame: bytes) -> int:
+        """Take what is written without asking, as a WebSocket does."""
+        self.frames.append(frame)
+        return len(frame)
 
 
 class Receivers:
@@ -45,11 +51,13 @@ def receivers() -> Receivers:
     return Receivers()
 
 
-def new_manager(receivers: Receivers) -> RoomManager:
+def new_manager(receivers: Receivers, find_websockets: FindWebSockets = find_no_websockets) -> RoomManager:
     server = socketio.Server(async_mode="threading")
     encoder = EventEncoder(flask.Flask(__name__).json)
     server.packet_class = encoder.packet_class
-    manager = RoomManager(encoder.encode, receivers.find, receivers.disconnected.append)
+    manager = RoomManager(
+        encoder.encode, receivers.find, receivers.disconnected.append, deliver_to_each, find_websockets=find_websockets
+    )
     manager.set_server(server)
     return manager
 
@@ -303,6 +311,55 @@ def test_however_they_come_and_go_a_send_reaches_just_who_is_there(steps: list[t
                 del sids[number]
     received = {engine_id: receivers.events(engine_id) for engine_id in receivers.messages if receivers.messages[engine_id]}
     assert {name: [[event, str(count)] for event, count in events] for name, events in received.items()} == sent
+
+
+@given(STEPS)
+def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there(steps: list[tuple[str, int, list[str]]]) -> None:
+    receivers = Receivers()
+    inboxes: dict[str, Inbox] = {}
+    rooms = new_manager(receivers, find_websockets=tuple)
+    message = OutboundMessage(['2["event"]'])
+    inside: dict[str, set[str]] = {}
+    sids: dict[int, str] = {}
+    for count, (step, number, names) in enumerate(steps):
+        sid = sids.get(number, "")
+        if step == "come" and not sid:
+            engine_id = f"{number}-{count}"
+            sids[number] = admitted(rooms, engine_id, *names)
+            inboxes[engine_id] = rooms._members[sids[number]].receiver  # type: ignore[assignment]
+            inside[engine_id] = set(names)
+        elif sid and step != "send":
+            engine_id = str(rooms.eio_sid_from_sid(sid, MAIN))
+            change(rooms, sid, step, names)
+            apply(inside, engine_id, step, names)
+            if step == "go":
+                del sids[number]
+        waiting = rooms.reserve(f"waiting-{count}", "a")
+        for _ in range(2):  # The first finds out who is there, if it must; the second goes where the first went.
+            rooms.send_again(message, ("a",), ("b",), None)
+        rooms.admit(waiting)
+        assert len(receivers.messages[f"waiting-{count}"]) == 2
+        rooms.disconnect(waiting, MAIN)
+        expected = {engine_id: 2 * ("a" in of_it and "b" not in of_it) for engine_id, of_it in inside.items()}
+        assert {name: taken(inbox, receivers.messages[name]) for name, inbox in inboxes.items() if name in inside} == expected
+        assert all(taken(inbox, receivers.messages[name]) == 0 for name, inbox in inboxes.items())
+
+
+def taken(inbox: Inbox, messages: list[OutboundMessage]) -> int:
+    """How much came since it was last asked, in either way."""
+    count = len(inbox.frames) + len(messages)
+    inbox.frames.clear()
+    messages.clear()
+    return count
+
+
+def test_a_message_sent_again_knows_nobody_for_good_who_has_no_websocket(rooms: RoomManager, receivers: Receivers) -> None:
+    message = OutboundMessage(['2["event"]'])
+    admitted(rooms, "ann", "green")
+    for _ in range(3):
+        rooms.send_again(message, ("green",), (), None)
+    assert len(receivers.messages["ann"]) == 3
+    assert message.route is None
 
 
 def change(rooms: RoomManager, sid: str, step: str, names: list[str]) -> None:

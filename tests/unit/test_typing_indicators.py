@@ -82,8 +82,29 @@ def test_whoever_types_on_another_device_is_still_typing(typing: TypingIndicator
 
 
 def test_states_end_in_the_order_of_their_last_start(typing: TypingIndicators, clock: Clock) -> None:
-    typing.start("c1", "ann", "1", 1)
-    typing.start("c2", "bob", "1", 1)
-    typing.start("c1", "ann", "1", 1)
-    clock.now = 107
+    for moment, connection_id, user_id in ((100, "c1", "ann"), (101, "c2", "bob"), (102, "c1", "ann")):
+        clock.now = moment
+        typing.start(connection_id, user_id, "1", 1)
+    clock.now = 110
     assert [send.args[0]["userId"] for send in typing.expire()] == ["bob", "ann"]
+
+
+def test_who_goes_on_puts_the_end_off_until_the_state_has_ended(typing: TypingIndicators, clock: Clock) -> None:
+    start = typing.start("c1", "ann", "1", 1)
+    state = typing.state("c1", "1")
+    assert state is not None
+    clock.now = 105
+    assert typing.go_on(state) is start
+    clock.now = 111.9
+    assert typing.expire() == []
+    clock.now = 112
+    assert typing.expire() == [STOP]
+    assert typing.go_on(state) is None
+    assert typing.expire() == []
+
+
+def test_states_that_ended_are_not_kept(typing: TypingIndicators) -> None:
+    for _ in range(10_000):
+        typing.start("c1", "ann", "1", 1)
+        typing.stop("c1", "ann", "1", 1)
+    assert len(typing._due) < 100

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from socketio.manager import Manager
 
@@ -60,16 +60,19 @@ _ROUTE_SIZE: Final = 64
 """Receivers of a message that are remembered with it; among more, looking them up is a small part of the whole."""
 
 
-class _Route(NamedTuple):
+@dataclass(slots=True)
+class _Route:
     """Who gets a message, as long as the rooms do not change.
 
     Args:
-        rooms: The rooms that this depends on, each with its version.
         websockets: The connections that get it.
+        rooms: The rooms that this depends on, each with its version.
+        changes: How often any room had changed when these were last looked at.
     """
 
-    rooms: tuple[tuple[_Room, int], ...]
     websockets: tuple[WebSocket, ...]
+    rooms: tuple[tuple[_Room, int], ...]
+    changes: int
 
 
 @dataclass(slots=True)
@@ -121,6 +124,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         self._ids: dict[str, str] = {}
         self._rooms: dict[str, _Room] = {}
         self._resolving: dict[str, str] = {}
+        self._changes = 0
 
     # Admission ----------------------------------------------------------------------------------------------------------------
 
@@ -212,17 +216,17 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             skip_connection: A connection that does not get it, or None.
         """
         route: _Route | None = message.route
-        if route is not None:
-            for room, version in route.rooms:
-                if room.version != version:
-                    break
-            else:
-                write_to_all(route.websockets, message.frames, message.volatile)
-                if self._pending:
-                    self._hold(message, rooms, skip_rooms, skip_connection)
-                return
+        if route is not None and (route.changes == self._changes or self._still_holds(route)):
+            write_to_all(route.websockets, message.frames, message.volatile)
+            if self._pending:
+                self._hold(message, rooms, skip_rooms, skip_connection)
+            return
         self.send(message, rooms, skip_rooms, skip_connection)
         message.route = self._find_route(rooms, skip_rooms, skip_connection)
+
+    def _still_holds(self, route: _Route) -> bool:
+        route.changes = self._changes
+        return all(room.version == version for room, version in route.rooms)
 
     def _find_route(self, rooms: Sequence[str] | None, skip_rooms: Iterable[str], skip_connection: str | None) -> _Route | None:
         known = [self._rooms.get(name) for name in (*(rooms or ()), *skip_rooms)]
@@ -231,7 +235,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             return None  # One that there is not yet cannot be seen to change.
         receivers = self._without(self._receivers(rooms), skip_rooms, skip_connection)
         websockets = self._find_websockets(receivers.values()) if len(receivers) <= _ROUTE_SIZE else None
-        return None if websockets is None else _Route(versions, websockets)
+        return None if websockets is None else _Route(websockets, versions, self._changes)
 
     def _hold(self, message: OutboundMessage, room: Any, skip_rooms: Iterable[str], skip_connection: str | None) -> None:
         for sid, pending in self._waiting(room, skip_rooms):
@@ -355,6 +359,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             members = self._rooms[room] = _Room()
         members[sid] = member.receiver
         members.version += 1
+        self._changes += 1
 
     def leave_room(self, sid: str, namespace: str, room: str) -> None:
         """Leave a room."""
@@ -372,6 +377,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             return
         members.pop(sid, None)
         members.version += 1
+        self._changes += 1
         if not members:
             del self._rooms[room]
 

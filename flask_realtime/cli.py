@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import click
+from flask import current_app
 from flask.cli import AppGroup
 
 from flask_realtime import functions
 from flask_realtime.errors import RealtimeError
 from flask_realtime.extension import current_gateway
+from flask_realtime.hooks import ApplicationEvent
 
-commands: Final = AppGroup("realtime", help="Send events, see who is online and where, end connections: on every server.")
+commands: Final = AppGroup(
+    "realtime", help="Send events, see who is online and where, end connections: on every server. Describe the events to others."
+)
+
+_output: Final = click.option(
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
+    default="-",
+    help="The file to write; without it, what there is to say is printed.",
+)
 
 
 class _Failure(click.ClickException):
@@ -97,6 +109,34 @@ def rooms() -> None:
     _servers()
     for conversation_id, users in sorted(current_gateway().parts.features.conversations.sizes().items()):
         click.echo(f"{conversation_id}\t{users}")
+
+
+@commands.command("types")
+@_output
+def types(output: IO[str]) -> None:
+    """Print the events and their payloads as TypeScript, for Socket.IO's typed client."""
+    from flask_realtime.describe.events import describe  # noqa: PLC0415 - servers import this module, and describe nothing
+    from flask_realtime.describe.typescript import typescript  # noqa: PLC0415 - as above
+
+    output.write(typescript(describe(_declared())))
+
+
+@commands.command("asyncapi")
+@click.option("--title", help="The name of the application; its own where none is given.")
+@click.option("--api-version", default="1.0.0", show_default=True, help="The version of the application's events.")
+@_output
+def asyncapi(title: str | None, api_version: str, output: IO[str]) -> None:
+    """Print the events and their payloads as an AsyncAPI document, in JSON."""
+    from flask_realtime.describe.asyncapi import asyncapi as document_of  # noqa: PLC0415 - see `types`
+    from flask_realtime.describe.events import describe  # noqa: PLC0415 - see `types`
+
+    path = current_gateway().parts.server.path.strip("/")
+    document = document_of(describe(_declared()), title=title or current_app.name, version=api_version, path=f"/{path}/")
+    output.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _declared() -> Iterable[ApplicationEvent]:
+    return current_gateway().parts.application.hooks.events.values()
 
 
 def _time(seconds: float) -> str:

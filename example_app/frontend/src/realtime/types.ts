@@ -1,0 +1,135 @@
+// Made by `flask realtime types`; do not edit.
+/* eslint-disable */
+
+/** The answer to an event that the document gives no answer of its own. */
+export interface Acknowledgement {
+  ok: true;
+}
+
+/** The payload of a client's `typing:start` and `typing:stop`. */
+export interface ConversationReference {
+  conversationId: string | number;
+}
+
+/** The answer to an event that failed. */
+export interface ErrorAnswer {
+  error: ErrorDetail;
+}
+
+/** What went wrong; `retryAfter` is in seconds. */
+export interface ErrorDetail {
+  code: string;
+  message: string;
+  retryAfter?: number;
+}
+
+/** `realtime:error`: an event failed for which the client passed no callback. */
+export interface ErrorEvent {
+  error: ErrorDetail;
+  event: string;
+}
+
+/** `message:deleted`. */
+export interface MessageDeletedPayload {
+  conversationId: string | number;
+  messageId: string | number;
+}
+
+/** `messages:read`; the reader is there when the application named one. */
+export interface MessagesReadPayload {
+  conversationId: string | number;
+  messageIds: (string | number)[];
+  userId?: string;
+}
+
+/** `error.data` of a `connect_error`. */
+export interface RefusalData {
+  code: string;
+}
+
+/** `typing:start` and `typing:stop`, to the other users of a conversation. */
+export interface TypingPayload {
+  conversationId: string | number;
+  userId: string;
+}
+
+/** `user:status-changed`, and the answer to a question for a user's status. */
+export interface UserStatus {
+  userId: string;
+  status: 'online' | 'offline';
+}
+
+/** Events that the server sends. */
+export interface ServerToClientEvents {
+  /** Another user is typing. Sent to the other users in the conversation. */
+  'typing:start': (payload: TypingPayload) => void;
+  /**
+   * Another user stopped typing; also sent when the typist disconnects, leaves, or says nothing for
+   * `REALTIME_TYPING_TIMEOUT` seconds. Sent to the other users in the conversation.
+   */
+  'typing:stop': (payload: TypingPayload) => void;
+  /** A message was sent. Sent to every connection joined to the conversation. */
+  'message:new': (message: Record<string, any>) => void;
+  /**
+   * Messages were read; `userId` is the reader when the application named one. Sent to every connection
+   * joined to the conversation.
+   */
+  'messages:read': (payload: MessagesReadPayload) => void;
+  /** A message was deleted. Sent to every connection joined to the conversation. */
+  'message:deleted': (payload: MessageDeletedPayload) => void;
+  /** There is a new notification for the user. Sent to all of the user's connections. */
+  'notification:new': (notification: Record<string, any>) => void;
+  /**
+   * A notification was read on one of the user's devices. Sent to all of the user's connections, the
+   * sender's too.
+   */
+  'notification:read': (notificationId: string | number) => void;
+  /**
+   * All notifications were read on one of the user's devices. Sent to all of the user's connections, the
+   * sender's too.
+   */
+  'notifications:read-all': () => void;
+  /** An order of the user changed. Sent to all of the user's connections. */
+  'order:update': (order: Record<string, any>) => void;
+  /**
+   * A user's first connection came, or the last one is gone. Sent to everyone, or those whom the
+   * `presence_audience` hook names.
+   */
+  'user:status-changed': (payload: UserStatus) => void;
+  /** An event failed that was sent without a callback. Sent to the connection that sent the event. */
+  'realtime:error': (payload: ErrorEvent) => void;
+}
+
+/** Events that clients send. */
+export interface ClientToServerEvents {
+  /**
+   * Join a conversation, to receive what is sent in it. The application's `authorize_join` hook decides;
+   * without one every join is refused. Joining twice is no error.
+   */
+  'join:conversation': (conversationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /** Leave a conversation. Leaving one that the connection is not in is no error. */
+  'leave:conversation': (conversationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /** Say that the user is typing. Only from a connection that has joined the conversation. */
+  'typing:start': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /** Say that the user stopped typing. Only from a connection that has joined the conversation. */
+  'typing:stop': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * Ask which users have a connection joined to a conversation. Only for one who has joined, or whom
+   * `authorize_join` admits.
+   */
+  'conversation:get-online-users': (conversationId: string | number, callback: (answer: string[] | ErrorAnswer) => void) => void;
+  /**
+   * Mark a notification as read. The application's `on_notification_read` hook stores it; if the hook
+   * fails nobody is told.
+   */
+  'notification:read': (notificationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if the
+   * hook fails nobody is told.
+   */
+  'notifications:read-all': (callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /** Ask whether a user is online. */
+  'user:get-status': (userId: string | number, callback: (answer: UserStatus | ErrorAnswer) => void) => void;
+  /** Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order asked. */
+  'users:get-status': (userIds: (string | number)[], callback: (answer: UserStatus[] | ErrorAnswer) => void) => void;
+}

@@ -1,0 +1,125 @@
+"""All events of an application: the contract's, and those that it declared itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, get_args, get_type_hints
+
+from flask_realtime.contract.events import EVENTS, FromClient, FromServer
+from flask_realtime.contract.payloads import Acknowledgement, ErrorAnswer, RefusalData
+from flask_realtime.describe.schemas import ANYTHING, Schema, Schemas, any_of
+from flask_realtime.hooks import ApplicationEvent
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_NONE = type(None)
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of an event."""
+
+    name: str
+    schema: Schema
+
+
+Arguments: TypeAlias = "tuple[Argument, ...] | None"
+"""None where their number is not fixed."""
+
+
+@dataclass(frozen=True)
+class ClientEvent:
+    """An event that clients send.
+
+    Args:
+        name: The event's name.
+        purpose: What it does.
+        arguments: What it carries.
+        answer: What the callback gets when the event succeeds.
+        is_question: Whether the event is sent for its answer's sake, and so always with a callback.
+    """
+
+    name: str
+    purpose: str
+    arguments: Arguments
+    answer: Schema
+    is_question: bool
+
+
+@dataclass(frozen=True)
+class ServerEvent:
+    """An event that the server sends; see `ClientEvent`."""
+
+    name: str
+    purpose: str
+    arguments: Arguments
+
+
+@dataclass(frozen=True)
+class Description:
+    """What there is to say about an application's events.
+
+    Args:
+        client_events: The events that clients send.
+        server_events: The events that the server sends.
+        error_answer: What the callback gets when an event fails.
+        schemas: Every schema that others refer to, by its name.
+    """
+
+    client_events: tuple[ClientEvent, ...]
+    server_events: tuple[ServerEvent, ...]
+    error_answer: Schema
+    schemas: dict[str, Schema]
+
+
+def describe(declared: Iterable[ApplicationEvent]) -> Description:
+    """Describe the contract's events, and those that an application declared."""
+    schemas = Schemas()
+    schemas.of(RefusalData)
+    error_answer = schemas.of(ErrorAnswer)
+    clients = [_client_event(schemas, event.name, event.from_client) for event in EVENTS if event.from_client is not None]
+    servers = [_server_event(schemas, event.name, event.from_server) for event in EVENTS if event.from_server is not None]
+    clients += [_declared_event(schemas, event) for event in declared]
+    return Description(tuple(clients), tuple(servers), error_answer, schemas.named)
+
+
+def _client_event(schemas: Schemas, name: str, part: FromClient) -> ClientEvent:
+    answer = schemas.of(part.answer)
+    return ClientEvent(name, part.purpose, _arguments(schemas, part.argument), answer, part.answer is not Acknowledgement)
+
+
+def _server_event(schemas: Schemas, name: str, part: FromServer) -> ServerEvent:
+    purpose = f"{part.purpose} Sent to {part.receivers}."
+    return ServerEvent(name, purpose, _arguments(schemas, part.argument))
+
+
+def _arguments(schemas: Schemas, argument: tuple[str, Any] | None) -> tuple[Argument, ...]:
+    return () if argument is None else (Argument(argument[0], schemas.of(argument[1])),)
+
+
+def _declared_event(schemas: Schemas, event: ApplicationEvent) -> ClientEvent:
+    purpose = " ".join((inspect.getdoc(event.handler) or "").partition("\n\n")[0].split())
+    # The arguments come first: of a type that is also answered, and looks different there, they have the name without a number.
+    arguments = _declared_arguments(schemas, event)
+    return ClientEvent(event.name, purpose, arguments, _declared_answer(schemas, event.handler), is_question=False)
+
+
+def _declared_arguments(schemas: Schemas, event: ApplicationEvent) -> Arguments:
+    _identity, *parameters = event.signature.parameters.values()
+    if event.payload is not None:
+        name = parameters[0].name if parameters else "payload"
+        return (Argument(name, schemas.of_payload(event.payload)),)
+    if any(parameter.kind not in _POSITIONAL or parameter.default is not parameter.empty for parameter in parameters):
+        return None
+    return tuple(Argument(parameter.name, ANYTHING) for parameter in parameters)
+
+
+def _declared_answer(schemas: Schemas, handler: Callable[..., Any]) -> Schema:
+    try:
+        kind = get_type_hints(handler, include_extras=True).get("return", object)
+    except (NameError, TypeError):  # A name that is there for type checkers alone; a callable without annotations.
+        return ANYTHING
+    # None is answered with an acknowledgement, also where it is one of several.
+    members = get_args(kind) if _NONE in get_args(kind) else (kind,)
+    return any_of(schemas.of(Acknowledgement if member is _NONE else member) for member in members)

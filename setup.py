@@ -25,6 +25,7 @@ TEST = [
     *REDIS,
     "coverage>=7.10",
     "hypothesis>=6.100",
+    "playwright>=1.49",
     "pytest>=8.2",
     "pytest-timeout>=2.3",
     "python-socketio[client]>=5.12",

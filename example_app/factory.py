@@ -17,10 +17,11 @@ from example_app.messages import messages
 from example_app.models import store
 from example_app.notifications import notifications
 from example_app.orders import orders
+from example_app.pages import pages
 from example_app.settings import configure
 from example_app.users import users
 
-BLUEPRINTS = (auth, users, conversations, messages, notifications, orders, health)
+BLUEPRINTS = (auth, users, conversations, messages, notifications, orders, health, pages)
 
 # Who may join a conversation, and what happens when a notification is read, is in the database.
 store.register(realtime)
@@ -28,7 +29,8 @@ store.register(realtime)
 
 def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | None = None) -> Flask:
     """Make the application; see `example_app.create_app`."""
-    app = Flask("example_app", instance_path=instance_path)
+    # What is built for the browser is served by `pages.py`, which knows how long each part may be kept.
+    app = Flask("example_app", instance_path=instance_path, static_folder=None)
     configure(app, config or {})
     db.init_app(app)
     jwt.init_app(app)
@@ -43,6 +45,6 @@ def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | 
 
 def _add_security_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
-    # Answers hold tokens and private messages.
-    response.headers["Cache-Control"] = "no-store"
+    # Answers hold tokens and private messages; only the page and its parts say otherwise.
+    response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -31,12 +31,6 @@ def healthz() -> tuple[Json, HTTPStatus]:
     return {"status": "ok", "checks": checks}, HTTPStatus.OK
 
 
-@health.get("/")
-def index() -> Json:
-    """Say what this is."""
-    return {"name": "flask_realtime example", "api": "/api", "socketio": "/socket.io/", "health": "/healthz"}
-
-
 def _passes(name: str, check: Callable[[], None]) -> bool:
     try:
         check()

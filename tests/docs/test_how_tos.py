@@ -242,3 +242,14 @@ def test_testing(tmp_path: Path) -> None:
     environment = process_environment({"PYTHONPATH": str(ROOT)})
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_from_polling(serve: Serve) -> None:
+    page = serve("docs/how-to/from-polling.md")
+    alice, bob = page.connect("alice"), page.connect("bob")
+    for client in (alice, bob):
+        assert client.call("join:conversation", "lobby") == {"ok": True}
+    page.request("POST", "/api/conversations/lobby/messages", "alice", {"content": "Hello"})
+    assert bob.wait_for("message:new").data["content"] == "Hello"
+    assert page.request("GET", "/api/messages/unread-count", "bob") == {"unreadCount": 1}
+    assert page.connect("mallory").call("join:conversation", "lobby")["error"]["code"] == "forbidden"

@@ -2,54 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
 from tests.e2e.api import Api
 from tests.e2e.clients import Client, JSDriver
 from tests.e2e.conftest import ClientFactory
+from tests.e2e.example import User, environment
 from tests.e2e.servers import Server, gunicorn, python_module
-
-SECONDS = 10.0
-KEY = "a secret of at least 32 characters"
-
-
-class User:
-    """A user who is logged in.
-
-    Args:
-        url: The server's address.
-        name: The user's name; the password is the demo's.
-    """
-
-    def __init__(self, url: str, name: str) -> None:
-        self._url = url
-        self.token = ""
-        session = self.call("POST", "/api/auth/login", {"username": name, "password": "demo"})
-        self.token, self.id = session["accessToken"], session["user"]["id"]
-
-    def moved_to(self, url: str) -> None:
-        """Go on with the same token on another server."""
-        self._url = url
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the API, which must succeed, and return the JSON of the answer."""
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        answer = requests.request(method, self._url + path, json=body, headers=headers, timeout=SECONDS)
-        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
 
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with python_module("example_app", environment(tmp_path_factory.mktemp("example")), ready="/healthz") as server:
         yield server
-
-
-def environment(folder: Path) -> dict[str, str]:
-    return {"DATABASE_URL": f"sqlite:///{folder / 'example.sqlite3'}", "JWT_SECRET_KEY": KEY}
 
 
 @pytest.fixture(params=["js-polling", "js-websocket", "js-upgrade"])

@@ -406,7 +406,7 @@ def test_failure_reveals_nothing(example: Example) -> None:
 
 
 def test_headers_keep_answers_out_of_caches(example: Example) -> None:
-    headers = example.nobody.get("/").headers
+    headers = example.nobody.get("/healthz").headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
 

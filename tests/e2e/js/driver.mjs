@@ -30,12 +30,13 @@ function report(name, type, details) {
   write({ socket: name, type, ...details });
 }
 
-function open({ socket: name, url, options }) {
+function open({ socket: name, url, options, rejoin }) {
   const socket = io(url, { forceNew: true, reconnection: false, ...options });
   sockets.set(name, socket);
   const transport = () => socket.io.engine?.transport?.name;
   socket.on("connect", () => {
     report(name, "connect", { sid: socket.id, transport: transport() });
+    if (rejoin) socket.emit("join:conversation", rejoin, () => report(name, "joined", {}));
   });
   socket.io.engine.on("upgrade", () => report(name, "upgrade", { transport: transport() }));
   socket.on("connect_error", (error) => {

@@ -1,0 +1,131 @@
+import { useCallback, useEffect, useState } from 'react';
+
+import { AdminPanel } from '../admin/AdminPanel';
+import { notificationStore, tokens } from '../api/chat';
+import { ConversationList } from '../chat/ConversationList';
+import { ConversationPane } from '../chat/ConversationPane';
+import { NewConversation } from '../chat/NewConversation';
+import { PeopleList } from '../chat/PeopleList';
+import { useInbox } from '../chat/useInbox';
+import { showBrowserNotification } from '../notifications/browserNotifications';
+import { useUpdates } from '../notifications/useUpdates';
+import type { Message } from '../realtime/useConversation';
+import { useNotifications } from '../realtime/useNotifications';
+import { usePresence } from '../realtime/usePresence';
+import { useRealtime } from '../realtime/useRealtime';
+import type { User } from '../session/session';
+import { useAnnouncer } from '../ui/Announcer';
+import { useToasts } from '../ui/Toasts';
+import { ConnectionBanner } from './ConnectionStatus';
+import { Header } from './Header';
+import { closeConversation, openConversation, useOpenConversation } from './useOpenConversation';
+import { useReturnFocus } from './useReturnFocus';
+import { useSessionEnd } from './useSessionEnd';
+
+// The API does not tell who is an administrator; it refuses the others.
+const ADMINISTRATOR = 'alice';
+
+export function ChatPage({ user }: { user: User }) {
+  const { socket, status, refusal, reconnect } = useRealtime(tokens);
+  const openId = useOpenConversation();
+  const announce = useAnnouncer();
+  const { show } = useToasts();
+  const [isCreating, setIsCreating] = useState(false);
+  const [isAdministering, setIsAdministering] = useState(false);
+
+  useSessionEnd(refusal);
+  useReturnFocus(openId);
+
+  const onMessage = useCallback(
+    (message: Message) => {
+      announce(`${message.sender.username}: ${message.content}`);
+      showBrowserNotification(message.sender.username, message.content, `message-${message.id}`);
+    },
+    [announce],
+  );
+  const inbox = useInbox(socket, user.id, onMessage);
+  const present = usePresence(socket, inbox.people.map(({ id }) => id));
+  const online = status === 'connected' ? present : null;
+  const notifications = useNotifications(socket, notificationStore, (item) => {
+    show(item.title, item.message);
+    showBrowserNotification(item.title, item.message, `notification-${item.id}`);
+  });
+  const updates = useUpdates(socket, ({ title, text, createdAt }) => {
+    show(title, text);
+    showBrowserNotification(title, text, `update-${createdAt}`);
+  });
+
+  const unread = inbox.conversations.reduce((sum, { unreadCount }) => sum + unreadCount, 0);
+  useEffect(() => {
+    document.title = `${unread > 0 ? `(${unread}) ` : ''}flask_realtime example`;
+  }, [unread]);
+
+  const isAdministrator = user.username === ADMINISTRATOR;
+  const open = inbox.conversations.find(({ id }) => id === openId);
+  const isNarrowlyHidden = openId !== null ? 'max-md:hidden' : '';
+  return (
+    <div className="flex h-dvh flex-col">
+      <Header
+        user={user}
+        status={status}
+        notifications={notifications}
+        updates={updates}
+        onAdminister={isAdministrator ? () => setIsAdministering(true) : undefined}
+      />
+      <ConnectionBanner status={status} refusal={refusal} onRetry={reconnect} />
+      <main className="flex min-h-0 flex-1">
+        <div className={`flex w-full flex-col border-line bg-surface md:w-80 md:border-r ${isNarrowlyHidden}`}>
+          <ConversationList
+            conversations={inbox.conversations}
+            isLoaded={inbox.isLoaded}
+            openId={openId}
+            online={online}
+            socket={socket}
+            userId={user.id}
+            onNew={() => setIsCreating(true)}
+          />
+          <PeopleList people={inbox.people} online={online} userId={user.id} />
+        </div>
+        <div className={`flex min-w-0 flex-1 flex-col ${openId === null ? 'max-md:hidden' : ''}`}>
+          {open ? (
+            <ConversationPane
+              key={open.id}
+              conversation={open}
+              socket={socket}
+              user={user}
+              isAdministrator={isAdministrator}
+              online={online}
+            />
+          ) : (
+            <NothingOpen isUnknown={openId !== null && inbox.isLoaded} />
+          )}
+        </div>
+      </main>
+      <NewConversation
+        isOpen={isCreating}
+        onOpenChange={setIsCreating}
+        people={inbox.people}
+        userId={user.id}
+        onCreated={(conversationId) => {
+          setIsCreating(false);
+          inbox.refresh();
+          openConversation(conversationId);
+        }}
+      />
+      {isAdministrator && <AdminPanel isOpen={isAdministering} onOpenChange={setIsAdministering} people={inbox.people} />}
+    </div>
+  );
+}
+
+function NothingOpen({ isUnknown }: { isUnknown: boolean }) {
+  return (
+    <div className="m-auto grid justify-items-center gap-3 p-6 text-center text-sm text-muted">
+      {isUnknown ? 'There is no such conversation, or you do not take part in it.' : 'Choose a conversation.'}
+      {isUnknown && (
+        <button type="button" onClick={closeConversation} className="font-medium text-accent underline">
+          Show all conversations
+        </button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,80 @@
+import * as Menu from '@radix-ui/react-dropdown-menu';
+import { LogOut, MessageSquare, ShieldCheck } from 'lucide-react';
+import { useEffect, useRef } from 'react';
+
+import { logOut } from '../api/chat';
+import { NotificationCentre } from '../notifications/NotificationCentre';
+import type { Update } from '../notifications/useUpdates';
+import type { useNotifications } from '../realtime/useNotifications';
+import type { ConnectionStatus as Status } from '../realtime/useRealtime';
+import type { User } from '../session/session';
+import { Avatar } from '../ui/Avatar';
+import { Button } from '../ui/Button';
+import { ConnectionStatus } from './ConnectionStatus';
+import { closeConversation } from './useOpenConversation';
+
+interface Props {
+  user: User;
+  status: Status;
+  notifications: ReturnType<typeof useNotifications>;
+  updates: Update[];
+  /** Left out for users who are no administrators. */
+  onAdminister: (() => void) | undefined;
+}
+
+export function Header({ user, status, notifications, updates, onAdminister }: Props) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    // The log-in page, which had the focus, is gone. An open conversation takes it from here.
+    heading.current?.focus();
+  }, []);
+  return (
+    <header className="flex items-center gap-1 border-b border-line bg-surface px-4 py-2">
+      <MessageSquare className="size-5 text-accent" aria-hidden />
+      <h1 ref={heading} tabIndex={-1} className="ml-1.5 font-semibold tracking-tight outline-none max-sm:sr-only">flask_realtime</h1>
+      <div className="ml-2 flex-1 sm:ml-4">
+        <ConnectionStatus status={status} />
+      </div>
+      {onAdminister && (
+        <Button kind="icon" aria-label="Administration" title="Administration" onClick={onAdminister}>
+          <ShieldCheck className="size-5" aria-hidden />
+        </Button>
+      )}
+      <NotificationCentre held={notifications} updates={updates} />
+      <UserMenu user={user} />
+    </header>
+  );
+}
+
+function UserMenu({ user }: { user: User }) {
+  return (
+    <Menu.Root modal={false}>
+      <Menu.Trigger asChild>
+        <button type="button" aria-label={`Account of ${user.username}`} className="ml-1 rounded-full p-1">
+          <Avatar id={user.id} name={user.username} size="small" />
+        </button>
+      </Menu.Trigger>
+      <Menu.Portal>
+        <Menu.Content
+          align="end"
+          sideOffset={8}
+          collisionPadding={12}
+          className="enter z-70 min-w-48 rounded-xl border border-line bg-raised p-1.5 shadow-xl"
+        >
+          <Menu.Label className="px-3 py-2 text-sm text-muted">
+            Logged in as <span className="font-semibold text-ink">{user.username}</span>
+          </Menu.Label>
+          <Menu.Item
+            onSelect={() => {
+              closeConversation();
+              void logOut();
+            }}
+            className="flex min-h-10 items-center gap-2 rounded-lg px-3 text-sm outline-none data-highlighted:bg-sunken"
+          >
+            <LogOut className="size-4" aria-hidden /> Log out
+          </Menu.Item>
+        </Menu.Content>
+      </Menu.Portal>
+    </Menu.Root>
+  );
+}

@@ -1,0 +1,47 @@
+import { cleanup, createEvent, fireEvent, render, screen } from '@testing-library/react';
+import { createRef } from 'react';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { Composer } from './Composer';
+
+const onSend = vi.fn();
+const onInput = vi.fn();
+
+const field = () => screen.getByRole<HTMLTextAreaElement>('textbox', { name: 'Message' });
+const write = (value: string) => fireEvent.change(field(), { target: { value } });
+
+beforeEach(() => {
+  onSend.mockReset();
+  onInput.mockReset();
+  render(<Composer field={createRef()} name="bob" onInput={onInput} onLeave={() => undefined} onSend={onSend} />);
+});
+
+afterEach(cleanup);
+
+it('sends with Enter, and empties the field', () => {
+  write('  hello ');
+  fireEvent.keyDown(field(), { key: 'Enter' });
+  expect(onSend.mock.calls).toEqual([['hello']]);
+  expect(field().value).toBe('');
+  expect(onInput.mock.calls).toEqual([['  hello '], ['']]);
+});
+
+it('does not send with Shift and Enter, which begins a line', () => {
+  write('hello');
+  const event = createEvent.keyDown(field(), { key: 'Enter', shiftKey: true });
+  fireEvent(field(), event);
+  expect([onSend.mock.calls.length, event.defaultPrevented]).toEqual([0, false]);
+});
+
+it('does not send while an input method composes a character', () => {
+  write('にほん');
+  fireEvent.keyDown(field(), { key: 'Enter', isComposing: true });
+  expect(onSend).not.toHaveBeenCalled();
+});
+
+it('has nothing to send in an empty field', () => {
+  write('   ');
+  fireEvent.keyDown(field(), { key: 'Enter' });
+  expect(onSend).not.toHaveBeenCalled();
+  expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Send' }).disabled).toBe(true);
+});

@@ -1,0 +1,95 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+
+import { listConversations, listPeople, type Conversation, type Person } from '../api/chat';
+import type { Message } from '../realtime/messageList';
+import { makeRefresher, type Refresher } from '../realtime/refresher';
+import { enterRoom, holdRoom } from '../realtime/rooms';
+import { onEachConnection, type RealtimeSocket } from '../realtime/socket';
+
+/**
+ * Hold the list of conversations with their unread counts, and everybody there is.
+ *
+ * All conversations are joined, not only the open one: that is how their counts change while one looks on.
+ */
+export function useInbox(socket: RealtimeSocket | null, userId: string, onMessage: (message: Message) => void) {
+  const [conversations, setConversations] = useState<Conversation[]>([]);
+  const [people, setPeople] = useState<Person[]>([]);
+  const [isLoaded, setIsLoaded] = useState(false);
+  const refresher = useRef<Refresher | null>(null);
+  const joined = useRef(new Map<string, () => void>());
+  const tell = useRef(onMessage);
+  useEffect(() => {
+    tell.current = onMessage;
+  });
+
+  useEffect(() => {
+    const held = joined.current;
+    const load = async () => {
+      let found = await listConversations();
+      if (socket?.connected) {
+        // Counted after joining, so that no message falls in between.
+        await Promise.all(found.map(({ id }) => enterRoom(socket, id)));
+        found = await listConversations();
+      }
+      return { found, everybody: await listPeople() };
+    };
+    const current = makeRefresher(
+      load,
+      ({ found, everybody }) => {
+        if (socket) for (const { id } of found) if (!held.has(id)) held.set(id, holdRoom(socket, id));
+        setConversations(found);
+        setPeople(everybody);
+        setIsLoaded(true);
+      },
+      () => undefined,
+    );
+    refresher.current = current;
+    current.refresh();
+    return () => {
+      current.stop();
+      for (const letGo of held.values()) letGo();
+      held.clear();
+    };
+  }, [socket]);
+
+  useEffect(() => {
+    if (!socket) return;
+    const count = (conversationId: string, difference: number) => {
+      refresher.current?.touch();
+      setConversations((known) =>
+        known.map((one) =>
+          one.id === conversationId ? { ...one, unreadCount: Math.max(0, one.unreadCount + difference) } : one,
+        ),
+      );
+    };
+    const onNew = (payload: object) => {
+      const message = payload as Message;
+      if (message.senderId === userId) return;
+      count(String(message.conversationId), 1);
+      tell.current(message);
+    };
+    const onRead = (payload: { conversationId: unknown; messageIds: unknown[]; userId?: string }) => {
+      if (payload.userId === userId) count(String(payload.conversationId), -payload.messageIds.length);
+    };
+    // Only the server knows whether it had been read.
+    const onDeleted = () => refresher.current?.refresh();
+    socket.on('message:new', onNew);
+    socket.on('messages:read', onRead);
+    socket.on('message:deleted', onDeleted);
+    const stop = onEachConnection(socket, () => refresher.current?.refresh());
+    // A conversation that somebody else has started is not announced; it is there when one comes back to the page.
+    const onFocus = () => refresher.current?.refresh();
+    window.addEventListener('focus', onFocus);
+    return () => {
+      stop();
+      socket.off('message:new', onNew);
+      socket.off('messages:read', onRead);
+      socket.off('message:deleted', onDeleted);
+      window.removeEventListener('focus', onFocus);
+    };
+  }, [socket, userId]);
+
+  const refresh = useCallback(() => refresher.current?.refresh(), []);
+
+  return { conversations, people, isLoaded, refresh };
+}

@@ -1,0 +1,142 @@
+export interface Message {
+  id: string;
+  conversationId: string;
+  senderId: string;
+  content: string;
+  sender: { id: string; username: string };
+  createdAt: string;
+  /** Of one's own message: somebody else has read it. Of another's: one has read it oneself. */
+  isRead: boolean;
+}
+
+export interface MessagePage {
+  messages: Message[];
+  /** What to ask for to get the page before; null at the beginning. */
+  nextBefore: string | null;
+}
+
+/** A message that the server has not confirmed yet. */
+export interface Outgoing {
+  key: string;
+  content: string;
+  createdAt: string;
+  state: 'sending' | 'failed';
+  /** The newest message when it was written: what came before cannot be this one. */
+  after: string | null;
+}
+
+export interface MessageList {
+  messages: Message[];
+  outgoing: Outgoing[];
+  nextBefore: string | null;
+  /** Ids of deleted messages: a page that was asked for before the deletion may still hold them. */
+  deleted: ReadonlySet<string>;
+}
+
+export type Change =
+  | { type: 'received'; messages: Message[]; userId: string }
+  | { type: 'caughtUp'; page: MessagePage; known: ReadonlySet<string>; userId: string }
+  | { type: 'loadedEarlier'; page: MessagePage }
+  | { type: 'read'; messageIds: string[]; readerId: string | undefined; userId: string }
+  | { type: 'deleted'; messageId: string }
+  | { type: 'written'; outgoing: Outgoing }
+  | { type: 'sending' | 'failed' | 'discarded'; key: string }
+  | { type: 'sent'; key: string; message: Message };
+
+export const EMPTY_LIST: MessageList = { messages: [], outgoing: [], nextBefore: null, deleted: new Set() };
+
+/** Order ids that grow: numbers of any length. Ids that do not grow need an order by time here. */
+export function compareIds(a: string, b: string): number {
+  if (a === b) return 0;
+  return a.length - b.length || (a < b ? -1 : 1);
+}
+
+/** Put messages among others: each once, in order. */
+export function mergeMessages(known: Message[], more: Message[], deleted: ReadonlySet<string>): Message[] {
+  const byId = new Map(known.map((message) => [message.id, message]));
+  for (const message of more) {
+    // A receipt may come while the page that does not hold it yet is on its way.
+    const isRead = message.isRead || (byId.get(message.id)?.isRead ?? false);
+    byId.set(message.id, { ...message, isRead });
+  }
+  return [...byId.values()].filter(({ id }) => !deleted.has(id)).sort((a, b) => compareIds(a.id, b.id));
+}
+
+/**
+ * Take away what has arrived after all. A message comes back as an event too, sometimes before the answer to the request
+ * that sent it, and sometimes that answer is lost.
+ */
+function withoutArrived(list: MessageList, arriving: Message[], userId: string): Outgoing[] {
+  const known = new Set(list.messages.map(({ id }) => id));
+  let outgoing = list.outgoing;
+  for (const message of arriving) {
+    if (message.senderId !== userId || known.has(message.id)) continue;
+    const arrived = outgoing.find(
+      ({ content, after }) => content === message.content && (after === null || compareIds(message.id, after) > 0),
+    );
+    outgoing = outgoing.filter((one) => one !== arrived);
+  }
+  return outgoing;
+}
+
+function caughtUp(list: MessageList, change: Extract<Change, { type: 'caughtUp' }>): MessageList {
+  const { page, known, userId } = change;
+  const present = new Set(page.messages.map(({ id }) => id));
+  // What was there before and is not any more has been deleted meanwhile; what came meanwhile stays.
+  const kept = list.messages.filter(({ id }) => !known.has(id) || present.has(id));
+  return {
+    ...list,
+    messages: mergeMessages(kept, page.messages, list.deleted),
+    outgoing: withoutArrived(list, page.messages, userId),
+    nextBefore: page.nextBefore,
+  };
+}
+
+function markedRead(list: MessageList, change: Extract<Change, { type: 'read' }>): MessageList {
+  const ids = new Set(change.messageIds);
+  const { readerId, userId } = change;
+  const concerns = (message: Message) =>
+    readerId === undefined || (message.senderId === userId) !== (readerId === userId);
+  const messages = list.messages.map((message) =>
+    ids.has(message.id) && concerns(message) ? { ...message, isRead: true } : message,
+  );
+  return { ...list, messages };
+}
+
+export function changeList(list: MessageList, change: Change): MessageList {
+  switch (change.type) {
+    case 'received':
+      return {
+        ...list,
+        messages: mergeMessages(list.messages, change.messages, list.deleted),
+        outgoing: withoutArrived(list, change.messages, change.userId),
+      };
+    case 'caughtUp':
+      return caughtUp(list, change);
+    case 'loadedEarlier': {
+      const messages = mergeMessages(list.messages, change.page.messages, list.deleted);
+      return { ...list, messages, nextBefore: change.page.nextBefore };
+    }
+    case 'read':
+      return markedRead(list, change);
+    case 'deleted': {
+      const messages = list.messages.filter(({ id }) => id !== change.messageId);
+      return { ...list, messages, deleted: new Set(list.deleted).add(change.messageId) };
+    }
+    case 'written':
+      return { ...list, outgoing: [...list.outgoing, change.outgoing] };
+    case 'sending':
+    case 'failed': {
+      const state = change.type;
+      return { ...list, outgoing: list.outgoing.map((one) => (one.key === change.key ? { ...one, state } : one)) };
+    }
+    case 'discarded':
+      return { ...list, outgoing: list.outgoing.filter(({ key }) => key !== change.key) };
+    case 'sent':
+      return {
+        ...list,
+        messages: mergeMessages(list.messages, [change.message], list.deleted),
+        outgoing: list.outgoing.filter(({ key }) => key !== change.key),
+      };
+  }
+}

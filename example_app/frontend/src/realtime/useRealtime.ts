@@ -1,0 +1,194 @@
+import { useCallback, useEffect, useState } from 'react';
+import { io } from 'socket.io-client';
+
+import { ask, type RealtimeSocket } from './socket';
+
+export type ConnectionStatus = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'offline' | 'refused';
+
+/** Why the server does not want the connection, in its own words. */
+export interface Refusal {
+  code: string;
+  message: string;
+}
+
+export interface ConnectionState {
+  status: ConnectionStatus;
+  refusal: Refusal | null;
+}
+
+/** Where tokens come from. */
+export interface TokenSource {
+  /** The access token to connect with. */
+  current(): string | null;
+  /** Get a new access token; null if the log-in has ended. Throws if that could not be found out now. */
+  renew(): Promise<string | null>;
+}
+
+const RENEW_AGAIN_MS = 3_000;
+// A connection that the server ends sooner than this has not been wanted.
+const SETTLED_MS = 5_000;
+const MOST_SHORT_CONNECTIONS = 3;
+
+const IDLE: ConnectionState = { status: 'idle', refusal: null };
+
+/**
+ * Keep a connection open.
+ *
+ * A lost connection is opened again by itself; an expired token is renewed first. What the server refuses for another
+ * reason stays refused until `reconnect` is called: asking again would be answered the same.
+ *
+ * @param tokens - Where tokens come from; the same object as long as the same user is logged in. Null: no connection.
+ * @param url - The server, if it is not the one that the page comes from.
+ */
+export function useRealtime(tokens: TokenSource | null, url?: string) {
+  const [socket, setSocket] = useState<RealtimeSocket | null>(null);
+  const [state, setState] = useState<ConnectionState>(IDLE);
+
+  useEffect(() => {
+    if (!tokens) return;
+    const opened: RealtimeSocket = io(url ?? '/', {
+      path: '/socket.io/',
+      autoConnect: false,
+      // Of its own: a shared one would stay open for another user.
+      forceNew: true,
+      // A function, so that each attempt uses the token of that moment.
+      auth: (send) => send({ token: tokens.current() }),
+    });
+    const stop = superviseConnection(opened, tokens, setState);
+    setSocket(opened);
+    opened.connect();
+    return () => {
+      stop();
+      opened.disconnect();
+      setSocket(null);
+      setState(IDLE);
+    };
+  }, [tokens, url]);
+
+  const reconnect = useCallback(() => {
+    // Disconnecting first ends the pause between two attempts.
+    socket?.disconnect().connect();
+  }, [socket]);
+
+  return { socket, status: state.status, refusal: state.refusal, reconnect };
+}
+
+/** Report how a connection fares, and do what Socket.IO leaves to the application. Returns what ends that. */
+export function superviseConnection(
+  socket: RealtimeSocket,
+  tokens: TokenSource,
+  report: (state: ConnectionState) => void,
+): () => void {
+  let wasConnected = false;
+  let hasRenewed = false;
+  let hasExpired = false;
+  let connectedAt = 0;
+  let shortConnections = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isStopped = false;
+
+  function reportTrying() {
+    const trying = wasConnected ? 'reconnecting' : 'connecting';
+    report({ status: navigator.onLine ? trying : 'offline', refusal: null });
+  }
+
+  function refuse(code: string, message: string) {
+    report({ status: 'refused', refusal: { code, message } });
+  }
+
+  async function renewAndConnect() {
+    reportTrying();
+    let token: string | null;
+    try {
+      token = await tokens.renew();
+    } catch {
+      if (!isStopped) timer = setTimeout(() => void renewAndConnect(), RENEW_AGAIN_MS);
+      return;
+    }
+    if (isStopped) return;
+    if (token === null) refuse('token_expired', 'Your log-in has ended');
+    else socket.connect();
+  }
+
+  function onConnect() {
+    wasConnected = true;
+    hasRenewed = false;
+    hasExpired = false;
+    connectedAt = Date.now();
+    report({ status: 'connected', refusal: null });
+  }
+
+  function onDisconnect(reason: string) {
+    if (reason !== 'io server disconnect') reportTrying();
+    else if (hasExpired) void renewAndConnect();
+    else onEndedByServer();
+  }
+
+  function onEndedByServer() {
+    shortConnections = Date.now() - connectedAt < SETTLED_MS ? shortConnections + 1 : 0;
+    if (shortConnections >= MOST_SHORT_CONNECTIONS) {
+      shortConnections = 0;
+      refuse('disconnected', 'The server has ended the connection');
+      return;
+    }
+    reportTrying();
+    socket.connect();
+  }
+
+  function onConnectError(error: Error & { data?: { code?: string } }) {
+    // Active: the server was not reached, and Socket.IO tries again by itself.
+    if (socket.active) {
+      reportTrying();
+      return;
+    }
+    const code = error.data?.code ?? 'connection_refused';
+    if (code === 'token_expired' && !hasRenewed) {
+      // Once only: a clock that is wrong would make every new token an expired one.
+      hasRenewed = true;
+      void renewAndConnect();
+      return;
+    }
+    refuse(code, error.message);
+  }
+
+  async function onExpiring() {
+    try {
+      const token = await tokens.renew();
+      if (token !== null) await ask(socket, 'auth:refresh', token);
+    } catch {
+      // The server will end the connection, and the next one is opened with a new token.
+    }
+  }
+
+  function onExpired() {
+    hasExpired = true;
+  }
+
+  function onOnline() {
+    if (!socket.connected && socket.active) socket.disconnect().connect();
+  }
+
+  function onOffline() {
+    if (!socket.connected) reportTrying();
+  }
+
+  reportTrying();
+  socket.on('connect', onConnect);
+  socket.on('disconnect', onDisconnect);
+  socket.on('connect_error', onConnectError);
+  socket.on('auth:expiring', onExpiring);
+  socket.on('auth:expired', onExpired);
+  window.addEventListener('online', onOnline);
+  window.addEventListener('offline', onOffline);
+  return () => {
+    isStopped = true;
+    clearTimeout(timer);
+    socket.off('connect', onConnect);
+    socket.off('disconnect', onDisconnect);
+    socket.off('connect_error', onConnectError);
+    socket.off('auth:expiring', onExpiring);
+    socket.off('auth:expired', onExpired);
+    window.removeEventListener('online', onOnline);
+    window.removeEventListener('offline', onOffline);
+  };
+}

@@ -1,0 +1,62 @@
+import type { Message, MessagePage, MessageStore } from '../realtime/useConversation';
+
+export const ALICE = { id: '1', username: 'alice' };
+export const BOB = { id: '2', username: 'bob' };
+
+export function makeMessage(id: number, changes: Partial<Message> = {}): Message {
+  return {
+    id: String(id),
+    conversationId: '1',
+    senderId: BOB.id,
+    sender: BOB,
+    content: `message ${id}`,
+    createdAt: new Date(Date.UTC(2026, 0, 1) + id * 1000).toISOString(),
+    isRead: false,
+    ...changes,
+  };
+}
+
+/** A store that pages as the server does. */
+export class FakeStore implements MessageStore {
+  messages: Message[];
+  readonly read: string[][] = [];
+  /** What sending does beside storing. */
+  onSend: (message: Message) => Promise<void> = async () => undefined;
+  isDown = false;
+  private readonly pageSize: number;
+
+  constructor(count = 0, pageSize = 3) {
+    this.pageSize = pageSize;
+    this.messages = Array.from({ length: count }, (_, index) => makeMessage(index + 1));
+  }
+
+  add(changes: Partial<Message> = {}): Message {
+    const message = makeMessage(Number(this.messages.at(-1)?.id ?? 0) + 1, changes);
+    this.messages.push(message);
+    return message;
+  }
+
+  delete(id: string) {
+    this.messages = this.messages.filter((message) => message.id !== id);
+  }
+
+  load = async (_conversationId: string, before: string | null): Promise<MessagePage> => {
+    if (this.isDown) throw new TypeError('Failed to fetch');
+    const older = this.messages.filter(({ id }) => before === null || Number(id) < Number(before));
+    const messages = older.slice(-this.pageSize);
+    return { messages, nextBefore: older.length > messages.length ? (messages[0]?.id ?? null) : null };
+  };
+
+  send = async (_conversationId: string, content: string): Promise<Message> => {
+    if (this.isDown) throw new TypeError('Failed to fetch');
+    const message = this.add({ content, senderId: ALICE.id, sender: ALICE });
+    await this.onSend(message);
+    return message;
+  };
+
+  markRead = async (_conversationId: string, messageIds: string[]) => {
+    this.read.push(messageIds);
+  };
+
+  remove = async (_conversationId: string, messageId: string) => this.delete(messageId);
+}

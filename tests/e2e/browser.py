@@ -1,0 +1,155 @@
+"""A real Chromium, and people who use the example application's page in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+from tests.e2e.clients import JS_FOLDER, node
+
+START_SECONDS = 60.0
+MILLISECONDS = 15_000
+AXE = (JS_FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+ColourScheme = Literal["light", "dark"]
+
+# What the browser itself says about requests that fail while a server is away, or refuses a token on purpose.
+_ABOUT_THE_NETWORK = ("Failed to load resource", "WebSocket connection to")
+
+expect.set_options(timeout=MILLISECONDS)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the machine's Chromium, or the one from npm where it has none."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    options: dict[str, Any] = {"executable": program, "args": ["--no-sandbox"]} if program else _from_npm()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=options["executable"], args=options["args"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _from_npm() -> dict[str, Any]:
+    command = [node(), str(JS_FOLDER / "chromium.mjs")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=START_SECONDS)
+    options: dict[str, Any] = json.loads(done.stdout)
+    return options
+
+
+class Person:
+    """Somebody who looks at the page, in a browser profile of their own.
+
+    Args:
+        browser: The browser.
+        url: The server's address.
+        size: The window's size.
+        colours: What their system prefers.
+    """
+
+    def __init__(self, browser: Browser, url: str, size: dict[str, int] | None = None, colours: ColourScheme = "light") -> None:
+        # Without motion, what is looked at is there at once and not on its way; axe's script is not the page's own.
+        self._context = browser.new_context(
+            viewport=size or WIDE,  # type: ignore[arg-type]
+            color_scheme=colours,
+            reduced_motion="reduce",
+            bypass_csp=True,
+        )
+        self._url = url
+        self.complaints: list[str] = []
+        self.may_lose_the_server = False
+        self.page = self._new_page()
+
+    def _new_page(self) -> Page:
+        page = self._context.new_page()
+        page.set_default_timeout(MILLISECONDS)
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(self._url)
+        return page
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        is_expected = self.may_lose_the_server and message.text.startswith(_ABOUT_THE_NETWORK)
+        if message.type in {"error", "warning"} and not is_expected:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def log_in(self, name: str) -> Person:
+        """Log in as one of the demo users, and wait for the connection."""
+        self.page.get_by_role("button", name=f"Log in as {name}").click()
+        self.is_connected()
+        return self
+
+    def is_connected(self) -> None:
+        """Wait for the connection."""
+        expect(self.page.get_by_role("status", name="Connection")).to_have_text("Connected")
+
+    def open_conversation(self, name: str) -> Person:
+        """Open a conversation, and wait until it is shown."""
+        self.page.get_by_role("navigation", name="Conversations").get_by_role("link", name=name).click()
+        expect(self.page.get_by_role("heading", level=2, name=name)).to_be_visible()
+        expect(self.messages).to_have_attribute("aria-busy", "false")
+        return self
+
+    @property
+    def messages(self) -> Locator:
+        """The messages of the open conversation."""
+        return self.page.get_by_role("region", name="Messages")
+
+    @property
+    def field(self) -> Locator:
+        """Where messages are written."""
+        return self.page.get_by_role("textbox", name="Message")
+
+    def send(self, text: str) -> None:
+        """Write a message and send it."""
+        self.field.fill(text)
+        self.page.get_by_role("button", name="Send").click()
+
+    def sees(self, text: str, times: int = 1) -> None:
+        """Wait until a message is shown, as often as it should be."""
+        expect(self.messages.get_by_text(text, exact=True)).to_have_count(times)
+
+    def sees_as(self, name: str, status: str) -> None:
+        """Wait until somebody is listed as online or offline."""
+        people = self.page.get_by_role("region", name="People")
+        expect(people.get_by_role("listitem").filter(has_text=name)).to_contain_text(status)
+
+    def toast(self, text: str) -> None:
+        """Wait for a toast."""
+        expect(self.page.get_by_role("region", name="Toasts")).to_contain_text(text)
+
+    def has_unread_notifications(self, count: int) -> None:
+        """Wait until the badge shows a number, 0 for none."""
+        name = f"Notifications, {count} unread" if count else "Notifications"
+        expect(self.page.get_by_role("banner").get_by_role("button", name=name, exact=True)).to_be_visible()
+
+    def open_notifications(self) -> Locator:
+        """Open the notification centre."""
+        self.page.get_by_role("banner").get_by_role("button", name="Notifications").click()
+        return self.page.get_by_role("dialog", name="Notifications")
+
+    @property
+    def access_token(self) -> str:
+        """The access token that the page uses now."""
+        token: str = self.page.evaluate("JSON.parse(sessionStorage.getItem('flask_realtime.session')).accessToken")
+        return token
+
+    def accessibility_faults(self) -> list[str]:
+        """What axe finds wrong with the page as it is now."""
+        self.page.evaluate(AXE)
+        found = self.page.evaluate(
+            "async () => (await axe.run()).violations.map(({id, impact, nodes}) => `${impact} ${id} ${nodes[0].html}`)"
+        )
+        return [str(fault) for fault in found]
+
+    def leave(self) -> None:
+        """Close the browser profile, if it is still open."""
+        self._context.close()

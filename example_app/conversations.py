@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, abort
 
+from example_app.extensions import realtime
 from example_app.models import find_users, store
 from example_app.schemas import NewConversation, read_body
 from example_app.serializers import Json, conversation_json
@@ -25,15 +26,17 @@ def list_conversations() -> list[Json]:
 
 @conversations.post("")
 def create_conversation() -> tuple[Json, HTTPStatus]:
-    """Create a conversation that the user takes part in."""
+    """Create a conversation that the user takes part in, and tell everybody who does."""
     body = read_body(NewConversation)
     participant_ids = [signed_in_user_id(), *body.participant_ids]
     users = find_users(participant_ids)
     unknown = [user_id for user_id in participant_ids if user_id not in users]
     if unknown:
         abort(HTTPStatus.BAD_REQUEST, f"participantIds: there is no user {', '.join(unknown)}")
-    conversation = store.conversations.create(participant_ids, body.title)
-    return conversation_json(conversation, users), HTTPStatus.CREATED
+    conversation = conversation_json(store.conversations.create(participant_ids, body.title), users)
+    for participant in conversation["participants"]:
+        realtime.send_to_user(participant["id"], "conversation:new", conversation)
+    return conversation, HTTPStatus.CREATED
 
 
 def require_participant(conversation_id: str) -> None:

@@ -1,5 +1,7 @@
 /** The events that are the example's own, beside those of the extension. */
 
+import type { Conversation } from './api/chat';
+
 export interface OrderUpdate {
   id: string;
   userId: string;
@@ -15,5 +17,6 @@ export interface Announcement {
 declare module './realtime/socket' {
   interface ApplicationEvents {
     announcement: (announcement: Announcement) => void;
+    'conversation:new': (conversation: Conversation) => void;
   }
 }

@@ -71,21 +71,19 @@ export function useInbox(socket: RealtimeSocket | null, userId: string, onMessag
     const onRead = (payload: { conversationId: unknown; messageIds: unknown[]; userId?: string }) => {
       if (payload.userId === userId) count(String(payload.conversationId), -payload.messageIds.length);
     };
-    // Only the server knows whether it had been read.
-    const onDeleted = () => refresher.current?.refresh();
+    // Only the server knows whether what was deleted had been read, and what has been written in a conversation that is new.
+    const reload = () => refresher.current?.refresh();
     socket.on('message:new', onNew);
     socket.on('messages:read', onRead);
-    socket.on('message:deleted', onDeleted);
+    socket.on('message:deleted', reload);
+    socket.on('conversation:new', reload);
     const stop = onEachConnection(socket, () => refresher.current?.refresh());
-    // A conversation that somebody else has started is not announced; it is there when one comes back to the page.
-    const onFocus = () => refresher.current?.refresh();
-    window.addEventListener('focus', onFocus);
     return () => {
       stop();
       socket.off('message:new', onNew);
       socket.off('messages:read', onRead);
-      socket.off('message:deleted', onDeleted);
-      window.removeEventListener('focus', onFocus);
+      socket.off('message:deleted', reload);
+      socket.off('conversation:new', reload);
     };
   }, [socket, userId]);
 

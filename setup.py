@@ -12,6 +12,8 @@ PACKAGE = (ROOT / "flask_realtime" / "__init__.py").read_text(encoding="utf-8")
 
 SERVER = ["gunicorn>=22.0"]
 REDIS = ["redis>=5.0"]
+AMQP = ["kombu>=5.5"]
+KAFKA = ["kafka-python>=2.1"]
 VALIDATION = ["pydantic>=2.5"]
 POSTGRESQL = ["psycopg[binary]>=3.1.18"]
 EXAMPLE = [*SERVER, *VALIDATION]
@@ -23,6 +25,9 @@ DOCS = [
 TEST = [
     *EXAMPLE,
     *REDIS,
+    *AMQP,
+    "kafka-python>=2.1,<3",  # 3 warns on import, and does not understand the broker that confluent-kafka has for tests.
+    "confluent-kafka>=2.5",
     "coverage>=7.10",
     "hypothesis>=6.100",
     "playwright>=1.49",
@@ -88,6 +93,8 @@ setup(
     extras_require={
         "server": SERVER,
         "redis": REDIS,
+        "amqp": AMQP,
+        "kafka": KAFKA,
         "validation": VALIDATION,
         "postgresql": POSTGRESQL,
         "example": EXAMPLE,

@@ -4,7 +4,8 @@ Any access token signed with `JWT_SECRET_KEY` may connect and join any conversat
 that what is measured is the work and never a refusal. Environment variables that begin with `FLASK_` set further keys, as Flask
 does it: `FLASK_REALTIME_PING_INTERVAL=5`.
 
-A user who comes online is announced to nobody, unless `BENCHMARK_PRESENCE=everyone`: see the README beside this file.
+A user who comes online is announced to nobody, unless `BENCHMARK_PRESENCE` says `everyone` or `room`: see the README beside this
+file.
 """
 
 import os
@@ -16,7 +17,15 @@ from flask_jwt_extended import JWTManager
 
 from flask_realtime import Identity, Realtime
 
+ROOM = 10
+"""How many users share a room in most scenarios."""
+
+CLASSES = ("typing", "presence", "joins", "notifications", "application")
 LIMITS = {
+    "REALTIME_LIMITS": dict.fromkeys(CLASSES, "1000000/second"),
+    "REALTIME_USER_LIMITS": dict.fromkeys(CLASSES, "1000000/second"),
+    "REALTIME_MAX_FAILED_CONNECTS": "1000000/second",
+    "REALTIME_MAX_ROOMS": 100_000,
     "REALTIME_MAX_CONNECTIONS_PER_USER": 100_000,
     "REALTIME_MAX_PENDING_EVENTS": 100_000,
 }
@@ -43,11 +52,24 @@ def add_hooks(realtime: Realtime) -> None:
     def admit(_identity: Identity, _conversation_id: str) -> bool:
         return True
 
-    if os.environ.get("BENCHMARK_PRESENCE") != "everyone":
+    audience = AUDIENCES[os.environ.get("BENCHMARK_PRESENCE", "nobody")]
+    if audience is not None:
+        realtime.presence_audience(audience)
 
-        @realtime.presence_audience
-        def nobody(_user_id: str) -> Iterable[str]:
-            return ()
+
+def nobody(_user_id: str) -> Iterable[str]:
+    """Tell nobody."""
+    return ()
+
+
+def room(user_id: str) -> Iterable[str]:
+    """Tell those whose connections the load tool puts into the same room."""
+    kind, _, number = user_id.partition("-")
+    first = int(number) // ROOM * ROOM
+    return [f"{kind}-{other}" for other in range(first, first + ROOM)]
+
+
+AUDIENCES = {"nobody": nobody, "room": room, "everyone": None}
 
 
 def add_views(app: flask.Flask, realtime: Realtime) -> None:
@@ -57,6 +79,10 @@ def add_views(app: flask.Flask, realtime: Realtime) -> None:
     def emit(conversation_id: str) -> dict[str, Any]:
         realtime.emit_new_message(conversation_id, flask.request.get_json())
         return {}
+
+    @app.get("/worker")
+    def worker() -> str:
+        return str(os.getpid())
 
 
 app = create_app()

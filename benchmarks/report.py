@@ -35,6 +35,9 @@ ROWS = {
     "calls": "`user:get-status`, acknowledged",
     "workers_1x1000": "several workers, `typing:start` in 1 room of 1,000",
     "workers_100x10": "several workers, `typing:start` in 100 rooms of 10",
+    "handover_home": "a long-polling request on a connection to its session's worker",
+    "handover_away": "a long-polling request that is handed over, with its connection",
+    "handover_after": "the next request on that connection",
 }
 PACKAGES = ("Flask", "Flask-SocketIO", "Flask-JWT-Extended", "python-socketio", "gevent", "gevent-websocket", "gunicorn")
 
@@ -169,6 +172,9 @@ def title_of(row: str) -> str:
     kind, _, count = row.partition("_")
     if kind == "idle":
         return f"{int(count):,} idle connections (CPU: a connection and heartbeat)"
+    if kind == "presence":
+        direction, _, users = count.partition("_")
+        return f"{int(users):,} users {'coming' if direction == 'on' else 'going'}, a room of 10 told of each"
     if kind == "disconnect":
         return f"{int(count):,} disconnecting at once"
     return ROWS[row]

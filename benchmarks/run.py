@@ -114,7 +114,7 @@ def takes_part(contender: Contender, scenario: Scenario) -> bool:
     """Say whether a scenario is about a server."""
     if contender.name == "extension":
         return True
-    return contender.workers > 0 if scenario.shares else contender.workers == 0 and not scenario.presence
+    return contender.workers > 0 if scenario.shares else contender.workers == 0 and scenario.presence == "nobody"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ def run_one(options: Options, results: Results, tokens: Path, step: Step) -> Non
                 generator(server.port, tokens, prefix(GENERATOR_CORE, pin=options.pin)) as load,
                 profiling(options.profile, server, step) as start_profile,
             ):
-                bench = Bench(server.tree, load, min(1.0, options.seconds / 2), options.seconds, options.scale, start_profile)
+                warm = min(1.0, options.seconds / 2)
+                bench = Bench(server.tree, load, server.port, warm, options.seconds, options.scale, start_profile)
                 rows = step.scenario.run(bench)
         except GeneratorError as error:
             results.failed(step.contender.name, step.name, str(error))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.generator import Generator
+from benchmarks.handover import costs
 from benchmarks.processes import ProcessTree
 
 FIRST = 50
@@ -20,6 +21,11 @@ LEAVING_SECONDS = 12.0
 """How long 10,000 connections may take to leave; where it is too short, the cost is that of those that are gone."""
 
 REST_LIMIT_SECONDS = 2.0
+
+PRESENCE_REST_SECONDS = 3.0
+PRESENCE_LIMIT_SECONDS = 30.0
+REDIS_SOCKETS = 200
+"""File descriptors that workers, and Redis, may have for one another."""
 
 IN_FLIGHT = 200
 """Connections opening at once: fewer than any listen backlog holds, whose overflow costs the client a second, not the server."""
@@ -40,6 +46,7 @@ class Bench:
     Args:
         tree: The server's processes.
         generator: The load generator.
+        port: The server's.
         warm: Seconds of load before the measured time.
         seconds: Measured seconds.
         scale: Share of the 10,000 idle connections to open; less than 1 in a quick run.
@@ -48,6 +55,7 @@ class Bench:
 
     tree: ProcessTree
     generator: Generator
+    port: int
     warm: float
     seconds: float
     scale: float = 1.0
@@ -63,11 +71,12 @@ class Bench:
         answer = self.generator.load(f"{command} 0.2 {PEAK_SECONDS}")
         return float(answer["delivered"] / answer["seconds"])
 
-    def all_leave(self, sockets: int) -> Figures:
+    def all_leave(self, sockets: int, rest: float = REST_LIMIT_SECONDS) -> Figures:
         """Close every connection at once and wait until the server is done with it.
 
         Args:
-            sockets: How many file descriptors the server had before the connections.
+            sockets: How many file descriptors the server had before the connections, or more where it needs some of its own.
+            rest: How long the server may work on after the last connection was closed.
 
         Returns:
             What it cost the server, over those that it was done with before the time was over.
@@ -76,7 +85,7 @@ class Bench:
         self.generator.close()
         _wait_until(lambda: self.tree.sockets() <= sockets, LEAVING_SECONDS)
         seconds = time.monotonic() - start
-        _wait_until(self._is_at_rest, REST_LIMIT_SECONDS)
+        _wait_until(self._is_at_rest, rest)
         used, gone = self.tree.cpu_seconds() - before, max(opened - self.tree.sockets(), 1)
         return {"cpu_us": used / gone * 1e6, "rate": gone / seconds, "memory_mib": self.tree.memory_kib() / 1024}
 
@@ -146,12 +155,28 @@ def connect_presence(bench: Bench) -> dict[str, Figures]:
     return {"connect_presence": storm(bench, STORM)}
 
 
-def storm(bench: Bench, count: int) -> Figures:
-    """Let connections in, and say what one cost."""
-    bench.generator.wait(REST_SECONDS)
+def presence_storm(bench: Bench) -> dict[str, Figures]:
+    """10,000 users who come online, each of whom the others of a room of 10 are told, and who all go again at once."""
+    bench.connect(FIRST, 10)
+    sockets = bench.tree.sockets()
+    count = int(10_000 * bench.scale)
+    coming = storm(bench, count, PRESENCE_REST_SECONDS)
+    going = bench.all_leave(sockets + REDIS_SOCKETS, PRESENCE_LIMIT_SECONDS)
+    del going["rate"]  # The sockets are closed long before what follows is done.
+    return {f"presence_on_{count}": coming, f"presence_off_{count}": going}
+
+
+def handover(bench: Bench) -> dict[str, Figures]:
+    """Long-polling requests on connections that their session's worker has accepted, and on those that another one has."""
+    return {f"handover_{kind}": {"cpu_us": cost} for kind, cost in costs(bench.port, bench.tree).items()}
+
+
+def storm(bench: Bench, count: int, rest: float = REST_SECONDS) -> Figures:
+    """Let connections in, and say what one cost, with what the server does about them within `rest` seconds."""
+    bench.generator.wait(rest)
     before = bench.tree.cpu_seconds()
     answer = bench.connect(count, 10)
-    bench.generator.wait(REST_SECONDS)
+    bench.generator.wait(rest)
     used = bench.tree.cpu_seconds() - before
     return {
         "cpu_us": used / count * 1e6,
@@ -200,14 +225,14 @@ class Scenario:
         run: Puts it on a server; returns figures by the name of the row that they belong to.
         connections: How many it opens.
         ping_interval: What the server is started with.
-        presence: Whether the extension announces presence to everyone; no other server is run then.
+        presence: To whom the extension announces presence; where that is not `nobody`, no other server is run.
         shares: Whether the servers are the extension alone and with others through Redis, and no others.
     """
 
     run: Callable[[Bench], dict[str, Figures]]
     connections: int
     ping_interval: int = 25
-    presence: bool = False
+    presence: str = "nobody"
     shares: bool = False
 
 
@@ -217,9 +242,11 @@ SCENARIOS = {
     "rooms_500x2": Scenario(rooms(500, 2, 5000), 1000),
     "emit": Scenario(emit, 1000),
     "connect": Scenario(connect, STORM + FIRST),
-    "connect_presence": Scenario(connect_presence, STORM + FIRST, presence=True),
+    "connect_presence": Scenario(connect_presence, STORM + FIRST, presence="everyone"),
     "calls": Scenario(calls, 1000),
     "workers_1x1000": Scenario(rooms(1, 1000, 20, "workers"), 1000, shares=True),
     "workers_100x10": Scenario(rooms(100, 10, 2000, "workers"), 1000, shares=True),
+    "presence_storm": Scenario(presence_storm, 10_000 + FIRST, presence="room", shares=True),
+    "handover": Scenario(handover, 1, shares=True),
     "idle": Scenario(idle, 10_000 + FIRST, ping_interval=HEARTBEAT_SECONDS),
 }

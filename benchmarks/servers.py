@@ -38,12 +38,12 @@ class Settings:
     Args:
         port: Where it listens, on 127.0.0.1.
         ping_interval: Seconds between two pings to one connection; 25 is the default of all of them.
-        presence: Whether the extension announces to everyone who came and went.
+        presence: To whom the extension announces who came and went: `nobody`, `room` or `everyone`.
     """
 
     port: int
     ping_interval: int = 25
-    presence: bool = False
+    presence: str = "nobody"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PORT": str(settings.port),
         "PING_INTERVAL": str(settings.ping_interval),
         "FLASK_REALTIME_PING_INTERVAL": str(settings.ping_interval),
-        "BENCHMARK_PRESENCE": "everyone" if settings.presence else "nobody",
+        "BENCHMARK_PRESENCE": settings.presence,
     }
 
 

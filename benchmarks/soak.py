@@ -12,7 +12,6 @@ import socket
 import struct
 import sys
 import time
-import uuid
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable
@@ -22,14 +21,12 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final
 
-import jwt
-
+from benchmarks import wire
 from benchmarks.processes import ProcessTree
-from benchmarks.servers import CONTENDERS, KEY, Running, Settings, free_port, running
+from benchmarks.servers import CONTENDERS, Running, Settings, free_port, running
 
 CONVERSATION_SIZE: Final = 10
 POSTERS: Final = 8
-TOKEN_SECONDS: Final = 6 * 3600
 # Per second and connection.
 RATES: Final = {"message": 0.1, "typing": 0.08, "call": 0.2, "drop": 0.004}
 OPENING: Final = 100  # connections that may be on their way at once
@@ -43,11 +40,6 @@ SETTLING_SECONDS: Final = 120.0  # memory is compared with what it was after thi
 OPENING_LIMIT: Final = 180.0
 GROWTH_LIMIT: Final = 0.10
 SPARE_DESCRIPTORS: Final = 5
-TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
-SHORT_HEAD: Final = 2  # bytes before the payload of a short frame of the server's, which is not masked
-LENGTHS: Final = {126: (4, "!H"), 127: (10, "!Q")}
-MASK: Final = b"\x01\x02\x03\x04"
-NORMAL_CLOSURE: Final = struct.pack("!H", 1000)
 OK: Final = {"ok": True}
 
 
@@ -246,8 +238,8 @@ class Client:
         self._next_call = 0
         self._received = b""
         self._is_upgraded = False
-        self.tcp = _connect(port)
-        self.tcp.send(_upgrade_request(port))
+        self.tcp = wire.connect(port)
+        self.tcp.send(wire.upgrade_request(port))
 
     # Receiving ----------------------------------------------------------------------------------------
 
@@ -278,21 +270,18 @@ class Client:
         return True
 
     def _read_frames(self) -> None:
-        now, data, start = time.monotonic(), self._received, 0
-        while self.state is not State.GONE and len(data) - start >= (size := _frame_head(data, start)):
-            length = _payload_length(data, start, size)
-            if len(data) - start < size + length:
-                break
-            self._on_frame(data[start] & 0x0F, data[start + size : start + size + length], now)
-            start += size + length
-        self._received = data[start:]
+        now = time.monotonic()
+        frames, self._received = wire.frames(self._received)
+        for opcode, payload in frames:
+            if self.state is not State.GONE:
+                self._on_frame(opcode, payload, now)
 
     def _on_frame(self, opcode: int, payload: bytes, now: float) -> None:
-        if opcode == TEXT:
+        if opcode == wire.TEXT:
             self._on_packet(payload.decode(), now)
-        elif opcode == PING:
-            self._send_frame(PONG, payload)
-        elif opcode == CLOSE and self.state is not State.LEAVING:
+        elif opcode == wire.PING:
+            self._send_frame(wire.PONG, payload)
+        elif opcode == wire.CLOSE and self.state is not State.LEAVING:
             self._fault("connections ended by the server", f"close frame {payload!r}")
 
     def _on_packet(self, packet: str, now: float) -> None:
@@ -307,7 +296,7 @@ class Client:
         elif packet.startswith("40{"):
             self.call("join:conversation", self.conversation.name, OK, self._joined)
         elif packet.startswith("0{"):
-            self._send("40" + json.dumps({"token": _token(self.user_id)}))
+            self._send("40" + json.dumps({"token": wire.token(self.user_id)}))
         else:
             self._fault("wrong events", f"packet {packet}")
 
@@ -356,12 +345,12 @@ class Client:
         self.call("typing:start", {"conversationId": self.conversation.name}, OK, answered)
 
     def _send(self, packet: str) -> None:
-        self._send_frame(TEXT, packet.encode())
+        self._send_frame(wire.TEXT, packet.encode())
 
     def _send_frame(self, opcode: int, payload: bytes) -> None:
         if self.state is State.LEAVING:
             return
-        frame = _frame(opcode, payload)
+        frame = wire.frame(opcode, payload)
         try:
             sent = self.tcp.send(frame)
         except ConnectionError:
@@ -388,7 +377,7 @@ class Client:
             self.close()
             return
         if manner == "close frame":
-            self._send_frame(CLOSE, NORMAL_CLOSURE)
+            self._send_frame(wire.CLOSE, wire.NORMAL_CLOSURE)
         self.state = State.LEAVING
         if manner == "fin":
             # Where the server is gone already, the next read finds it out.
@@ -419,20 +408,19 @@ class Poster:
     """
 
     def __init__(self, port: int, ledger: Ledger) -> None:
-        self.tcp = _connect(port)
+        self.tcp = wire.connect(port)
         self.conversation: Conversation | None = None
-        self._host = f"127.0.0.1:{port}"
+        self._port = port
         self._ledger = ledger
         self._received = b""
 
     def post(self, conversation: Conversation, now: float) -> None:
         """Post the next message of a conversation."""
         body = json.dumps({"number": conversation.posted, "conversation": conversation.name, "content": "x" * 120})
-        head = f"POST /emit/{conversation.name} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
         self.conversation = conversation
         conversation.posted += 1
         conversation.posted_at = now
-        self.tcp.send(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        self.tcp.send(wire.request(self._port, f"/emit/{conversation.name}", body))
         self._ledger.totals["messages posted"] += 1
 
     def read(self) -> None:
@@ -446,7 +434,7 @@ class Poster:
             raise ConnectionError("the server ended a connection that messages are posted on")
         self._received += data
         head, end, body = self._received.partition(b"\r\n\r\n")
-        if end and len(body) >= _content_length(head):
+        if end and len(body) >= wire.content_length(head):
             self._on_answer(head)
 
     def _on_answer(self, head: bytes) -> None:
@@ -456,54 +444,6 @@ class Poster:
         if self.conversation is not None:
             self.conversation.answered_at.append(time.monotonic())
             self.conversation = None
-
-
-def _connect(port: int) -> socket.socket:
-    tcp = socket.create_connection(("127.0.0.1", port), timeout=GRACE)
-    tcp.settimeout(0)
-    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return tcp
-
-
-def _upgrade_request(port: int) -> bytes:
-    head = f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
-    key = "Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\nSec-WebSocket-Version: 13\r\n"
-    return f"{head}Connection: Upgrade\r\n{key}\r\n".encode()
-
-
-def _frame(opcode: int, payload: bytes) -> bytes:
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < min(LENGTHS) else b"\xfe" + size.to_bytes(2, "big")
-    key = (MASK * (size // 4 + 1))[:size]
-    masked = int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")
-    return bytes([0x80 | opcode]) + length + MASK + masked.to_bytes(size, "big")
-
-
-def _frame_head(data: bytes, start: int) -> int:
-    if len(data) - start < SHORT_HEAD:
-        return SHORT_HEAD
-    return LENGTHS.get(data[start + 1] & 0x7F, (SHORT_HEAD, ""))[0]
-
-
-def _payload_length(data: bytes, start: int, head: int) -> int:
-    short = data[start + 1] & 0x7F
-    if short not in LENGTHS:
-        return short
-    return int(struct.unpack(LENGTHS[short][1], data[start + 2 : start + head])[0])
-
-
-def _content_length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name == b"content-length":
-            return int(value)
-    return 0
-
-
-def _token(user_id: str) -> str:
-    now = int(time.time())
-    claims = {"fresh": False, "iat": now, "nbf": now, "exp": now + TOKEN_SECONDS, "type": "access"}
-    return jwt.encode({**claims, "sub": user_id, "jti": str(uuid.uuid4())}, KEY, "HS256")
 
 
 class Pace:

@@ -18,10 +18,11 @@ from flask_jwt_extended import (
     get_current_user,
     verify_jwt_in_request,
 )
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import aliased
 
 from example_app.errors import error_response
-from example_app.extensions import db, jwt
+from example_app.extensions import db, jwt, realtime
 from example_app.models import LoginToken, User, find_user
 from flask_realtime.store import utc_now
 
@@ -104,6 +105,18 @@ def _is_revoked(_header: Claims, claims: Claims) -> bool:
     asked = (claims["jti"], _session_id(claims))
     revoked = select(LoginToken.jti).where(LoginToken.jti.in_(asked), LoginToken.revoked)
     return db.session.scalars(revoked).first() is not None
+
+
+@realtime.revoked_tokens
+def _are_revoked(token_ids: Sequence[str]) -> Sequence[str]:
+    """Say which tokens of connected clients have been revoked, or belong to a session that has been closed."""
+    session = aliased(LoginToken)
+    revoked = (
+        select(LoginToken.jti)
+        .outerjoin(session, session.jti == LoginToken.session_id)
+        .where(LoginToken.jti.in_(token_ids), or_(LoginToken.revoked, session.revoked))
+    )
+    return db.session.scalars(revoked).all()
 
 
 @jwt.user_lookup_loader

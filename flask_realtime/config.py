@@ -8,12 +8,28 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from flask_realtime.errors import ConfigError
+from flask_realtime.rates import InvalidRate, Rate, parse_rate
 
 PREFIX: Final = "REALTIME_"
 TRANSPORTS: Final = ("polling", "websocket")
 ASYNC_MODES: Final = ("gevent", "threading")
 ENGINES: Final = ("gevent", "stock")
-QUEUE_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+QUEUE_SCHEMES: Final = ("redis://", "rediss://", "unix://", "amqp://", "amqps://", "kafka://")
+
+LIMITS: Final = {
+    "typing": "10/second, burst 20",
+    "presence": "10/second, burst 50",
+    "joins": "20/second, burst 200",
+    "notifications": "10/second, burst 50",
+    "application": "20/second, burst 50",
+}
+"""What one connection may send, by the classes of events that share an allowance."""
+
+USER_LIMITS: Final = {name: str(parse_rate(text).times(3)) for name, text in LIMITS.items()}
+"""What all connections of a user may send together: twenty tabs are possible, but not usual."""
+
+LIMIT_SETTINGS: Final = ("limits", "user_limits")
+RATE_SETTINGS: Final = ("max_refusals", "max_failed_connects")
 
 TRANSPORT_SETTINGS: Final = (
     "path",
@@ -27,8 +43,31 @@ TRANSPORT_SETTINGS: Final = (
 """Settings of the SocketIO object; one that the application made itself has its own."""
 
 
+_RATE_EXPECTED: Final = "None for no limit, or a rate such as '10/second, burst 20'"
+_LIMITS_EXPECTED: Final = f"a mapping of {', '.join(LIMITS)} to rates such as '10/second, burst 20' or None for no limit"
+
+
 def _setting(default: Any, expected: str, valid: Callable[[Any], bool], *, doc: str) -> Any:
     return field(default=default, metadata={"expected": expected, "valid": valid, "doc": doc})
+
+
+def _limits_setting(defaults: Mapping[str, str], *, doc: str) -> Any:
+    metadata = {
+        "expected": _LIMITS_EXPECTED,
+        "valid": lambda value: isinstance(value, Mapping),
+        "doc": doc,
+        "shown": dict(defaults),
+    }
+    return field(default_factory=lambda: _rates(defaults, {}, ""), metadata=metadata)
+
+
+def _rate_setting(default: str, *, doc: str) -> Any:
+    metadata = {"expected": _RATE_EXPECTED, "valid": _is_rate, "doc": doc, "shown": default}
+    return field(default=parse_rate(default), metadata=metadata)
+
+
+def _is_rate(value: object) -> bool:
+    return value is None or isinstance(value, Rate)
 
 
 def _is_number(value: object) -> bool:
@@ -37,6 +76,10 @@ def _is_number(value: object) -> bool:
 
 def _is_positive_number(value: Any) -> bool:
     return _is_number(value) and 0 < value < float("inf")
+
+
+def _is_duration(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < float("inf")
 
 
 def _is_positive_integer(value: Any) -> bool:
@@ -113,6 +156,39 @@ class RealtimeConfig:
     max_connections_per_user: int = _setting(
         20, "an integer above 0", _is_positive_integer, doc="Connections that one user may have at once on one server."
     )
+    max_connections: int | None = _setting(
+        None,
+        "None or an integer above 0",
+        lambda value: value is None or _is_positive_integer(value),
+        doc="Connections that one server process may have at once. None: no limit.",
+    )
+    max_rooms: int = _setting(
+        200, "an integer above 0", _is_positive_integer, doc="Conversations that one connection may have joined at once."
+    )
+    max_nesting: int = _setting(
+        32,
+        "an integer above 0",
+        _is_positive_integer,
+        doc="Levels of lists and objects in each other that an event's arguments may have.",
+    )
+    limits: Mapping[str, Rate | None] = _limits_setting(
+        LIMITS,
+        doc="How often one connection may send events of a class. A class that is not given keeps its default.",
+    )
+    user_limits: Mapping[str, Rate | None] = _limits_setting(
+        USER_LIMITS,
+        doc="How often all connections of one user, on one server process, may together send events of a class. A class that is "
+        "not given keeps its default.",
+    )
+    max_refusals: Rate | None = _rate_setting(  # noqa: RUF009 - it returns a dataclasses.field
+        "100/minute, burst 200",
+        doc="How often a connection may be answered `rate_limited`; one that goes on is disconnected. None: never.",
+    )
+    max_failed_connects: Rate | None = _rate_setting(  # noqa: RUF009 - it returns a dataclasses.field
+        "30/minute, burst 60",
+        doc="How often clients of one address may fail to connect for their token's sake before they have to wait, for each server "
+        "process. An IPv6 address counts by its /64. Expired tokens do not count.",
+    )
     max_pending_events: int = _setting(
         256,
         "an integer above 0",
@@ -126,11 +202,32 @@ class RealtimeConfig:
         doc="Bytes that may wait for a client that reads slowly; typing and presence events are dropped at half, and the "
         "connection is cut when it is full.",
     )
+    expiry_warning: float = _setting(
+        60.0,
+        "a number of seconds, 0 or more",
+        _is_duration,
+        doc="Seconds before a connection's token expires at which the client gets `auth:expiring`.",
+    )
+    expiry_grace: float | None = _setting(
+        25.0,
+        "None or a number of seconds, 0 or more",
+        lambda value: value is None or _is_duration(value),
+        doc="Seconds after a connection's token has expired in which a new one is still taken; then the connection ends. None: "
+        "connections outlive their tokens, and nobody is warned.",
+    )
+    revocation_interval: float | None = _setting(
+        30.0,
+        "None or a number of seconds above 0",
+        lambda value: value is None or _is_positive_number(value),
+        doc="Seconds between two rounds in which the application is asked which connections' tokens it has revoked since. None: "
+        "never.",
+    )
     message_queue: str | None = _setting(
         None,
-        "None or the URL of a Redis server such as 'redis://localhost:6379/0'",
+        "None or the URL of a message queue such as 'redis://localhost:6379/0'",
         _is_queue_url,
-        doc="What several servers share: without it there is one server process. redis://, rediss:// or unix://.",
+        doc="What several servers share: without it there is one server process. redis://, rediss:// or unix://; for events alone "
+        "amqp://, amqps:// or kafka://.",
     )
     message_queue_channel: str = _setting(
         "flask_realtime",
@@ -156,6 +253,13 @@ class RealtimeConfig:
         "a number of seconds above 0",
         _is_positive_number,
         doc="Seconds in which a client that has opened a session must connect, and in which the head of an HTTP request must come.",
+    )
+    drain_time: float = _setting(
+        10.0,
+        "a number of seconds from 0 to 20",
+        lambda value: _is_duration(value) and value <= 20,  # noqa: PLR2004 - the number is in the text above
+        doc="Seconds over which connections are ended, in batches, when the process is told to stop; a server with few connections "
+        "takes less. 0: all at once, and with a message queue their users go offline at once.",
     )
     engine: str = _setting(
         "gevent",
@@ -203,7 +307,28 @@ def _refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
             raise ConfigError(msg)
 
 
+def _rates(defaults: Mapping[str, str], given: Mapping[str, Any], key: str) -> Mapping[str, Rate | None]:
+    unknown = next((name for name in given if name not in defaults), None)
+    if unknown is not None:
+        msg = f"{key} must be {_LIMITS_EXPECTED}: there is no class {unknown!r}"
+        raise ConfigError(msg)
+    return {name: _rate(given.get(name, default), f"{key}[{name!r}]") for name, default in defaults.items()}
+
+
+def _rate(value: Any, key: str) -> Rate | None:
+    try:
+        return None if value is None else parse_rate(value)
+    except InvalidRate as error:
+        msg = f"{key} must be {_RATE_EXPECTED}, not {value!r}: {error}"
+        raise ConfigError(msg) from None
+
+
 def _normalised(name: str, value: Any) -> Any:
+    key = PREFIX + name.upper()
+    if name in LIMIT_SETTINGS and isinstance(value, Mapping):
+        return _rates(LIMITS if name == "limits" else USER_LIMITS, value, key)
+    if name in RATE_SETTINGS:
+        return _rate(value, key)
     if name in {"transports", "cors_allowed_origins"}:
         if isinstance(value, str):
             return (value,)

@@ -49,12 +49,20 @@ class ConnectionRefused(RealtimeError):
     Args:
         message: Plain words for the person who reads the client's log.
         code: One of the documented codes; an application's own `on_connect` hook keeps the default.
+        retry_after: Seconds after which trying again makes sense, or None.
     """
 
-    def __init__(self, message: str = "The application refused the connection", *, code: str = "connection_refused") -> None:
+    def __init__(
+        self,
+        message: str = "The application refused the connection",
+        *,
+        code: str = "connection_refused",
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.retry_after = retry_after
 
 
 class EventError(RealtimeError):
@@ -65,7 +73,7 @@ class EventError(RealtimeError):
         retry_after: Seconds after which trying again makes sense, or None.
     """
 
-    code: ClassVar[str]
+    code: str
     default_message: ClassVar[str]
 
     def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
@@ -88,6 +96,19 @@ class Forbidden(EventError):
     default_message = "You may not do this"
 
 
+class TokenRefused(Forbidden):
+    """A new access token is refused; the connection goes on with the one it has.
+
+    Args:
+        message: Plain words for the client.
+        code: The code with which connecting with that token would be refused.
+    """
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class NotJoined(EventError):
     """The connection has not joined the conversation that the event concerns."""
 
@@ -107,6 +128,13 @@ class RateLimited(EventError):
 
     code = "rate_limited"
     default_message = "Too many events; slow down"
+
+
+class TooManyRooms(EventError):
+    """The connection has joined as many conversations as one may."""
+
+    code = "too_many_rooms"
+    default_message = "You have joined too many conversations; leave one first"
 
 
 class PayloadTooLarge(EventError):

@@ -21,6 +21,7 @@ from flask_realtime.gateway.gateway import Gateway
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.server import check_adoptable, create_socketio
 from flask_realtime.hooks import (
+    SHARED_LIMIT,
     ApplicationEvent,
     AuthorizeJoin,
     Hooks,
@@ -32,6 +33,7 @@ from flask_realtime.hooks import (
     OnNotificationsReadAll,
     OnUser,
     PresenceAudience,
+    RevokedTokens,
 )
 
 EXTENSION_KEY: Final = "realtime"
@@ -45,6 +47,7 @@ OnConversationT = TypeVar("OnConversationT", bound=OnConversation)
 OnNotificationReadT = TypeVar("OnNotificationReadT", bound=OnNotificationRead)
 OnNotificationsReadAllT = TypeVar("OnNotificationsReadAllT", bound=OnNotificationsReadAll)
 PresenceAudienceT = TypeVar("PresenceAudienceT", bound=PresenceAudience)
+RevokedTokensT = TypeVar("RevokedTokensT", bound=RevokedTokens)
 OnErrorT = TypeVar("OnErrorT", bound=OnError)
 
 
@@ -255,6 +258,15 @@ class Realtime(Emits):
         """
         return self._hooks.add("on_notifications_read_all", hook)
 
+    def revoked_tokens(self, hook: RevokedTokensT) -> RevokedTokensT:
+        """Register the hook that says which of some access tokens have been revoked. There can be one.
+
+        It gets their ids, the `jti` claims of at most 100 connections, and returns those that are revoked; their connections
+        end. It is asked every `REALTIME_REVOCATION_INTERVAL` seconds, in place of Flask-JWT-Extended's blocklist loader, which
+        takes one token at a time. If it fails, no connection ends. When a client connects, the loader alone is asked.
+        """
+        return self._hooks.add("revoked_tokens", hook)
+
     def on_error(self, hook: OnErrorT) -> OnErrorT:
         """Register a hook that is told of each unexpected exception.
 
@@ -262,7 +274,9 @@ class Realtime(Emits):
         """
         return self._hooks.add("on_error", hook)
 
-    def on(self, event: str, *, payload: Any = None, binary: bool = False) -> Callable[[HandlerT], HandlerT]:
+    def on(
+        self, event: str, *, payload: Any = None, binary: bool = False, limit: str | None = SHARED_LIMIT
+    ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for an event of the application's own.
 
         It gets the identity and the event's arguments. What it returns is what the client's callback gets; None stands for
@@ -274,13 +288,15 @@ class Realtime(Emits):
             payload: The type of the only argument: a dataclass, pydantic model, or anything else that pydantic can
                 check. The handler gets the checked value; anything that does not fit is answered `bad_request`.
             binary: Whether clients may send binary attachments with it, which arrive as `bytes`.
+            limit: How often one user may send it, all connections together, instead of the limits of application events:
+                `"5/minute"`, or `"5/minute, burst 10"`. None for no limit.
 
         Raises:
-            RegistrationError: The name is taken, or pydantic is needed and not installed.
+            RegistrationError: The name is taken, the limit is no rate, or pydantic is needed and not installed.
         """
 
         def register(handler: HandlerT) -> HandlerT:
-            self._hooks.add_event(ApplicationEvent(event, handler, payload, binary))
+            self._hooks.add_event(ApplicationEvent(event, handler, payload, binary, limit))
             return handler
 
         return register

@@ -7,14 +7,15 @@ Hooks belong to a `Realtime` object and serve every application that it is initi
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from flask_realtime.contract.events import BY_NAME, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES
+from flask_realtime.contract.events import BY_NAME, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES, RateClass
 from flask_realtime.contract.ids import WireId
 from flask_realtime.errors import BadRequest, RegistrationError
 from flask_realtime.identity import Identity
+from flask_realtime.rates import InvalidRate, Rate, parse_rate
 
 AuthorizeJoin = Callable[[Identity, str], "bool | None"]
 OnConnect = Callable[[Identity], "bool | None"]
@@ -24,12 +25,16 @@ OnConversation = Callable[[Identity, str], None]
 OnNotificationRead = Callable[[Identity, str], None]
 OnNotificationsReadAll = Callable[[Identity], None]
 PresenceAudience = Callable[[str], "Iterable[WireId] | None"]
+RevokedTokens = Callable[[Sequence[str]], Iterable[str]]
 OnError = Callable[[Exception, "str | None", "Identity | None"], None]
 EventHandler = Callable[..., Any]
 
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 
 OWN_PREFIX = "realtime:"
+
+SHARED_LIMIT = RateClass.APPLICATION.value
+"""The limit of an event that has none of its own: it draws on what all such events share."""
 
 
 class PayloadValidator(Protocol):
@@ -49,21 +54,39 @@ class ApplicationEvent:
         payload: The declared type of the only argument, or None: a dataclass, pydantic model, or anything else that
             pydantic can check.
         binary: Whether the event may carry binary attachments.
+        limit: How often one user may send it, as a rate; None for no limit, `SHARED_LIMIT` for none of its own.
 
     Raises:
-        RegistrationError: A payload type is declared and pydantic is not installed.
+        RegistrationError: A payload type is declared and pydantic is not installed, or the limit is no rate.
     """
 
     name: str
     handler: EventHandler
     payload: Any = None
     binary: bool = False
+    limit: str | None = SHARED_LIMIT
+    rate: Rate | None = field(init=False, repr=False)
     validator: PayloadValidator | None = field(init=False, repr=False)
     signature: inspect.Signature = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rate", self._parsed_limit())
         object.__setattr__(self, "validator", None if self.payload is None else payload_validator(self.payload))
         object.__setattr__(self, "signature", inspect.signature(self.handler))
+
+    @property
+    def shares_limit(self) -> bool:
+        """Whether it has no limit of its own."""
+        return self.limit == SHARED_LIMIT
+
+    def _parsed_limit(self) -> Rate | None:
+        if self.shares_limit or self.limit is None:
+            return None
+        try:
+            return parse_rate(self.limit)
+        except InvalidRate as error:
+            msg = f"on({self.name!r}): limit must be None or a rate such as '10/second, burst 20', not {self.limit!r}: {error}"
+            raise RegistrationError(msg) from None
 
     def arguments(self, args: list[Any]) -> list[Any]:
         """Check the event's arguments against the declared payload and the handler's signature.
@@ -117,6 +140,7 @@ class Hooks:
 
     authorize_join: AuthorizeJoin | None = None
     presence_audience: PresenceAudience | None = None
+    revoked_tokens: RevokedTokens | None = None
     on_connect: list[OnConnect] = field(default_factory=list)
     on_disconnect: list[OnDisconnect] = field(default_factory=list)
     on_user_online: list[OnUser] = field(default_factory=list)

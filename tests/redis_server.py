@@ -83,6 +83,14 @@ class RedisServer:
         self.kill()
         self.start()
 
+    def forget(self) -> None:
+        """Remove what the server, which must be stopped, has stored."""
+        for stored in self._folder.iterdir():
+            if stored.is_dir():
+                shutil.rmtree(stored)
+            elif stored.name != "log":
+                stored.unlink()
+
     def freeze(self) -> None:
         """Stop the process where it is; the kernel still accepts connections for it."""
         self._signal(signal.SIGSTOP)

@@ -18,7 +18,7 @@ def _setting(item: "Field[Any]") -> str:
             "",
             item.metadata["doc"],
             "",
-            f"- Default: `{item.default!r}`",
+            f"- Default: `{item.metadata.get('shown', item.default)!r}`",
             f"- Expected: {item.metadata['expected']}",
         ]
     )

@@ -11,6 +11,7 @@ ADVICE = {
     "not_joined": "Send `join:conversation` and wait for its answer first. After every reconnect a client has to join again.",
     "not_found": "Remove the thing from the display; it is gone, or was never the user's.",
     "rate_limited": "Wait for `retryAfter` seconds where it is given, then try again.",
+    "too_many_rooms": "Send `leave:conversation` for one that is not on the screen.",
     "payload_too_large": "Send less, or send large data over HTTP.",
     "unknown_event": "Check the spelling of the event's name.",
     "internal_error": "Show that it failed; trying again later may help.",

@@ -22,14 +22,21 @@ class MemoryPresence(PresenceBackend):
         lock: Keeps threads out of each other's way.
         clock: Returns the seconds since 1970.
         server_id: The name of the one server.
+        orders_by_time: Whether the versions of changes are times, in microseconds, so that those of several servers compare.
     """
 
     def __init__(
-        self, lock: AbstractContextManager[Any] | None = None, clock: Callable[[], float] = time.time, server_id: str = ""
+        self,
+        lock: AbstractContextManager[Any] | None = None,
+        clock: Callable[[], float] = time.time,
+        server_id: str = "",
+        *,
+        orders_by_time: bool = False,
     ) -> None:
         self._lock = lock or threading.Lock()
         self._clock = clock
         self._server_id = server_id
+        self._orders_by_time = orders_by_time
         self._version = 0
         self._connections: dict[str, dict[str, PresenceEntry]] = {}
 
@@ -100,6 +107,8 @@ class MemoryPresence(PresenceBackend):
 
     def _change(self, *, happened: bool) -> Change:
         self._version += happened
+        if happened and self._orders_by_time:
+            self._version = max(self._version, int(self._clock() * 1e6))
         return Change(happened, self._version)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from urllib.parse import urlsplit
+
 from flask_realtime.backends.shared import Shared
 from flask_realtime.errors import ConfigError
 
@@ -10,14 +13,19 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) ->
     """Return what servers share through a message queue; nothing is connected before it is used.
 
     Args:
-        url: The queue's URL.
+        url: The queue's URL: of a Redis server, or for events alone `amqp://`, `amqps://` or `kafka://`.
         channel: What the names of everything in the queue begin with.
         retention: Seconds for which an event is kept for a server that has lost its link.
         lease: Seconds after which a server that gives no sign of life is taken for dead.
 
     Raises:
-        ConfigError: The URL is none of a Redis server, or redis-py is not installed.
+        ConfigError: The URL is none of these, or the package for it is not installed.
     """
+    scheme = urlsplit(url).scheme
+    if scheme in {"amqp", "amqps"}:
+        return _over_amqp(url, channel, retention)
+    if scheme == "kafka":
+        return _over_kafka(url, channel, retention)
     try:
         # Only where it is used: redis-py is an extra.
         from flask_realtime.backends.redis.shared import RedisShared  # noqa: PLC0415
@@ -27,3 +35,18 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) ->
         msg = "A message queue needs redis-py: pip install 'flask-realtime[redis]'"
         raise ConfigError(msg) from None
     return RedisShared(url, channel=channel, retention=retention, lease=lease)
+
+
+def _over_amqp(url: str, channel: str, retention: float) -> Shared:
+    # As above: what it takes is an extra, and nobody else pays for importing it.
+    from flask_realtime.backends.broker import amqp, shared  # noqa: PLC0415
+
+    amqp.require()
+    return shared.BrokerShared(partial(amqp.AmqpCarrier, url, channel), retention=retention)
+
+
+def _over_kafka(url: str, channel: str, retention: float) -> Shared:
+    from flask_realtime.backends.broker import kafka, shared  # noqa: PLC0415 - as above
+
+    kafka.require()
+    return shared.BrokerShared(partial(kafka.KafkaCarrier, url, channel), retention=retention)

@@ -17,6 +17,15 @@ class Shared(ABC):
 
     presence: PresenceBackend
     conversations: ConversationBackend
+    leaves_entries = False
+    """Whether what is noted of connections that this server ends is to stay; see `begin_to_leave`."""
+
+    def begin_to_leave(self) -> None:  # noqa: B027 - not everyone has anything to do
+        """Note that this server is to stop, and its clients come back to others.
+
+        Where others can tell later who has not come back, what is noted of this server's connections stays, and nobody goes offline
+        with it before.
+        """
 
     @property
     @abstractmethod

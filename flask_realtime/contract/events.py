@@ -28,6 +28,9 @@ USER_GET_STATUS: Final = "user:get-status"
 USERS_GET_STATUS: Final = "users:get-status"
 USER_STATUS_CHANGED: Final = "user:status-changed"
 ORDER_UPDATE: Final = "order:update"
+AUTH_EXPIRING: Final = "auth:expiring"
+AUTH_EXPIRED: Final = "auth:expired"
+AUTH_REFRESH: Final = "auth:refresh"
 REALTIME_ERROR: Final = "realtime:error"
 
 RESERVED_NAMES: Final = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
@@ -44,6 +47,7 @@ class RateClass(enum.Enum):
     PRESENCE = "presence"
     JOINS = "joins"
     NOTIFICATIONS = "notifications"
+    AUTHENTICATION = "authentication"
     APPLICATION = "application"
 
 
@@ -97,7 +101,7 @@ class Event:
 Document = dict[str, Any]
 """An object whose fields are the application's own."""
 
-_MESSAGING, _NOTIFICATIONS, _PRESENCE = "Messaging", "Notifications", "Presence"
+_MESSAGING, _NOTIFICATIONS, _PRESENCE, _AUTHENTICATION = "Messaging", "Notifications", "Presence", "Authentication"
 
 EVENTS: Final[tuple[Event, ...]] = (
     Event(
@@ -270,6 +274,39 @@ EVENTS: Final[tuple[Event, ...]] = (
             argument=("payload", payloads.UserStatus),
             receivers="everyone, or those whom the `presence_audience` hook names",
             purpose="A user's first connection came, or the last one is gone.",
+        ),
+    ),
+    Event(
+        AUTH_EXPIRING,
+        _AUTHENTICATION,
+        from_server=FromServer(
+            argument=("payload", payloads.Expiry),
+            receivers="the connection whose token it is",
+            purpose="The access token expires in `REALTIME_EXPIRY_WARNING` seconds, or sooner where it is a short-lived one. "
+            "Send a new one with `auth:refresh`.",
+        ),
+    ),
+    Event(
+        AUTH_REFRESH,
+        _AUTHENTICATION,
+        from_client=FromClient(
+            argument=("token", str),
+            parse=requests.parse_token,
+            rate_class=RateClass.AUTHENTICATION,
+            answer=payloads.Refreshed,
+            purpose="Go on with a new access token of the same user, without a reconnect. `expiresAt` is null where the new token "
+            "does not expire. A token that is refused leaves the connection as it was; the codes are those of refused connections, "
+            "and `forbidden` for another user's token.",
+        ),
+    ),
+    Event(
+        AUTH_EXPIRED,
+        _AUTHENTICATION,
+        from_server=FromServer(
+            argument=("payload", payloads.Expiry),
+            receivers="the connection whose token it was",
+            purpose="The access token expired `REALTIME_EXPIRY_GRACE` seconds ago and no new one came. The server disconnects the "
+            "client next.",
         ),
     ),
     Event(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from typing import Literal, TypedDict
 
 from flask_realtime.contract.ids import WireId
-from flask_realtime.errors import EventError
+from flask_realtime.errors import ConnectionRefused, EventError
 
 Status = Literal["online", "offline"]
 
@@ -49,6 +50,18 @@ class Acknowledgement(TypedDict):
     ok: Literal[True]
 
 
+class Expiry(TypedDict):
+    """`auth:expiring` and `auth:expired`: when the token expires, ISO 8601 in UTC."""
+
+    expiresAt: str
+
+
+class Refreshed(TypedDict):
+    """The answer to `auth:refresh`: when the new token expires; null where it does not."""
+
+    expiresAt: str | None
+
+
 class _ErrorRequired(TypedDict):
     code: str
     message: str
@@ -72,10 +85,14 @@ class ErrorEvent(ErrorAnswer):
     event: str
 
 
-class RefusalData(TypedDict):
-    """`error.data` of a `connect_error`."""
-
+class _RefusalRequired(TypedDict):
     code: str
+
+
+class RefusalData(_RefusalRequired, total=False):
+    """`error.data` of a `connect_error`; `retryAfter` is in seconds."""
+
+    retryAfter: float
 
 
 class Refusal(TypedDict):
@@ -111,6 +128,21 @@ def user_status(user_id: str, *, online: bool) -> UserStatus:
     return {"userId": user_id, "status": "online" if online else "offline"}
 
 
+def expiry(expires_at: float) -> Expiry:
+    """Build the payload of `auth:expiring` and `auth:expired`."""
+    return {"expiresAt": _moment(expires_at)}
+
+
+def refreshed(expires_at: float | None) -> Refreshed:
+    """Build the answer to `auth:refresh`."""
+    return {"expiresAt": None if expires_at is None else _moment(expires_at)}
+
+
+def _moment(seconds: float) -> str:
+    """Write a Unix time as JavaScript's `toISOString` does."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def error_answer(error: EventError) -> ErrorAnswer:
     """Build the answer to an event that failed."""
     detail: ErrorDetail = {"code": error.code, "message": error.message}
@@ -124,6 +156,9 @@ def error_event(error: EventError, event: str) -> ErrorEvent:
     return {"error": error_answer(error)["error"], "event": event}
 
 
-def refusal(message: str, code: str) -> Refusal:
+def refusal(error: ConnectionRefused) -> Refusal:
     """Build the payload of a CONNECT_ERROR packet."""
-    return {"message": message, "data": {"code": code}}
+    data: RefusalData = {"code": error.code}
+    if error.retry_after is not None:
+        data["retryAfter"] = error.retry_after
+    return {"message": error.message, "data": data}

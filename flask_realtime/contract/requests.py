@@ -57,6 +57,16 @@ class SomeUsers(NamedTuple):
     user_ids: tuple[str, ...]
 
 
+class NewToken(NamedTuple):
+    """A new access token."""
+
+    token: str
+
+    def __repr__(self) -> str:
+        """Leave the token out: whoever prints a request must not print that."""
+        return "NewToken(...)"
+
+
 def _argument(args: Sequence[Any], field: str, expected: str) -> Any:
     if not args:
         msg = f"{field} is missing: expected {expected}"
@@ -115,3 +125,12 @@ def parse_user_ids(args: Sequence[Any], bounds: Bounds) -> SomeUsers:
         msg = f"userIds must hold at most {bounds.max_status_ids} ids, not {len(values)}"
         raise BadRequest(msg)
     return SomeUsers(tuple(_wire_id(value, f"userIds[{index}]")[0] for index, value in enumerate(values)))
+
+
+def parse_token(args: Sequence[Any], _bounds: Bounds) -> NewToken:
+    """Parse an event whose only argument is an access token; what is wrong with the token itself shows later."""
+    token = _argument(args, "token", "the new access token, a string")
+    if not isinstance(token, str) or not token:
+        msg = "token must be the new access token, a string"
+        raise BadRequest(msg)
+    return NewToken(token)

@@ -8,8 +8,12 @@ gevent waits for the rest of a request's head, and of a TLS handshake, for ever.
 
 from __future__ import annotations
 
+import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
 from types import FrameType
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -34,6 +38,10 @@ class EngineHandler(WSGIHandler):
     engine_paths: ClassVar[tuple[str, ...]] = ()
     has_stock_parser: ClassVar[bool]
     head_timeout: ClassVar[float]
+    let_go: ClassVar[list[Callable[[Mapping[str, Any]], bool]]]
+    """Where this process is to stop: each says of a request's environment whether the connection may be closed after the answer."""
+
+    idle: ClassVar[set[EngineHandler]]
 
     is_read_to_the_end = False
     """Whether nothing has been read that comes after the request's head."""
@@ -53,11 +61,15 @@ class EngineHandler(WSGIHandler):
 
     def read_requestline(self) -> Any:
         """Read the first line. The time for it begins with its first byte, on a new connection at once."""
-        if not self._is_kept_alive or _END_OF_HEAD not in self.rfile.peek():
-            self._patience = _TooSlow(self.head_timeout)
-            self._patience.start()
-        self._is_kept_alive = True
-        return super().read_requestline()
+        self.idle.add(self)
+        try:
+            if not self._is_kept_alive or _END_OF_HEAD not in self.rfile.peek():
+                self._patience = _TooSlow(self.head_timeout)
+                self._patience.start()
+            self._is_kept_alive = True
+            return super().read_requestline()
+        finally:
+            self.idle.discard(self)
 
     def read_request(self, raw_requestline: str) -> Any:
         """Read the headers."""
@@ -74,6 +86,23 @@ class EngineHandler(WSGIHandler):
         if self._patience is not None:
             self._patience.close()
             self._patience = None
+
+    def finalize_headers(self) -> None:
+        """Have the client open another connection for its next request where this process is to stop: it comes to another one."""
+        may_close = self.let_go and not self.close_connection and self.code != HTTPStatus.SWITCHING_PROTOCOLS
+        if may_close and all(lets_go(self.environ or {}) for lets_go in self.let_go):
+            self.close_connection = True
+            headers: Any = self.response_headers  # Bytes, whatever gevent's annotations say.
+            headers.append((b"Connection", b"close"))
+        super().finalize_headers()
+
+    @classmethod
+    def hang_up_idle(cls) -> None:
+        """End the connections on which no request is under way."""
+        for handler in list(cls.idle):
+            if not isinstance(handler.socket, ssl.SSLSocket):
+                with suppress(OSError):
+                    handler.socket.shutdown(socket.SHUT_RD)
 
     def run_application(self) -> None:
         """Let the engine answer where it is asked for a WebSocket."""
@@ -95,7 +124,9 @@ class EngineHandler(WSGIHandler):
 
 
 def change_handler(handler: WSGIHandler, path_info: str, path: str, head_timeout: float) -> type[EngineHandler]:
-    """Give the server behind a request a handler class that goes before the one it has; connections that come later get it.
+    """Give the server behind a request a handler class that goes before the one it has.
+
+    The request's own connection and those that come later get it.
 
     Args:
         handler: The request's handler.
@@ -114,6 +145,8 @@ def change_handler(handler: WSGIHandler, path_info: str, path: str, head_timeout
         if server.ssl_enabled:
             server.wrap_socket = _in_time(server.wrap_socket, head_timeout)
     changed: type[EngineHandler] = kind
+    if not isinstance(handler, EngineHandler) and issubclass(kind, type(handler)):
+        handler.__class__ = kind  # Its connection was there before, and may last as long as the process.
     if requested.endswith(path_info):  # The application may be mounted somewhere.
         changed.engine_paths = tuple({*changed.engine_paths, requested.removesuffix(path_info) + path})
     return changed
@@ -142,7 +175,8 @@ def _calling_handler() -> WSGIHandler | None:
 
 def _before(kind: type[WSGIHandler], head_timeout: float) -> type[EngineHandler]:
     has_stock_parser = kind.MessageClass is WSGIHandler.MessageClass
-    return type(kind.__name__, (EngineHandler, kind), {"has_stock_parser": has_stock_parser, "head_timeout": head_timeout})
+    members = {"has_stock_parser": has_stock_parser, "head_timeout": head_timeout, "idle": set(), "let_go": []}
+    return type(kind.__name__, (EngineHandler, kind), members)
 
 
 def _in_time(wrap_socket: Callable[..., Any], seconds: float) -> Callable[..., Any]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from random import random, shuffle
+from time import monotonic
+from typing import Any, Final, NamedTuple, Protocol
 
 import engineio
+import gevent
 from engineio import packet as eio
-from gevent.pywsgi import WSGIHandler
 
-from flask_realtime.engine.handler import FirstRequest, change_handler, handler_of
+from flask_realtime.engine.drain import SHUTTING_DOWN, plan_batches
+from flask_realtime.engine.handler import EngineHandler, FirstRequest, change_handler, handler_of
 from flask_realtime.engine.handover import Neighbours
 from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
@@ -23,7 +27,13 @@ from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
 PROTOCOL: Final = "4"
-SHUTTING_DOWN: Final = "server shutting down"
+DRAIN_LIMIT: Final = 22.0
+"""Seconds after which connections are ended whatever still waits for them: gunicorn's patience is 30, and hooks run behind it."""
+
+LEAVE_TIMEOUT: Final = 5.0
+"""Seconds in which a client has to take what waits for it; its poll may have to wait for the worker that replaces this one."""
+
+_TICK: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -33,10 +43,25 @@ class EngineLimits:
     Args:
         max_backlog: Bytes that may wait for a peer that reads slowly.
         connect_timeout: Seconds in which a request's head has to come, and in which a new session has to connect to a namespace.
+        drain_time: Seconds over which sessions are ended when the process is to stop; 0 for all at once.
     """
 
     max_backlog: int
     connect_timeout: float
+    drain_time: float
+
+
+class Ending(Protocol):
+    """What there is to do above the engine when the process is to stop."""
+
+    def begin_drain(self) -> None:
+        """Note that sessions are ended bit by bit from now on."""
+
+    def when_done(self, engine_id: str, callback: Callable[[], None]) -> None:
+        """Have a function called as soon as everything that a session has sent is done."""
+
+    def settle(self) -> None:
+        """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
 
 
 class Query(NamedTuple):
@@ -73,30 +98,34 @@ BAD_METHOD = Refusal(2, "Bad handshake method")
 BAD_REQUEST = Refusal(3, "Bad request")
 FORBIDDEN = Refusal(4, "Forbidden", HTTPStatus.FORBIDDEN)
 UNSUPPORTED_PROTOCOL = Refusal(5, "Unsupported protocol version")
+STOPPING = Fault(HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop")
 TOO_LARGE = Refusal(3, "", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio has no types
     """The Engine.IO server of one application under gevent."""
 
-    handler_kinds: set[type[WSGIHandler]]
+    ending: Ending
+    handler_kinds: set[type[EngineHandler]]
     heartbeat: Heartbeat
+    is_draining: bool
+    is_hurried: bool
     limits: EngineLimits
     max_backlog: int
     neighbours: Neighbours
     path: str
     shutdown_signal: Shutdown
-    settle: Callable[[], None]
+    wsgi_servers: set[Any]
 
     @classmethod
-    def take_over(cls, server: engineio.Server, middleware: Any, limits: EngineLimits, settle: Callable[[], None]) -> None:
+    def take_over(cls, server: engineio.Server, middleware: Any, limits: EngineLimits, ending: Ending) -> None:
         """Turn a server of python-engineio's into one of ours, before it has served anybody.
 
         Args:
             server: The server; its options and handlers stay.
             middleware: The WSGI middleware that hands it its requests, and others on to the application.
             limits: What one connection may cost.
-            settle: Returns when everything has been done that follows from the end of the sessions.
+            ending: What there is to do when the process is to stop.
         """
         server.__class__ = cls
         server.start_service_task = False
@@ -106,8 +135,10 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.neighbours = Neighbours()
         server.path = middleware.engineio_path
         server.handler_kinds = set()
-        server.shutdown_signal = Shutdown(server.end_all_sessions)
-        server.settle = settle
+        server.is_draining = server.is_hurried = False
+        server.wsgi_servers = set()
+        server.shutdown_signal = Shutdown(server.end_all_sessions, server.hurry)
+        server.ending = ending
         middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
 
     def generate_id(self) -> str:
@@ -121,10 +152,58 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     def end_all_sessions(self) -> None:
         """End every session, and return when all that follows from it has been done."""
-        self.neighbours.stop()
-        for socket in list(self.sockets.values()):
-            socket.close(wait=False, reason=SHUTTING_DOWN)
-        self.settle()
+        self.is_draining = True
+        for kind in self.handler_kinds:
+            kind.let_go.append(self._lets_go)
+        try:
+            if self.limits.drain_time > 0:
+                self._drain()
+        finally:  # gunicorn may kill this greenlet when its own patience ends.
+            self.neighbours.stop()
+            for socket in list(self.sockets.values()):
+                socket.close(wait=False, reason=SHUTTING_DOWN)
+            self.ending.settle()
+            for kind in self.handler_kinds:
+                kind.hang_up_idle()
+
+    def hurry(self) -> None:
+        """End at once what is still to be ended."""
+        self.is_hurried = True
+
+    def _drain(self) -> None:
+        self.ending.begin_drain()
+        for server in self.wsgi_servers:
+            if server.pool is not None:  # gunicorn's: other workers listen there too, or will.
+                server.stop_accepting()
+        began = monotonic()
+        waiting = list(self.sockets.values())
+        shuffle(waiting)
+        leaving: dict[EngineSocket, float] = {}
+        batches = plan_batches(len(waiting), self.limits.drain_time, random)
+        while (batches or self.sockets) and not self.is_hurried and monotonic() - began < DRAIN_LIMIT:
+            while batches and batches[0].at <= monotonic() - began:
+                size = batches.pop(0).size
+                leaving.update(dict.fromkeys(waiting[:size], 0.0))
+                del waiting[:size]
+            self._see_off(leaving)
+            gevent.sleep(_TICK)
+
+    def _see_off(self, leaving: dict[EngineSocket, float]) -> None:
+        for socket, give_up_at in list(leaving.items()):
+            if socket.closed:
+                del leaving[socket]
+            elif give_up_at == 0:
+                leaving[socket] = math.inf
+                self.ending.when_done(socket.sid, partial(self._leave, socket, leaving))
+            elif give_up_at < monotonic():
+                socket.close(wait=False, reason=SHUTTING_DOWN)
+            elif give_up_at < math.inf:
+                socket.leave(SHUTTING_DOWN)
+
+    @staticmethod
+    def _leave(socket: EngineSocket, leaving: dict[EngineSocket, float]) -> None:
+        socket.leave(SHUTTING_DOWN)
+        leaving[socket] = monotonic() + LEAVE_TIMEOUT
 
     def claim(self, sid: str) -> None:
         """Note that a session has connected to a namespace, which it must do in time."""
@@ -136,6 +215,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         """Handle a request: refuse it as Node's server would, else let python-engineio handle it."""
         query = _parsed(environ.get("QUERY_STRING", ""))
         upgrade: Upgrade | None = environ.get(UPGRADE)
+        if self.is_draining and query.sid is None:
+            return self._answer_fault(start_response, STOPPING)
         if upgrade is not None and asks_for_websocket(environ):
             return self._handle_upgrade(environ, start_response, query, upgrade)
         self.change_handler(environ, start_response)
@@ -154,12 +235,19 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         start_response(f"{refused.status.value} {refused.status.phrase}", headers)
         return [body]
 
+    def _lets_go(self, environ: Mapping[str, Any]) -> bool:
+        # Where nobody else listens any more, a session's client would have no way back to it.
+        return _parsed(environ.get("QUERY_STRING", "")).sid not in self.sockets
+
     def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
         """Have the server that a request came from answer as the engine needs it, from the next connection on."""
         handler = handler_of(environ, start_response)
         if handler is not None and type(handler) not in self.handler_kinds:
             kind = change_handler(handler, environ["PATH_INFO"], self.path, self.limits.connect_timeout)
             self.handler_kinds.add(kind)
+            self.wsgi_servers.add(handler.server)
+            # From the first request of any kind: a handshake may come between the signal and the end of listening.
+            self.shutdown_signal.install(getattr(handler.server, "pool", None))
 
     def _hand_over(self, environ: Mapping[str, Any], start_response: Any, query: Query) -> bool:
         handler = handler_of(environ, start_response)
@@ -181,6 +269,10 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             if upgrade.is_taken:
                 return []
             fault = Fault(HTTPStatus.BAD_REQUEST, BAD_REQUEST.message)
+        return self._answer_fault(start_response, fault)
+
+    @staticmethod
+    def _answer_fault(start_response: Any, fault: Fault) -> Iterable[bytes]:
         body = fault.message.encode()
         headers = [("Content-Type", "text/html"), ("Content-Length", str(len(body))), ("Connection", "close"), *fault.headers]
         start_response(f"{fault.status.value} {fault.status.phrase}", headers)

@@ -20,10 +20,12 @@ class Shutdown:
 
     Args:
         farewell: Ends the connections, and returns when that is done.
+        hurry: Makes it end them at once, where it takes its time.
     """
 
-    def __init__(self, farewell: Callable[[], None]) -> None:
+    def __init__(self, farewell: Callable[[], None], hurry: Callable[[], None]) -> None:
         self._farewell = farewell
+        self._hurry = hurry
         self._previous: Any = None
         self._pool: Any = None
         self._is_installed = False
@@ -46,6 +48,8 @@ class Shutdown:
         if not self._has_begun:
             self._has_begun = True
             self._start(gevent.Greenlet(self._end))
+        elif not callable(self._previous):  # gunicorn repeats the signal every second, and means nothing more by it.
+            self._hurry()
         if callable(self._previous):
             self._previous(number, frame)
 

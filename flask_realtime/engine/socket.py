@@ -72,6 +72,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._is_polled = False
         self._posted: Mapping[str, Any] | None = None
         self._is_reading_post = False
+        self._leaving_reason = ""
 
     @property
     def queue(self) -> Any:
@@ -167,6 +168,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         if self._is_polled:
             self._refuse_overlap()
         self._is_polled = True
+        if self._leaving_reason:
+            self.close(wait=False, reason=self._leaving_reason)
         try:
             with watch_for_hangup(environ, self._on_hangup):
                 return super().handle_get_request(environ, start_response)
@@ -329,6 +332,20 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         # Not in the event loop's callback: those who are told may log, and a log may have to wait.
         if not self.closing:
             gevent.spawn(self.close, wait=False, abort=True, reason=reason)
+
+    def leave(self, reason: str) -> None:
+        """End the session as soon as the client has all that waits for it; to be called again where it is not closed yet.
+
+        Args:
+            reason: As in `close`.
+        """
+        if self.websocket is not None:
+            if not self.websocket.has_backlog:
+                self.close(wait=False, reason=reason)
+        elif self._is_polled:
+            self.close(wait=False, reason=reason)
+        else:
+            self._leaving_reason = reason  # The next poll takes what waits, and then the end.
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:  # noqa: ARG002, FBT001, FBT002
         """End the session.

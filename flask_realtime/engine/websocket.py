@@ -187,6 +187,11 @@ class WebSocket:
 
     # Reading ------------------------------------------------------------------------------------------------------------------
 
+    @property
+    def has_backlog(self) -> bool:
+        """Whether something waits for the peer to read."""
+        return self._backlog is not None
+
     def pause(self) -> None:
         """Read no further until `resume`; what was read already waits."""
         if not self._paused and self._state is State.OPEN:

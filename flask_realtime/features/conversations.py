@@ -63,6 +63,10 @@ class Conversations:
         """Say whether a connection of this process is joined."""
         return conversation_id in self._joined.get(connection_id, ())
 
+    def count_joined(self, connection_id: str) -> int:
+        """Return how many conversations a connection of this process has joined."""
+        return len(self._joined.get(connection_id, ()))
+
     def online_users(self, conversation_id: str) -> list[str]:
         """Return the distinct users with a joined connection, on every server."""
         return self._backend.users(conversation_id)

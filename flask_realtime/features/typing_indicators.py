@@ -74,10 +74,18 @@ class TypingIndicators:
         """Return the typing state of a connection in a conversation, with which `go_on` can be asked."""
         return self._typing.get((connection_id, conversation_id))
 
-    def go_on(self, state: TypingState) -> Send | None:
-        """Note that a user still types, as `start` in the same words would; None where the state has ended."""
+    def go_on(self, state: TypingState, now: float) -> Send | None:
+        """Note that a user still types, as `start` in the same words would.
+
+        Args:
+            state: What the user types.
+            now: The clock's time.
+
+        Returns:
+            What the others are told; None where the state has ended.
+        """
         with self._lock:
-            state.deadline = self._clock() + self._timeout
+            state.deadline = now + self._timeout
             return state.started
 
     def _begin(self, key: tuple[str, str], user_id: str, wire_id: WireId, deadline: float) -> Send:

@@ -66,7 +66,7 @@ class Application:
             InternalError: The function raised anything else, which has been logged and given to the `on_error` hooks.
         """
         try:
-            return self._in_context(function, args, connection)
+            return self.in_context(function, *args, connection=connection)
         except (EventError, ConnectionRefused):
             raise
         except HTTPException as error:
@@ -118,11 +118,12 @@ class Application:
         identity = connection.identity if connection is not None else None
         for hook in self.hooks.on_error:
             try:
-                self._in_context(hook, (error, event, identity), connection)
+                self.in_context(hook, error, event, identity, connection=connection)
             except Exception:
                 logger.exception("An on_error hook failed")
 
-    def _in_context(self, function: Callable[..., Any], args: tuple[Any, ...], connection: Connection | None) -> Any:
+    def in_context(self, function: Callable[..., Any], *args: Any, connection: Connection | None = None) -> Any:
+        """Call a function in an application context of its own; whoever calls this handles what it raises."""
         if connection is None:
             with self._app.app_context():
                 return function(*args)

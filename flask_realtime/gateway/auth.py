@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import jwt
 from flask import Flask
 from flask_jwt_extended.exceptions import JWTExtendedException, RevokedTokenError, UserLookupError, WrongTokenError
+from jwt.utils import base64url_decode
 
 from flask_realtime.contract.ids import parse_id
 from flask_realtime.errors import ConfigError, ConnectionRefused, InvalidId
@@ -103,6 +106,17 @@ def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Identi
     except _REFUSED as error:
         raise _refused(error) from error
     return Identity(_user_id(app, claims), claims, user)
+
+
+def token_header(token: str) -> Mapping[str, Any]:
+    """Return the header of a token that was accepted; tokens with the same header share it."""
+    return _header(token.partition(".")[0])
+
+
+@lru_cache(maxsize=64)
+def _header(encoded: str) -> Mapping[str, Any]:
+    header: dict[str, Any] = json.loads(base64url_decode(encoded))
+    return header
 
 
 def _refused(error: Exception) -> ConnectionRefused:

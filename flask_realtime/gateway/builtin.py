@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 from flask_realtime.contract import events
-from flask_realtime.contract.payloads import ACKNOWLEDGED, Acknowledgement, UserStatus
-from flask_realtime.contract.requests import Empty, OneConversation, OneNotification, OneUser, SomeUsers
+from flask_realtime.contract.payloads import ACKNOWLEDGED, Acknowledgement, Refreshed, UserStatus
+from flask_realtime.contract.requests import Empty, NewToken, OneConversation, OneNotification, OneUser, SomeUsers
 from flask_realtime.errors import NotJoined
 from flask_realtime.features import notifications
+from flask_realtime.features.limits import Allowance
 from flask_realtime.features.typing_indicators import TypingState
 from flask_realtime.gateway.connection import Connection
+from flask_realtime.gateway.expiry import TokenExpiry
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.timer import DeadlineTimer
@@ -27,12 +30,14 @@ class BuiltinEvents:
         parts: The gateway's parts.
         membership: Which connections are in which conversations.
         typing_timer: Ends typing states.
+        expiry: Takes new tokens.
     """
 
-    def __init__(self, parts: Parts, membership: Membership, typing_timer: DeadlineTimer) -> None:
+    def __init__(self, parts: Parts, membership: Membership, typing_timer: DeadlineTimer, expiry: TokenExpiry) -> None:
         self._parts = parts
         self._membership = membership
         self._typing_timer = typing_timer
+        self._expiry = expiry
         self._conversations = parts.features.conversations
         self._typing = parts.features.typing
         self._send = parts.delivery.send
@@ -47,6 +52,7 @@ class BuiltinEvents:
             events.NOTIFICATIONS_READ_ALL: self.notifications_read_all,
             events.USER_GET_STATUS: self.user_status,
             events.USERS_GET_STATUS: self.user_statuses,
+            events.AUTH_REFRESH: self.auth_refresh,
         }
         self._plain = {events.TYPING_START, events.TYPING_STOP}
         if parts.shared.is_local:
@@ -74,13 +80,14 @@ class BuiltinEvents:
         self._typing_timer.wake()
         return ACKNOWLEDGED
 
-    def repeat(self, event: str, connection: Connection, request: Any) -> Callable[[], bool] | None:
+    def repeat(self, event: str, connection: Connection, request: Any, allowance: Allowance) -> Callable[[], bool] | None:
         """Return what does again what a connection just asked for, in less time; None for what does not come again and again.
 
         Args:
             event: The event.
             connection: The connection that sent it.
             request: Its arguments, parsed.
+            allowance: What the connection has left for such events.
 
         Returns:
             A function, which returns whether it could: if not, the event is to be handled like any other.
@@ -88,11 +95,15 @@ class BuiltinEvents:
         if event != events.TYPING_START:
             return None
         state = self._typing.state(connection.id, request.conversation_id)
-        return None if state is None else partial(self._go_on_typing, state)
+        return None if state is None else partial(self._go_on_typing, state, allowance)
 
-    def _go_on_typing(self, state: TypingState) -> bool:
+    def _go_on_typing(self, state: TypingState, allowance: Allowance) -> bool:
+        now = monotonic()
+        # What has ended, or is too much, is for the usual way to count and to refuse.
+        if state.started is None or not allowance.take(now):
+            return False
         # A typing state ends when its connection leaves the conversation, or altogether, so whoever has one may go on.
-        started = self._typing.go_on(state)
+        started = self._typing.go_on(state, now)
         if started is None:
             return False
         try:
@@ -138,6 +149,10 @@ class BuiltinEvents:
     def user_statuses(self, _connection: Connection, request: SomeUsers) -> list[UserStatus]:
         """Handle `users:get-status`."""
         return self._parts.features.presence.statuses(request.user_ids)
+
+    def auth_refresh(self, connection: Connection, request: NewToken) -> Refreshed:
+        """Handle `auth:refresh`."""
+        return self._expiry.refresh(connection, request.token)
 
     def _require_joined(self, connection: Connection, conversation_id: str) -> None:
         if not self._conversations.is_joined(connection.id, conversation_id):

@@ -10,6 +10,8 @@ from typing import Any, cast
 
 from werkzeug.local import LocalProxy
 
+from flask_realtime.errors import ConnectionRefused
+from flask_realtime.features.limits import Allowances
 from flask_realtime.gateway.locks import native_lock, native_rlock
 from flask_realtime.gateway.mailbox import Mailbox
 from flask_realtime.gateway.packets import Packet
@@ -50,6 +52,9 @@ class Connection:
         identity: Whom it speaks for.
         session: The engine connection that carries it.
         lock: Held while it is admitted, joins, or goes: none of these may fall into another.
+        token_header: The header of the access token.
+        due: The Unix time at which the client is warned that its token expires, or the connection ends.
+        allowances: What it may still send; None as long as it has sent nothing.
         admitted: Whether the client was told that it is connected.
         closed: Whether it is gone.
     """
@@ -59,6 +64,9 @@ class Connection:
     session: Session
     lock: AbstractContextManager[Any] = field(default_factory=native_rlock, repr=False)
     user_id: str = field(init=False)
+    token_header: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    due: float = 0.0
+    allowances: Allowances | None = field(default=None, repr=False)
     admitted: bool = False
     closed: bool = False
 
@@ -81,27 +89,33 @@ class Registry:
 
     Args:
         max_per_user: Connections that one user may have.
+        max_connections: Connections that there may be, or None.
     """
 
-    def __init__(self, max_per_user: int) -> None:
+    def __init__(self, max_per_user: int, max_connections: int | None) -> None:
         self._max_per_user = max_per_user
+        self._max_connections = max_connections
         self._lock = native_lock()
         self._connections: dict[str, Connection] = {}
         self._by_user: dict[str, dict[str, Connection]] = {}
 
-    def add(self, connection: Connection) -> bool:
-        """Note a connection, unless its user has too many.
+    def add(self, connection: Connection) -> None:
+        """Note a connection.
 
-        Returns:
-            Whether it was noted.
+        Raises:
+            ConnectionRefused: There are too many, or its user has too many.
         """
         with self._lock:
+            if self._max_connections is not None and len(self._connections) >= self._max_connections:
+                raise _too_many("The server has too many connections open; try again later")
             of_user = self._by_user.get(connection.user_id, {})
             if len(of_user) >= self._max_per_user:
-                return False
+                raise _too_many("You have too many connections open")
             self._by_user.setdefault(connection.user_id, of_user)[connection.id] = connection
             self._connections[connection.id] = connection
-            return True
+
+    def __len__(self) -> int:
+        return len(self._connections)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection."""
@@ -121,10 +135,19 @@ class Registry:
         with self._lock:
             return list(self._by_user.get(user_id, {}).values())
 
+    def everyone(self) -> list[Connection]:
+        """Return all connections."""
+        with self._lock:
+            return list(self._connections.values())
+
     def with_token(self, jti: str) -> list[Connection]:
         """Return the connections that were opened with an access token."""
         with self._lock:
             return [connection for connection in self._connections.values() if connection.identity.claims.get("jti") == jti]
+
+
+def _too_many(message: str) -> ConnectionRefused:
+    return ConnectionRefused(message, code="too_many_connections")
 
 
 current: ContextVar[Connection] = ContextVar("flask_realtime.current_connection")

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from flask_realtime.contract import events
 from flask_realtime.contract.payloads import ACKNOWLEDGED, error_answer, error_event
 from flask_realtime.contract.requests import Bounds
-from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, UnknownEvent
+from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
 from flask_realtime.features.effects import Send
 from flask_realtime.gateway.builtin import BuiltinEvents
 from flask_realtime.gateway.connection import Connection, Session
+from flask_realtime.gateway.limiter import Kind
 from flask_realtime.gateway.packets import Packet, event_payload
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.hooks import ApplicationEvent
@@ -24,6 +25,9 @@ from flask_realtime.hooks import ApplicationEvent
 logger = logging.getLogger(__name__)
 
 Work = Callable[[Connection, Any], Any]
+
+RATE_LIMIT: Final = "rate limit"
+"""Why a connection ends that goes on sending too much."""
 
 _REMEMBERED = 2048
 _REMEMBERED_LENGTH = 256
@@ -36,6 +40,7 @@ class _Call(NamedTuple):
     Args:
         packet: The packet that carried it.
         event: Its name, or nothing where that could not be read.
+        kind: What it draws on.
         work: Does what it asks for, and returns the answer.
         request: Its arguments, parsed.
         may_wait: Whether that may wait: for the application's code, or for what servers share.
@@ -44,6 +49,7 @@ class _Call(NamedTuple):
 
     packet: Packet
     event: str
+    kind: Kind
     work: Work
     request: Any
     may_wait: bool = True
@@ -56,11 +62,14 @@ class Dispatcher:
     Args:
         parts: The gateway's parts.
         builtin: The contract's own events.
+        disconnect: Ends a connection, for a reason.
     """
 
-    def __init__(self, parts: Parts, builtin: BuiltinEvents) -> None:
+    def __init__(self, parts: Parts, builtin: BuiltinEvents, disconnect: Callable[[Connection, str], None]) -> None:
         self._parts = parts
         self._builtin = builtin
+        self._disconnect = disconnect
+        self._limiter = parts.limiter
         self._bounds = Bounds(max_status_ids=parts.config.max_status_ids)
         self._parsers = {event.name: event.from_client.parse for event in events.EVENTS if event.from_client is not None}
         # A character has four bytes at most, so a short text needs no counting; attachments do.
@@ -75,10 +84,11 @@ class Dispatcher:
             packet: The packet that carries it.
             text: The packet's text, where that is all of it.
         """
-        call = self._read(packet)
+        connection = session.connection
+        call = self._read(connection, packet)
         if text is not None:
             self._remember(text, call)
-        self._begin(session, call)
+        self._begin(session, connection, call)
 
     def receive_again(self, session: Session, text: str) -> bool:
         """Handle an event that was read before, word for word; who types says so over and over.
@@ -94,10 +104,24 @@ class Dispatcher:
         connection = session.connection
         if call is None or connection is None or connection.closed:
             return False
-        self._begin(session, call)
-        again = self._builtin.repeat(call.event, connection, call.request)
+        refusal = self._charge(connection, call.kind)
+        if refusal is not None:
+            self._begin(session, connection, _refused(call.packet, call.event, call.kind, refusal))
+            return True
+        self._begin(session, connection, call)
+        allowance = self._limiter.allowance(connection, call.kind)
+        again = self._builtin.repeat(call.event, connection, call.request, allowance)
         session.repeatable = None if again is None else (text, again)
         return True
+
+    def _charge(self, connection: Connection, kind: Kind) -> RateLimited | None:
+        """Count an event; whoever goes on after many refusals is disconnected."""
+        refusal = self._limiter.charge(connection, kind)
+        if refusal is not None and self._limiter.is_out_of_patience(connection):
+            told = (connection.user_id, connection.id, connection.address)
+            logger.warning("closed: keeps sending too much user=%s id=%s address=%s", *told)
+            self._disconnect(connection, RATE_LIMIT)
+        return refusal
 
     def _remember(self, text: str, call: _Call) -> None:
         if len(text) > _REMEMBERED_LENGTH or call.packet.id is not None or call.may_wait or call.work is _raise:
@@ -106,9 +130,13 @@ class Dispatcher:
             self._remembered.clear()  # To know which were used last would cost every event more than reading some anew.
         self._remembered[text] = call
 
-    def _begin(self, session: Session, call: _Call) -> None:
+    def _begin(self, session: Session, connection: Connection | None, call: _Call) -> None:
         """Handle an event at once if it cannot wait for anything and nothing waits before it, else in the mailbox."""
         mailbox = session.mailbox
+        if connection is None:
+            # Most likely it is just being admitted.
+            self._parts.server.post(session.id, mailbox, lambda: self._handle_early(session, call))
+            return
         if call.may_wait or not mailbox.begin_turn():
             self._parts.server.post(session.id, mailbox, lambda: self._handle(session, call))
             return
@@ -117,33 +145,49 @@ class Dispatcher:
         finally:
             mailbox.end_turn()
 
-    def _read(self, packet: Packet) -> _Call:
-        name = ""
-        try:
-            if packet.is_too_large or (
-                len(packet.body) > self._surely_small and packet.size > self._parts.config.max_payload_bytes
-            ):
-                msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
-                raise PayloadTooLarge(msg)
-            name, args = event_payload(packet)
-            return self._resolve(name, args, packet)
-        except EventError as error:
-            return _Call(packet, name, _raise, error, may_wait=False)
+    def _handle_early(self, session: Session, call: _Call) -> None:
+        connection = session.connection
+        refusal = None if connection is None or connection.closed else self._charge(connection, call.kind)
+        self._handle(session, call if refusal is None else _refused(call.packet, call.event, call.kind, refusal))
 
-    def _resolve(self, name: str, args: list[Any], packet: Packet) -> _Call:
+    def _read(self, connection: Connection | None, packet: Packet) -> _Call:
+        """Read an event, and count it: as soon as its name is known, before the work of checking what comes with it."""
+        name, failure = "", None
+        args: list[Any] = []
+        try:
+            name, args = self._open(packet)
+        except EventError as error:
+            failure = error
+        kind = self._limiter.kind(name)
+        refusal = None if connection is None else self._charge(connection, kind)
+        try:
+            if failure is None and refusal is None:
+                return self._resolve(name, args, packet, kind)
+        except EventError as error:
+            failure = error
+        return _refused(packet, name, kind, refusal or failure)
+
+    def _open(self, packet: Packet) -> tuple[str, list[Any]]:
+        if packet.is_too_large or (len(packet.body) > self._surely_small and packet.size > self._parts.config.max_payload_bytes):
+            msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
+            raise PayloadTooLarge(msg)
+        return event_payload(packet, self._parts.config.max_nesting)
+
+    def _resolve(self, name: str, args: list[Any], packet: Packet, kind: Kind) -> _Call:
         handler = self._builtin.handlers.get(name)
         if handler is not None:
             if packet.attachments:
                 raise _no_binary(name)
             request = self._parsers[name](args, self._bounds)
-            return _Call(packet, name, handler, request, self._builtin.may_wait(name))
+            return _Call(packet, name, kind, handler, request, self._builtin.may_wait(name))
         application_event = self._parts.application.hooks.events.get(name)
         if application_event is not None:
             if packet.attachments and not application_event.binary:
                 raise _no_binary(name)
-            return _Call(packet, name, self._application_work(application_event), application_event.arguments(args))
+            work = self._application_work(application_event)
+            return _Call(packet, name, kind, work, application_event.arguments(args))
         if self._parts.server.has_own_handler(name):
-            return _Call(packet, name, self._own_work(name), args, answers_several=True)
+            return _Call(packet, name, kind, self._own_work(name), args, answers_several=True)
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
 
@@ -191,6 +235,10 @@ class Dispatcher:
             self._answer(connection, call.packet.id, [error_answer(error)])
         else:
             self._parts.delivery.send_here(Send(events.REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
+
+
+def _refused(packet: Packet, event: str, kind: Kind, error: EventError | None) -> _Call:
+    return _Call(packet, event, kind, _raise, error, may_wait=False)
 
 
 def _raise(_connection: Connection, error: EventError) -> NoReturn:

@@ -22,16 +22,19 @@ from flask_realtime.features.typing_indicators import TypingIndicators
 from flask_realtime.gateway.announcer import PresenceAnnouncer
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.builtin import BuiltinEvents
-from flask_realtime.gateway.connection import Registry, Session
+from flask_realtime.gateway.connection import Connection, Registry, Session
 from flask_realtime.gateway.control import COMMAND, Control
 from flask_realtime.gateway.delivery import SEND, Delivery
 from flask_realtime.gateway.dispatch import Dispatcher
+from flask_realtime.gateway.expiry import TokenExpiry
 from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
+from flask_realtime.gateway.limiter import Limiter
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Mailbox
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, MalformedPacket, Packet, connect_payload, list_payload, parse
 from flask_realtime.gateway.parts import Features, Parts
+from flask_realtime.gateway.revocation import RevocationCheck
 from flask_realtime.gateway.server import SocketIOServer
 from flask_realtime.gateway.timer import DeadlineTimer
 from flask_realtime.hooks import Hooks
@@ -62,6 +65,7 @@ class Gateway:
         self._hooks = hooks
         self._sessions: dict[str, Session] = {}
         self._ending: set[Session] = set()
+        self._stop_by = 0.0
         server = SocketIOServer(app, socketio, config, self)
         self.parts = Parts(
             config=config,
@@ -71,7 +75,8 @@ class Gateway:
                 typing=TypingIndicators(config.typing_timeout, time.monotonic, native_lock()),
                 presence=Presence(shared.presence),
             ),
-            registry=Registry(config.max_connections_per_user),
+            registry=Registry(config.max_connections_per_user, config.max_connections),
+            limiter=Limiter(config, hooks),
             shared=shared,
             server=server,
             delivery=Delivery(app, server, None if shared.is_local else shared.publish),
@@ -79,9 +84,12 @@ class Gateway:
         self._collecting_elsewhere = self.parts.server.collecting_elsewhere
         membership = Membership(self.parts)
         self._announcer = PresenceAnnouncer(self.parts.application, self.parts.delivery.send, self._new_mailbox)
-        self.lifecycle = Lifecycle(app, self.parts, membership, self._announcer)
+        self._expiry = TokenExpiry(app, self.parts, self._end)
+        self._revocation = RevocationCheck(app, self.parts, self._end)
+        self.lifecycle = Lifecycle(app, self.parts, membership, self._announcer, self._admitted)
         self.control = Control(self.parts, self.lifecycle, membership, shared.publish)
-        self._dispatcher = Dispatcher(self.parts, BuiltinEvents(self.parts, membership, self._typing_timer()))
+        builtin = BuiltinEvents(self.parts, membership, self._typing_timer(), self._expiry)
+        self._dispatcher = Dispatcher(self.parts, builtin, self.lifecycle.disconnect)
 
     def _new_mailbox(self) -> Mailbox:
         server = self.parts.server
@@ -94,7 +102,15 @@ class Gateway:
             for send in typing.expire():
                 delivery.send(send)
 
-        return DeadlineTimer(self.parts.server.concurrency, time.monotonic, typing.next_deadline, expire)
+        server = self.parts.server
+        return DeadlineTimer(server.concurrency, server.new_event, time.monotonic, typing.next_deadline, expire)
+
+    def _admitted(self, connection: Connection) -> None:
+        self._expiry.watch(connection)
+        self._revocation.watch()
+
+    def _end(self, connection: Connection, reason: str) -> None:
+        self.lifecycle.disconnect(connection, reason)
 
     # What other servers tell ---------------------------------------------------------------------------------------------------
 
@@ -148,9 +164,22 @@ class Gateway:
         else:
             session.mailbox.post(forget)
 
+    def begin_drain(self) -> None:
+        """Note that sessions are ended bit by bit from now on."""
+        self._stop_by = time.monotonic() + _SETTLE_TIMEOUT
+        self.parts.shared.begin_to_leave()
+
+    def when_done(self, engine_id: str, callback: Callable[[], None]) -> None:
+        """Have a function called as soon as everything that a session has sent is done."""
+        session = self._sessions.get(engine_id)
+        if session is None:
+            callback()
+        else:
+            session.mailbox.post(callback)
+
     def settle(self) -> None:
         """Return when the application has heard of every end, or it takes too long."""
-        deadline = time.monotonic() + _SETTLE_TIMEOUT
+        deadline = self._stop_by or time.monotonic() + _SETTLE_TIMEOUT
         while (self._ending or not self._announcer.is_idle) and time.monotonic() < deadline:
             self.parts.server.concurrency.sleep(_SETTLE_TICK)
         self.parts.shared.stop(max(deadline - time.monotonic(), _SETTLE_TICK))
@@ -252,7 +281,7 @@ class Gateway:
 
     def _acknowledge(self, session: Session, packet: Packet) -> None:
         try:
-            args = list_payload(packet)
+            args = list_payload(packet, self.parts.config.max_nesting)
         except BadRequest as error:
             raise MalformedPacket(error.message) from None
         if session.connection is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flask import Flask
@@ -11,9 +11,10 @@ from flask import Flask
 from flask_realtime.backends.base import Change
 from flask_realtime.contract.payloads import refusal
 from flask_realtime.contract.rooms import user_room
+from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
 from flask_realtime.gateway.announcer import PresenceAnnouncer
-from flask_realtime.gateway.auth import authenticate
+from flask_realtime.gateway.auth import authenticate, find_token, token_header
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
@@ -52,13 +53,22 @@ class Lifecycle:
         parts: The gateway's parts.
         membership: Which connections are in which conversations.
         announcer: Tells who came and went.
+        admitted: Called with each connection as soon as its client was told that it is connected; it must not wait.
     """
 
-    def __init__(self, app: Flask, parts: Parts, membership: Membership, announcer: PresenceAnnouncer) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        parts: Parts,
+        membership: Membership,
+        announcer: PresenceAnnouncer,
+        admitted: Callable[[Connection], None],
+    ) -> None:
         self._app = app
         self._parts = parts
         self._membership = membership
         self._announcer = announcer
+        self._admitted = admitted
 
     # Coming -------------------------------------------------------------------------------------------------------------------
 
@@ -82,8 +92,9 @@ class Lifecycle:
             session.is_connecting = False
 
     def _admit(self, session: Session, auth: object) -> None:
-        identity = authenticate(self._app, auth, session.environ)
+        identity = self._authenticate(session, auth)
         connection = self._reserve(session, identity)
+        connection.token_header = token_header(find_token(auth, session.environ))
         try:
             self._ask_application(connection, auth)
         except BaseException:
@@ -91,13 +102,23 @@ class Lifecycle:
             raise
         self._complete(connection)
 
+    def _authenticate(self, session: Session, auth: object) -> Identity:
+        limiter = self._parts.limiter
+        limiter.admit_attempt(session.address)
+        try:
+            return authenticate(self._app, auth, session.environ)
+        except ConnectionRefused as error:
+            limiter.note_refusal(session.address, error.code)
+            raise
+
     def _reserve(self, session: Session, identity: Identity) -> Connection:
         server = self._parts.server
         connection = Connection(server.reserve(session.id, user_room(identity.user_id)), identity, session)
-        if not self._parts.registry.add(connection):
+        try:
+            self._parts.registry.add(connection)
+        except ConnectionRefused:
             server.discard(connection.id)
-            msg = "You have too many connections open"
-            raise ConnectionRefused(msg, code="too_many_connections")
+            raise
         return connection
 
     def _ask_application(self, connection: Connection, auth: object) -> None:
@@ -120,6 +141,7 @@ class Lifecycle:
                 connection.session.environ = _essential(connection.session.environ)
                 connection.admitted = True
                 self._parts.server.admit(connection.session.id, connection.id)
+                self._admitted(connection)
                 told = (connection.user_id, connection.id, connection.transport, connection.address)
                 logger.info("connected: user=%s id=%s transport=%s address=%s", *told)
                 self._announce(connection.user_id, change, online=True)
@@ -148,7 +170,7 @@ class Lifecycle:
     def _refuse(self, session: Session, error: ConnectionRefused) -> None:
         logger.warning("refused: code=%s address=%s reason=%s", error.code, session.address, error.message)
         if not session.closed:
-            self._parts.server.refuse(session.id, DEFAULT_NAMESPACE, refusal(error.message, error.code))
+            self._parts.server.refuse(session.id, DEFAULT_NAMESPACE, refusal(error))
 
     # Going --------------------------------------------------------------------------------------------------------------------
 
@@ -165,9 +187,10 @@ class Lifecycle:
             self._parts.server.remove(connection.id)
             conversation_ids = self._membership.disconnected(connection)
             self._parts.registry.remove(connection)
+            self._parts.limiter.release(connection)
         if self._parts.shared.is_local:
             self._end_presence(connection)
-        else:
+        elif reason != SHUTTING_DOWN or not self._parts.shared.leaves_entries:
             # Whoever calls this may be the event loop, which cannot wait for other servers.
             self._announcer.in_turn(connection.user_id, lambda: self._end_presence(connection))
         logger.info("disconnected: user=%s id=%s reason=%s", connection.user_id, connection.id, reason)

@@ -21,8 +21,11 @@ class Event(Protocol):
     def set(self) -> None:
         """Wake those who wait."""
 
-    def wait(self) -> Any:
-        """Wait until it is set."""
+    def clear(self) -> None:
+        """Let those wait who wait from now on."""
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Wait until it is set, or for some seconds."""
 
 
 class Concurrency(Protocol):

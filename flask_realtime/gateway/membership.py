@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_realtime.contract import events
 from flask_realtime.contract.rooms import conversation_room
-from flask_realtime.errors import EventError, Forbidden
+from flask_realtime.errors import EventError, Forbidden, TooManyRooms
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.parts import Parts
 
@@ -37,8 +37,10 @@ class Membership:
         """Let a connection join.
 
         Raises:
+            TooManyRooms: The connection has joined as many as it may.
             EventError: The application refused, or a hook failed; the connection is not joined then.
         """
+        self._require_room(connection, conversation_id)
         try:
             self.authorize(connection, conversation_id, events.JOIN_CONVERSATION)
             if self._enter(connection, conversation_id):
@@ -46,6 +48,12 @@ class Membership:
         except EventError:
             self.leave(connection, conversation_id)
             raise
+
+    def _require_room(self, connection: Connection, conversation_id: str) -> None:
+        conversations, most = self._parts.features.conversations, self._parts.config.max_rooms
+        if conversations.count_joined(connection.id) >= most and not conversations.is_joined(connection.id, conversation_id):
+            msg = f"You have joined {most} conversations, as many as one connection may; leave one first"
+            raise TooManyRooms(msg)
 
     def _enter(self, connection: Connection, conversation_id: str) -> bool:
         with connection.lock:

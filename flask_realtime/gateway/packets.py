@@ -113,13 +113,17 @@ def connect_payload(packet: Packet) -> object:
         raise MalformedPacket(msg) from None
 
 
-def event_payload(packet: Packet) -> tuple[str, list[Any]]:
+def event_payload(packet: Packet, max_nesting: int) -> tuple[str, list[Any]]:
     """Decode an event's name and arguments.
+
+    Args:
+        packet: The packet.
+        max_nesting: Levels of lists and objects that its arguments may have.
 
     Raises:
         BadRequest: The body is not strict JSON, is no event, or names one that Socket.IO keeps for itself.
     """
-    payload = list_payload(packet)
+    payload = list_payload(packet, max_nesting)
     name = payload[0] if payload else None
     if not isinstance(name, str) or not name or len(name) > MAX_EVENT_NAME_LENGTH:
         msg = f"The event's name must be a string of 1 to {MAX_EVENT_NAME_LENGTH} characters"
@@ -130,11 +134,15 @@ def event_payload(packet: Packet) -> tuple[str, list[Any]]:
     return name, payload[1:]
 
 
-def list_payload(packet: Packet) -> list[Any]:
+def list_payload(packet: Packet, max_nesting: int) -> list[Any]:
     """Decode the list that events and acknowledgements carry, with its binary attachments in place.
 
+    Args:
+        packet: The packet.
+        max_nesting: Levels of lists and objects that what is in the list may have.
+
     Raises:
-        BadRequest: The body is not a list of strict JSON, or its placeholders do not fit the attachments.
+        BadRequest: The body is not a list of strict JSON, it is nested too deeply, or its placeholders do not fit the attachments.
     """
     try:
         payload = json.loads(packet.body)
@@ -144,7 +152,21 @@ def list_payload(packet: Packet) -> list[Any]:
     if not isinstance(payload, list):
         msg = "The payload must be a list"
         raise BadRequest(msg)
+    # Text with few brackets, as most has, needs no second look.
+    if packet.body.count("[") + packet.body.count("{") > max_nesting + 1 and _is_deeper(payload, max_nesting + 1):
+        msg = f"The payload must have at most {max_nesting} levels of lists and objects"
+        raise BadRequest(msg)
     return [_with_attachments(item, packet.attachments) for item in payload] if packet.attachments else payload
+
+
+def _is_deeper(value: list[Any], levels: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(levels):
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+        level = [child for child in level if isinstance(child, list | dict)]
+        if not level:
+            return False
+    return True
 
 
 def _with_attachments(value: Any, attachments: Sequence[bytes]) -> Any:

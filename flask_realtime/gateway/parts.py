@@ -12,6 +12,7 @@ from flask_realtime.features.typing_indicators import TypingIndicators
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Registry
 from flask_realtime.gateway.delivery import Delivery
+from flask_realtime.gateway.limiter import Limiter
 from flask_realtime.gateway.server import SocketIOServer
 
 
@@ -32,6 +33,7 @@ class Parts:
     application: Application
     features: Features
     registry: Registry
+    limiter: Limiter
     shared: Shared
     server: SocketIOServer
     delivery: Delivery

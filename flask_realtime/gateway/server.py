@@ -47,6 +47,12 @@ class EngineEvents(Protocol):
     def on_disconnected(self, connection_id: str) -> None:
         """Note that a connection left the default namespace."""
 
+    def begin_drain(self) -> None:
+        """Note that sessions are ended bit by bit from now on."""
+
+    def when_done(self, engine_id: str, callback: Callable[[], None]) -> None:
+        """Have a function called as soon as everything that a session has sent is done."""
+
     def settle(self) -> None:
         """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
 
@@ -116,8 +122,8 @@ class SocketIOServer:
         self._has_own_engine = config.engine == "gevent" and self._engine.async_mode == "gevent"
         self._greenlets = Greenlets()
         if self._has_own_engine:
-            limits = EngineLimits(config.max_backlog_bytes, config.connect_timeout)
-            EngineServer.take_over(self._engine, self.socketio.sockio_mw, limits, events.settle)
+            limits = EngineLimits(config.max_backlog_bytes, config.connect_timeout, config.drain_time)
+            EngineServer.take_over(self._engine, self.socketio.sockio_mw, limits, events)
         ways = (deliver_to_all, find_websockets) if self._has_own_engine else (deliver_to_each, find_no_websockets)
         encoder = EventEncoder(app.json)
         self._encode = encoder.encode

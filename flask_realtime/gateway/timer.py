@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.mailbox import Concurrency
+from flask_realtime.gateway.mailbox import Concurrency, Event
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_SLEEP: Final = 60.0
+"""Seconds; the clock may be set meanwhile, where it is one that can be."""
 
 
 class DeadlineTimer:
@@ -16,23 +20,28 @@ class DeadlineTimer:
 
     Args:
         concurrency: Starts the greenlet or thread that waits.
+        new_event: Makes an event of the same kind.
         clock: The clock that the deadlines are of, in seconds.
         next_deadline: Returns the next deadline, or None.
-        expire: Does what is due; it is called at or after each deadline.
+        expire: Does what is due, or some of it; it is called at or after each deadline, until none has passed.
     """
 
     def __init__(
         self,
         concurrency: Concurrency,
+        new_event: Callable[[], Event],
         clock: Callable[[], float],
         next_deadline: Callable[[], float | None],
         expire: Callable[[], None],
     ) -> None:
         self._concurrency = concurrency
+        self._new_event = new_event
         self._clock = clock
         self._next_deadline = next_deadline
         self._expire = expire
         self._lock = native_lock()
+        self._earlier: Event | None = None
+        self._known = 0.0
         self._running = False
 
     def wake(self) -> None:
@@ -43,13 +52,23 @@ class DeadlineTimer:
             if self._running:
                 return
             self._running = True
-        self._concurrency.start_background_task(self._run)
+            earlier = self._earlier = self._earlier or self._new_event()
+        self._concurrency.start_background_task(self._run, earlier)
 
-    def _run(self) -> None:
-        while (deadline := self._awaited()) is not None:
+    def wake_by(self, deadline: float) -> None:
+        """Say that there is a deadline that may be earlier than the known one."""
+        with self._lock:
+            if self._running and self._earlier is not None:
+                if deadline < self._known:
+                    self._earlier.set()
+                return
+        self.wake()
+
+    def _run(self, earlier: Event) -> None:
+        while (deadline := self._awaited(earlier)) is not None:
             delay = deadline - self._clock()
             if delay > 0:
-                self._concurrency.sleep(delay)
+                earlier.wait(min(delay, _LONGEST_SLEEP))
             else:
                 self._expire_safely()
 
@@ -59,8 +78,10 @@ class DeadlineTimer:
         except Exception:
             logger.exception("What was due could not be done")  # The next deadline must still be met.
 
-    def _awaited(self) -> float | None:
+    def _awaited(self, earlier: Event) -> float | None:
         with self._lock:
+            earlier.clear()
             deadline = self._next_deadline()
             self._running = deadline is not None
+            self._known = deadline or 0.0
             return deadline

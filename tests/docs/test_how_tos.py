@@ -65,6 +65,21 @@ def test_connections(serve: Serve) -> None:
     page.wait_for("last_seen['bob'][1]", "suspended")
 
 
+def test_tokens(serve: Serve) -> None:
+    page = serve("docs/how-to/tokens.md")
+    alice = page.connect("alice")
+    assert alice.call("auth:refresh", token("bob"))["error"]["code"] == "forbidden"
+    second = token("alice")
+    assert alice.call("auth:refresh", second)["expiresAt"].endswith("Z")
+    headers = {"Authorization": f"Bearer {second}"}
+    assert requests.post(page.url + "/logout", headers=headers, timeout=SECONDS).json() == {"ended": 1}
+    alice.wait_for_disconnect()
+    with pytest.raises(Refused) as refused:
+        page.connect("alice", auth={"token": second})
+    assert refused.value.code == "token_revoked"
+    assert page.value("list(revoked_tokens(['other', *revoked])) == list(revoked)") is True
+
+
 def test_a_log_out_ends_the_connections_of_its_token_alone(serve: Serve) -> None:
     page = serve("docs/how-to/connections.md")
     logged_out, other = token("carol"), page.connect("carol")
@@ -253,3 +268,12 @@ def test_from_polling(serve: Serve) -> None:
     assert bob.wait_for("message:new").data["content"] == "Hello"
     assert page.request("GET", "/api/messages/unread-count", "bob") == {"unreadCount": 1}
     assert page.connect("mallory").call("join:conversation", "lobby")["error"]["code"] == "forbidden"
+
+
+def test_limits(serve: Serve) -> None:
+    page = serve("docs/how-to/limits.md")
+    alice, other_tab, bob = page.connect("alice"), page.connect("alice"), page.connect("bob")
+    assert [alice.call("poll:vote", choice) for choice in (1, 2)] == [{"votes": 1}, {"votes": 2}]
+    refused = other_tab.call("poll:vote", 3)["error"]
+    assert (refused["code"], refused["retryAfter"] > 0) == ("rate_limited", True)
+    assert bob.call("poll:vote", 1) == {"votes": 3}

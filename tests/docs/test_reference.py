@@ -28,6 +28,7 @@ CONNECT_CODES = {
     "user_unknown",
     "connection_refused",
     "too_many_connections",
+    "rate_limited",
     "internal_error",
 }
 

@@ -3,11 +3,13 @@
 import base64
 import itertools
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +68,9 @@ class Client(ABC):
         self.transport = ""
         self.refusal: Refused | None = None
         self.disconnect_reason: str | None = None
+        self.disconnect_reasons: list[str] = []
+        """All of them, of a client that comes back."""
+        self._joined: list[list[float]] = []
         self._events: list[Event] = []
         self._changed = threading.Condition()
 
@@ -134,6 +139,11 @@ class Client(ABC):
         """Wait until the connection is gone and return the client's word for why."""
         self._wait(lambda: self.disconnect_reason is not None, timeout, "no disconnect")
         return str(self.disconnect_reason)
+
+    def joined_times(self) -> list[list[float]]:
+        """From when until when it was joined to the conversation that it joins by itself, as Unix times."""
+        with self._changed:
+            return [list(times) for times in self._joined]
 
     @property
     def connected(self) -> bool:
@@ -220,13 +230,14 @@ class JSClient(Client):
         driver: The Node process that runs it.
         url: The server's address.
         options: What ``io(url, options)`` takes.
+        rejoin: A conversation that it joins whenever it is connected.
     """
 
-    def __init__(self, driver: JSDriver, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, driver: JSDriver, url: str, options: Mapping[str, Any], rejoin: str | None = None) -> None:
         super().__init__()
         self._driver = driver
         self._name = driver.add(self)
-        driver.run("open", socket=self._name, url=url, options=dict(options))
+        driver.run("open", socket=self._name, url=url, options=dict(options), rejoin=rejoin)
         self._wait(lambda: bool(self.sid or self.refusal), SECONDS, "neither connected nor refused")
         if self.refusal:
             self.disconnect()
@@ -259,13 +270,18 @@ class JSClient(Client):
             return
         with self._changed:
             if kind == "connect":
-                self.sid, self.transport = message["sid"], message["transport"]
+                self.sid, self.transport, self.disconnect_reason = message["sid"], message["transport"], None
+            elif kind == "joined":
+                self._joined.append([time.time(), math.inf])
             elif kind == "upgrade":
                 self.transport = message["transport"]
             elif kind == "connect_error":
                 self.refusal = Refused(message["message"], message["data"])
             else:
                 self.disconnect_reason = message["reason"]
+                self.disconnect_reasons.append(message["reason"])
+                if self._joined:
+                    self._joined[-1][1] = min(self._joined[-1][1], time.time())
             self._changed.notify_all()
 
 

@@ -19,6 +19,7 @@ from tests.e2e.api import Api
 from tests.e2e.clients import PyClient
 from tests.e2e.conftest import CONTRACT_APP, NewId
 from tests.e2e.servers import Server, gunicorn, poll, process_environment
+from tests.kafka_cluster import kafka_cluster
 from tests.redis_server import RedisServer
 
 LEASE = 2.0
@@ -220,6 +221,31 @@ def test_an_orderly_stop_is_heard_at_once(cluster: Cluster, new_id: NewId) -> No
     os.killpg(leaving.pid, signal.SIGTERM)
     eventually(lambda: statuses(watcher, ann) == ["online", "offline"], "its users are gone")
     leaving.wait()
+
+
+def test_over_a_broker_events_and_ends_reach_across_servers(cluster: Cluster, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    with kafka_cluster() as url:
+        cluster.settings["REALTIME_MESSAGE_QUEUE"] = url
+        (_, here), (_, there) = cluster.start(), cluster.start()
+        one, other = cluster.connect(here, ann, conversation), cluster.connect(there, ben, conversation)
+        eventually(lambda: _arrives(here, conversation, other) and _arrives(there, conversation, one), "both servers listen")
+        assert one.call("typing:start", {"conversationId": conversation}) == OK
+        assert other.wait_for("typing:start").data["userId"] == ann
+        assert here.emit("get_online_users") == [ann], "each server knows its own"
+        here.emit("disconnect_user", ben)
+        other.wait_for_disconnect()
+        emitter = RealtimeEmitter(url)
+        eventually(lambda: emitter.emit_new_message(conversation, {"id": 7}), "an emitter reaches the broker")
+        while one.wait_for("message:new").data != {"id": 7}:
+            pass
+        emitter.close()
+
+
+def _arrives(api: Api, conversation: str, client: PyClient) -> bool:
+    before = len(client.received("message:new"))
+    api.emit("emit_new_message", conversation, {"id": 0})
+    return poll(lambda: len(client.received("message:new")) > before, 1.0)
 
 
 def test_the_examples_health_follows_the_message_queue(redis: RedisServer, tmp_path: Path) -> None:

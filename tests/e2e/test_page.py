@@ -15,11 +15,12 @@ from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import PHONE, WIDE, Person, chromium
 from tests.e2e.example import User, environment
-from tests.e2e.servers import ROOT, Server, listening_socket, python_module, stopped_at_the_end
+from tests.e2e.servers import ROOT, Server, gunicorn, listening_socket, poll, python_module, stopped_at_the_end
 
 ASSETS = ROOT / "example_app" / "static" / "assets"
 IMAGES = os.environ.get("SCREENSHOTS")
 MAX_SCRIPT_BYTES = 150_000
+SECONDS = 20.0
 
 NewPerson = Callable[..., Person]
 
@@ -146,7 +147,6 @@ def test_a_new_conversation_appears_for_all_who_take_part(new_person: NewPerson)
     dialog.get_by_label("Title").fill("Secret plans")
     dialog.get_by_role("button", name="Start conversation").click()
     alice.send("Psst")
-    carol.page.reload()
     carol.open_conversation("Secret plans")
     carol.sees("Psst")
 
@@ -200,6 +200,27 @@ def test_after_a_restart_of_the_server_nothing_is_missing_and_nothing_there_twic
             person.sees("written meanwhile")
         people[1].send("all well")
         people[0].sees("all well")
+
+
+def test_a_token_that_expires_is_renewed_and_nobody_notices(new_person: NewPerson, tmp_path: Path) -> None:
+    with gunicorn("tests.e2e.apps.short_tokens_app:create_app()", environment(tmp_path), ready="/healthz") as server:
+        alice = conversation(server.url, "Tokens")
+        bob = new_person(server.url).log_in("bob").open_conversation("Tokens")
+        tokens = {bob.access_token}
+
+        def have_changed_twice() -> bool:
+            tokens.add(bob.access_token)
+            return len(tokens) > 2
+
+        assert poll(have_changed_twice, SECONDS)
+        alice = conversation(server.url, "Others")
+        bob.is_connected()
+        bob.send("still here")
+        bob.sees("still here")
+        bob.page.reload()
+        bob.open_conversation("Tokens")
+        bob.sees("still here")
+        assert alice.id
 
 
 def test_everything_can_be_done_with_the_keyboard(new_person: NewPerson, example: Server) -> None:

@@ -404,7 +404,7 @@ def sockets_in(folder: Path) -> set[str]:
 
 def test_workers_remove_their_sockets_at_the_end(new_folder: NewFolder) -> None:
     folder = new_folder()
-    with running_workers(folder) as workers:
+    with running_workers(folder, REALTIME_DRAIN_TIME=0) as workers:
         tags = {workers.session(pid).tag for pid in workers.pids}
         assert {name[-6:] for name in sockets_in(folder)} == tags
         assert (folder / f"flask_realtime-{os.geteuid()}").stat().st_mode & 0o777 == 0o700

@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
@@ -194,7 +194,13 @@ def event(name: str, *args: Any) -> str:
 
 @contextmanager
 def running_workers(
-    temporary: Path, *options: str, application: str = APP, scheme: str = "http", count: int = WORKERS, **config: Any
+    temporary: Path,
+    *options: str,
+    application: str = APP,
+    scheme: str = "http",
+    count: int = WORKERS,
+    environment: Mapping[str, str] | None = None,
+    **config: Any,
 ) -> Iterator[Workers]:
     """Serve an application with several workers.
 
@@ -204,11 +210,12 @@ def running_workers(
         application: What they serve.
         scheme: How they are asked.
         count: How many there are.
+        environment: More of their variables.
         config: Configuration keys of the application.
     """
-    environment = {"TMPDIR": str(temporary), "CONTRACT_APP_CONFIG": json.dumps(config)}
+    variables = {"TMPDIR": str(temporary), "CONTRACT_APP_CONFIG": json.dumps(config), **(environment or {})}
     with (
-        gunicorn(application, environment, "--workers", str(count), *options, ready=None, scheme=scheme) as server,
+        gunicorn(application, variables, "--workers", str(count), *options, ready=None, scheme=scheme) as server,
         ExitStack() as stack,
     ):
         yield Workers(server, stack, count)

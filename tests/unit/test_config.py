@@ -6,6 +6,7 @@ import pytest
 
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.errors import ConfigError
+from flask_realtime.rates import Rate
 
 
 def test_the_defaults_work_and_other_keys_are_left_alone() -> None:
@@ -42,6 +43,17 @@ def test_a_value_is_taken_from_its_key() -> None:
         ("MAX_PAYLOAD_BYTES", -1),
         ("MAX_CONNECTIONS_PER_USER", None),
         ("MAX_PENDING_EVENTS", True),
+        ("MAX_CONNECTIONS", 0),
+        ("MAX_ROOMS", None),
+        ("MAX_NESTING", 0),
+        ("LIMITS", None),
+        ("LIMITS", "10/second"),
+        ("LIMITS", {"messages": "10/second"}),
+        ("LIMITS", {"authentication": None}),
+        ("USER_LIMITS", ["typing"]),
+        ("MAX_REFUSALS", "often"),
+        ("MAX_REFUSALS", 100),
+        ("MAX_FAILED_CONNECTS", "30/day"),
         ("ASYNC_MODE", "eventlet"),
     ],
 )
@@ -60,3 +72,45 @@ def test_origins_are_none_any_some_or_a_check(value: Any) -> None:
 def test_an_unknown_key_is_an_error_with_a_guess() -> None:
     with pytest.raises(ConfigError, match=r"REALTIME_PING_INTERVALL .* Did you mean REALTIME_PING_INTERVAL\?"):
         RealtimeConfig.from_mapping({"REALTIME_PING_INTERVALL": 5})
+
+
+def test_limits_that_are_not_given_keep_their_defaults() -> None:
+    config = RealtimeConfig.from_mapping({"REALTIME_LIMITS": {"typing": "5/minute", "joins": None}, "REALTIME_MAX_REFUSALS": None})
+    assert config.limits == {**RealtimeConfig().limits, "typing": Rate(5, "minute", 5), "joins": None}
+    assert config.user_limits == {name: rate and rate.times(3) for name, rate in RealtimeConfig().limits.items()}
+    assert config.max_refusals is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "LIMITS",
+            {"typing": "10/sec"},
+            (
+                "REALTIME_LIMITS['typing'] must be None for no limit, or a rate such as '10/second, burst 20', not '10/sec': "
+                "the period is one of second, minute, hour, not sec"
+            ),
+        ),
+        (
+            "USER_LIMITS",
+            {"joins": 5},
+            (
+                "REALTIME_USER_LIMITS['joins'] must be None for no limit, or a rate such as '10/second, burst 20', not 5: "
+                "the form is '<number>/<period>, burst <number>'"
+            ),
+        ),
+        (
+            "MAX_FAILED_CONNECTS",
+            "0/minute",
+            (
+                "REALTIME_MAX_FAILED_CONNECTS must be None for no limit, or a rate such as '10/second, burst 20', not '0/minute': "
+                "both numbers are above 0; None is no limit"
+            ),
+        ),
+    ],
+)
+def test_an_error_about_a_rate_says_what_is_wrong_with_it_and_what_is_right(key: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        RealtimeConfig.from_mapping({f"REALTIME_{key}": value})
+    assert str(caught.value) == message

@@ -73,3 +73,11 @@ def test_a_declared_payload_is_checked_and_the_field_is_named() -> None:
         event.arguments([{"choice": "one"}])
     with pytest.raises(BadRequest, match="takes one argument, not 2"):
         event.arguments([{"choice": 1}, 2])
+
+
+def test_a_limit_of_an_event_is_read_when_it_is_registered() -> None:
+    realtime = Realtime()
+    realtime.on("poll:vote", limit="5/minute")(allow)
+    realtime.on("poll:close", limit=None)(allow)
+    with pytest.raises(RegistrationError, match=r"^on\('poll:open'\): limit must be None or a rate such as .*, not '5 a minute'"):
+        realtime.on("poll:open", limit="5 a minute")(allow)

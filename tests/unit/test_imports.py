@@ -16,12 +16,13 @@ MAY_IMPORT = {
     "errors": set(),
     "identity": set(),
     "contract": {"errors"},
-    "config": {"errors"},
+    "rates": {"errors"},
+    "config": {"errors", "rates"},
     "backends": {"contract", "errors"},
-    "features": {"backends", "contract", "errors"},
+    "features": {"backends", "contract", "errors", "rates"},
     "engine": {"config", "contract", "errors"},
-    "hooks": {"contract", "errors", "identity"},
-    "gateway": {"backends", "config", "contract", "engine", "errors", "features", "hooks", "identity", "signals"},
+    "hooks": {"contract", "errors", "identity", "rates"},
+    "gateway": {"backends", "config", "contract", "engine", "errors", "features", "hooks", "identity", "rates", "signals"},
     "signals": set(),
     "emits": {"contract", "features"},
     "emitter": {"backends", "emits", "features", "gateway"},
@@ -45,7 +46,7 @@ FRAMEWORKS = {
     "sqlalchemy",
     "werkzeug",
 }
-PLAIN_PYTHON = {"backends", "errors", "features", "identity"}
+PLAIN_PYTHON = {"backends", "errors", "features", "identity", "rates"}
 # They are about python-socketio's own managers, as those of Redis are about redis-py.
 ABOUT_SOCKETIO = {"flask_realtime.backends.broker.amqp", "flask_realtime.backends.broker.kafka"}
 

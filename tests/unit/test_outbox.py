@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from flask_realtime.backends.bus import Envelope
-from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, encode, fields_of, read
+from flask_realtime.backends.origins import Origins
+from flask_realtime.backends.packing import pack
+from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, fields_of, read
 from flask_realtime.backends.redis.options import BusOptions
-from flask_realtime.backends.redis.origins import Origins
 from flask_realtime.backends.redis.outbox import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Outbox
 
 
@@ -177,7 +178,7 @@ def as_redis_returns(fields: list[str | bytes | int]) -> list[bytes]:
 
 def test_envelopes_written_together_come_apart_again() -> None:
     envelopes = [Envelope("send", {"a": [1, "ä", None]}, ("ü", b"", b"\xff")), Envelope("command", {}), Envelope("send", {}, ("",))]
-    heads = [encode(envelope) for envelope in envelopes]
+    heads = [pack(envelope) for envelope in envelopes]
     items = [Item(0.0, head, body, 0, number) for number, (head, body) in enumerate(heads, 7)]
     entry = read(as_redis_returns(fields_of("ann", items)))
     assert (entry.origin, entry.first, list(entry.envelopes())) == ("ann", 7, envelopes)
@@ -185,7 +186,7 @@ def test_envelopes_written_together_come_apart_again() -> None:
 
 
 def test_an_entry_says_what_was_written_before() -> None:
-    head, body = encode(Envelope("send", {}))
+    head, body = pack(Envelope("send", {}))
     items = [Item(0.0, head, body, 0, 1, StreamId(3, 1)), Item(0.0, head, body, 0, 2)]
     entry = read(as_redis_returns(fields_of("ann", items)))
     assert [entry.first_written(index, StreamId(9)) for index in range(2)] == [StreamId(3, 1), StreamId(9)]

@@ -5,6 +5,8 @@ import pytest
 from flask_realtime.errors import BadRequest
 from flask_realtime.gateway.packets import MalformedPacket, Packet, connect_payload, event_payload, list_payload, parse
 
+NESTING = 4
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -36,24 +38,24 @@ def test_what_is_no_packet_is_malformed(data: object) -> None:
 @pytest.mark.parametrize("body", ["", "{}", '"a"', "[", "[NaN]", "[]", '[""]', "[1]", "[null]", '[["a"]]', f'["{"x" * 129}"]'])
 def test_what_is_no_event_is_a_bad_request(body: str) -> None:
     with pytest.raises(BadRequest):
-        event_payload(Packet(2, "/", None, body))
+        event_payload(Packet(2, "/", None, body), NESTING)
 
 
 @pytest.mark.parametrize("name", ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"])
 def test_the_names_of_the_life_cycle_cannot_be_forged(name: str) -> None:
     with pytest.raises(BadRequest, match="reserved"):
-        event_payload(Packet(2, "/", None, f'["{name}","x"]'))
+        event_payload(Packet(2, "/", None, f'["{name}","x"]'), NESTING)
 
 
 def test_attachments_take_the_place_of_their_placeholders() -> None:
     packet = Packet(5, "/", None, '["a",{"x":[{"_placeholder":true,"num":1}]},{"_placeholder":true,"num":0}]', 2, (b"0", b"1"))
-    assert list_payload(packet) == ["a", {"x": [b"1"]}, b"0"]
+    assert list_payload(packet, NESTING) == ["a", {"x": [b"1"]}, b"0"]
 
 
 @pytest.mark.parametrize("number", ["1", "-1", "true", '"0"', "null", "1.0"])
 def test_a_placeholder_names_one_of_the_attachments(number: str) -> None:
     with pytest.raises(BadRequest, match="placeholder"):
-        list_payload(Packet(5, "/", None, f'["a",{{"_placeholder":true,"num":{number}}}]', 1, (b"0",)))
+        list_payload(Packet(5, "/", None, f'["a",{{"_placeholder":true,"num":{number}}}]', 1, (b"0",)), NESTING)
 
 
 def test_a_connect_payload_that_is_not_json_is_malformed() -> None:
@@ -64,3 +66,16 @@ def test_a_connect_payload_that_is_not_json_is_malformed() -> None:
 
 def test_a_packet_is_as_large_as_its_bytes() -> None:
     assert Packet(5, "/", None, '["ü"]', 1, (b"xyz",)).size == 6 + 3
+
+
+@pytest.mark.parametrize("shape", ["[{0}]", '[1,{{"a":{0}}}]', '["x",[],{0},{{}}]'])
+def test_a_payload_is_nested_so_deeply_and_no_deeper(shape: str) -> None:
+    outer = 1 if shape.startswith("[1") else 0
+    inner = "[" * (NESTING - outer) + "]" * (NESTING - outer)
+    assert list_payload(Packet(2, "/", None, shape.format(inner)), NESTING)
+    with pytest.raises(BadRequest, match="at most 4 levels"):
+        list_payload(Packet(2, "/", None, shape.format(f"[{inner}]")), NESTING)
+
+
+def test_brackets_in_texts_are_no_levels() -> None:
+    assert list_payload(Packet(2, "/", None, '["[[[[[[[[","{{{{{{{{"]'), NESTING)

@@ -8,8 +8,9 @@ from time import monotonic
 from typing import Final
 
 from flask_realtime.backends.bus import Bus, Envelope, Receive
-from flask_realtime.backends.redis.envelopes import NO_ID, Item, encode
-from flask_realtime.backends.redis.forks import after_fork
+from flask_realtime.backends.forks import after_fork
+from flask_realtime.backends.packing import pack
+from flask_realtime.backends.redis.envelopes import NO_ID, Item
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import DEFAULT_OPTIONS, BusOptions
 from flask_realtime.backends.redis.outbox import Outbox
@@ -115,7 +116,7 @@ class RedisBus(Bus):
         self._begin()
 
     def _add(self, envelope: Envelope) -> Item | None:
-        head, body = encode(envelope)
+        head, body = pack(envelope)
         self._start_publisher()
         return self._outbox.add(head, body)
 

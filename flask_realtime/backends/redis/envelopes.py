@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.packing import Head, unpack
 
 
 class StreamId(NamedTuple):
@@ -78,7 +79,7 @@ class Entry:
 
     origin: str
     first: int
-    heads: list[tuple[str, dict[str, object], list[int]]]
+    heads: list[Head]
     body: bytes
     written: list[StreamId]
 
@@ -93,31 +94,7 @@ class Entry:
         Raises:
             ValueError: The parts are not what the heads say.
         """
-        offset = 0
-        for kind, header, sizes in self.heads:
-            parts: list[str | bytes] = []
-            for size in sizes:
-                end = offset + (size if size >= 0 else ~size)
-                part = self.body[offset:end]
-                parts.append(part.decode() if size >= 0 else part)
-                offset = end
-            yield Envelope(kind, header, tuple(parts))
-
-
-def encode(envelope: Envelope) -> tuple[bytes, bytes]:
-    """Return an envelope's head and body.
-
-    Raises:
-        TypeError: Its header is not JSON.
-        UnicodeEncodeError: A part holds a lone surrogate.
-    """
-    parts: list[bytes] = []
-    sizes: list[int] = []
-    for part in envelope.parts:
-        encoded = part.encode() if isinstance(part, str) else part
-        sizes.append(~len(encoded) if encoded is part else len(encoded))
-        parts.append(encoded)
-    return orjson.dumps((envelope.kind, envelope.header, sizes)), b"".join(parts)
+        return unpack(self.heads, self.body)
 
 
 def fields_of(origin: str, items: Sequence[Item]) -> list[str | bytes | int]:

@@ -44,6 +44,8 @@ class Housekeeping:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
+        self.leaves_entries = False
+        """Whether the lease is left to run out, and not ended: clients have that long to come back to other servers."""
         self._refusal = ""
         self._on_offline: Tell = _nobody
         self._on_online: Tell = _nobody
@@ -85,6 +87,9 @@ class Housekeeping:
     def _end_lease(self, deadline: float) -> None:
         if self._lease.name:  # A process that only asked has none.
             self._finish(self._write_left, deadline)
+            if self.leaves_entries:
+                self._lease.renew()
+                return
             self._finish(Reap(self._lease, self._lease.name), deadline)
 
     def _run(self) -> None:

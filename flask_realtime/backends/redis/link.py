@@ -13,8 +13,8 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.redis.connections import LOST, Address, OwnConnection
-from flask_realtime.backends.redis.forks import after_fork
 
 logger = logging.getLogger(__name__)
 

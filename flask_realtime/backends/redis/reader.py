@@ -11,11 +11,11 @@ from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.origins import Origins
 from flask_realtime.backends.redis.connections import OwnConnection
 from flask_realtime.backends.redis.envelopes import NO_ID, StreamId, origin_of, read
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
-from flask_realtime.backends.redis.origins import Origins
 from flask_realtime.backends.redis.stream import Place, Stream
 
 logger = logging.getLogger(__name__)

@@ -61,12 +61,16 @@ class RedisShared(Shared):
             lambda user_id, version: tell(user_id, True, version),  # noqa: FBT003
         )
 
+    def begin_to_leave(self) -> None:
+        """Leave everything to the server that reaps this one's lease."""
+        self.leaves_entries = self._housekeeping.leaves_entries = True
+
     def check(self) -> None:
         """Ask whether Redis can be reached."""
         self._link.call(lambda client: client.ping())
 
     def stop(self, timeout: float) -> None:
-        """Cease to be a server: others hear at once who went offline with it."""
+        """Cease to be a server: others hear at once who went offline with it, unless it has begun to leave."""
         if self._is_server:
             self._housekeeping.stop(timeout / 2)
         self._bus.stop(timeout / 2)

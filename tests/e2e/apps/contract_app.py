@@ -8,10 +8,11 @@ import dataclasses
 import datetime as dt
 import decimal
 import json
+import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ from flask_realtime.errors import ConnectionRefused, Forbidden, NotFound
 
 KEY = "the contract application's own key, long enough for HS512: 0123456789abcdef0123456789abcdef"
 SLOW_SECONDS = 0.4
+NO_LIMITS = {
+    "REALTIME_LIMITS": dict.fromkeys(("typing", "presence", "joins", "notifications", "application")),
+    "REALTIME_USER_LIMITS": dict.fromkeys(("typing", "presence", "joins", "notifications", "application")),
+    "REALTIME_MAX_FAILED_CONNECTS": None,
+    "REALTIME_MAX_ROOMS": 1_000_000,
+}
+"""For tests that send as much as they can, and for all those that fail to connect from one address."""
+
 HELPERS = {
     "broadcast_to_all",
     "disconnect_token",
@@ -88,7 +97,7 @@ def create_app() -> flask.Flask:
 def build() -> tuple[flask.Flask, Realtime]:
     """The application with the configuration keys of ``CONTRACT_APP_CONFIG`` (JSON) set, and its extension."""
     app = flask.Flask(__name__)
-    app.config["JWT_SECRET_KEY"] = KEY
+    app.config.from_mapping(NO_LIMITS, JWT_SECRET_KEY=KEY)
     app.config.update(json.loads(os.environ.get("CONTRACT_APP_CONFIG", "{}")))
     calls = app.extensions["contract_app_notes"] = Notes()
     add_jwt(app, calls)
@@ -98,6 +107,10 @@ def build() -> tuple[flask.Flask, Realtime]:
     add_notification_hooks(realtime, calls)
     add_presence_hooks(realtime, calls)
     add_application_events(realtime, calls)
+    if app.config.get("TEST_REVOKED_TOKENS_HOOK"):
+        add_revoked_tokens(realtime, calls)
+    if "TEST_LOG_LEVEL" in app.config:
+        logging.basicConfig(level=app.config["TEST_LOG_LEVEL"])
     realtime.init_app(app)
     # With such a handler Flask-SocketIO by itself would let in whoever made a connect handler fail.
     realtime.socketio.on_error_default(lambda error: calls.record("socketio_error", str(error)))
@@ -111,6 +124,8 @@ def add_jwt(app: flask.Flask, notes: Notes) -> None:
 
     @manager.token_in_blocklist_loader
     def is_revoked(_header: dict[str, Any], claims: dict[str, Any]) -> bool:
+        if str(claims["sub"]).startswith("blocklist-broken") and not flask.has_request_context():
+            raise RuntimeError("the blocklist is gone")
         return [claims["jti"]] in notes.of("revoked")
 
     @manager.user_lookup_loader
@@ -146,6 +161,15 @@ def add_connection_hooks(realtime: Realtime, calls: Notes) -> None:
     @realtime.on_error
     def failed(error: Exception, event: str | None, identity: Identity | None) -> None:
         calls.record("error", type(error).__name__, event, identity.user_id if identity else None)
+
+
+def add_revoked_tokens(realtime: Realtime, calls: Notes) -> None:
+    """One question for many tokens."""
+
+    @realtime.revoked_tokens
+    def revoked(token_ids: Sequence[str]) -> set[str]:
+        calls.record("revoked_tokens", list(token_ids))
+        return {jti for (jti,) in calls.of("revoked")}.intersection(token_ids)
 
 
 def add_conversation_hooks(realtime: Realtime, calls: Notes) -> None:
@@ -248,6 +272,10 @@ def add_application_events(realtime: Realtime, calls: Notes) -> None:
         calls.record("step", identity.user_id, number)
         return int(number)
 
+    @realtime.on("app:claim")
+    def claim(identity: Identity, name: Any) -> Any:
+        return {"claim": identity.claims.get(name)}
+
     @realtime.on("app:connection")
     def connection(_identity: Identity, _data: Any) -> dict[str, Any]:
         return {"id": current_connection.id, "transport": current_connection.transport}
@@ -263,7 +291,12 @@ def add_views(app: flask.Flask, realtime: Realtime, calls: Notes) -> None:
     @app.post("/token")
     def token() -> dict[str, str]:
         options = flask.request.get_json()
-        return {"token": TOKENS[options["kind"]](options["sub"])}
+        return {"token": TOKENS[options.pop("kind")](options.pop("sub"), **options)}
+
+    @app.post("/revoke")
+    def revoke() -> dict[str, Any]:
+        calls.record("revoked", flask.request.get_json()["jti"])
+        return {}
 
     @app.get("/hooks/<name>")
     def hooks(name: str) -> flask.Response:
@@ -301,8 +334,14 @@ def python_values() -> dict[str, Any]:
     }
 
 
-def access(subject: Any) -> str:
-    return str(create_access_token(subject))
+def access(subject: Any, seconds: float | None = None, **claims: Any) -> str:
+    """A good token, valid for some seconds or for as long as configured, with more claims."""
+    expires_delta = dt.timedelta(seconds=seconds) if seconds else None
+    return str(create_access_token(subject, expires_delta=expires_delta, additional_claims=claims))
+
+
+def lasting(subject: Any) -> str:
+    return str(create_access_token(subject, expires_delta=False))
 
 
 def expired(subject: Any) -> str:
@@ -345,6 +384,7 @@ def forged(subject: Any, *, key: str | None = KEY, algorithm: str = "HS256", wit
 
 TOKENS: dict[str, Callable[[Any], str]] = {
     "access": access,
+    "lasting": lasting,
     "refresh": create_refresh_token,
     "expired": expired,
     "not_yet_valid": not_yet_valid,

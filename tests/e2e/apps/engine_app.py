@@ -9,9 +9,10 @@ from typing import Any
 import flask
 from flask_jwt_extended import create_access_token
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_realtime import Identity, Realtime
-from tests.e2e.apps.contract_app import KEY, Notes, add_jwt, add_views
+from tests.e2e.apps.contract_app import KEY, NO_LIMITS, Notes, add_jwt, add_views
 
 GATE_SECONDS = 60.0
 
@@ -44,15 +45,24 @@ def create_mounted_app() -> DispatcherMiddleware:
     return DispatcherMiddleware(flask.Flask("outside"), {"/mounted": create_app()})
 
 
+def create_proxied_app() -> flask.Flask:
+    """The application behind one proxy that says for whom it asks."""
+    app = create_app()
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1)  # type: ignore[method-assign]
+    return app
+
+
 def build() -> tuple[flask.Flask, Realtime]:
     """The application with the configuration keys of ``CONTRACT_APP_CONFIG`` (JSON) set, and its extension."""
     app = flask.Flask(__name__)
-    app.config["JWT_SECRET_KEY"] = KEY
+    app.config.from_mapping(NO_LIMITS, JWT_SECRET_KEY=KEY)
     app.config.update(json.loads(os.environ.get("CONTRACT_APP_CONFIG", "{}")))
     calls, gates, realtime = Notes(), Gates(), Realtime()
+    app.extensions["contract_app_notes"] = calls
     add_jwt(app, calls)
     add_hooks(realtime, calls, gates)
     add_events(realtime, gates)
+    add_limited_events(realtime)
     realtime.init_app(app)
     add_broken_namespace(realtime)
     add_views(app, realtime, calls)
@@ -122,6 +132,16 @@ def add_events(realtime: Realtime, gates: Gates) -> None:
     @realtime.on("app:large")
     def large(_identity: Identity, size: Any) -> str:
         return "x" * int(size)
+
+
+def add_limited_events(realtime: Realtime) -> None:
+    """Events with limits of their own."""
+
+    @realtime.on("app:limited", limit="3/minute")
+    def limited(_identity: Identity) -> None: ...
+
+    @realtime.on("app:unlimited", limit=None)
+    def unlimited(_identity: Identity) -> None: ...
 
 
 def add_broken_namespace(realtime: Realtime) -> None:

@@ -29,6 +29,11 @@ export interface ErrorEvent {
   event: string;
 }
 
+/** `auth:expiring` and `auth:expired`: when the token expires, ISO 8601 in UTC. */
+export interface Expiry {
+  expiresAt: string;
+}
+
 /** `message:deleted`. */
 export interface MessageDeletedPayload {
   conversationId: string | number;
@@ -42,9 +47,15 @@ export interface MessagesReadPayload {
   userId?: string;
 }
 
-/** `error.data` of a `connect_error`. */
+/** The answer to `auth:refresh`: when the new token expires; null where it does not. */
+export interface Refreshed {
+  expiresAt: string | null;
+}
+
+/** `error.data` of a `connect_error`; `retryAfter` is in seconds. */
 export interface RefusalData {
   code: string;
+  retryAfter?: number;
 }
 
 /** `typing:start` and `typing:stop`, to the other users of a conversation. */
@@ -96,6 +107,16 @@ export interface ServerToClientEvents {
    * `presence_audience` hook names.
    */
   'user:status-changed': (payload: UserStatus) => void;
+  /**
+   * The access token expires in `REALTIME_EXPIRY_WARNING` seconds, or sooner where it is a short-lived
+   * one. Send a new one with `auth:refresh`. Sent to the connection whose token it is.
+   */
+  'auth:expiring': (payload: Expiry) => void;
+  /**
+   * The access token expired `REALTIME_EXPIRY_GRACE` seconds ago and no new one came. The server
+   * disconnects the client next. Sent to the connection whose token it was.
+   */
+  'auth:expired': (payload: Expiry) => void;
   /** An event failed that was sent without a callback. Sent to the connection that sent the event. */
   'realtime:error': (payload: ErrorEvent) => void;
 }
@@ -132,4 +153,10 @@ export interface ClientToServerEvents {
   'user:get-status': (userId: string | number, callback: (answer: UserStatus | ErrorAnswer) => void) => void;
   /** Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order asked. */
   'users:get-status': (userIds: (string | number)[], callback: (answer: UserStatus[] | ErrorAnswer) => void) => void;
+  /**
+   * Go on with a new access token of the same user, without a reconnect. `expiresAt` is null where the
+   * new token does not expire. A token that is refused leaves the connection as it was; the codes are
+   * those of refused connections, and `forbidden` for another user's token.
+   */
+  'auth:refresh': (token: string, callback: (answer: Refreshed | ErrorAnswer) => void) => void;
 }

@@ -1,0 +1,1 @@
+"""Events of several servers over a message broker that keeps nothing else: RabbitMQ, Kafka."""

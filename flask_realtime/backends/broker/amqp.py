@@ -1,0 +1,102 @@
+"""Carries messages over AMQP, with python-socketio's own manager for it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from socketio import KombuManager, kombu_manager
+
+from flask_realtime.backends.broker.carrier import SEND_SECONDS, WAIT_SECONDS, Carrier
+from flask_realtime.errors import ConfigError
+
+_HEARTBEAT_SECONDS: Final = 10
+_TRANSIENT: Final = 1  # A delivery mode: what is on its way is not stored.
+
+
+def require() -> None:
+    """Make sure that AMQP can be used.
+
+    Raises:
+        ConfigError: Kombu is not installed.
+    """
+    if kombu_manager.kombu is None:
+        raise ConfigError("A message queue at amqp:// needs Kombu: pip install 'flask-realtime[amqp]'")
+
+
+class AmqpCarrier(Carrier):
+    """Sends to a fan-out exchange, to which each server has bound a queue of its own.
+
+    The manager names and makes these and the connections. Its own ways to send and to receive are not used: they do not say whether
+    a message was sent, and decode whatever Kombu's registry of serialisers allows, pickle included where somebody enabled it.
+
+    Args:
+        url: The broker's.
+        channel: The exchange's name.
+        options: More of what Kombu's connections take.
+    """
+
+    def __init__(self, url: str, channel: str, options: Mapping[str, Any] | None = None) -> None:
+        given = {"transport_options": {"confirm_publish": True}, **(options or {})}
+        self._manager: Any = KombuManager(url, channel, connection_options={"connect_timeout": SEND_SECONDS, **given})
+        # The same one after each loss of the connection: for some minutes, the broker keeps what comes meanwhile.
+        self._queue: Any = self._manager._queue()  # noqa: SLF001 - what a manager is made of has no public names
+        self._exchange: Any = self._queue.exchange
+        self._connection: Any = None
+
+    def send(self, data: bytes, origin: str) -> None:  # noqa: ARG002 - an exchange keeps the order of each connection
+        """Send a message, and wait until the broker has confirmed it."""
+        if self._connection is None:
+            # Nobody would look after the heartbeats of a connection that nothing is received on.
+            self._connection = self._connected(heartbeat=0)
+        self._connection.Producer(exchange=self._exchange).publish(
+            data,
+            content_type="application/octet-stream",
+            content_encoding="binary",
+            delivery_mode=_TRANSIENT,
+            timeout=SEND_SECONDS,
+            confirm_timeout=SEND_SECONDS,
+        )
+
+    def stop_sending(self) -> None:
+        """End the connection that is used to send."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.collect(SEND_SECONDS)
+
+    def listen(self, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
+        """Return the bodies of messages as they came."""
+        connection = self._connected(_HEARTBEAT_SECONDS)
+        arrived: deque[Any] = deque()
+        try:
+            # With `on_message` Kombu hands messages on undecoded.
+            with connection.Consumer([self._queue], on_message=arrived.append, no_ack=True):
+                while is_wanted():
+                    yield b""
+                    self._wait(connection)
+                    while arrived:
+                        yield _bytes(arrived.popleft().body)
+        finally:
+            connection.collect(SEND_SECONDS)
+
+    def _connected(self, heartbeat: int) -> Any:
+        connection = self._manager._connection().clone(heartbeat=heartbeat)  # noqa: SLF001 - as above
+        try:
+            connection.connect()
+        except BaseException:
+            connection.collect(SEND_SECONDS)
+            raise
+        return connection
+
+    @staticmethod
+    def _wait(connection: Any) -> None:
+        try:
+            connection.drain_events(timeout=WAIT_SECONDS)
+        except TimeoutError:
+            if connection.supports_heartbeats:
+                connection.heartbeat_check()
+
+
+def _bytes(body: str | bytes) -> bytes:
+    return body.encode() if isinstance(body, str) else bytes(body)

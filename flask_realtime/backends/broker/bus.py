@@ -1,0 +1,202 @@
+"""The bus of several servers over a message broker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from random import uniform
+from secrets import token_hex
+from time import monotonic
+from typing import Final
+
+from flask_realtime.backends.broker.batches import read, write
+from flask_realtime.backends.broker.carrier import Carrier
+from flask_realtime.backends.broker.outbox import Item, Outbox
+from flask_realtime.backends.bus import Bus, Envelope, Receive
+from flask_realtime.backends.forks import after_fork
+from flask_realtime.backends.origins import Origins
+from flask_realtime.backends.packing import pack, unpack
+
+logger = logging.getLogger(__name__)
+
+_PUBLISH_SECONDS: Final = 1.0
+_IDLE_SECONDS: Final = 1.0
+_PAUSES: Final = (0.05, 2.0)
+"""Seconds before the first and, at most, before each further attempt to reach the broker again."""
+
+
+class BrokerBus(Bus):
+    """Sends what waits while the broker is away, and receives each envelope once, those of one server in order.
+
+    What the broker loses, by a restart for one, is lost. Threads and connections come into being with the first call that needs
+    them; a forked child has its own, and begins empty.
+
+    Args:
+        carrier: Makes the carrier; called once in each process.
+        server_id: What this server is called; no other may be called the same.
+        retention: Seconds for which what cannot be sent is kept.
+    """
+
+    def __init__(self, carrier: Callable[[], Carrier], server_id: str, retention: float = 60.0) -> None:
+        self._make_carrier = carrier
+        self._origin = server_id
+        self._retention = retention
+        self._carrier: Carrier | None = None
+        self._receive: Receive | None = None
+        self._threads: list[threading.Thread] = []
+        self._begin()
+        after_fork(self._begin_in_child)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker can be reached, as far as is known."""
+        return self._can_send and (self._receive is None or self._is_listening)
+
+    @property
+    def pending(self) -> int:
+        """How many envelopes wait to be sent."""
+        return self._outbox.pending
+
+    @property
+    def dropped(self) -> int:
+        """How many envelopes were dropped, because they could not be sent in time."""
+        return self._outbox.dropped
+
+    @property
+    def lost(self) -> int:
+        """How many envelopes of other servers are known not to have arrived here."""
+        return self._origins.lost
+
+    def publish(self, envelope: Envelope) -> bool:
+        """Have an envelope sent, without waiting for it; see `Bus.publish`.
+
+        Raises:
+            TypeError: Its header is not JSON.
+        """
+        return self._add(envelope) is not None and self._can_send
+
+    def publish_now(self, envelope: Envelope) -> bool:
+        """Send an envelope, and say whether the broker has it; waits a second at most."""
+        item = self._add(envelope)
+        return item is not None and self._outbox.wait(lambda: item.is_sent, _PUBLISH_SECONDS)
+
+    def start(self, receive: Receive) -> None:
+        """Begin to receive what the other servers publish from now on. Starting twice changes nothing."""
+        self._start_sender()
+        with self._lock:
+            if self._receive is None:
+                self._receive = receive
+                self._start_thread(self._listen)
+
+    def stop(self, timeout: float) -> None:
+        """Send what waits, for `timeout` seconds at most, and receive nothing more."""
+        deadline = monotonic() + timeout
+        self._outbox.close()
+        self._outbox.wait(lambda: not self._outbox.pending, timeout)
+        self._ended.set()
+        self._outbox.wake()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._outbox = Outbox(self._retention)
+        self._origins = Origins(self._retention)
+        self._carrier = None
+        self._receive = None
+        self._threads = []
+        self._is_sending = self._is_listening = False
+        self._can_send = True
+
+    def _begin_in_child(self) -> None:
+        # Other servers know how far they have received from the parent; what the child sends is numbered anew.
+        self._origin = f"{self._origin}.{token_hex(4)}"
+        self._begin()
+
+    def _add(self, envelope: Envelope) -> Item | None:
+        packed = pack(envelope)
+        self._start_sender()
+        return self._outbox.add(packed)
+
+    def _start_sender(self) -> None:
+        with self._lock:
+            if not self._is_sending:
+                self._is_sending = True
+                self._start_thread(self._send)
+
+    def _start_thread(self, work: Callable[[Carrier], None]) -> None:
+        if self._carrier is None:
+            self._carrier = self._make_carrier()
+        thread = threading.Thread(target=work, args=(self._carrier,), name=f"realtime-broker{work.__name__}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    # Sending ----------------------------------------------------------------------------------------------------------------------
+
+    def _send(self, carrier: Carrier) -> None:
+        pause = _PAUSES[0]
+        while not self._ended.is_set():
+            items = self._outbox.take(_IDLE_SECONDS)
+            if not items:
+                continue
+            try:
+                carrier.send(write(self._origin, items[0].number, [item.packed for item in items]), self._origin)
+            except Exception as error:  # noqa: BLE001 - each transport has its own
+                self._cannot_send(carrier, error)
+                self._ended.wait(uniform(0, pause))  # noqa: S311 - servers should not all come back in the same moment
+                pause = min(2 * pause, _PAUSES[1])
+            else:
+                self._sent(items)
+                pause = _PAUSES[0]
+        carrier.stop_sending()
+
+    def _cannot_send(self, carrier: Carrier, error: Exception) -> None:
+        if self._can_send:
+            self._can_send = False
+            logger.warning("The message broker cannot be reached: %s", type(error).__name__)
+        carrier.stop_sending()
+
+    def _sent(self, items: list[Item]) -> None:
+        self._outbox.settle(items)
+        if not self._can_send:
+            self._can_send = True
+            logger.info("The message broker is back")
+
+    # Receiving --------------------------------------------------------------------------------------------------------------------
+
+    def _listen(self, carrier: Carrier) -> None:
+        pause = _PAUSES[0]
+        while not self._ended.is_set():
+            try:
+                for message in carrier.listen(lambda: not self._ended.is_set()):
+                    self._is_listening, pause = True, _PAUSES[0]
+                    if message:
+                        self._deliver(message)
+            except Exception as error:  # noqa: BLE001 - as above
+                if self._is_listening:
+                    logger.warning("Nothing can be received from the message broker: %s", type(error).__name__)
+                self._is_listening = False
+                self._ended.wait(uniform(0, pause))  # noqa: S311 - as above
+                pause = min(2 * pause, _PAUSES[1])
+        self._is_listening = False
+
+    def _deliver(self, message: bytes) -> None:
+        try:
+            batch = read(message)
+            if batch.origin == self._origin:
+                return
+            known = self._origins.receive(batch.origin, batch.first, len(batch.heads))
+            for index, envelope in enumerate(unpack(batch.heads, batch.body)):
+                if index >= known:
+                    self._hand_on(envelope)
+        except (TypeError, ValueError) as error:
+            logger.warning("A message of the broker cannot be read: %s", error)
+
+    def _hand_on(self, envelope: Envelope) -> None:
+        try:
+            if self._receive is not None:
+                self._receive(envelope)
+        except Exception:
+            logger.exception("What another server sent could not be handled")

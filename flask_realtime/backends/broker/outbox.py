@@ -1,0 +1,137 @@
+"""What waits to be sent to the broker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from flask_realtime.backends.broker.batches import Packed
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH_ITEMS: Final = 200
+MAX_BATCH_BYTES: Final = 256 * 1024
+
+
+class Item:
+    """A packed envelope.
+
+    Args:
+        packed: Its head and body.
+        published_at: When it was published, by the local clock, in seconds.
+        number: Its number, from 1; there is none for those that were dropped.
+    """
+
+    __slots__ = ("is_sent", "number", "packed", "published_at")
+
+    def __init__(self, packed: Packed, published_at: float, number: int) -> None:
+        self.packed = packed
+        self.published_at = published_at
+        self.number = number
+        self.is_sent = False
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.packed[0]) + len(self.packed[1])
+
+
+class Outbox:
+    """Envelopes in the order published. Any thread may add, one takes.
+
+    Beyond a bound of bytes or age, the oldest go first.
+
+    Args:
+        retention: Seconds for which an envelope may wait.
+        max_bytes: How many bytes may wait.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, retention: float, max_bytes: int = 64 * 1024 * 1024, clock: Callable[[], float] = monotonic) -> None:
+        self.dropped = 0
+        self._retention = retention
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: deque[Item] = deque()
+        self._bytes = self._last = 0
+        self._told: int | None = 0  # How many had been dropped when something was sent last; None once the log has more.
+        self._is_closed = False
+
+    @property
+    def pending(self) -> int:
+        """How many wait, those that are being sent included."""
+        return len(self._waiting)
+
+    def add(self, packed: Packed) -> Item | None:
+        """Add an envelope; None where it was dropped, because the outbox is closed."""
+        if self._is_closed:
+            self.dropped += 1
+            return None
+        with self._changed:
+            self._last += 1
+            item = Item(packed, self._clock(), self._last)
+            self._waiting.append(item)
+            self._bytes += item.size
+            while self._bytes > self._max_bytes:
+                self._drop_oldest()
+            self._changed.notify_all()
+        self._tell_of_drops()
+        return item
+
+    def take(self, timeout: float) -> list[Item]:
+        """Return the next ones, without gaps between their numbers, as many as one message holds; they wait until `settle`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting, timeout)
+            oldest = self._clock() - self._retention
+            while self._waiting and self._waiting[0].published_at < oldest:
+                self._drop_oldest()
+            taken: list[Item] = []
+            room = MAX_BATCH_BYTES
+            for item in self._waiting:
+                if len(taken) == MAX_BATCH_ITEMS or (taken and item.size > room):
+                    break
+                taken.append(item)
+                room -= item.size
+        self._tell_of_drops()
+        return taken
+
+    def settle(self, items: list[Item]) -> None:
+        """Note that items were sent."""
+        with self._changed:
+            for item in items:
+                item.is_sent = True
+                # While it was being sent, it may have been dropped for want of room.
+                if self._waiting and self._waiting[0] is item:
+                    self._waiting.popleft()
+                    self._bytes -= item.size
+            self._told = self.dropped
+            self._changed.notify_all()
+
+    def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until something about what was sent holds, for `timeout` seconds at most, and say whether it does."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout)
+
+    def wake(self) -> None:
+        """Have those who wait look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Take no more."""
+        self._is_closed = True
+
+    def _drop_oldest(self) -> None:
+        self._bytes -= self._waiting.popleft().size
+        self.dropped += 1
+
+    def _tell_of_drops(self) -> None:
+        # Not while others wait for the lock: a log may be slow. And once for each outage.
+        if self._told is not None and self.dropped > self._told:
+            self._told = None
+            logger.warning("Events for other servers are dropped: they could not be sent in time")

@@ -1,0 +1,56 @@
+"""What servers share through a message broker: events, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from secrets import token_hex
+from typing import Final
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.broker.bus import BrokerBus
+from flask_realtime.backends.broker.carrier import Carrier
+from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.shared import Shared, Tell
+
+_NOTHING: Final = Envelope("nothing", {})
+
+
+class BrokerShared(Shared):
+    """A bus over a broker, and presence and conversations in this process's memory: each server knows its own users.
+
+    Args:
+        carrier: Makes what carries messages; called once in each process.
+        retention: Seconds for which an event is kept while the broker cannot be reached.
+    """
+
+    def __init__(self, carrier: Callable[[], Carrier], *, retention: float) -> None:
+        server_id = token_hex(6)
+        self.presence = MemoryPresence(server_id=server_id, orders_by_time=True)
+        self.conversations = MemoryConversations()
+        self._bus = BrokerBus(carrier, server_id, retention)
+        self._is_server = False
+
+    @property
+    def is_local(self) -> bool:
+        """There are other servers."""
+        return False
+
+    def publish(self, envelope: Envelope) -> bool:
+        """Send an envelope to the other servers."""
+        return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
+
+    def start(self, receive: Receive, tell: Tell) -> None:  # noqa: ARG002 - nobody comes or goes unnoticed
+        """Become one of the servers."""
+        self._is_server = True
+        self._bus.start(receive)
+
+    def check(self) -> None:
+        """Send something to the broker that no server does anything with."""
+        if not (self._bus.publish_now(_NOTHING) and self._bus.is_connected):
+            msg = "The message broker cannot be reached"
+            raise BackendUnavailable(msg)
+
+    def stop(self, timeout: float) -> None:
+        """Cease to be a server."""
+        self._bus.stop(timeout)

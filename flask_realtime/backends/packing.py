@@ -1,0 +1,50 @@
+"""Envelopes as bytes: a head, which is JSON, and a body, which holds the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from flask_realtime.backends.bus import Envelope
+
+Head = tuple[str, dict[str, Any], list[int]]
+"""Kind, header, and the sizes of the parts, -1 - size for binary ones; a list as it is read."""
+
+
+def pack(envelope: Envelope) -> tuple[bytes, bytes]:
+    """Return an envelope's head and body.
+
+    Raises:
+        TypeError: Its header is not JSON.
+        UnicodeEncodeError: A part holds a lone surrogate.
+    """
+    parts: list[bytes] = []
+    sizes: list[int] = []
+    for part in envelope.parts:
+        encoded = part.encode() if isinstance(part, str) else part
+        sizes.append(~len(encoded) if encoded is part else len(encoded))
+        parts.append(encoded)
+    return orjson.dumps((envelope.kind, envelope.header, sizes)), b"".join(parts)
+
+
+def unpack(heads: Sequence[Head], body: bytes) -> Iterator[Envelope]:
+    """Return envelopes, in order.
+
+    Args:
+        heads: Their heads.
+        body: Their bodies, one behind the other.
+
+    Raises:
+        ValueError: The body is not what the heads say.
+    """
+    offset = 0
+    for kind, header, sizes in heads:
+        parts: list[str | bytes] = []
+        for size in sizes:
+            end = offset + (size if size >= 0 else ~size)
+            part = body[offset:end]
+            parts.append(part.decode() if size >= 0 else part)
+            offset = end
+        yield Envelope(kind, header, tuple(parts))

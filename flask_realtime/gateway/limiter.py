@@ -1,0 +1,148 @@
+"""Holds connections, users and addresses to their limits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from flask_realtime.config import RealtimeConfig
+from flask_realtime.contract.events import EVENTS, RateClass
+from flask_realtime.errors import ConnectionRefused, RateLimited
+from flask_realtime.features.limits import Allowance, Allowances, Bucket, Failures, Users, retry_after
+from flask_realtime.gateway.connection import Connection
+from flask_realtime.gateway.locks import native_lock
+from flask_realtime.hooks import Hooks
+from flask_realtime.rates import Rate, parse_rate
+
+_AUTHENTICATION: Final = parse_rate("1/second, burst 5")
+"""Each of these has a token verified; nobody needs a second one a second."""
+
+_BLAMED: Final = frozenset(
+    {
+        "token_malformed",
+        "token_invalid",
+        "token_missing",
+        "token_not_access",
+        "token_not_yet_valid",
+        "token_revoked",
+        "user_unknown",
+    }
+)
+"""Refusals that count as failed attempts. An expired token was good once: its client slept."""
+
+
+class Kind(NamedTuple):
+    """Events that share an allowance.
+
+    Args:
+        number: Its place among the kinds.
+        rate: The limit of one connection, or None.
+        user_rate: The limit of all connections of one user, or None.
+    """
+
+    number: int
+    rate: Rate | None
+    user_rate: Rate | None
+
+
+class Limiter:
+    """Counts what clients send.
+
+    Args:
+        config: The limits.
+        hooks: The application's events, some of which may have limits of their own.
+        clock: Returns the time in seconds; it never goes back.
+    """
+
+    def __init__(self, config: RealtimeConfig, hooks: Hooks, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hooks = hooks
+        self._clock = clock
+        self._max_refusals = config.max_refusals
+        self._failures = Failures(config.max_failed_connects)
+        self._users = Users()
+        self._lock = native_lock()
+        kinds = {name: Kind(number, rate, config.user_limits[name]) for number, (name, rate) in enumerate(config.limits.items())}
+        kinds[RateClass.AUTHENTICATION.value] = Kind(len(kinds), _AUTHENTICATION, None)
+        self._count = len(kinds)
+        self._others = kinds[RateClass.APPLICATION.value]
+        senders = ((event.name, event.from_client) for event in EVENTS if event.from_client is not None)
+        self._by_event = {name: kinds[sender.rate_class.value] for name, sender in senders}
+
+    # Events -------------------------------------------------------------------------------------------------------------------
+
+    def kind(self, event: str) -> Kind:
+        """Return the allowance that an event draws on, one that nobody knows too."""
+        return self._by_event.get(event) or self._kind_of_application(event)
+
+    def _kind_of_application(self, name: str) -> Kind:
+        event = self._hooks.events.get(name)
+        if event is None or event.shares_limit:
+            return self._others
+        with self._lock:
+            kind = self._by_event[name] = Kind(self._count, event.rate, event.rate)
+            self._count += 1
+        return kind
+
+    def charge(self, connection: Connection, kind: Kind) -> RateLimited | None:
+        """Count an event.
+
+        Returns:
+            The error that it is to be answered with, or None where it is within the limits.
+        """
+        now, allowance = self._clock(), self.allowance(connection, kind)
+        if allowance.take(now):
+            return None
+        return RateLimited(retry_after=retry_after(allowance.wait(now)))
+
+    def is_out_of_patience(self, connection: Connection) -> bool:
+        """Count a refusal, and say whether it was one too many."""
+        held = connection.allowances
+        if held is None or self._max_refusals is None:
+            return False
+        if held.refusals is None:
+            held.refusals = Bucket(self._max_refusals)
+        return not held.refusals.take(self._clock())
+
+    def allowance(self, connection: Connection, kind: Kind) -> Allowance:
+        """Return what a connection has left for events of a kind."""
+        held = connection.allowances
+        if held is not None and kind.number < len(held.by_kind):
+            allowance = held.by_kind[kind.number]
+            if allowance is not None:
+                return allowance
+        return self._new_allowance(connection, kind)
+
+    def _new_allowance(self, connection: Connection, kind: Kind) -> Allowance:
+        with self._lock:
+            if connection.closed:
+                return Allowance(kind.rate, None)  # Nobody would release it.
+            if connection.allowances is None:
+                connection.allowances = Allowances(self._users.enter(connection.user_id))
+            return connection.allowances.add(*kind)
+
+    def release(self, connection: Connection) -> None:
+        """Forget a connection that is closed."""
+        with self._lock:
+            if connection.allowances is not None:
+                connection.allowances = None
+                self._users.leave(connection.user_id, self._clock())
+
+    # Addresses ----------------------------------------------------------------------------------------------------------------
+
+    def admit_attempt(self, address: str) -> None:
+        """Let an attempt to connect be looked at.
+
+        Raises:
+            ConnectionRefused: Too many from that address have failed.
+        """
+        wait = self._failures.wait(address, self._clock())
+        if wait:
+            msg = "Too many attempts to connect have failed; try again later"
+            raise ConnectionRefused(msg, code="rate_limited", retry_after=retry_after(wait))
+
+    def note_refusal(self, address: str, code: str) -> None:
+        """Count an attempt to connect that was refused for its token's sake."""
+        if code in _BLAMED:
+            with self._lock:
+                self._failures.note(address, self._clock())

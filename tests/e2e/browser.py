@@ -26,12 +26,16 @@ expect.set_options(timeout=MILLISECONDS)
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start the machine's Chromium, or the one from npm where it has none."""
+def chromium(*arguments: str) -> Iterator[Browser]:
+    """Start the machine's Chromium, or the one from npm where it has none.
+
+    Args:
+        arguments: More of its arguments.
+    """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     options: dict[str, Any] = {"executable": program, "args": ["--no-sandbox"]} if program else _from_npm()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=options["executable"], args=options["args"])
+        browser = playwright.chromium.launch(executable_path=options["executable"], args=[*options["args"], *arguments])
         try:
             yield browser
         finally:

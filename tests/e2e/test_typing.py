@@ -7,9 +7,11 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.clients import Client
 from tests.e2e.conftest import ClientFactory, NewId, ServerWith
+from tests.e2e.servers import poll
 
 OK = {"ok": True}
 SHORT = 0.4
+SECONDS = 10.0
 
 
 def joined(connect: ClientFactory, conversation: str | int, *users: str, api: Api | None = None) -> list[Client]:
@@ -110,7 +112,11 @@ def test_who_goes_on_typing_is_seen_by_whoever_is_there_by_then(connect: ClientF
             typist.emit("typing:start", about)
         typist.call("user:get-status", ann)
 
+    def seen(client: Client) -> list[int]:
+        return [len(client.received(name)) for name in ("typing:start", "typing:stop")]
+
     type_on(4)
+    assert poll(lambda: seen(leaver) == seen(stayer) == [4, 0], SECONDS)
     assert leaver.call("leave:conversation", about["conversationId"]) == OK
     comer, own_phone = joined(connect, about["conversationId"], new_id("carl"), ann)
     type_on(3)
@@ -118,10 +124,10 @@ def test_who_goes_on_typing_is_seen_by_whoever_is_there_by_then(connect: ClientF
     typist.emit("typing:start", about)
     assert typist.wait_for("realtime:error").data["error"]["code"] == "not_joined"
     for client, times, stops in ((leaver, 4, 0), (stayer, 7, 1), (comer, 3, 1), (own_phone, 0, 0)):
+        assert poll(lambda c=client, e=[times, stops]: seen(c) == e, SECONDS), seen(client)  # type: ignore[misc]
         client.settle()
-        events = [client.received(name) for name in ("typing:start", "typing:stop")]
-        assert [len(of_name) for of_name in events] == [times, stops]
-        assert all(event.data == {**about, "userId": ann} for event in events[0])
+        assert seen(client) == [times, stops]
+        assert all(event.data == {**about, "userId": ann} for event in client.received("typing:start"))
 
 
 def test_going_on_typing_puts_the_end_off(connect_js: ClientFactory, server_with: ServerWith, new_id: NewId) -> None:

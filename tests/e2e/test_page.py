@@ -87,6 +87,7 @@ def test_people_come_and_go(new_person: NewPerson) -> None:
     alice = new_person().log_in("alice")
     carol = new_person().log_in("carol")
     alice.sees_as("carol", "online")
+    carol.may_lose_the_server = True  # What is being loaded when somebody logs out is refused.
     carol.page.get_by_role("button", name="Account of carol").click()
     carol.page.get_by_role("menuitem", name="Log out").click()
     expect(carol.page.get_by_role("heading", name="Log in")).to_be_visible()

@@ -12,9 +12,9 @@ from example_app.extensions import realtime
 from example_app.factory import create_app
 
 BANNER = """\
-The example listens on {url}
+Open {url} in two browser windows, and log in as two of the users to chat.
 Users: {users}; the password is {password!r}. {administrator} is an administrator.
-Log in:
+Without a browser:
 
   curl -X POST {url}/api/auth/login -H 'Content-Type: application/json' \\
     -d '{{"username": "{administrator}", "password": "{password}"}}'

@@ -198,11 +198,13 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             skip_rooms: Rooms whose connections do not get it.
             skip_connection: A connection that does not get it, or None.
         """
-        receivers = self._without(self._receivers(room), skip_rooms, skip_connection)
-        if receivers:
-            self._deliver_to_all(receivers.values(), message)
+        self._send(message, self._without(self._receivers(room), skip_rooms, skip_connection))
         if self._pending:
             self._hold(message, room, skip_rooms, skip_connection)
+
+    def _send(self, message: OutboundMessage, receivers: Mapping[str, Receiver]) -> None:
+        if receivers:
+            self._deliver_to_all(receivers.values(), message)
 
     def send_again(
         self, message: OutboundMessage, rooms: Sequence[str] | None, skip_rooms: Iterable[str], skip_connection: str | None
@@ -218,24 +220,27 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         route: _Route | None = message.route
         if route is not None and (route.changes == self._changes or self._still_holds(route)):
             write_to_all(route.websockets, message.frames, message.volatile)
-            if self._pending:
-                self._hold(message, rooms, skip_rooms, skip_connection)
-            return
-        self.send(message, rooms, skip_rooms, skip_connection)
-        message.route = self._find_route(rooms, skip_rooms, skip_connection)
+        else:
+            receivers = self._without(self._receivers(rooms), skip_rooms, skip_connection)
+            message.route = self._find_route(receivers, rooms, skip_rooms)
+            self._send(message, receivers)
+        if self._pending:
+            self._hold(message, rooms, skip_rooms, skip_connection)
 
     def _still_holds(self, route: _Route) -> bool:
         route.changes = self._changes
         return all(room.version == version for room, version in route.rooms)
 
-    def _find_route(self, rooms: Sequence[str] | None, skip_rooms: Iterable[str], skip_connection: str | None) -> _Route | None:
-        known = [self._rooms.get(name) for name in (*(rooms or ()), *skip_rooms)]
-        versions = tuple((room, room.version) for room in known if room is not None)
-        if rooms is None or len(versions) < len(known):
-            return None  # One that there is not yet cannot be seen to change.
-        receivers = self._without(self._receivers(rooms), skip_rooms, skip_connection)
+    def _find_route(
+        self, receivers: Mapping[str, Receiver], rooms: Sequence[str] | None, skip_rooms: Iterable[str]
+    ) -> _Route | None:
         websockets = self._find_websockets(receivers.values()) if len(receivers) <= _ROUTE_SIZE else None
-        return None if websockets is None else _Route(websockets, versions, self._changes)
+        if websockets is None or rooms is None:
+            return None
+        known = [self._rooms.get(name) for name in (*rooms, *skip_rooms)]
+        versions = tuple((room, room.version) for room in known if room is not None)
+        # A room that there is not yet cannot be seen to change.
+        return _Route(websockets, versions, self._changes) if len(versions) == len(known) else None
 
     def _hold(self, message: OutboundMessage, room: Any, skip_rooms: Iterable[str], skip_connection: str | None) -> None:
         for sid, pending in self._waiting(room, skip_rooms):

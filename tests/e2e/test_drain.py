@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -73,20 +74,31 @@ class Crowd:
         return [event.data["userId"] for event in events if event.data["status"] == "offline"]
 
 
-class Poster:
-    """Posts messages all the time, again where a connection was refused or cut."""
+class Background(ABC):
+    """Does something all the time, until it is closed."""
 
-    def __init__(self, workers: Workers, conversation: str) -> None:
-        self._url, self._conversation = f"{workers.url}/emit/emit_new_message?via=method", conversation
-        self.posted: list[tuple[int, float, float]] = []
+    def __init__(self) -> None:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Go on until it is over."""
 
     def close(self) -> None:
         """Stop."""
         self._is_over.set()
         self._thread.join()
+
+
+class Poster(Background):
+    """Posts messages all the time, again where a connection was refused or cut."""
+
+    def __init__(self, workers: Workers, conversation: str) -> None:
+        self._url, self._conversation = f"{workers.url}/emit/emit_new_message?via=method", conversation
+        self.posted: list[tuple[int, float, float]] = []
+        super().__init__()
 
     def _run(self) -> None:
         with requests.Session() as session:
@@ -149,7 +161,7 @@ def test_a_rolling_restart_shows_nobody_offline_and_loses_nothing(
             assert missed(client, poster) == []
 
 
-class Asking:
+class Asking(Background):
     """Asks all the time who is online.
 
     Args:
@@ -160,14 +172,7 @@ class Asking:
 
     def __init__(self, workers: Workers, users: set[str], missing: list[set[str]]) -> None:
         self._workers, self._users, self._missing = workers, users, missing
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop."""
-        self._is_over.set()
-        self._thread.join()
+        super().__init__()
 
     def _run(self) -> None:
         url = f"{self._workers.url}/emit/get_online_users?via=method"

@@ -1,22 +1,26 @@
-import { useId, type ComponentProps } from 'react';
+import { useId, type ComponentProps, type ReactNode } from 'react';
 
 const CONTROL =
   'w-full rounded-lg border border-line bg-surface px-3 min-h-10 text-base sm:text-sm text-ink placeholder:text-muted';
 
-interface InputProps extends ComponentProps<'input'> {
-  label: string;
-}
-
-export function TextField({ label, ...rest }: InputProps) {
+function Labelled({ label, children }: { label: string; children: (id: string) => ReactNode }) {
   const id = useId();
   return (
     <div className="grid gap-1.5">
       <label htmlFor={id} className="text-sm font-medium">
         {label}
       </label>
-      <input id={id} className={CONTROL} {...rest} />
+      {children(id)}
     </div>
   );
+}
+
+interface InputProps extends ComponentProps<'input'> {
+  label: string;
+}
+
+export function TextField({ label, ...rest }: InputProps) {
+  return <Labelled label={label}>{(id) => <input id={id} className={CONTROL} {...rest} />}</Labelled>;
 }
 
 interface SelectProps extends ComponentProps<'select'> {
@@ -24,13 +28,5 @@ interface SelectProps extends ComponentProps<'select'> {
 }
 
 export function SelectField({ label, ...rest }: SelectProps) {
-  const id = useId();
-  return (
-    <div className="grid gap-1.5">
-      <label htmlFor={id} className="text-sm font-medium">
-        {label}
-      </label>
-      <select id={id} className={CONTROL} {...rest} />
-    </div>
-  );
+  return <Labelled label={label}>{(id) => <select id={id} className={CONTROL} {...rest} />}</Labelled>;
 }

@@ -12,7 +12,7 @@ from flask import Flask
 
 from flask_realtime.contract import events
 from flask_realtime.contract.payloads import Refreshed, expiry, refreshed
-from flask_realtime.errors import ConnectionRefused, Forbidden, TokenRefused
+from flask_realtime.errors import ConnectionRefused, Forbidden, RateLimited, TokenRefused
 from flask_realtime.features.effects import Send
 from flask_realtime.gateway.auth import authenticate, token_header
 from flask_realtime.gateway.connection import Connection
@@ -179,6 +179,7 @@ class TokenExpiry:
         Raises:
             TokenRefused: Connecting with this token would be refused.
             Forbidden: It is another user's.
+            RateLimited: Too many tokens from the client's address were refused.
         """
         identity = self._authenticated(connection, token)
         if identity.user_id != connection.user_id:
@@ -193,8 +194,11 @@ class TokenExpiry:
 
     def _authenticated(self, connection: Connection, token: str) -> Identity:
         try:
-            return authenticate(self._app, {"token": token}, connection.session.environ)
+            with self._parts.limiter.attempt(connection.address):
+                return authenticate(self._app, {"token": token}, connection.session.environ)
         except ConnectionRefused as error:
+            if error.retry_after is not None:
+                raise RateLimited(error.message, retry_after=error.retry_after) from None
             raise TokenRefused(error.message, error.code) from None
 
     def _expires_at(self, connection: Connection) -> float | None:

@@ -92,7 +92,8 @@ class Lifecycle:
             session.is_connecting = False
 
     def _admit(self, session: Session, auth: object) -> None:
-        identity = self._authenticate(session, auth)
+        with self._parts.limiter.attempt(session.address):
+            identity = authenticate(self._app, auth, session.environ)
         connection = self._reserve(session, identity)
         connection.token_header = token_header(find_token(auth, session.environ))
         try:
@@ -101,15 +102,6 @@ class Lifecycle:
             self._forget(connection)
             raise
         self._complete(connection)
-
-    def _authenticate(self, session: Session, auth: object) -> Identity:
-        limiter = self._parts.limiter
-        limiter.admit_attempt(session.address)
-        try:
-            return authenticate(self._app, auth, session.environ)
-        except ConnectionRefused as error:
-            limiter.note_refusal(session.address, error.code)
-            raise
 
     def _reserve(self, session: Session, identity: Identity) -> Connection:
         server = self._parts.server

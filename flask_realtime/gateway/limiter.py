@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from flask_realtime.config import RealtimeConfig
@@ -130,8 +131,9 @@ class Limiter:
 
     # Addresses ----------------------------------------------------------------------------------------------------------------
 
-    def admit_attempt(self, address: str) -> None:
-        """Let an attempt to connect be looked at.
+    @contextmanager
+    def attempt(self, address: str) -> Iterator[None]:
+        """Let a token from an address be looked at, and count it if it is refused for its own sake.
 
         Raises:
             ConnectionRefused: Too many from that address have failed.
@@ -140,9 +142,10 @@ class Limiter:
         if wait:
             msg = "Too many attempts to connect have failed; try again later"
             raise ConnectionRefused(msg, code="rate_limited", retry_after=retry_after(wait))
-
-    def note_refusal(self, address: str, code: str) -> None:
-        """Count an attempt to connect that was refused for its token's sake."""
-        if code in _BLAMED:
-            with self._lock:
-                self._failures.note(address, self._clock())
+        try:
+            yield
+        except ConnectionRefused as error:
+            if error.code in _BLAMED:
+                with self._lock:
+                    self._failures.note(address, self._clock())
+            raise

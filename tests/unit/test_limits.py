@@ -159,11 +159,14 @@ def test_an_ipv6_address_counts_by_its_network(address: str, expected: str) -> N
 
 def test_only_refusals_for_the_tokens_sake_count() -> None:
     limiter = Limiter(RealtimeConfig.from_mapping({"REALTIME_MAX_FAILED_CONNECTS": "1/hour"}), Hooks(), lambda: 100.0)
-    for code in ("token_expired", "connection_refused", "internal_error", "too_many_connections"):
-        limiter.note_refusal("192.0.2.1", code)
-    limiter.admit_attempt("192.0.2.1")
-    limiter.note_refusal("192.0.2.1", "token_missing")
-    with pytest.raises(ConnectionRefused) as refused:
-        limiter.admit_attempt("192.0.2.1")
-    assert refused.value.code == "rate_limited"
-    assert refused.value.retry_after == pytest.approx(3600, rel=0.01)
+
+    def refused_for(code: str) -> ConnectionRefused:
+        with pytest.raises(ConnectionRefused) as refused, limiter.attempt("192.0.2.1"):
+            raise ConnectionRefused(code=code)
+        return refused.value
+
+    for code in ("token_expired", "connection_refused", "internal_error", "too_many_connections", "token_missing"):
+        assert refused_for(code).code == code
+    error = refused_for("token_missing")
+    assert error.code == "rate_limited"
+    assert error.retry_after == pytest.approx(3600, rel=0.01)

@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import cycle
 
 import pytest
@@ -459,11 +459,25 @@ def test_a_server_that_was_cut_off_and_taken_for_dead_puts_it_right(new_server: 
     assert len(other.presence.connections("ann")) == 2
 
 
+@contextmanager
+def lost_answers(server: FleetServer, proxy: TcpProxy) -> Iterator[None]:
+    """Let a server hear nothing of what Redis does for it, until the context ends and the link is back."""
+    proxy.lose_replies()
+    yield
+    proxy.lose_replies(lost=False)
+    wait_until(lambda: server.link.is_up)
+
+
+def visit(server: FleetServer) -> None:
+    """Come and go, so that Redis knows the scripts: without an answer nobody would show them to it."""
+    server.presence.add("visitor", "v1")
+    server.presence.remove("visitor", "v1")
+
+
 def test_a_removal_whose_answer_was_lost_is_reported(new_server: NewServer, proxy: TcpProxy) -> None:
     server, other = FleetServer(url_of(proxy), "a"), new_server("b")
     server.presence.add("ann", "ann-1")
-    other.presence.add("bob", "bob-1")
-    other.presence.remove("bob", "bob-1")  # From now on Redis knows the script.
+    visit(other)
     proxy.lose_replies()
     assert not server.presence.remove("ann", "ann-1").happened
     wait_until(lambda: "ann" not in other.presence.users())
@@ -489,6 +503,86 @@ def test_an_arrival_whose_answer_was_lost_is_not_reported_twice(new_server: NewS
     wait_until(lambda: is_settled(server))
     assert not other.presence.add("ann", "c2").happened
     assert server.told == other.told == []
+    server.close()
+
+
+def lose_an_arrival(server: FleetServer, other: FleetServer, proxy: TcpProxy) -> int:
+    """Have ann go offline with another server, and come to this one, which is not told that she was gone, nor that she came.
+
+    Returns:
+        The version with which she went.
+    """
+    server.presence.add("ann", "ann-1")
+    other.presence.add("ann", "ann-2")
+    visit(other)
+    with lost_answers(server, proxy):
+        server.presence.remove("ann", "ann-1")
+        wait_until(lambda: len(other.presence.connections("ann")) == 1)
+    gone = other.presence.remove("ann", "ann-2")
+    assert gone.happened
+    with lost_answers(server, proxy):
+        assert not server.presence.add("ann", "ann-3").happened
+        wait_until(lambda: other.presence.users() == ["ann"])
+    return gone.version
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_an_arrival_of_which_nobody_heard_is_reported(new_server: NewServer, proxy: TcpProxy, stays: bool) -> None:  # noqa: FBT001
+    server, other = FleetServer(url_of(proxy), "a"), new_server("b")
+    version = lose_an_arrival(server, other, proxy)
+    assert not other.presence.add("ann", "ann-4").happened
+    if not stays:
+        server.presence.remove("ann", "ann-3")
+    server.start()
+    wait_until(lambda: is_settled(server))
+    assert [(told, user) for told, user, _ in server.told] == [("online", "ann")]
+    assert server.told[0][2] > version
+    assert other.told == []
+    server.close()
+
+
+def test_who_was_there_only_while_nobody_heard_is_offline_as_before(new_server: NewServer, client: Redis, proxy: TcpProxy) -> None:
+    server, other = FleetServer(url_of(proxy), "a"), new_server("b")
+    lose_an_arrival(server, other, proxy)
+    client.set("{flask_realtime}:settling", "1")
+    server.presence.remove("ann", "ann-3")
+    server.start()
+    wait_until(lambda: is_settled(server))
+    assert server.told == other.told == []
+    assert other.presence.add("ann", "ann-4").happened
+    server.close()
+
+
+def test_an_arrival_is_not_reported_after_a_departure_of_which_nobody_heard(new_server: NewServer, proxy: TcpProxy) -> None:
+    server, other = FleetServer(url_of(proxy), "a"), new_server("b")
+    assert server.presence.add("ann", "ann-1").happened
+    visit(other)
+    with lost_answers(server, proxy):
+        assert not server.presence.remove("ann", "ann-1").happened
+        wait_until(lambda: other.presence.users() == [])
+    with lost_answers(server, proxy):
+        assert not server.presence.add("ann", "ann-2").happened
+        wait_until(lambda: other.presence.users() == ["ann"])
+    server.start()
+    wait_until(lambda: is_settled(server))
+    assert server.told == other.told == []
+    server.close()
+
+
+def test_an_arrival_told_with_a_clock_that_is_late_is_told_again(new_server: NewServer, proxy: TcpProxy) -> None:
+    server, other = FleetServer(url_of(proxy), "a"), new_server("b")
+    server.presence.add("zed", "z1")
+    other.presence.add("ann", "ann-1")
+    gone = other.presence.remove("ann", "ann-1")
+    server.lease.clock.set(server.lease.clock.now() - 400_000)  # As after an answer that took long.
+    with lost_answers(server, proxy):
+        came = server.presence.add("ann", "ann-2")
+    assert came.happened
+    assert came.version < gone.version
+    server.start()
+    wait_until(lambda: is_settled(server))
+    assert [(told, user) for told, user, _ in server.told] == [("online", "ann")]
+    assert server.told[0][2] > gone.version
     server.close()
 
 

@@ -94,10 +94,10 @@ class WriteLeft(Duty):
         self._entries.ledger.end(*self._owners)
         reports = []
         for (connection_id, user_id, is_there), (outcome, version) in zip(self._written, answer, strict=True):
-            self._entries.outage.unanswered.discard(connection_id)
+            self._entries.outage.answered(connection_id)
             self._entries.outage.written(user_id, outcome, is_there=is_there)
-            if outcome == scripts.TURNED:
-                reports.append(Report(user_id, is_there, int(version)))
+            if outcome in {scripts.TURNED, scripts.CAME}:
+                reports.append(Report(user_id, is_there or outcome == scripts.CAME, int(version)))
         return reports
 
     def _give_up(self) -> None:

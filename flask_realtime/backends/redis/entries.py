@@ -38,6 +38,7 @@ class State(NamedTuple):
         conversations: What it has joined.
         told_online: The version with which others were told that the user came online while Redis was away, or 0.
         is_repeated: Whether it is gone, and Redis was told so before without an answer.
+        is_unheard: Whether Redis was told that it is there, without an answer.
     """
 
     connection_id: str
@@ -46,6 +47,7 @@ class State(NamedTuple):
     conversations: list[str]
     told_online: int
     is_repeated: bool
+    is_unheard: bool
 
 
 class ServerEntries:
@@ -137,7 +139,8 @@ class ServerEntries:
             details(self.presence.entry(user_id, connection_id)),
             self.conversations.joined(connection_id),
             self.outage.told_online.get(user_id, 0),
-            connection_id in self.outage.unanswered,
+            connection_id in self.outage.unanswered_removals,
+            connection_id in self.outage.unanswered_arrivals,
         )
 
     def weight(self, connection_id: str) -> int:
@@ -148,8 +151,7 @@ class ServerEntries:
         try:
             code, version = self.lease.run(script, user_id, connection_id, *args)
         except BackendUnavailable:
-            if script is scripts.REMOVE:
-                self.outage.unanswered.add(connection_id)
+            self.outage.unanswered(script, connection_id)
             return None
         return Answer(code, int(version))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from flask_realtime.backends.base import Change
 from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis.scripts import Script
 
 
 class Outage:
@@ -24,7 +25,9 @@ class Outage:
         self._unsettled: dict[str, float] = {}
         self.told_online: dict[str, int] = {}
         """Users of whom others were told that they came online, and the version of that."""
-        self.unanswered: set[str] = set()
+        self.unanswered_arrivals: set[str] = set()
+        """Connections that Redis was told to add, without an answer."""
+        self.unanswered_removals: set[str] = set()
         """Connections that Redis was told to remove, without an answer."""
 
     def came(self, user_id: str, *, is_first: bool) -> Change:
@@ -44,6 +47,23 @@ class Outage:
         """Say what a connection's going means for its user, should Redis give no answer: nothing, before it is settled."""
         self._unsettled[user_id] = math.inf
         return Change(happened=False, version=self._new_version())
+
+    def unanswered(self, script: Script, connection_id: str) -> None:
+        """Note that Redis was told of a connection, without an answer.
+
+        Args:
+            script: What Redis was told.
+            connection_id: The connection.
+        """
+        if script is scripts.ADD:
+            self.unanswered_arrivals.add(connection_id)
+        elif script is scripts.REMOVE:
+            self.unanswered_removals.add(connection_id)
+
+    def answered(self, connection_id: str) -> None:
+        """Note that Redis has answered, and knows of a connection what this server knows."""
+        self.unanswered_arrivals.discard(connection_id)
+        self.unanswered_removals.discard(connection_id)
 
     def written(self, user_id: str, code: int, *, is_there: bool) -> None:
         """Note what Redis said of a user.

@@ -12,6 +12,7 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 | `joined:<connection>` | set | the conversations that a connection has joined |
 | `conversation:<conversation>` | hash | connection -> `<lease> <user>` |
 | `gone:<user>` | string | `<version> <cause>` for a while after a user went offline, so that nobody says so twice |
+| `came:<user>` | string | `<connection> <version> <cause>` for a while after a user came back: who came, and from being gone how |
 | `unsettled` | set | users who have no connection that Redis knows of, and of whom nobody was told yet |
 | `settling` | string | exists for a while after Redis lost its data: servers that have not come back yet may know more |
 | `answer:<token>` | string | what a script answered, for a caller whom the answer did not reach |
@@ -42,6 +43,9 @@ TURNED: Final = 1
 
 UNSETTLED: Final = 2
 """The user has no connection left that Redis knows of, but Redis may not know of all of them."""
+
+CAME: Final = 3
+"""The user had come online with the connection before, and nobody was told: the answer that said so got lost."""
 
 LATE: Final = -1
 """Nothing was done: the deadline has passed."""
@@ -87,7 +91,7 @@ _COMMON = """
 local base = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local STAYS, TURNED, UNSETTLED, LATE, NOT_HELD = 0, 1, 2, -1, -2
+local STAYS, TURNED, UNSETTLED, CAME, LATE, NOT_HELD = 0, 1, 2, 3, -1, -2
 
 local function text(number)
   return string.format('%.0f', number)
@@ -121,12 +125,17 @@ local function has_connections(user)
   return redis.call('EXISTS', base .. ':user:' .. user) == 1
 end
 
+local function note_gone(user, version, cause)
+  redis.call('SREM', base .. ':online', user)
+  redis.call('SREM', base .. ':unsettled', user)
+  redis.call('DEL', base .. ':came:' .. user)
+  redis.call('SET', base .. ':gone:' .. user, version .. ' ' .. cause, 'EX', 300)
+end
+
 -- A user who has no connection any more goes offline. The cause is what would be tried again if the answer got lost.
 local function go_offline(user, cause)
   local version = next_version()
-  redis.call('SREM', base .. ':online', user)
-  redis.call('SREM', base .. ':unsettled', user)
-  redis.call('SET', base .. ':gone:' .. user, version .. ' ' .. cause, 'EX', 300)
+  note_gone(user, version, cause)
   return TURNED, version
 end
 
@@ -155,11 +164,16 @@ local function add(lease, user, connection, details)
   if not is_first then
     return STAYS, '0', 0
   end
-  local gone = last_gone(user)
+  local gone, cause, version = last_gone(user)
   redis.call('DEL', base .. ':gone:' .. user)
   redis.call('SADD', base .. ':online', user)
   if redis.call('SREM', base .. ':unsettled', user) == 1 then
     return STAYS, '0', 0
+  end
+  if version then
+    redis.call('SET', base .. ':came:' .. user, connection .. ' ' .. version .. ' ' .. cause, 'EX', 300)
+  else
+    redis.call('DEL', base .. ':came:' .. user)
   end
   return TURNED, next_version(), gone
 end
@@ -198,6 +212,20 @@ local function remove(user, connection, told, is_repeated)
     return remove_known(user, connection, entry)
   end
   return remove_unknown(user, connection, told, is_repeated)
+end
+
+-- The version and the cause with which a user was gone before coming back with a connection; nothing where others were told of a
+-- later coming, or where that they were gone got lost too, as the causes that are keys of a table.
+local function told_gone(user, connection, told, lost_causes)
+  local kept = redis.call('GET', base .. ':came:' .. user)
+  if not kept then
+    return
+  end
+  local came, gone = split(kept)
+  local version, cause = split(gone)
+  if came == connection and tonumber(version) > told and not lost_causes[cause] then
+    return version, cause
+  end
 end
 
 local function join(lease, user, connection, conversation)
@@ -434,15 +462,37 @@ local function write(connection, user, details, conversations, told, is_repeated
   return STAYS, '0'
 end
 
+-- Makes good that nobody was told of an arrival whose answer got lost: those who are still there have come, and those who are not
+-- are as they were before.
+local function make_good(code, answer, user, connection, told, lost_causes)
+  local version, cause = told_gone(user, connection, told, lost_causes)
+  if not version then
+    return code, answer
+  elseif code == UNSETTLED then
+    note_gone(user, version, cause)
+    return STAYS, '0'
+  end
+  redis.call('DEL', base .. ':came:' .. user)
+  return CAME, next_version()
+end
+
 if refusal() then
   return refusal()
 end
 return {now, STAYS, once(ARGV[3], function()
-  local answers, connections = {}, cjson.decode(ARGV[5])
+  local answers, lost_causes, connections = {}, {}, cjson.decode(ARGV[5])
+  for _, entry in ipairs(connections) do
+    lost_causes[entry[1]] = entry[6]
+  end
   for _, is_there in ipairs({true, false}) do
     for index, entry in ipairs(connections) do
       if (entry[3] ~= '') == is_there then
-        answers[index] = {write(unpack(entry))}
+        local connection, user, _, _, told, _, is_unheard = unpack(entry)
+        local code, version = write(unpack(entry))
+        if is_unheard and code ~= TURNED then
+          code, version = make_good(code, version, user, connection, told, lost_causes)
+        end
+        answers[index] = {code, version}
       end
     end
   end

@@ -42,7 +42,7 @@ def read_post(environ: Mapping[str, Any], max_size: int) -> list[Any]:
     """
     try:
         packets: list[Any] = LongPollingPayload(encoded_payload=_body(environ, max_size)).packets
-    except (ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError) as error:  # A KeyError for what begins like JSONP and is none.
         raise EngineIOError(str(error)) from error
     return packets
 

@@ -376,7 +376,7 @@ def test_close_ends_the_session_and_its_poll(open_polling: OpenPolling, api: Api
     api.wait_for_hook("disconnect", user)
 
 
-@pytest.mark.parametrize("body", ["2", "2probe", "7", "9", "x", "", SEPARATOR, "49", "4", "6" + SEPARATOR + "z"], ids=repr)
+@pytest.mark.parametrize("body", ["2", "2probe", "7", "9", "x", "", SEPARATOR, "49", "4", "6" + SEPARATOR + "z", "d="], ids=repr)
 def test_a_malformed_payload_ends_the_session_and_its_poll(open_polling: OpenPolling, api: Api, new_id: NewId, body: str) -> None:
     user = new_id("ann")
     polling = entered_polling(open_polling, api, user)

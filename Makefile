@@ -4,6 +4,7 @@
 # make matrix  the integration tests too on each Python found from 3.10 to 3.13, not the unit tests alone
 # make screenshots  take the documentation's pictures of the page anew
 # make bench   measure the extension beside other servers; writes benchmarks/results.json and benchmarks/RESULTS.md
+# make fuzz    look for bytes that break the parsers, FUZZ_SECONDS for each of them; what is found is added to tests/fuzz/corpus
 #
 # Everything is installed under this folder: .venv, .tox, example_app/static and the node_modules folders.
 # PYTHON=... chooses another interpreter than python3.
@@ -20,6 +21,7 @@ ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.
 	many_servers.py page.py document_example.py types.py drain.py)
 # What holds for clients of one worker has to hold for those of several.
 CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards messaging notifications presence python_api typing))
+FUZZ_SECONDS ?= 600
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them.
@@ -35,7 +37,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types docs frontend screenshots matrix unit-matrix coverage bench clean
+.PHONY: help run test lint types docs frontend screenshots matrix unit-matrix coverage bench fuzz clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -83,6 +85,12 @@ coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp $(VENV)/redis.stamp
 
 bench: $(VENV)/dev.stamp $(BENCH)/node_modules/stamp
 	$(BIN)/python -m benchmarks.run --markdown $(BENCH)/RESULTS.md
+
+fuzz: $(VENV)/dev.stamp
+	$(PIP_INSTALL) atheris
+	for target in $(notdir $(wildcard tests/fuzz/corpus/*)); do \
+		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -max_len=6000 || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .tox $(FRONTEND)/node_modules example_app/static $(JS)/node_modules $(BENCH)/node_modules $(BENCH)/build docs/_build build dist *.egg-info

@@ -37,17 +37,25 @@ class FleetServer:
         ttl: Seconds that its lease lasts.
         grace: Seconds that it gives to others.
         channel: What the names of its keys begin with.
+        renew: Seconds between two renewals of its lease.
     """
 
     def __init__(
-        self, url: str, server_id: str, *, ttl: float = LONG, grace: float = SHORT, channel: str = "flask_realtime"
+        self,
+        url: str,
+        server_id: str,
+        *,
+        ttl: float = LONG,
+        grace: float = SHORT,
+        channel: str = "flask_realtime",
+        renew: float = 0.2,
     ) -> None:
         self.link = RedisLink(url, max_pause=0.2)
         self.lease = Lease(self.link, server_id, channel, ttl=ttl, grace=grace)
         self.entries = ServerEntries(self.lease)
         self.presence = RedisPresence(self.entries)
         self.conversations = RedisConversations(self.entries)
-        self.housekeeping = Housekeeping(self.entries, renew=0.2, reap=0.2)
+        self.housekeeping = Housekeeping(self.entries, renew=renew, reap=0.2)
         self.told: list[Told] = []
 
     def start(self) -> FleetServer:

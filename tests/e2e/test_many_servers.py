@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import requests
+from redis import Redis
 
 from flask_realtime import RealtimeEmitter
+from flask_realtime.features.presence import Presence
 from tests.e2e.api import Api
 from tests.e2e.clients import PyClient
 from tests.e2e.conftest import CONTRACT_APP, NewId
@@ -139,6 +141,32 @@ def test_a_killed_servers_users_go_offline_once_and_others_stay(cluster: Cluster
     assert len(here.hooks("offline", ann)) == 1
 
 
+def test_the_users_of_a_killed_server_are_soon_offline_once_its_lease_has_run_out(cluster: Cluster, new_id: NewId) -> None:
+    ann, ben = new_id("ann"), new_id("ben")
+    lease = cluster.settings["REALTIME_SERVER_LEASE"] = 6.0
+    (_, here), (doomed, there) = cluster.start(), cluster.start()
+    watcher = cluster.connect(here, ben)
+    cluster.connect(there, ann)
+    eventually(lambda: statuses(watcher, ann) == ["online"], "the coming on the other server is announced")
+    doomed.kill()
+    began = time.monotonic()
+    eventually(lambda: statuses(watcher, ann) == ["online", "offline"], "a surviving server takes the dead one's place")
+    assert time.monotonic() - began < 2 * lease  # A fifth more than the lease; the rest is for a busy machine.
+
+
+def test_a_server_that_hung_longer_than_its_lease_tells_of_its_users_again(cluster: Cluster, new_id: NewId) -> None:
+    ann, ben = new_id("ann"), new_id("ben")
+    (_, here), (hung, there) = cluster.start(), cluster.start()
+    watcher = cluster.connect(here, ben)
+    cluster.connect(there, ann)
+    eventually(lambda: statuses(watcher, ann) == ["online"], "the coming on the other server is announced")
+    os.killpg(hung.pid, signal.SIGSTOP)
+    eventually(lambda: statuses(watcher, ann) == ["online", "offline"], "it is taken for dead")
+    os.killpg(hung.pid, signal.SIGCONT)
+    eventually(lambda: statuses(watcher, ann) == ["online", "offline", "online"], "it was not")
+    assert here.emit("is_user_online", ann) is True
+
+
 def test_what_was_sent_while_redis_was_hung_arrives_later_once_in_order(cluster: Cluster, new_id: NewId) -> None:
     conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
     (_, here), (_, there) = cluster.start(), cluster.start()
@@ -174,6 +202,36 @@ def test_a_redis_that_forgot_everything_costs_nothing(cluster: Cluster, new_id: 
     assert statuses(one, ben) == ["online"], "nobody was announced who was there all the time"
 
 
+def test_a_view_that_asks_a_hung_redis_waits_a_second_at_most(cluster: Cluster, new_id: NewId) -> None:
+    _, here = cluster.start()
+    cluster.connect(here, new_id("ann"))
+    cluster.redis.freeze()
+    for helper, *args in (("is_user_online", new_id("ben")), ("get_online_users",), ("get_online_users", new_id("conversation"))):
+        began = time.monotonic()
+        here.emit(helper, *args)
+        assert time.monotonic() - began < 1.5  # 0.8 for the first of them; the rest is for a busy machine.
+    cluster.redis.thaw()
+
+
+def test_the_settings_of_the_message_queue_are_kept_to(cluster: Cluster, new_id: NewId) -> None:
+    lease = 8.0
+    cluster.settings |= {
+        "REALTIME_MESSAGE_QUEUE_CHANNEL": "shop",
+        "REALTIME_MESSAGE_QUEUE_RETENTION": 7.0,
+        "REALTIME_SERVER_LEASE": lease,
+    }
+    _, here = cluster.start()
+    cluster.connect(here, new_id("ann"))
+    assert here.emit("emit_new_message", new_id("conversation"), {"id": 1}) is True
+    with Redis(port=cluster.redis.port) as client:
+        # A stream lives ten times as long as its entries, and a minute.
+        eventually(lambda: 60_000 < client.pttl("{shop}:events") <= 130_000, "events are kept for so long")
+        ((name, first),) = client.zrange("{shop}:servers", 0, -1, withscores=True)
+        assert first - 1e6 * time.time() < 1e6 * lease, "a lease lasts so long"
+        eventually(lambda: client.zscore("{shop}:servers", name) != first, "it is renewed")
+        assert client.zscore("{shop}:servers", name) - first < 1e6 * lease, "and that in time"
+
+
 def test_an_emitter_without_an_application_reaches_all_servers(cluster: Cluster, new_id: NewId) -> None:
     conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
     (_, here), (_, there) = cluster.start(), cluster.start()
@@ -191,16 +249,26 @@ def test_an_emitter_without_an_application_reaches_all_servers(cluster: Cluster,
     emitter.close()
 
 
+def test_a_change_of_a_user_that_comes_behind_a_later_one_is_not_told(cluster: Cluster, new_id: NewId) -> None:
+    ann, ben = new_id("ann"), new_id("ben")
+    _, here = cluster.start()
+    watcher = cluster.connect(here, ben)
+    emitter = RealtimeEmitter(cluster.redis.url)
+    for is_online, version in ((True, 2), (False, 1), (True, 3)):
+        change = Presence.status_changed(ann, online=is_online, audience=None, version=version)
+        assert emitter._target().send(change, skip_sender=False)
+    eventually(lambda: statuses(watcher, ann).count("online") == 2, "the others are told")
+    assert statuses(watcher, ann) == ["online", "online"]
+    emitter.close()
+
+
 def test_the_shell_commands_reach_all_servers(cluster: Cluster, new_id: NewId) -> None:
     conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
     (_, here), (_, there) = cluster.start(), cluster.start()
     one, other = cluster.connect(here, ann, conversation), cluster.connect(there, ben, conversation)
 
     def shell(*command: str) -> str:
-        run = [sys.executable, "-m", "flask", "--app", CONTRACT_APP, "realtime", *command]
-        done = subprocess.run(
-            run, env=process_environment(cluster.environment()), capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_command(cluster, *command)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -213,6 +281,25 @@ def test_the_shell_commands_reach_all_servers(cluster: Cluster, new_id: NewId) -
     other.wait_for_disconnect()
 
 
+def run_command(cluster: Cluster, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the extension's shell commands."""
+    run = [sys.executable, "-m", "flask", "--app", CONTRACT_APP, "realtime", *command]
+    return subprocess.run(
+        run, env=process_environment(cluster.environment()), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_shell_command_that_reaches_nobody_fails_and_says_why(cluster: Cluster) -> None:
+    cluster.redis.stop()
+    unreachable = run_command(cluster, "emit", "notice", "--all")
+    assert unreachable.returncode != 0
+    assert "The message queue cannot be reached" in unreachable.stderr
+    del cluster.settings["REALTIME_MESSAGE_QUEUE"]
+    unknown = run_command(cluster, "emit", "notice", "--all")
+    assert unknown.returncode != 0
+    assert "REALTIME_MESSAGE_QUEUE is not set" in unknown.stderr
+
+
 def test_an_orderly_stop_is_heard_at_once(cluster: Cluster, new_id: NewId) -> None:
     ann, ben = new_id("ann"), new_id("ben")
     (_, here), (leaving, there) = cluster.start(), cluster.start()
@@ -221,6 +308,36 @@ def test_an_orderly_stop_is_heard_at_once(cluster: Cluster, new_id: NewId) -> No
     os.killpg(leaving.pid, signal.SIGTERM)
     eventually(lambda: statuses(watcher, ann) == ["online", "offline"], "its users are gone")
     leaving.wait()
+
+
+def test_without_a_drain_a_stop_is_heard_long_before_the_lease_ends(cluster: Cluster, new_id: NewId) -> None:
+    cluster.settings |= {"REALTIME_SERVER_LEASE": 600, "REALTIME_DRAIN_TIME": 0}
+    ann, ben = new_id("ann"), new_id("ben")
+    (_, here), (leaving, there) = cluster.start(), cluster.start()
+    watcher = cluster.connect(here, ben)
+    cluster.connect(there, ann)
+    os.killpg(leaving.pid, signal.SIGTERM)
+    eventually(lambda: statuses(watcher, ann) == ["online", "offline"], "its users are gone")
+    assert here.emit("get_online_users") == [ben]
+    leaving.wait()
+
+
+def test_after_a_drain_nobody_is_offline_while_the_lease_lasts(cluster: Cluster, new_id: NewId) -> None:
+    cluster.settings |= {"REALTIME_SERVER_LEASE": 600, "REALTIME_DRAIN_TIME": 1}
+    ann, ben, conversation = new_id("ann"), new_id("ben"), new_id("conversation")
+    (_, here), (leaving, there) = cluster.start(), cluster.start()
+    watcher = cluster.connect(here, ben, conversation)
+    cluster.connect(there, ann)
+    os.killpg(leaving.pid, signal.SIGTERM)
+    leaving.wait()
+    assert here.hooks("disconnect") == [[ann, "server shutting down"]]
+    assert sorted(here.emit("get_online_users")) == sorted([ann, ben])
+    assert watcher.call("user:get-status", ann) == {"userId": ann, "status": "online"}
+    cluster.connect(here, ann, conversation)
+    watcher.settle()
+    assert statuses(watcher, ann) == ["online"]
+    assert here.hooks("offline") == []
+    assert here.hooks("online", ann) == [[ann]]
 
 
 def test_over_a_broker_events_and_ends_reach_across_servers(cluster: Cluster, new_id: NewId) -> None:

@@ -294,6 +294,23 @@ def test_workers_with_a_message_queue_have_nothing_to_say(new_folder: NewFolder)
         assert lines_about_the_queue(workers) == []
 
 
+@pytest.mark.parametrize("options", [(), ("--preload",)])
+def test_workers_with_a_message_queue_know_each_others_clients(new_folder: NewFolder, options: tuple[str, ...]) -> None:
+    with RedisServer() as redis, running_workers(new_folder(), *options, count=2, REALTIME_MESSAGE_QUEUE=redis.url) as workers:
+        sessions = [workers.session(pid, user) for pid, user in zip(workers.pids, ("ann", "ben"), strict=True)]
+        for session in sessions:
+            assert answered(session, "join:conversation", "7") == {"ok": True}
+        for session in sessions:
+            assert sorted(answered(session, "conversation:get-online-users", "7")) == ["ann", "ben"]
+
+
+def answered(session: PollingSession, name: str, *args: Any) -> Any:
+    """What the callback of an event gets, of a session that is sent nothing else."""
+    assert session.home.ask(session.path, event(name, *args)) == (200, "ok")
+    (answer,) = json.loads(session.home.ask(session.path).text.removeprefix("431"))
+    return answer
+
+
 def lines_about_the_queue(workers: Workers) -> list[str]:
     """The lines of the log that miss a message queue."""
     return [line for line in workers.server.lines if "no REALTIME_MESSAGE_QUEUE" in line]

@@ -16,8 +16,9 @@ from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.envelopes import StreamId, read
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
-from tests.integration.test_redis_link import run_script, seconds_of
+from tests.integration.test_redis_link import seconds_of
 from tests.redis_server import RedisServer, wait_until
+from tests.scripts import run_script
 from tests.tcp_proxy import TcpProxy
 
 STREAM = "{flask_realtime}:events"
@@ -594,6 +595,17 @@ def test_the_stream_does_not_grow_for_ever(new_server: MakeServer, ask: Callable
     wait_until(lambda: ask("PTTL", STREAM) > 0)
 
 
+def test_the_stream_keeps_what_is_younger_than_the_retention(new_server: MakeServer, ask: Callable[..., Any]) -> None:
+    ask("CONFIG", "SET", "stream-node-max-entries", "1")  # Redis removes whole blocks alone.
+    ann = new_server("ann", retention=1000)
+    now = milliseconds(ask("TIME"))
+    for age in (1200, 1100, 800, 200):
+        ask("XADD", STREAM, f"{now - 1000 * age}-0", "x", "y")
+    ann.publish(1)
+    wait_until(lambda: ask("XLEN", STREAM) <= 3)
+    assert ask("XLEN", STREAM) == 3
+
+
 def test_what_a_server_may_keep_bounds_the_stream_too(new_server: MakeServer, ask: Callable[..., Any]) -> None:
     ann = new_server("ann", retention=1000, max_items=5, linger=0)
     count = 0
@@ -735,6 +747,7 @@ from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.link import RedisLink
 from tests.redis_server import RedisServer, wait_until
+from tests.scripts import run_script
 
 with RedisServer() as redis:
     buses = [RedisBus(RedisLink(redis.url, 0.3, max_pause=0.1), name) for name in ("ann", "ben")]
@@ -778,6 +791,38 @@ with RedisServer() as redis:
 
 def test_it_does_the_same_with_greenlets() -> None:
     run_script(GREENLETS)
+
+
+MADE_BEFORE_GEVENTS_PATCHES = """
+import signal, sys, warnings
+from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.redis.bus import RedisBus
+from flask_realtime.backends.redis.link import RedisLink
+
+signal.alarm(60)  # Whoever waits for an old lock stops everything.
+ann, ben = (RedisBus(RedisLink(sys.argv[1]), name) for name in ("ann", "ben"))
+from gevent import monkey
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    monkey.patch_all()
+import gevent
+from tests.redis_server import wait_until
+
+received = []
+gevent.joinall([gevent.spawn(ben.start, lambda envelope: received.append(envelope.header["event"])) for _ in range(3)])
+wait_until(lambda: ben.is_connected)
+gevent.joinall([gevent.spawn(ann.publish, Envelope("send", {"event": number})) for number in range(3)])
+wait_until(lambda: len(received) >= 3)
+assert ann.publish_now(Envelope("send", {"event": 3}))
+wait_until(lambda: len(received) >= 4)
+assert sorted(received[:3]) == [0, 1, 2] and received[3:] == [3]
+for bus in (ann, ben):
+    bus.stop(20)
+"""
+
+
+def test_a_bus_that_is_older_than_gevents_patches_works(redis: RedisServer) -> None:
+    run_script(MADE_BEFORE_GEVENTS_PATCHES, redis.url)
 
 
 def test_a_server_that_is_alone_needs_no_bus() -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
+import random
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +23,8 @@ from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.errors import ConfigError
 from tests.redis_server import RedisServer, wait_until
+from tests.scripts import run_script, start_script
 
-ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a secret/with?signs#in@it"
 
 MakeLink = Callable[..., RedisLink]
@@ -266,6 +264,27 @@ def test_a_connection_that_was_idle_too_long_for_redis_is_no_outage(
     assert caplog.records == []
 
 
+def test_attempts_to_reach_a_server_are_spread_and_soon_two_seconds_apart_at_most(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[tuple[float, float]] = []
+
+    def choose(shortest: float, longest: float) -> float:
+        pauses.append((shortest, longest))
+        return 0.0
+
+    monkeypatch.setattr(random, "uniform", choose)
+    server.stop()
+    with closing(RedisLink(server.url)) as link:
+        assert is_refused(link)
+        wait_until(lambda: len(pauses) >= 10)
+    assert {shortest for shortest, _ in pauses} == {0}
+    longest = [longest for _, longest in pauses[:10]]
+    assert longest == sorted(longest)
+    assert longest[0] < 0.5
+    assert longest[-3:] == [2.0] * 3
+
+
 def test_each_return_is_told_and_the_first_connection_is_none(server: RedisServer, link: RedisLink) -> None:
     told: list[tuple[bool, bool]] = []
 
@@ -438,14 +457,44 @@ def test_a_child_forked_during_an_outage_finds_redis_again(server: RedisServer) 
         assert script.wait(30) == 0
 
 
-def start_script(script: str, *args: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "error", "-c", script, *args]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+MADE_BEFORE_GEVENTS_PATCHES = """
+import signal, sys, warnings
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.redis.link import RedisLink
+
+signal.alarm(60)  # Whoever waits for an old lock stops everything.
+link = RedisLink(sys.argv[1], timeout=30)
+from gevent import monkey
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    monkey.patch_all()
+import gevent
+
+def is_refused():
+    try:
+        link.call(lambda client: client.blpop("nothing", 0))
+    except BackendUnavailable:
+        return True
+
+callers = [gevent.spawn(is_refused) for _ in range(10)]
+while link.call(lambda client: client.info("clients")["blocked_clients"]) < len(callers):
+    gevent.sleep(0.01)
+print("waiting", flush=True)
+sys.stdin.readline()  # No greenlet has its turn meanwhile: all hear in the same moment that Redis is gone.
+assert all(caller.get() for caller in callers)
+print("refused", flush=True)
+sys.stdin.readline()
+assert link.wait(20) and link.call(lambda client: client.ping())
+"""
 
 
-def run_script(script: str, *args: str) -> str:
-    with start_script(script, *args) as process:
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    return output
+def test_a_link_that_is_older_than_gevents_patches_works(server: RedisServer) -> None:
+    with start_script(MADE_BEFORE_GEVENTS_PATCHES, server.url) as script:
+        assert script.stdout is not None
+        assert script.stdin is not None
+        for said, act in (("waiting", server.kill), ("refused", server.start)):
+            assert script.stdout.readline() == f"{said}\n"
+            act()
+            script.stdin.write("go on\n")
+            script.stdin.flush()
+        assert script.wait(60) == 0

@@ -14,8 +14,9 @@ from redis import Redis
 
 from flask_realtime.backends.base import BackendUnavailable, Change
 from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.duties import Reap
-from flask_realtime.backends.redis.lease import Lease
+from flask_realtime.backends.redis.duties import Reap, WriteLeft
+from flask_realtime.backends.redis.lease import HELD, REAPED, Lease
+from flask_realtime.backends.redis.ledger import Ledger
 from tests.redis_fleet import LONG, SHORT, FleetServer, RemoteServer
 from tests.redis_server import RedisServer, wait_until
 from tests.tcp_proxy import TcpProxy
@@ -301,6 +302,32 @@ def test_servers_of_one_name_have_leases_of_their_own(redis: RedisServer) -> Non
     second.close()
 
 
+def test_a_connection_has_one_writer_at_a_time() -> None:
+    ledger = Ledger()
+    assert ledger.begin("c1")
+    assert not ledger.begin("c1")
+    ledger.leave({"c1": "ann", "c2": "bob"})
+    assert ledger.take(10, lambda _: 1) == {"c2": "bob"}
+    assert not ledger.begin("c2")
+    ledger.end("c1", "c2")
+    assert ledger.begin("c2")
+    assert ledger.take(10, lambda _: 1) == {"c1": "ann"}
+    assert not ledger.begin("c1")
+    assert not ledger.is_clear
+
+
+def test_users_of_a_server_that_was_taken_for_dead_long_ago_are_online_again(redis: RedisServer, client: Redis) -> None:
+    server, other = FleetServer(redis.url, "a"), FleetServer(redis.url, "b")
+    server.presence.add("ann", "c1")
+    assert other.presence.add("bob", "c2").happened
+    assert [report.user_id for report in Reap(other.lease, server.lease.name).perform() or []] == ["ann"]
+    assert client.delete("{flask_realtime}:gone:ann")  # As time does.
+    server.start()
+    wait_until(lambda: server.of("online") == ["ann"])
+    for each in (server, other):
+        each.close()
+
+
 # Redis away -------------------------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +353,32 @@ def test_what_redis_forgot_is_written_again_and_nobody_is_told(redis: RedisServe
     assert "ann" not in first.of("offline")
     assert set(second.presence.users()) == {"ann", "bob"}
     assert second.presence.remove("ann", "c2").happened
+
+
+def test_what_redis_forgot_is_written_again_as_soon_as_it_is_back(redis: RedisServer, client: Redis) -> None:
+    server = FleetServer(redis.url, "a", renew=LONG).start()
+    server.presence.add("ann", "c1")
+    redis.stop()
+    wait_until(lambda: not server.link.is_up)
+    redis.start()
+    wait_until(lambda: client.hkeys("{flask_realtime}:user:ann") == ["c1"])
+    server.close()
+
+
+def test_who_is_on_a_server_that_is_not_back_yet_does_not_go_offline(
+    redis: RedisServer, new_server: NewServer, proxy: TcpProxy, client: Redis
+) -> None:
+    first, second = new_server("a", grace=LONG), new_server("b", url_of(proxy))
+    first.presence.add("ann", "c1")
+    second.presence.add("ann", "c2")
+    proxy.cut()
+    redis.restart()
+    wait_until(lambda: client.hkeys("{flask_realtime}:user:ann") == ["c1"])
+    assert not first.presence.remove("ann", "c1").happened
+    proxy.mend()
+    wait_until(lambda: client.hkeys("{flask_realtime}:user:ann") == ["c2"])
+    assert first.presence.users() == ["ann"]
+    assert first.told == second.told == []
 
 
 def test_redis_that_came_back_from_its_disk_with_old_news_is_put_right(new_server: NewServer, redis: RedisServer) -> None:
@@ -603,6 +656,30 @@ def test_users_whose_reaping_was_not_answered_are_reported_when_it_is_repeated(r
     assert Reap(other.lease).perform() is None
     assert sorted(report.user_id for report in reap.perform() or []) == ["ann", "bob"]
     assert reap.perform() is None
+    for each in (server, other):
+        each.close()
+
+
+def test_users_whose_return_was_not_answered_are_reported_when_it_is_repeated(redis: RedisServer, proxy: TcpProxy) -> None:
+    server, other = FleetServer(url_of(proxy), "a"), FleetServer(redis.url, "b")
+    server.presence.add("ann", "c1")
+    other.presence.add("bob", "c2")
+    other.entries.leave_all_to_be_written()
+    assert WriteLeft(other.entries).perform() == []  # From now on Redis knows the script.
+    assert [report.user_id for report in Reap(other.lease, server.lease.name).perform() or []] == ["ann"]
+    assert server.lease.renew() == REAPED
+    server.lease.begin_anew(has_lost_data=False)
+    server.entries.leave_all_to_be_written()
+    assert server.lease.renew() == HELD
+    proxy.lose_replies()
+    write = WriteLeft(server.entries)
+    with pytest.raises(BackendUnavailable):
+        write.perform()
+    wait_until(lambda: "ann" in other.presence.users())
+    proxy.lose_replies(lost=False)
+    wait_until(lambda: server.link.is_up)
+    assert [(report.user_id, report.online) for report in write.perform() or []] == [("ann", True)]
+    assert write.perform() is None
     for each in (server, other):
         each.close()
 

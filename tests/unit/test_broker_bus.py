@@ -14,6 +14,7 @@ from flask_realtime.backends.broker.shared import BrokerShared
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.packing import pack
 from tests.redis_server import wait_until
+from tests.scripts import run_script
 
 
 class Exchange:
@@ -141,6 +142,35 @@ def test_a_forked_child_sends_under_a_name_of_its_own(exchange: Exchange, buses:
     assert os.read(inlet, 100) == b"True True 1"
     os.close(inlet)
     os.waitpid(child, 0)
+
+
+MADE_BEFORE_GEVENTS_PATCHES = """
+import signal, warnings
+from tests.unit.test_broker_bus import BrokerBus, Envelope, Exchange
+
+signal.alarm(60)  # Whoever waits for an old lock stops everything.
+exchange = Exchange()
+ann, ben = (BrokerBus(exchange.carrier, name) for name in ("ann", "ben"))
+from gevent import monkey
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    monkey.patch_all()
+import gevent
+from tests.redis_server import wait_until
+
+received = []
+gevent.joinall([gevent.spawn(ben.start, lambda envelope: received.append(envelope.header["number"])) for _ in range(3)])
+wait_until(lambda: ben.is_connected)
+gevent.joinall([gevent.spawn(ann.publish, Envelope("send", {"number": number})) for number in range(3)])
+wait_until(lambda: len(received) >= 3)
+assert sorted(received) == [0, 1, 2]
+for bus in (ann, ben):
+    bus.stop(20)
+"""
+
+
+def test_a_bus_that_is_older_than_gevents_patches_works() -> None:
+    run_script(MADE_BEFORE_GEVENTS_PATCHES)
 
 
 class Clock:

@@ -13,6 +13,11 @@ def test_the_defaults_work_and_other_keys_are_left_alone() -> None:
     assert RealtimeConfig.from_mapping({"SECRET_KEY": "x"}) == RealtimeConfig()
 
 
+def test_events_are_kept_for_a_minute_and_servers_have_ten_seconds_to_give_a_sign_of_life() -> None:
+    config = RealtimeConfig()
+    assert (config.message_queue_retention, config.server_lease) == (60, 10)
+
+
 def test_a_value_is_taken_from_its_key() -> None:
     config = RealtimeConfig.from_mapping({"REALTIME_TYPING_TIMEOUT": 2, "REALTIME_TRANSPORTS": ["websocket"]})
     assert (config.typing_timeout, config.transports) == (2, ("websocket",))

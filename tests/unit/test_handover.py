@@ -13,6 +13,7 @@ import pytest
 from gevent.event import AsyncResult
 from gevent.pool import Pool
 
+from flask_realtime.engine.handover import Neighbours
 from flask_realtime.engine.links import PATIENCE, Arrival, Listener, offer
 from flask_realtime.engine.passing import Progress
 from flask_realtime.engine.socket_folder import SETTLING_TIME, SocketFolder
@@ -164,6 +165,21 @@ def test_nobody_listens_after_the_end(path: Path, listener: Listener) -> None:
     assert not path.exists()
     with pytest.raises(FileNotFoundError):
         offer(path, PROGRESS, None)
+
+
+def test_a_forked_child_has_sessions_of_its_own(tmp_path: Path) -> None:
+    neighbours = Neighbours(tmp_path)
+    tag = neighbours.new_session_id()[-6:]
+    outlet, inlet = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(inlet, neighbours.new_session_id()[-6:].encode())
+        os._exit(0)
+    os.close(inlet)
+    with os.fdopen(outlet, "rb") as pipe:
+        assert pipe.read().decode() not in {"", tag}
+    os.waitpid(child, 0)
+    assert neighbours.new_session_id()[-6:] == tag
 
 
 # The folder ----------------------------------------------------------------------------------------------

@@ -85,9 +85,10 @@ class BrokerBus(Bus):
         """Begin to receive what the other servers publish from now on. Starting twice changes nothing."""
         self._start_sender()
         with self._lock:
-            if self._receive is None:
-                self._receive = receive
-                self._start_thread(self._listen)
+            if self._receive is not None:
+                return
+            self._receive = receive
+        self._start_thread(self._listen)
 
     def stop(self, timeout: float) -> None:
         """Send what waits, for `timeout` seconds at most, and receive nothing more."""
@@ -122,16 +123,17 @@ class BrokerBus(Bus):
 
     def _start_sender(self) -> None:
         with self._lock:
-            if not self._is_sending:
-                self._is_sending = True
-                self._start_thread(self._send)
+            if self._is_sending:
+                return
+            self._is_sending = True
+            self._carrier = self._make_carrier()
+        self._start_thread(self._send)
 
     def _start_thread(self, work: Callable[[Carrier], None]) -> None:
-        if self._carrier is None:
-            self._carrier = self._make_carrier()
+        # Nobody may have the lock: it may be older than gevent's patches, and then one that greenlets cannot wait for.
         thread = threading.Thread(target=work, args=(self._carrier,), name=f"realtime-broker{work.__name__}", daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     # Sending ----------------------------------------------------------------------------------------------------------------------
 

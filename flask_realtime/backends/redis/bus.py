@@ -86,10 +86,10 @@ class RedisBus(Bus):
         """Begin to receive what the other servers publish from now on. Starting twice changes nothing."""
         self._start_publisher()
         with self._lock:
-            if self._reader is None:
-                reader = Reader(self._link, self._stream, self._origin, receive, self._options)
-                self._threads.append(_started(reader))
-                self._reader = reader
+            if self._reader is not None:
+                return
+            reader = self._reader = Reader(self._link, self._stream, self._origin, receive, self._options)
+        self._run(reader)
 
     def stop(self, timeout: float) -> None:
         """Send what waits, for `timeout` seconds at most, and receive nothing more."""
@@ -124,13 +124,13 @@ class RedisBus(Bus):
         if self._publisher is not None:
             return
         with self._lock:
-            if self._publisher is None:
-                publisher = Publisher(self._link, self._stream, self._outbox, self._origin, self._options.linger)
-                self._threads.append(_started(publisher))
-                self._publisher = publisher
+            if self._publisher is not None:
+                return
+            publisher = self._publisher = Publisher(self._link, self._stream, self._outbox, self._origin, self._options.linger)
+        self._run(publisher)
 
-
-def _started(worker: Publisher | Reader) -> threading.Thread:
-    thread = threading.Thread(target=worker.run, name=f"realtime-{type(worker).__name__.lower()}", daemon=True)
-    thread.start()
-    return thread
+    def _run(self, worker: Publisher | Reader) -> None:
+        # Nobody may have the lock: it may be older than gevent's patches, and then one that greenlets cannot wait for.
+        thread = threading.Thread(target=worker.run, name=f"realtime-{type(worker).__name__.lower()}", daemon=True)
+        thread.start()
+        self._threads.append(thread)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.clock import RedisClock
 from flask_realtime.backends.redis.link import RedisLink
@@ -83,6 +84,7 @@ class Lease:
         self._has_lost_data = False
         self._has_ended = False
         self._redis_id = ""
+        after_fork(self._begin_in_child)
 
     @property
     def name(self) -> str:
@@ -179,6 +181,12 @@ class Lease:
     def end(self) -> None:
         """Write nothing under the lease any more."""
         self._has_ended = True
+
+    def _begin_in_child(self) -> None:
+        # What one child has noted is another server's for the next one, and for the parent.
+        self.server_id = f"{self.server_id}.{token_hex(4)}"
+        self._lock = threading.Lock()
+        self._name = ""
 
     def _hold(self) -> str:
         if self._has_ended:

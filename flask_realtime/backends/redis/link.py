@@ -107,7 +107,7 @@ class RedisLink:
             self._closed.set()
             self._up.clear()
             retrying = self._retrying
-        if retrying is not None and retrying is not threading.current_thread():
+        if retrying is not None and retrying.is_alive() and retrying is not threading.current_thread():
             retrying.join(self._timeout)
         self._end_idle_connections()
 
@@ -139,16 +139,19 @@ class RedisLink:
         with self._lock:
             if not self._up.is_set():
                 return False
-            if self._retrying is None:
-                thread = threading.Thread(target=self._retry, name="redis-retry", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # The interpreter is ending: nothing is tried again, nor refused for want of trying.
-                    return False
-                self._retrying = thread
             self._up.clear()
             self._outages += 1
-            return True
+            if self._retrying is not None:
+                return True
+            thread = self._retrying = threading.Thread(target=self._retry, name="redis-retry", daemon=True)
+        # Not while others wait for the lock: it may be older than gevent's patches, and then one that greenlets cannot wait for.
+        try:
+            thread.start()
+        except RuntimeError:  # The interpreter is ending: nothing is tried again, nor refused for want of trying.
+            self._retrying = None
+            self._up.set()
+            return False
+        return True
 
     def _retry(self) -> None:
         while True:

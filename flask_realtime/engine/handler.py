@@ -8,11 +8,11 @@ gevent waits for the rest of a request's head, and of a TLS handshake, for ever.
 
 from __future__ import annotations
 
+import os
 import socket
-import ssl
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from http import HTTPStatus
 from types import FrameType
 from typing import Any, ClassVar
@@ -100,9 +100,9 @@ class EngineHandler(WSGIHandler):
     def hang_up_idle(cls) -> None:
         """End the connections on which no request is under way."""
         for handler in list(cls.idle):
-            if not isinstance(handler.socket, ssl.SSLSocket):
-                with suppress(OSError):
-                    handler.socket.shutdown(socket.SHUT_RD)
+            # Of the descriptor, whatever is on it: a TLS socket's own way would leave its reader with an error to log.
+            with suppress(OSError), closing(socket.socket(fileno=os.dup(handler.socket.fileno()))) as connection:
+                connection.shutdown(socket.SHUT_RD)
 
     def run_application(self) -> None:
         """Let the engine answer where it is asked for a WebSocket."""

@@ -54,11 +54,13 @@ class Shutdown:
             self._previous(number, frame)
 
     def _start(self, greenlet: gevent.Greenlet[[], None]) -> None:
-        # A full pool would block here; then gunicorn has requests to wait for anyway.
         if self._pool is not None and self._pool.free_count() > 0:
             self._pool.start(greenlet)
-        else:
-            greenlet.start()
+            return
+        greenlet.start()
+        if self._pool is not None:
+            # A full pool would block here. gunicorn waits for the requests that fill it, and then for this.
+            gevent.spawn(self._pool.add, greenlet)
 
     def _end(self) -> None:
         self._farewell()

@@ -1,24 +1,32 @@
 """Restarts while clients are connected: nobody misses a message, and nobody seems to have left."""
 
 import itertools
+import json
 import os
+import re
+import selectors
 import signal
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import requests
+import trustme
 
+from tests.e2e.api import Api
 from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver
-from tests.e2e.conftest import CONTRACT_APP, NewId
-from tests.e2e.servers import poll
-from tests.e2e.workers import Workers, running_workers
+from tests.e2e.conftest import CONTRACT_APP, ENGINE_APP, NewId, OpenWire
+from tests.e2e.raw import SEPARATOR
+from tests.e2e.servers import Server, poll, python_module
+from tests.e2e.test_tls import write_certificate
+from tests.e2e.wire import Wire, upgrade_request
+from tests.e2e.workers import POLLING, AdoptedWire, Answer, Connection, PollingSession, Workers, event, running_workers
 from tests.redis_server import RedisServer
 
 SECONDS = 30.0
@@ -27,6 +35,11 @@ ON_THE_WAY = 0.25
 """Seconds; between two servers, an event is on its way for a moment."""
 CLIENTS_OF_A_KIND = 12
 BACK_OFF = {"reconnection": True, "reconnectionDelay": 100, "reconnectionDelayMax": 1000}
+GATE = "the-end"
+MEBIBYTE = 1 << 20
+LARGE_BACKLOG = {"REALTIME_MAX_BACKLOG_BYTES": 64 * MEBIBYTE}
+SMALL_BUFFER = 4096
+SCHEMES = pytest.mark.parametrize("scheme", ["http", "https"])
 StartWorkers = Callable[..., Workers]
 
 
@@ -237,3 +250,280 @@ def test_what_was_sent_before_the_end_is_answered(start_workers: StartWorkers, d
         os.kill(workers.pids[0], signal.SIGTERM)
         workers.server.wait_for_line(rf"Worker exiting \(pid: {workers.pids[0]}\)", SECONDS)
     assert answers == [[{"echo": 7}]] * len(TRANSPORTS)
+
+
+# One worker that stops, step by step ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start_worker() -> Iterator[StartWorkers]:
+    """Starts the engine's application with one worker."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+
+        def start(*more: str, patience: int = 20, scheme: str = "http", **config: Any) -> Workers:
+            options = ["--graceful-timeout", str(patience), *more]
+            if scheme == "https":
+                options += stack.enter_context(trusted_certificate(folder))
+            return stack.enter_context(running_workers(folder, *options, application=ENGINE_APP, count=1, scheme=scheme, **config))
+
+        yield start
+
+
+@contextmanager
+def trusted_certificate(folder: Path) -> Iterator[list[str]]:
+    """Options of gunicorn's for a certificate, which requests trusts."""
+    authority, bundle = trustme.CA(), folder / "authority.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+        yield write_certificate(authority, folder)
+
+
+def entered(open_wire: OpenWire, api: Api, user: str, **options: Any) -> Wire:
+    """A WebSocket that has been let in."""
+    wire: Wire = open_wire(api.url, **options)
+    assert wire.enter(api.token(user)).startswith("40{")
+    return wire
+
+
+def held(open_wire: OpenWire, server: Server, user: str) -> Wire:
+    """A WebSocket whose handler runs until somebody opens the gate: so long it is not ended."""
+    wire = entered(open_wire, Api(server.url), user)
+    wire.send(f'42["app:say","{user} waits"]', f'42["app:wait","{GATE}"]', f'42["app:say","{user} is done"]')
+    server.wait_for_line(f"^said: {user} waits$")
+    return wire
+
+
+def fill(api: Api, user: str) -> int:
+    """Send more to a user's connection than the kernel takes where nobody reads, and return how many events that is."""
+    for number in range(16):
+        api.emit("send_to_user", user, "large", f"{number:02}" + "x" * (MEBIBYTE - 100))
+    return 16
+
+
+def wait_until_draining(spare: Connection) -> None:
+    """Wait until a process has begun to stop: then it closes connections behind its answers, this one too."""
+
+    def is_closed() -> bool:
+        assert spare.ask("/ready") == (200, "ready")
+        return spare.http.sock is None
+
+    assert poll(is_closed, SECONDS)
+
+
+def stop(workers: Workers) -> None:
+    """Tell the worker to stop."""
+    os.kill(workers.pids[0], signal.SIGTERM)
+
+
+def wait_until_stopped(workers: Workers) -> None:
+    """Wait until the worker is gone."""
+    workers.server.wait_for_line(rf"Worker exiting \(pid: {workers.pids[0]}\)", 2 * SECONDS)
+
+
+def token_for(workers: Workers, user: str) -> str:
+    """A token, by a connection that is over then: for those that are kept gunicorn would wait too."""
+    answer = requests.post(f"{workers.url}/token", json={"sub": user, "kind": "access"}, timeout=SECONDS)
+    return str(answer.json()["token"])
+
+
+def gone(server: Server) -> list[str]:
+    """The users whose disconnect hooks were told that the server stops."""
+    return sorted(line[6:].partition(",")[0] for line in server.lines if re.fullmatch("gone: .*, server shutting down", line))
+
+
+@pytest.mark.parametrize("drain_time", [0, 1])
+def test_who_comes_while_a_server_stops_is_turned_away(
+    start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId, drain_time: int
+) -> None:
+    workers, user, polled = start_worker(REALTIME_DRAIN_TIME=drain_time), new_id("ann"), new_id("ben")
+    pid = workers.pids[0]
+    # All of them were there before: nobody gets a new connection to a worker that stops.
+    spare, polling, upgrading, gate = (workers.connection(pid) for _ in range(4))
+    session, wire = workers.session(pid, polled), held(open_wire, workers.server, user)
+    session.home.ask(session.path, event("app:wait", GATE))
+    stop(workers)
+    wait_until_draining(spare)
+    assert polling.ask(POLLING) == (503, "The server is about to stop")
+    assert AdoptedWire(upgrading.tcp, upgrade_request(workers.url)).status == 503
+    newcomer = Connection(workers.url)
+    newcomer.send("/process")
+    if drain_time:  # Who is there already goes on.
+        assert session.home.ask(session.path, event("app:echo", 7)) == (200, "ok")
+        assert gate.ask(f"/gates/{GATE}", "{}").status == 200
+        packets: list[str] = []
+        while "1" not in packets:
+            packets += session.home.ask(session.path).text.split(SEPARATOR)
+        assert packets == ['431[{"ok":true}]', '431[{"echo":7}]', "1"]
+    else:
+        assert gate.ask(f"/gates/{GATE}", "{}").status == 200
+    assert wire.close_code() == 1000
+    wait_until_stopped(workers)
+    assert gone(workers.server) == sorted([user, polled])
+    with closing(newcomer):
+        # Without a drain the worker goes on listening until gunicorn makes it stop.
+        assert json.loads(newcomer.answer().text)["pid"] != pid or not drain_time, "the worker that takes its place answers"
+
+
+def test_a_repeated_signal_changes_nothing_under_gunicorn(start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId) -> None:
+    workers, user = start_worker(REALTIME_DRAIN_TIME=1), new_id("ann")
+    spare, gate = (workers.connection(workers.pids[0]) for _ in range(2))
+    session, wire = workers.session(workers.pids[0]), held(open_wire, workers.server, user)
+    assert session.home.ask(session.path, event("app:wait", GATE)) == (200, "ok")
+    stop(workers)
+    wait_until_draining(spare)
+    stop(workers)
+    enough = time.monotonic() + 0.5
+    assert poll(lambda: session.home.ask(session.path, "3") != (200, "ok") or time.monotonic() > enough, SECONDS)
+    assert session.home.ask(session.path, "3") == (200, "ok")
+    assert gate.ask(f"/gates/{GATE}", "{}").status == 200
+    assert session.home.ask(session.path).text.split(SEPARATOR)[0] == '431[{"ok":true}]'
+    assert wire.close_code() == 1000
+    wait_until_stopped(workers)
+
+
+@pytest.mark.parametrize("drain_time", [0, 1])
+def test_a_worker_that_has_no_request_left_waits_for_handlers_and_hooks(
+    start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId, drain_time: int
+) -> None:
+    workers, user = start_worker(REALTIME_DRAIN_TIME=drain_time), new_id("ann")
+    wire = open_wire(workers.url)
+    assert wire.enter(token_for(workers, user)).startswith("40{")
+    wire.send('42["app:pause",4]', '42["app:say","after the pause"]')
+    workers.server.wait_for_line("^pausing$")
+    stop(workers)
+    wait_until_stopped(workers)
+    told = [line for line in workers.server.lines if line.startswith(("said:", "gone:"))]
+    assert told == ["said: after the pause", f"gone: {user}, server shutting down"]
+
+
+def test_a_worker_with_no_place_left_waits_for_handlers_and_hooks(
+    start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId
+) -> None:
+    workers, user, other = start_worker("--worker-connections", "1", REALTIME_DRAIN_TIME=1), new_id("ann"), new_id("ben")
+    first, second = (token_for(workers, name) for name in (user, other))
+    wire = open_wire(workers.url)
+    assert wire.enter(first).startswith("40{")
+    wire.send('42["app:pause",4]', '42["app:say","after the pause"]')
+    workers.server.wait_for_line("^pausing$")
+    with closing(Connection(workers.url)) as home:
+        session = PollingSession(home, second)
+        home.send(session.path)  # It has the only place while it waits.
+        stop(workers)
+        assert home.answer() == (200, "1")
+        wait_until_stopped(workers)
+    assert "said: after the pause" in workers.server.lines
+    assert gone(workers.server) == sorted([user, other])
+
+
+def test_many_clients_are_not_ended_all_at_once(start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId) -> None:
+    workers, count = start_worker(REALTIME_DRAIN_TIME=20), 100
+    with selectors.DefaultSelector() as selector:
+        for _ in range(count):
+            wire = entered(open_wire, workers.api, new_id("ann"))
+            selector.register(wire.tcp, selectors.EVENT_READ)
+        stop(workers)
+        ended: list[float] = []
+        while len(ended) < count:
+            ready = selector.select(SECONDS)
+            assert ready
+            for key, _ in ready:
+                selector.unregister(key.fileobj)
+            ended += [time.monotonic()] * len(ready)
+    # Five in every tenth of a second: two seconds, less what chance and a slow machine take off.
+    assert ended[-1] - ended[0] > 1
+    wait_until_stopped(workers)
+
+
+@SCHEMES
+def test_what_waits_for_a_long_polling_client_comes_before_its_end(
+    start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId, scheme: str
+) -> None:
+    workers, user = start_worker(scheme=scheme, REALTIME_DRAIN_TIME=1), new_id("ann")
+    session, other = workers.session(workers.pids[0], user), entered(open_wire, workers.api, new_id("ben"))
+    for number in range(3):
+        workers.api.emit("send_to_user", user, "number", number)
+    stop(workers)
+    other.wait_until_gone()
+    assert session.home.ask(session.path) == (200, SEPARATOR.join([*(f'42["number",{number}]' for number in range(3)), "1"]))
+    wait_until_stopped(workers)
+    assert user in gone(workers.server)
+    # The connection of the session is kept, and nobody asks anything on it: that holds nothing up, and is nothing to log.
+    assert not any("graceful timeout" in line or "Traceback" in line for line in workers.server.lines)
+
+
+@SCHEMES
+def test_what_waits_for_a_slow_reader_comes_before_its_end(
+    start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId, scheme: str
+) -> None:
+    workers, user, quick = start_worker(scheme=scheme, REALTIME_DRAIN_TIME=1, **LARGE_BACKLOG), new_id("ann"), new_id("ben")
+    slow, other = entered(open_wire, workers.api, user, receive_buffer=SMALL_BUFFER), entered(open_wire, workers.api, quick)
+    spare = workers.connection(workers.pids[0])
+    count = fill(workers.api, user)
+    stop(workers)
+    other.wait_until_gone()  # They are of one batch.
+    assert [user, "server shutting down"] not in json.loads(spare.ask("/hooks/disconnect").text)
+    assert [slow.text()[:14] for _ in range(count)] == [f'42["large","{number:02}' for number in range(count)]
+    assert slow.receive() == "1"
+    assert slow.close_code() == 1000
+    wait_until_stopped(workers)
+    assert gone(workers.server) == sorted([user, quick])
+
+
+@SCHEMES
+def test_who_takes_nothing_does_not_hold_the_end_up(
+    start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId, scheme: str
+) -> None:
+    workers, stalled, absent = start_worker(scheme=scheme, REALTIME_DRAIN_TIME=1, **LARGE_BACKLOG), new_id("ann"), new_id("ben")
+    entered(open_wire, workers.api, stalled, receive_buffer=SMALL_BUFFER)
+    workers.session(workers.pids[0], absent)
+    fill(workers.api, stalled)
+    stop(workers)
+    wait_until_stopped(workers)
+    assert gone(workers.server) == sorted([stalled, absent])
+    assert not any("graceful timeout" in line for line in workers.server.lines)
+
+
+def test_a_handler_that_does_not_end_does_not_outlast_gunicorns_patience(
+    start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId
+) -> None:
+    workers, user = start_worker(patience=30, REALTIME_DRAIN_TIME=1), new_id("ann")
+    wire = held(open_wire, workers.server, user)
+    wire.tcp.settimeout(2 * SECONDS)
+    stop(workers)
+    assert wire.close_code() == 1000
+    wait_until_stopped(workers)
+    assert not any("graceful timeout" in line for line in workers.server.lines)
+
+
+def test_clients_and_hooks_are_told_where_gunicorn_has_less_patience(
+    start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId
+) -> None:
+    workers, user, absent = start_worker(patience=1, REALTIME_DRAIN_TIME=20), new_id("ann"), new_id("ben")
+    wire = held(open_wire, workers.server, user)
+    workers.session(workers.pids[0], absent)
+    stop(workers)
+    assert wire.close_code() == 1000
+    wait_until_stopped(workers)
+    assert gone(workers.server) == [absent], "the other one's handler is still at work"
+    assert any("graceful timeout" in line for line in workers.server.lines)
+
+
+def test_a_second_signal_ends_at_once_what_is_left(open_wire: OpenWire, new_id: NewId) -> None:
+    with ExitStack() as stack:
+        environment = {"CONTRACT_APP_CONFIG": json.dumps({"REALTIME_DRAIN_TIME": 20})}
+        server = stack.enter_context(python_module("tests.e2e.apps.patched_engine_app", environment))
+        user = new_id("ann")
+        spare, gate = (stack.enter_context(closing(Connection(server.url))) for _ in range(2))
+        assert gate.ask("/ready") == spare.ask("/ready") == Answer(200, "ready")
+        wire = held(open_wire, server, user)
+        os.kill(server.pid, signal.SIGTERM)
+        wait_until_draining(spare)
+        assert requests.get(server.url + POLLING, timeout=SECONDS).status_code == 503, "it listens until its end"
+        os.kill(server.pid, signal.SIGTERM)
+        assert wire.close_code() == 1000
+        assert gate.ask(f"/gates/{GATE}", "{}").status == 200
+        assert server.wait(SECONDS) == -signal.SIGTERM
+        lines = [line for line in server.lines if user in line and line.startswith(("said:", "gone:"))]
+        assert lines[1:] == [f"said: {user} is done", f"gone: {user}, server shutting down"]

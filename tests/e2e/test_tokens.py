@@ -342,9 +342,12 @@ def test_nobody_is_asked_where_so_configured(connect_js: ClientFactory, brief: A
 # Secrecy ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("engine", ["gevent", "stock"])
 @pytest.mark.parametrize("transports", [["polling"], ["polling", "websocket"], ["websocket"]])
-def test_no_token_is_in_the_log(connect_js: ClientFactory, servers: Servers, new_id: NewId, transports: list[str]) -> None:
-    api = servers.get({"TEST_LOG_LEVEL": "DEBUG"})
+def test_no_token_is_in_the_log(
+    connect_js: ClientFactory, servers: Servers, new_id: NewId, transports: list[str], engine: str
+) -> None:
+    api = servers.get({"TEST_LOG_LEVEL": "DEBUG", "REALTIME_ENGINE": engine})
     user = new_id("ann")
     tokens = [api.token(user, kind) for kind in ("access", "access", "expired", "refresh", "revoked", "other_key")]
     first, second, *bad = tokens

@@ -125,6 +125,20 @@ def test_the_own_disconnect_handler_hears_of_every_end_once(
         client.disconnect()
 
 
+@pytest.mark.parametrize("name", ["connect", "disconnect"])
+def test_no_event_of_that_name_reaches_an_own_handler_of_the_life_cycle(
+    app: Flask, socketio: SocketIO, connect: Connect, name: str
+) -> None:
+    calls: list[Any] = []
+    socketio.on(name)(lambda *args: calls.append(args))
+    with connect(app, "ann") as ann:
+        calls.clear()
+        assert ann.call(name, "transport close")["error"]["code"] == "bad_request"
+        ann.emit(name, "transport close")
+        assert ann.wait_for("realtime:error").data["error"]["code"] == "bad_request"
+        assert calls == []
+
+
 def test_the_own_error_handler_still_answers_for_own_events(app: Flask, socketio: SocketIO, connect: Connect) -> None:
     socketio.on_error_default(lambda error: f"handled {error}")
 

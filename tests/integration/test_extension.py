@@ -1,5 +1,6 @@
 """Setting the extension up: factories, several applications, errors that say what to do."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from flask_realtime.errors import (
     PayloadNotSerializable,
     RegistrationError,
 )
+from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
 
 
@@ -176,3 +178,30 @@ def test_nobody_can_keep_an_event_from_somebody_else(make_app: MakeApp, connect:
         assert app.test_client().post("/send", headers=headers).status_code == 200
         ann.wait_for("news")
         bob.wait_for("news")
+
+
+def test_the_limits_forget_users_who_are_gone(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app(REALTIME_USER_LIMITS={"presence": None})
+    realtime = Realtime(app)
+    registry, limiter = (parts := realtime._gateway().parts).registry, parts.limiter
+    with connect(app, "ben") as watcher:
+        for number in range(20):
+            with connect(app, f"ann-{number}") as first, connect(app, f"ann-{number}") as second:
+                assert [client.call("user:get-status", "ben")["status"] for client in (first, second)] == ["online"] * 2
+                connection = registry.get(first.id or "")
+        last = connection
+        assert last is not None
+        watcher._wait(lambda: last.closed, 10.0, "the end of the last one")
+        assert limiter.charge(last, limiter.kind("user:get-status")) is None, "what still comes is not counted anew"
+        assert watcher.call("user:get-status", "ben")["status"] == "online"
+        watcher._wait(lambda: len(limiter._users) == 1, 10.0, "everybody else's end")
+
+
+def test_a_token_that_lives_for_thousands_of_years_keeps_no_warning_from_others(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app(REALTIME_EXPIRY_WARNING=3600)
+    Realtime(app)
+    with app.app_context():
+        lasting = create_access_token("ann", expires_delta=timedelta(days=7000 * 365))
+    with RealtimeTestClient(app, lasting) as ann, connect(app, "ben") as ben:
+        assert ben.wait_for("auth:expiring").data.keys() == {"expiresAt"}
+        ann.assert_nothing("auth:expiring")

@@ -141,6 +141,13 @@ def test_addresses_are_remembered_up_to_a_number_and_as_long_as_they_matter() ->
     assert len(failures) == 1
 
 
+def test_of_addresses_the_one_is_forgotten_that_has_not_failed_for_longest() -> None:
+    failures = Failures(parse_rate("1/minute"), kept=2)
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"):
+        failures.note(address, 100)
+    assert [failures.wait(f"192.0.2.{number}", 100) > 0 for number in (1, 2, 3)] == [True, False, True]
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [

@@ -6,13 +6,20 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any, Protocol
+from time import monotonic
+from typing import Any, Final, Protocol
 
 from flask_realtime.gateway.locks import native_lock
 
 logger = logging.getLogger(__name__)
 
 Task = Callable[[], None]
+
+_TURN: Final = 0.005
+"""Seconds for which one mailbox keeps the server from looking at its sockets, and one task."""
+
+_MOMENT: Final = 1e-6
+"""Seconds; for less, which is nothing, gevent lets other greenlets go first, but looks at no socket before 50 of them have."""
 
 
 class Event(Protocol):
@@ -131,11 +138,17 @@ class Mailbox:
         return task
 
     def _drain(self) -> None:
+        due = monotonic() + _TURN
         while (task := self._next()) is not None:
             try:
                 task()
             except Exception:
                 logger.exception("A task of a connection failed")
-            if self._tasks:
+            if not self._tasks:
+                continue
+            if monotonic() < due:
                 self._concurrency.sleep(0)
+            else:
+                self._concurrency.sleep(_MOMENT)
+                due = monotonic() + _TURN
         self.end_turn()

@@ -376,6 +376,15 @@ def test_a_burst_of_events_is_handled_in_order_and_nobody_else_notices(open_wire
         assert flood.call(1, "app:numbers") == {"count": 100_000, "ordered": True}
 
 
+def test_between_two_events_of_a_burst_others_have_their_turn(open_wire: OpenWire, engine_api: Api, new_id: NewId) -> None:
+    user, count = new_id("ann"), 60
+    flood, other = entered(open_wire, engine_api, user), entered(open_wire, engine_api, new_id("ben"))
+    flood.send('421["app:work",0]', *(f'42["app:work",{number}]' for number in range(1, count)))
+    assert flood.receive_until("431[") == '431[{"ok":true}]'
+    assert 1 <= other.call(1, "app:worked", user) < count / 4
+    assert flood.call(2, "app:numbers") == {"count": count, "ordered": True}
+
+
 def test_a_burst_of_events_that_need_no_application_leaves_time_for_others(
     open_wire: OpenWire, engine_api: Api, new_id: NewId
 ) -> None:

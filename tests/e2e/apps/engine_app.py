@@ -62,6 +62,7 @@ def build() -> tuple[flask.Flask, Realtime]:
     add_jwt(app, calls)
     add_hooks(realtime, calls, gates)
     add_events(realtime, gates)
+    add_counting_events(realtime)
     add_limited_events(realtime)
     realtime.init_app(app)
     add_broken_namespace(realtime)
@@ -97,7 +98,6 @@ def add_hooks(realtime: Realtime, calls: Notes, gates: Gates) -> None:
 
 def add_events(realtime: Realtime, gates: Gates) -> None:
     """Events of the application's own."""
-    numbers: dict[str, list[int]] = {}
 
     @realtime.on("app:echo")
     def echo(_identity: Identity, data: Any) -> Any:
@@ -120,18 +120,32 @@ def add_events(realtime: Realtime, gates: Gates) -> None:
     def say(_identity: Identity, text: Any) -> None:
         print(f"said: {text}", flush=True)  # noqa: T201 - as above
 
+    @realtime.on("app:large")
+    def large(_identity: Identity, size: Any) -> str:
+        return "x" * int(size)
+
+
+def add_counting_events(realtime: Realtime) -> None:
+    """Events that are noted by their numbers, to see which were handled when."""
+    numbers: dict[str, list[int]] = {}
+
     @realtime.on("app:number")
     def note_number(identity: Identity, number: Any, _padding: Any = None) -> None:
         numbers.setdefault(identity.user_id, []).append(number)
+
+    @realtime.on("app:work")
+    def work(identity: Identity, number: Any) -> None:
+        note_number(identity, number)
+        sum(range(1_000_000))  # Without waiting for anything: nobody else has a turn meanwhile.
+
+    @realtime.on("app:worked")
+    def worked(_identity: Identity, user_id: Any) -> int:
+        return len(numbers.get(str(user_id), []))
 
     @realtime.on("app:numbers")
     def in_order(identity: Identity) -> dict[str, Any]:
         noted = numbers.get(identity.user_id, [])
         return {"count": len(noted), "ordered": noted == sorted(noted)}
-
-    @realtime.on("app:large")
-    def large(_identity: Identity, size: Any) -> str:
-        return "x" * int(size)
 
 
 def add_limited_events(realtime: Realtime) -> None:

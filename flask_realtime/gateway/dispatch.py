@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 
 from flask_realtime.contract import events
@@ -70,6 +71,7 @@ class Dispatcher:
         self._builtin = builtin
         self._disconnect = disconnect
         self._limiter = parts.limiter
+        self._max_nesting = parts.config.max_nesting
         self._bounds = Bounds(max_status_ids=parts.config.max_status_ids)
         self._parsers = {event.name: event.from_client.parse for event in events.EVENTS if event.from_client is not None}
         # A character has four bytes at most, so a short text needs no counting; attachments do.
@@ -135,10 +137,10 @@ class Dispatcher:
         mailbox = session.mailbox
         if connection is None:
             # Most likely it is just being admitted.
-            self._parts.server.post(session.id, mailbox, lambda: self._handle_early(session, call))
+            self._parts.server.post(session.id, mailbox, partial(self._handle_early, session, call))
             return
         if call.may_wait or not mailbox.begin_turn():
-            self._parts.server.post(session.id, mailbox, lambda: self._handle(session, call))
+            self._parts.server.post(session.id, mailbox, partial(self._handle, session, call))
             return
         try:
             self._handle(session, call)
@@ -171,7 +173,7 @@ class Dispatcher:
         if packet.is_too_large or (len(packet.body) > self._surely_small and packet.size > self._parts.config.max_payload_bytes):
             msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
             raise PayloadTooLarge(msg)
-        return event_payload(packet, self._parts.config.max_nesting)
+        return event_payload(packet, self._max_nesting)
 
     def _resolve(self, name: str, args: list[Any], packet: Packet, kind: Kind) -> _Call:
         handler = self._builtin.handlers.get(name)

@@ -91,7 +91,11 @@ class Limiter:
         Returns:
             The error that it is to be answered with, or None where it is within the limits.
         """
-        now, allowance = self._clock(), self.allowance(connection, kind)
+        now, held, number = self._clock(), connection.allowances, kind.number
+        # What `allowance` returns, in full rather than a call: this is on the way of every event.
+        allowance = held.by_kind[number] if held is not None and number < len(held.by_kind) else None
+        if allowance is None:
+            allowance = self._new_allowance(connection, kind)
         if allowance.take(now):
             return None
         return RateLimited(retry_after=retry_after(allowance.wait(now)))

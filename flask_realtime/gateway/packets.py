@@ -22,7 +22,7 @@ MAX_ATTACHMENTS: Final = 10
 
 _MAX_ID_DIGITS = 15
 _HEADER = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]*)(.*)", re.DOTALL)
-_PLAIN_EVENT = "2["
+_EVENT = "2"
 _BINARY_TYPES = (sio.BINARY_EVENT, sio.BINARY_ACK)
 
 
@@ -78,9 +78,22 @@ def parse(data: object) -> Packet:
     Raises:
         MalformedPacket: It is no packet, or one with too many attachments.
     """
-    if isinstance(data, str) and data[:2] == _PLAIN_EVENT:
-        return Packet(sio.EVENT, DEFAULT_NAMESPACE, None, data[1:])
-    match = _HEADER.fullmatch(data) if isinstance(data, str) else None
+    if not isinstance(data, str):
+        msg = "no packet"
+        raise MalformedPacket(msg)
+    # The usual ones, read in a third of the time: an event, with or without a callback.
+    if data[:1] == _EVENT:
+        start = data.find("[", 1, _MAX_ID_DIGITS + 2)
+        packet_id = data[1:start]
+        if start == 1:
+            return Packet(sio.EVENT, DEFAULT_NAMESPACE, None, data[1:])
+        if start > 1 and packet_id.isascii() and packet_id.isdigit():
+            return Packet(sio.EVENT, DEFAULT_NAMESPACE, int(packet_id), data[start:])
+    return _parse_slowly(data)
+
+
+def _parse_slowly(data: str) -> Packet:
+    match = _HEADER.fullmatch(data)
     if match is None:
         msg = "no packet"
         raise MalformedPacket(msg)
@@ -152,11 +165,15 @@ def list_payload(packet: Packet, max_nesting: int) -> list[Any]:
     if not isinstance(payload, list):
         msg = "The payload must be a list"
         raise BadRequest(msg)
-    # Text with few brackets, as most has, needs no second look.
-    if packet.body.count("[") + packet.body.count("{") > max_nesting + 1 and _is_deeper(payload, max_nesting + 1):
+    if _has_brackets(packet.body, max_nesting + 2) and _is_deeper(payload, max_nesting + 1):
         msg = f"The payload must have at most {max_nesting} levels of lists and objects"
         raise BadRequest(msg)
     return [_with_attachments(item, packet.attachments) for item in payload] if packet.attachments else payload
+
+
+def _has_brackets(text: str, number: int) -> bool:
+    """Say whether a text has so many; one that has not, as most, needs no second look."""
+    return len(text) >= number and text.count("[") + text.count("{") >= number
 
 
 def _is_deeper(value: list[Any], levels: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jwt
 from flask import Flask
@@ -83,8 +83,20 @@ def _malformed(message: str) -> ConnectionRefused:
     return ConnectionRefused(message, code="token_malformed")
 
 
-def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Identity:
-    """Return the identity behind a connection attempt.
+class Authenticated(NamedTuple):
+    """What a token that was accepted says.
+
+    Args:
+        identity: Whom it speaks for.
+        token_header: Its header; tokens with the same header share it.
+    """
+
+    identity: Identity
+    token_header: Mapping[str, Any]
+
+
+def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Authenticated:
+    """Return who is behind a connection attempt.
 
     The token is verified by Flask-JWT-Extended, so that its whole configuration holds: algorithms, issuer, audience, leeway, the
     blocklist loader and the user lookup loader.
@@ -105,12 +117,7 @@ def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Identi
         claims, user = verify(app, token, environ)
     except _REFUSED as error:
         raise _refused(error) from error
-    return Identity(_user_id(app, claims), claims, user)
-
-
-def token_header(token: str) -> Mapping[str, Any]:
-    """Return the header of a token that was accepted; tokens with the same header share it."""
-    return _header(token.partition(".")[0])
+    return Authenticated(Identity(_user_id(app, claims), claims, user), _header(token.partition(".")[0]))
 
 
 @lru_cache(maxsize=64)

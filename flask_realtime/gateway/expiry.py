@@ -14,12 +14,11 @@ from flask_realtime.contract import events
 from flask_realtime.contract.payloads import Refreshed, expiry, refreshed
 from flask_realtime.errors import ConnectionRefused, Forbidden, RateLimited, TokenRefused
 from flask_realtime.features.effects import Send
-from flask_realtime.gateway.auth import authenticate, token_header
+from flask_realtime.gateway.auth import Authenticated, authenticate
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.timer import DeadlineTimer
-from flask_realtime.identity import Identity
 
 TOKEN_EXPIRED: Final = "token expired"  # noqa: S105 - no password
 """What the `on_disconnect` hooks and the log are told."""
@@ -181,18 +180,18 @@ class TokenExpiry:
             Forbidden: It is another user's.
             RateLimited: Too many tokens from the client's address were refused.
         """
-        identity = self._authenticated(connection, token)
+        identity, token_header = self._authenticated(connection, token)
         if identity.user_id != connection.user_id:
             msg = "The token is another user's"
             raise Forbidden(msg)
         with connection.lock:
             connection.identity = identity
-            connection.token_header = token_header(token)
+            connection.token_header = token_header
             if not connection.closed:
                 self.watch(connection, is_renewed=True)
         return refreshed(self._expires_at(connection))
 
-    def _authenticated(self, connection: Connection, token: str) -> Identity:
+    def _authenticated(self, connection: Connection, token: str) -> Authenticated:
         try:
             with self._parts.limiter.attempt(connection.address):
                 return authenticate(self._app, {"token": token}, connection.session.environ)

@@ -14,7 +14,7 @@ from flask_realtime.contract.rooms import user_room
 from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
 from flask_realtime.gateway.announcer import PresenceAnnouncer
-from flask_realtime.gateway.auth import authenticate, find_token, token_header
+from flask_realtime.gateway.auth import authenticate
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
@@ -93,9 +93,9 @@ class Lifecycle:
 
     def _admit(self, session: Session, auth: object) -> None:
         with self._parts.limiter.attempt(session.address):
-            identity = authenticate(self._app, auth, session.environ)
+            identity, token_header = authenticate(self._app, auth, session.environ)
         connection = self._reserve(session, identity)
-        connection.token_header = token_header(find_token(auth, session.environ))
+        connection.token_header = token_header
         try:
             self._ask_application(connection, auth)
         except BaseException:

@@ -283,4 +283,4 @@ def test_what_is_not_known_is_asked_through_its_public_interface(
     monkeypatch.undo()
     with app.app_context():
         token = create_access_token("ann")
-        assert fresh.authenticate(app, {"token": token}, environ()).claims == decode_token(token)
+        assert fresh.authenticate(app, {"token": token}, environ()).identity.claims == decode_token(token)

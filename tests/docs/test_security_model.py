@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+MODEL, _, _ = (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("\n## How holes are looked for")
 ROWS = [
     tuple(cell.strip() for cell in line.strip("|").split("|"))
-    for line in (ROOT / "SECURITY.md").read_text(encoding="utf-8").splitlines()
+    for line in MODEL.splitlines()
     if line.startswith("| ") and not line.startswith("| can or cannot")
 ]
 

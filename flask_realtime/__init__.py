@@ -1,5 +1,6 @@
 """Real-time messaging, notifications, typing indicators and presence for Flask, for plain Socket.IO clients."""
 
+from flask_realtime.backends.base import PresenceEntry
 from flask_realtime.emitter import RealtimeEmitter
 from flask_realtime.extension import Realtime
 from flask_realtime.functions import (
@@ -13,6 +14,7 @@ from flask_realtime.functions import (
     emit_order_update,
     get_online_users,
     get_online_users_count,
+    get_user_connections,
     get_user_status,
     is_user_online,
     remove_from_conversation,
@@ -26,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Identity",
+    "PresenceEntry",
     "Realtime",
     "RealtimeEmitter",
     "__version__",
@@ -40,6 +43,7 @@ __all__ = [
     "emit_order_update",
     "get_online_users",
     "get_online_users_count",
+    "get_user_connections",
     "get_user_status",
     "is_user_online",
     "remove_from_conversation",

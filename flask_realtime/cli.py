@@ -82,10 +82,9 @@ def emit(event: str, data: tuple[Any, ...], user: str | None, conversation: str 
 def online(conversation: str | None, *, connections: bool) -> None:
     """List the users who are online."""
     _servers()
-    presence = current_gateway().parts.features.presence
     for user_id in sorted(functions.get_online_users(conversation)):
         click.echo(user_id)
-        for entry in presence.connections(user_id) if connections else ():
+        for entry in functions.get_user_connections(user_id) if connections else ():
             click.echo(f"  {entry.connection_id}  since {_time(entry.since)}  on {entry.server_id}  {entry.device}".rstrip())
 
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from flask_realtime.backends.base import PresenceEntry
 from flask_realtime.contract.events import RESERVED_NAMES
 from flask_realtime.contract.ids import WireId, parse_id
 from flask_realtime.contract.payloads import UserStatus
@@ -173,6 +174,10 @@ class Emits(ABC):
         if conversation_id is None:
             return target.presence.users()
         return target.conversations.online_users(parse_id(conversation_id, "conversation_id"))
+
+    def get_user_connections(self, user_id: WireId) -> list[PresenceEntry]:
+        """Return a user's connections on all servers: the id of each, its server, since when it is there, and on what device."""
+        return self._target().presence.connections(parse_id(user_id, "user_id"))
 
     def disconnect_user(self, user_id: WireId, reason: str | None = None) -> int:
         """End all of a user's connections. Their clients do not come back by themselves.

@@ -27,6 +27,7 @@ is_user_online = _calls.is_user_online
 get_online_users_count = _calls.get_online_users_count
 get_user_status = _calls.get_user_status
 get_online_users = _calls.get_online_users
+get_user_connections = _calls.get_user_connections
 disconnect_user = _calls.disconnect_user
 disconnect_token = _calls.disconnect_token
 remove_from_conversation = _calls.remove_from_conversation

@@ -36,10 +36,10 @@ class PresenceEntry(NamedTuple):
     """One connection of a user.
 
     Args:
-        connection_id: Its id.
-        server_id: The server that it is on.
+        connection_id: Its id: `socket.id` in the client.
+        server_id: The server that it is on; nothing where there is one server alone.
         since: When it came, in seconds since 1970.
-        device: What it said that it is, or nothing.
+        device: What the client calls the device that it is on, or nothing.
     """
 
     connection_id: str

@@ -24,6 +24,7 @@ except ImportError:
 
 _BEARER = "bearer "
 _MAX_TOKEN_LENGTH = 8192
+_MAX_DEVICE_LENGTH = 64
 
 # The first class that fits counts: PyJWT's InvalidSignatureError, for one, is a DecodeError.
 _REFUSALS: Final[tuple[tuple[type[Exception], str, str], ...]] = (
@@ -61,6 +62,16 @@ def find_token(auth: object, environ: Mapping[str, Any]) -> str:
     if token.lower().startswith(_BEARER):
         raise _malformed("auth.token must be just the token: leave out the 'Bearer ' before it")
     return _plausible(token)
+
+
+def find_device(auth: object) -> str:
+    """Return what a client calls the device that it is on: `auth.device`, cut to 64 characters; nothing where that is no text.
+
+    Args:
+        auth: What came with the CONNECT packet; anything.
+    """
+    device = auth.get("device") if isinstance(auth, Mapping) else None
+    return device[:_MAX_DEVICE_LENGTH] if isinstance(device, str) and device.isprintable() else ""
 
 
 def _header_token(header: str) -> str:

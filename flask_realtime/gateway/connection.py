@@ -52,6 +52,7 @@ class Connection:
         identity: Whom it speaks for.
         session: The engine connection that carries it.
         lock: Held while it is admitted, joins, or goes: none of these may fall into another.
+        device: What the client calls the device that it is on, or nothing.
         token_header: The header of the access token.
         due: The Unix time at which the client is warned that its token expires, or the connection ends.
         allowances: What it may still send; None as long as it has sent nothing.
@@ -64,6 +65,7 @@ class Connection:
     session: Session
     lock: AbstractContextManager[Any] = field(default_factory=native_rlock, repr=False)
     user_id: str = field(init=False)
+    device: str = ""
     token_header: Mapping[str, Any] = field(default_factory=dict, repr=False)
     due: float = 0.0
     allowances: Allowances | None = field(default=None, repr=False)

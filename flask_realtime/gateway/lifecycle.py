@@ -14,7 +14,7 @@ from flask_realtime.contract.rooms import user_room
 from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
 from flask_realtime.gateway.announcer import PresenceAnnouncer
-from flask_realtime.gateway.auth import authenticate
+from flask_realtime.gateway.auth import authenticate, find_device
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
@@ -96,6 +96,7 @@ class Lifecycle:
             identity, token_header = authenticate(self._app, auth, session.environ)
         connection = self._reserve(session, identity)
         connection.token_header = token_header
+        connection.device = find_device(auth)
         try:
             self._ask_application(connection, auth)
         except BaseException:
@@ -125,7 +126,7 @@ class Lifecycle:
     def _complete(self, connection: Connection) -> None:
         # Before the client hears that it is connected: whoever it tells can ask for its user's status anywhere. Outside the lock:
         # where several servers share it, this takes a moment.
-        change = self._parts.features.presence.connected(connection.id, connection.user_id)
+        change = self._parts.features.presence.connected(connection.id, connection.user_id, connection.device)
         with connection.lock:
             connection.closed = connection.closed or connection.session.closed
             if not connection.closed:

@@ -32,9 +32,9 @@ class RawSocket:
             raise ConnectionRefusedError("the server closed without an opening packet")
         self.handshake = json.loads(opening[1:])
 
-    def enter(self, token: str) -> str:
-        """Send CONNECT and return the server's answer."""
-        self.send("40" + json.dumps({"token": token}))
+    def enter(self, token: str, **auth: Any) -> str:
+        """Send CONNECT, with more than the token where there is more, and return the server's answer."""
+        self.send("40" + json.dumps({"token": token, **auth}))
         return self.receive()
 
     def send(self, packet: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -276,6 +277,7 @@ def test_the_shell_commands_reach_all_servers(cluster: Cluster, new_id: NewId) -
     for client in (one, other):
         assert client.wait_for("notice").data == {"text": "hello"}
     assert shell("online").split() == sorted([ann, ben])
+    assert re.fullmatch(rf"{ann}\n  \S+  since \S+  on \w+\n", shell("online", "--connections").partition(ben)[0])
     assert shell("rooms").split() == [conversation, "2"]
     assert shell("kick", ben) == "1 connection\n"
     other.wait_for_disconnect()

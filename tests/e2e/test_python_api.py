@@ -1,11 +1,13 @@
 """What the application calls: each function in a view, over a real server."""
 
+import json
+import time
 from typing import Any
 
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.conftest import WORKERS, ClientFactory, NewId
+from tests.e2e.conftest import WORKERS, ClientFactory, NewId, OpenSocket
 
 VIAS = ["method", "function"]
 SENDERS: dict[str, tuple[str, list[Any]]] = {
@@ -82,6 +84,22 @@ def test_values_of_python_arrive_as_flasks_json_has_them(connect: ClientFactory,
         "decimal": "12.50",
         "dataclass": {"poll": "lunch", "choice": 2},
     }
+
+
+@pytest.mark.parametrize("via", VIAS)
+def test_each_connection_of_a_user_can_be_asked_for(open_socket: OpenSocket, api: Api, new_id: NewId, via: str) -> None:
+    user = new_id("ann")
+    devices = {"Ann's phone \u260e": "Ann's phone \u260e", "x" * 65: "x" * 64, "": "", "two\nlines": "", 7: "", None: ""}
+    ids = {}
+    for device in devices:
+        answer = open_socket(api.url).enter(api.token(user), device=device)
+        ids[json.loads(answer[2:])["sid"]] = device
+    connections = api.emit("get_user_connections", user, via=via)
+    assert {connection_id: device for connection_id, _, _, device in connections} == {
+        connection_id: devices[device] for connection_id, device in ids.items()
+    }
+    assert all(0 <= time.time() - since < 60 for _, _, since, _ in connections)
+    assert api.emit("get_user_connections", new_id("ben"), via=via) == []
 
 
 @pytest.mark.parametrize("via", VIAS)

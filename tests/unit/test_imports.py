@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "hooks": {"contract", "errors", "identity", "rates"},
     "gateway": {"backends", "config", "contract", "engine", "errors", "features", "hooks", "identity", "rates", "signals"},
     "signals": set(),
-    "emits": {"contract", "features"},
+    "emits": {"backends", "contract", "features"},
     "emitter": {"backends", "emits", "features", "gateway"},
     "extension": {"backends", "config", "emits", "errors", "gateway", "hooks"},
     "functions": {"emits", "extension"},
@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "describe": {"contract", "hooks"},
     "cli": {"contract", "describe", "errors", "extension", "functions", "hooks"},
-    "__init__": {"emitter", "extension", "functions", "gateway", "identity"},
+    "__init__": {"backends", "emitter", "extension", "functions", "gateway", "identity"},
 }
 FRAMEWORKS = {
     "engineio",

@@ -45,6 +45,7 @@ HELPERS = {
     "emit_order_update",
     "get_online_users",
     "get_online_users_count",
+    "get_user_connections",
     "get_user_status",
     "is_user_online",
     "remove_from_conversation",

@@ -99,7 +99,8 @@ class Registry:
         self._max_connections = max_connections
         self._lock = native_lock()
         self._connections: dict[str, Connection] = {}
-        self._by_user: dict[str, dict[str, Connection]] = {}
+        # Most users have one or two, for which a list weighs a third of a dictionary.
+        self._by_user: dict[str, list[Connection]] = {}
 
     def add(self, connection: Connection) -> None:
         """Note a connection.
@@ -110,10 +111,10 @@ class Registry:
         with self._lock:
             if self._max_connections is not None and len(self._connections) >= self._max_connections:
                 raise _too_many("The server has too many connections open; try again later")
-            of_user = self._by_user.get(connection.user_id, {})
+            of_user = self._by_user.get(connection.user_id, ())
             if len(of_user) >= self._max_per_user:
                 raise _too_many("You have too many connections open")
-            self._by_user.setdefault(connection.user_id, of_user)[connection.id] = connection
+            self._by_user[connection.user_id] = [*of_user, connection]
             self._connections[connection.id] = connection
 
     def __len__(self) -> int:
@@ -122,11 +123,12 @@ class Registry:
     def remove(self, connection: Connection) -> None:
         """Forget a connection."""
         with self._lock:
-            self._connections.pop(connection.id, None)
-            of_user = self._by_user.get(connection.user_id, {})
-            of_user.pop(connection.id, None)
+            if self._connections.pop(connection.id, None) is None:
+                return
+            of_user = self._by_user[connection.user_id]
+            of_user.remove(connection)
             if not of_user:
-                self._by_user.pop(connection.user_id, None)
+                del self._by_user[connection.user_id]
 
     def get(self, connection_id: str) -> Connection | None:
         """Return the connection with an id, or None."""
@@ -135,7 +137,7 @@ class Registry:
     def of_user(self, user_id: str) -> list[Connection]:
         """Return a user's connections."""
         with self._lock:
-            return list(self._by_user.get(user_id, {}).values())
+            return list(self._by_user.get(user_id, ()))
 
     def everyone(self) -> list[Connection]:
         """Return all connections."""

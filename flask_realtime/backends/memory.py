@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from flask_realtime.backends.base import Change, ConversationBackend, PresenceBackend, PresenceEntry
+from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
 
 
 class MemoryPresence(PresenceBackend):
@@ -122,7 +123,7 @@ class MemoryConversations(ConversationBackend):
     def __init__(self, lock: AbstractContextManager[Any] | None = None) -> None:
         self._lock = lock or threading.Lock()
         self._users: dict[str, dict[str, str]] = {}
-        self._conversations: dict[str, dict[str, None]] = {}
+        self._conversations: dict[str, SmallSet] = {}
 
     def join(self, conversation_id: str, user_id: str, connection_id: str) -> bool:
         """Note that a connection joined, and say whether it was not joined before."""
@@ -131,17 +132,19 @@ class MemoryConversations(ConversationBackend):
             if connection_id in connections:
                 return False
             connections[connection_id] = user_id
-            self._conversations.setdefault(connection_id, {})[conversation_id] = None
+            self._conversations[connection_id] = with_name(self._conversations.get(connection_id, NOTHING), conversation_id)
             return True
 
     def leave(self, conversation_id: str, connection_id: str) -> bool:
         """Forget that a connection joined, and say whether it was joined."""
         with self._lock:
-            conversations = self._conversations.get(connection_id, {})
+            conversations = self._conversations.get(connection_id, NOTHING)
             if conversation_id not in conversations:
                 return False
-            del conversations[conversation_id]
-            if not conversations:
+            rest = without_name(conversations, conversation_id)
+            if rest:
+                self._conversations[connection_id] = rest
+            else:
                 del self._conversations[connection_id]
             self._forget(conversation_id, connection_id)
             return True
@@ -149,7 +152,7 @@ class MemoryConversations(ConversationBackend):
     def leave_all(self, connection_id: str) -> list[str]:
         """Forget a connection, and return the conversations that it was joined to."""
         with self._lock:
-            conversations = list(self._conversations.pop(connection_id, {}))
+            conversations = list(self._conversations.pop(connection_id, NOTHING))
             for conversation_id in conversations:
                 self._forget(conversation_id, connection_id)
             return conversations
@@ -167,12 +170,12 @@ class MemoryConversations(ConversationBackend):
     def joined(self, connection_id: str) -> list[str]:
         """Return the conversations that a connection has joined, in the order joined."""
         with self._lock:
-            return list(self._conversations.get(connection_id, ()))
+            return list(self._conversations.get(connection_id, NOTHING))
 
     def owner(self, connection_id: str) -> str | None:
         """Return whose a joined connection is, or None."""
         with self._lock:
-            conversation_id = next(iter(self._conversations.get(connection_id, ())), None)
+            conversation_id = next(iter(self._conversations.get(connection_id, NOTHING)), None)
             return None if conversation_id is None else self._users[conversation_id][connection_id]
 
     def owners(self) -> dict[str, str]:

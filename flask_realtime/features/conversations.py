@@ -7,6 +7,7 @@ from typing import Any
 from flask_realtime.backends.base import ConversationBackend
 from flask_realtime.contract.rooms import conversation_room
 from flask_realtime.features.effects import Send
+from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
 
 
 class Conversations:
@@ -21,14 +22,14 @@ class Conversations:
 
     def __init__(self, backend: ConversationBackend) -> None:
         self._backend = backend
-        self._joined: dict[str, dict[str, None]] = {}
+        self._joined: dict[str, SmallSet] = {}
 
     def join(self, connection_id: str, conversation_id: str) -> bool:
         """Note that a connection of this process joined, and say whether it was not joined before; `share_join` is to follow."""
-        joined = self._joined.setdefault(connection_id, {})
+        joined = self._joined.get(connection_id, NOTHING)
         if conversation_id in joined:
             return False
-        joined[conversation_id] = None
+        self._joined[connection_id] = with_name(joined, conversation_id)
         return True
 
     def share_join(self, connection_id: str, user_id: str, conversation_id: str) -> None:
@@ -39,11 +40,13 @@ class Conversations:
 
     def leave(self, connection_id: str, conversation_id: str) -> bool:
         """Forget that a connection of this process joined, and say whether it was joined; `share_leave` is to follow."""
-        joined = self._joined.get(connection_id, {})
+        joined = self._joined.get(connection_id, NOTHING)
         if conversation_id not in joined:
             return False
-        del joined[conversation_id]
-        if not joined:
+        rest = without_name(joined, conversation_id)
+        if rest:
+            self._joined[connection_id] = rest
+        else:
             self._joined.pop(connection_id, None)
         return True
 
@@ -53,7 +56,7 @@ class Conversations:
 
     def disconnected(self, connection_id: str) -> list[str]:
         """Forget a connection of this process, and return the conversations that it was joined to; `share_end` is to follow."""
-        return list(self._joined.pop(connection_id, ()))
+        return list(self._joined.pop(connection_id, NOTHING))
 
     def share_end(self, connection_id: str) -> None:
         """Let all servers know that a connection is gone; may wait for them."""
@@ -61,11 +64,11 @@ class Conversations:
 
     def is_joined(self, connection_id: str, conversation_id: str) -> bool:
         """Say whether a connection of this process is joined."""
-        return conversation_id in self._joined.get(connection_id, ())
+        return conversation_id in self._joined.get(connection_id, NOTHING)
 
     def count_joined(self, connection_id: str) -> int:
         """Return how many conversations a connection of this process has joined."""
-        return len(self._joined.get(connection_id, ()))
+        return len(self._joined.get(connection_id, NOTHING))
 
     def online_users(self, conversation_id: str) -> list[str]:
         """Return the distinct users with a joined connection, on every server."""

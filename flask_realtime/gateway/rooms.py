@@ -17,7 +17,9 @@ from socketio.manager import Manager
 
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket, write_to_all
+from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
+from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
 
 
 class Receiver(Protocol):
@@ -79,7 +81,7 @@ class _Route:
 class _Member:
     engine_id: str
     receiver: Receiver
-    rooms: set[str] = field(default_factory=set)
+    rooms: SmallSet = NOTHING
     leaving: bool = False
 
 
@@ -91,7 +93,7 @@ class _Pending(_Member):
         if room is None:
             return True
         rooms = {room} if isinstance(room, str) else set(room)
-        return sid in rooms or not self.rooms.isdisjoint(rooms)
+        return sid in rooms or not rooms.isdisjoint(self.rooms)
 
 
 class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no types
@@ -124,6 +126,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         self._ids: dict[str, str] = {}
         self._rooms: dict[str, _Room] = {}
         self._resolving: dict[str, str] = {}
+        self._lock = native_lock()
         self._changes = 0
 
     # Admission ----------------------------------------------------------------------------------------------------------------
@@ -136,7 +139,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             rooms: Rooms that it enters when it is admitted.
         """
         sid: str = self.server.eio.generate_id()
-        self._pending[sid] = _Pending(engine_id, self._find_receiver(engine_id), set(rooms))
+        self._pending[sid] = _Pending(engine_id, self._find_receiver(engine_id), tuple(dict.fromkeys(rooms)))
         return sid
 
     def discard(self, sid: str) -> None:
@@ -346,7 +349,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         if namespace != DEFAULT_NAMESPACE:
             super().enter_room(sid, namespace, room, eio_sid=eio_sid)
         elif sid in self._pending:
-            self._pending[sid].rooms.add(room)
+            self._note(self._pending[sid], room)
         elif sid not in self._members:
             msg = "sid is not connected to requested namespace"
             raise ValueError(msg)
@@ -358,7 +361,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
 
     def _enter(self, sid: str, room: str) -> None:
         member = self._members[sid]
-        member.rooms.add(room)
+        self._note(member, room)
         members = self._rooms.get(room)
         if members is None:
             members = self._rooms[room] = _Room()
@@ -371,10 +374,19 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         if namespace != DEFAULT_NAMESPACE:
             super().leave_room(sid, namespace, room)
         elif sid in self._pending:
-            self._pending[sid].rooms.discard(room)
+            self._strike(self._pending[sid], room)
         elif sid in self._members:
-            self._members[sid].rooms.discard(room)
+            self._strike(self._members[sid], room)
             self._leave(sid, room)
+
+    def _note(self, member: _Member, room: str) -> None:
+        with self._lock:  # An application's threads may have one connection enter two rooms at once.
+            if room not in member.rooms:
+                member.rooms = with_name(member.rooms, room)
+
+    def _strike(self, member: _Member, room: str) -> None:
+        with self._lock:
+            member.rooms = without_name(member.rooms, room)
 
     def _leave(self, sid: str, room: str) -> None:
         members = self._rooms.get(room)
@@ -409,7 +421,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         member = self._members.pop(sid, None)
         if member is not None:
             self._ids.pop(member.engine_id, None)
-            for room in member.rooms:
+            for room in tuple(member.rooms):
                 self._leave(sid, room)
         self.callbacks.pop(sid, None)
         self._on_disconnected(sid)

@@ -17,12 +17,25 @@ MAY_IMPORT = {
     "identity": set(),
     "contract": {"errors"},
     "rates": {"errors"},
+    "small_sets": set(),
     "config": {"errors", "rates"},
-    "backends": {"contract", "errors"},
-    "features": {"backends", "contract", "errors", "rates"},
+    "backends": {"contract", "errors", "small_sets"},
+    "features": {"backends", "contract", "errors", "rates", "small_sets"},
     "engine": {"config", "contract", "errors"},
     "hooks": {"contract", "errors", "identity", "rates"},
-    "gateway": {"backends", "config", "contract", "engine", "errors", "features", "hooks", "identity", "rates", "signals"},
+    "gateway": {
+        "backends",
+        "config",
+        "contract",
+        "engine",
+        "errors",
+        "features",
+        "hooks",
+        "identity",
+        "rates",
+        "signals",
+        "small_sets",
+    },
     "signals": set(),
     "emits": {"backends", "contract", "features"},
     "emitter": {"backends", "emits", "features", "gateway"},
@@ -46,7 +59,7 @@ FRAMEWORKS = {
     "sqlalchemy",
     "werkzeug",
 }
-PLAIN_PYTHON = {"backends", "errors", "features", "identity", "rates"}
+PLAIN_PYTHON = {"backends", "errors", "features", "identity", "rates", "small_sets"}
 # They are about python-socketio's own managers, as those of Redis are about redis-py.
 ABOUT_SOCKETIO = {"flask_realtime.backends.broker.amqp", "flask_realtime.backends.broker.kafka"}
 

@@ -1,0 +1,21 @@
+"""Sets of names that mostly hold one or two."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_realtime.small_sets import NOTHING, with_name, without_name
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20).map(str))))
+def test_a_set_holds_what_was_added_and_not_taken_out_in_order(steps: list[tuple[bool, str]]) -> None:
+    names, expected = NOTHING, list[str]()
+    for is_added, name in steps:
+        if not is_added:
+            names = without_name(names, name)
+            expected = [other for other in expected if other != name]
+        elif name not in names:
+            names = with_name(names, name)
+            expected.append(name)
+    assert list(names) == expected
+    assert len(names) == len(expected)
+    assert all((str(name) in names) == (str(name) in expected) for name in range(21))

@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import logging
 import math
 import os
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import engineio
@@ -305,6 +306,13 @@ class OrderedClient(socketio.Client):  # type: ignore[misc]
         return OrderedEngine
 
 
+_SILENT: Final = logging.getLogger(f"{__name__}.silent")
+"""For the engine's client, which logs of its end from a thread of its own, in the midst of a later test."""
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.setLevel(logging.CRITICAL)
+_SILENT.propagate = False
+
+
 class PyClient(Client):
     """python-socketio's client.
 
@@ -315,7 +323,7 @@ class PyClient(Client):
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         super().__init__()
-        self._client = OrderedClient(reconnection=False, handle_sigint=False)
+        self._client = OrderedClient(reconnection=False, handle_sigint=False, engineio_logger=_SILENT)
         self._client.on("*", lambda name, *args: self._keep(Event(name, args)))
         self._client.on("connect_error", self._refused)
         self._client.on("disconnect", self._disconnected)

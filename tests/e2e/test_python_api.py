@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.conftest import WORKERS, ClientFactory, NewId, OpenSocket
+from tests.e2e.conftest import WORKERS, ClientFactory, NewId, OpenSocket, ServerWith
 from tests.e2e.servers import poll
 
 VIAS = ["method", "function"]
@@ -104,11 +104,12 @@ def test_each_connection_of_a_user_can_be_asked_for(open_socket: OpenSocket, api
 
 
 @pytest.mark.parametrize("via", VIAS)
-def test_presence_can_be_asked_for(connect_js: ClientFactory, api: Api, new_id: NewId, via: str) -> None:
+def test_presence_can_be_asked_for(connect_js: ClientFactory, server_with: ServerWith, new_id: NewId, via: str) -> None:
+    api = server_with(REALTIME_MAX_STATUS_IDS=50)  # A server without other tests' clients.
     user, conversation = new_id("ann"), new_id("conversation")
-    # Clients of the tests before this one are closed; the server may still be busy with their leaving.
+    # This test's own, of the other round, are closed; the server may still be busy with their leaving.
     assert poll(lambda: api.emit("get_online_users", via=via) == [], 30)
-    clients = [connect_js(user), connect_js(user)]
+    clients = [connect_js(user, api=api), connect_js(user, api=api)]
     clients[0].call("join:conversation", conversation)
     assert api.emit("get_online_users_count", via=via) == 1
     assert api.emit("is_user_online", user, via=via) is True

@@ -154,7 +154,10 @@ class RealtimeConfig:
         doc="Bytes of one transport message; a larger one ends the connection.",
     )
     max_connections_per_user: int = _setting(
-        20, "an integer above 0", _is_positive_integer, doc="Connections that one user may have at once on one server."
+        20,
+        "an integer above 0",
+        _is_positive_integer,
+        doc="Connections that one user may have at once, on all servers that share a Redis.",
     )
     max_connections: int | None = _setting(
         None,

@@ -23,10 +23,12 @@ class Change(NamedTuple):
     Args:
         happened: Whether the user came online, or went offline.
         version: The change's place among all changes of this user, on all servers: a later one has a higher number.
+        connections: How many the user has after one came, those of servers that may be gone included; 0 after one went.
     """
 
     happened: bool
     version: int
+    connections: int = 0
 
     def __bool__(self) -> bool:
         return self.happened
@@ -74,6 +76,19 @@ class PresenceBackend(ABC):
     @abstractmethod
     def connections(self, user_id: str) -> list[PresenceEntry]:
         """Return a user's connections."""
+
+    @abstractmethod
+    def has_more_than(self, number: int, user_id: str, since: float) -> bool | None:
+        """Say whether a user has more connections than a number of them, those of servers that are about to stop not counted.
+
+        Args:
+            number: The number.
+            user_id: The user.
+            since: A time in seconds since 1970: a server that has given a sign of life since then is alive.
+
+        Returns:
+            None where that depends on servers that may be alive or gone. Ask again: what servers share finds out, in the end.
+        """
 
 
 class ConversationBackend(ABC):

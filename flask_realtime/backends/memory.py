@@ -56,7 +56,7 @@ class MemoryPresence(PresenceBackend):
             connections = self._connections.setdefault(user_id, {})
             first = not connections
             connections[entry.connection_id] = entry
-            return self._change(happened=first)
+            return self._change(happened=first, connections=len(connections))
 
     def remove(self, user_id: str, connection_id: str) -> Change:
         """Forget a connection, and say whether it was the user's last."""
@@ -89,6 +89,11 @@ class MemoryPresence(PresenceBackend):
         with self._lock:
             return list(self._connections.get(user_id, {}).values())
 
+    def has_more_than(self, number: int, user_id: str, since: float) -> bool:  # noqa: ARG002 - there is one server
+        """Say whether a user has more connections than a number of them."""
+        with self._lock:
+            return len(self._connections.get(user_id, ())) > number
+
     def entry(self, user_id: str, connection_id: str) -> PresenceEntry | None:
         """Return what is known of a connection, or None."""
         with self._lock:
@@ -106,11 +111,11 @@ class MemoryPresence(PresenceBackend):
             self._connections.pop(user_id, None)
         return entry
 
-    def _change(self, *, happened: bool) -> Change:
+    def _change(self, *, happened: bool, connections: int = 0) -> Change:
         self._version += happened
         if happened and self._orders_by_time:
             self._version = max(self._version, int(self._clock() * 1e6))
-        return Change(happened, self._version)
+        return Change(happened, self._version, connections)
 
 
 class MemoryConversations(ConversationBackend):

@@ -90,7 +90,7 @@ class Registry:
     """The connections of this process, those that are still being admitted included.
 
     Args:
-        max_per_user: Connections that one user may have.
+        max_per_user: Connections that one user may have here.
         max_connections: Connections that there may be, or None.
     """
 
@@ -110,10 +110,10 @@ class Registry:
         """
         with self._lock:
             if self._max_connections is not None and len(self._connections) >= self._max_connections:
-                raise _too_many("The server has too many connections open; try again later")
+                raise too_many_connections("The server has too many connections open; try again later")
             of_user = self._by_user.get(connection.user_id, ())
             if len(of_user) >= self._max_per_user:
-                raise _too_many("You have too many connections open")
+                raise too_many_connections()
             self._by_user[connection.user_id] = [*of_user, connection]
             self._connections[connection.id] = connection
 
@@ -150,7 +150,8 @@ class Registry:
             return [connection for connection in self._connections.values() if connection.identity.claims.get("jti") == jti]
 
 
-def _too_many(message: str) -> ConnectionRefused:
+def too_many_connections(message: str = "You have too many connections open") -> ConnectionRefused:
+    """Return the refusal of a connection above a limit."""
     return ConnectionRefused(message, code="too_many_connections")
 
 

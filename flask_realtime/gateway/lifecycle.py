@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
 from flask_realtime.gateway.announcer import PresenceAnnouncer
 from flask_realtime.gateway.auth import authenticate, find_device
-from flask_realtime.gateway.connection import Connection, Session
+from flask_realtime.gateway.connection import Connection, Session, too_many_connections
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.parts import Parts
@@ -25,9 +26,13 @@ logger = logging.getLogger(__name__)
 
 SERVER_DISCONNECT: Final = "server disconnect"
 CLIENT_DISCONNECT: Final = "client disconnect"
+TOO_MANY_CONNECTIONS: Final = "too many connections"
 
 _FAREWELL = 5.0
 """Seconds in which a client that the server disconnected can fetch the packet that says so."""
+
+_LOOK_AGAIN = 0.25
+"""Seconds between two looks at whether servers are alive, while a client that may be one too many waits."""
 
 _ESSENTIAL: Final = (
     "HTTP_AUTHORIZATION",
@@ -127,8 +132,9 @@ class Lifecycle:
         # Before the client hears that it is connected: whoever it tells can ask for its user's status anywhere. Outside the lock:
         # where several servers share it, this takes a moment.
         change = self._parts.features.presence.connected(connection.id, connection.user_id, connection.device)
+        is_one_too_many = self._is_one_too_many(connection, change)
         with connection.lock:
-            connection.closed = connection.closed or connection.session.closed
+            connection.closed = connection.closed or connection.session.closed or is_one_too_many
             if not connection.closed:
                 connection.session.connection = connection
                 connection.session.environ = _Essentials(connection.session.environ)
@@ -139,12 +145,26 @@ class Lifecycle:
                 logger.info("connected: user=%s id=%s transport=%s address=%s", *told)
                 self._announce(connection.user_id, change, online=True)
                 return
-        # It ended while the application was asked, which has heard of it and so hears of its end.
+        # The application was asked before that, has heard of it, and so hears of its end.
         self._announce(connection.user_id, change, online=True)
         self._end_presence(connection)
         self._forget(connection)
-        self._tell_gone(connection, CLIENT_DISCONNECT, [])
-        raise ConnectionRefused
+        self._tell_gone(connection, TOO_MANY_CONNECTIONS if is_one_too_many else CLIENT_DISCONNECT, [])
+        raise too_many_connections() if is_one_too_many else ConnectionRefused
+
+    def _is_one_too_many(self, connection: Connection, change: Change) -> bool:
+        """Say whether its user has too many connections with it, on all servers.
+
+        Who comes back from a server that was killed just now is not to be kept out by connections that are no more: a client that
+        may be one too many waits until the other servers have given a sign of life, or are known to be gone.
+        """
+        limit, since = self._parts.config.max_connections_per_user, time.time()
+        exceeds: bool | None = None if change.connections > limit else False
+        while exceeds is None and not (connection.closed or connection.session.closed):
+            exceeds = self._parts.features.presence.has_more_than(limit, connection.user_id, since)
+            if exceeds is None:
+                self._parts.server.concurrency.sleep(_LOOK_AGAIN)
+        return bool(exceeds)
 
     def _announce(self, user_id: str, change: Change, *, online: bool) -> None:
         if change.happened:

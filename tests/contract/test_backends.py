@@ -1,5 +1,6 @@
 """What every back end does; each runs through the same tests."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,15 @@ def test_only_the_first_and_the_last_connection_of_a_user_count(presence: Presen
     removed = [presence.remove("ann", "c1"), presence.remove("ann", "c1"), presence.remove("ann", "c2")]
     assert [change.happened for change in added] == [True, False, False]
     assert [change.happened for change in removed] == [False, False, True]
+
+
+def test_a_users_connections_are_counted(presence: PresenceBackend) -> None:
+    assert [presence.add("ann", connection).connections for connection in ("c1", "c2", "c2", "c3")] == [1, 2, 2, 3]
+    presence.add("bob", "c4")
+    presence.remove("ann", "c1")
+    now = time.time()
+    assert [presence.has_more_than(number, "ann", now) for number in (1, 2)] == [True, False]
+    assert presence.has_more_than(0, "nobody", now) is False
 
 
 def test_a_later_change_of_a_user_has_a_higher_version(presence: PresenceBackend) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from redis import Redis
 from flask_realtime import RealtimeEmitter
 from flask_realtime.features.presence import Presence
 from tests.e2e.api import Api
-from tests.e2e.clients import PyClient
+from tests.e2e.clients import PyClient, Refused
 from tests.e2e.conftest import CONTRACT_APP, NewId
 from tests.e2e.servers import Server, gunicorn, poll, process_environment
 from tests.kafka_cluster import kafka_cluster
@@ -385,3 +386,53 @@ def test_the_examples_health_follows_the_message_queue(redis: RedisServer, tmp_p
         assert health() == (503, "failed")
         redis.start()
         eventually(lambda: health() == (200, "ok"), "it is well again")
+
+
+# Connections of one user ------------------------------------------------------------------------------------------------------
+
+
+def test_a_users_connections_on_all_servers_count(cluster: Cluster, new_id: NewId) -> None:
+    cluster.settings["REALTIME_MAX_CONNECTIONS_PER_USER"] = 2
+    ann = new_id("ann")
+    (_, here), (_, there) = cluster.start(), cluster.start()
+    first, _second = cluster.connect(here, ann), cluster.connect(there, ann)
+    for api in (here, there):
+        with pytest.raises(Refused) as caught:
+            cluster.connect(api, ann)
+        assert caught.value.code == "too_many_connections"
+    assert here.wait_for_hook("disconnect", ann, count=2) == [[ann, "too many connections"]] * 2, (
+        "as the connect hooks had seen them"
+    )
+    assert len(here.emit("get_user_connections", ann)) == 2
+    assert cluster.connect(here, new_id("ben")).connected
+    first.disconnect()
+    assert cluster.connect(there, ann).connected
+    assert here.hooks("online", ann) == [[ann]]
+    assert here.hooks("offline", ann) == []
+
+
+def test_who_comes_back_from_a_server_that_was_killed_is_let_in(cluster: Cluster, new_id: NewId) -> None:
+    cluster.settings["REALTIME_MAX_CONNECTIONS_PER_USER"] = 2
+    ann = new_id("ann")
+    (_, here), (killed, there) = cluster.start(), cluster.start()
+    for _ in range(2):
+        cluster.connect(there, ann)
+    os.killpg(killed.pid, signal.SIGKILL)
+    with ThreadPoolExecutor(2) as threads:
+        assert all(client.connected for client in threads.map(lambda _: cluster.connect(here, ann), range(2)))
+
+
+def test_who_comes_back_from_a_server_that_is_drained_is_let_in_at_once(cluster: Cluster, new_id: NewId) -> None:
+    cluster.settings |= {"REALTIME_SERVER_LEASE": 600, "REALTIME_DRAIN_TIME": 1, "REALTIME_MAX_CONNECTIONS_PER_USER": 2}
+    ann, ben = new_id("ann"), new_id("ben")
+    (_, here), (leaving, there) = cluster.start(), cluster.start()
+    old = [cluster.connect(there, ann) for _ in range(2)]
+    cluster.connect(there, ben).emit("app:sleep", 300)
+    there.wait_for_hook("sleep", ben)
+    os.killpg(leaving.pid, signal.SIGTERM)
+    for client in old:
+        client.wait_for_disconnect()
+        assert cluster.connect(here, ann).connected
+    assert leaving.alive, "it has not marked its end in Redis yet"
+    leaving.kill()
+    assert here.hooks("offline", ann) == []

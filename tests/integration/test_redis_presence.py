@@ -243,6 +243,56 @@ def test_a_user_who_is_also_on_a_live_server_counts_while_the_dead_one_is_not_re
     alive.close()
 
 
+def test_connections_elsewhere_count_for_certain_once_their_server_gave_a_sign_of_life(redis: RedisServer, client: Redis) -> None:
+    here, there = FleetServer(redis.url, "here"), FleetServer(redis.url, "there")
+    here.presence.add("ann", "c1")
+    there.presence.add("ann", "c2")
+    assert here.presence.add("ann", "c3").connections == 3
+    now = time.time()
+    assert [here.presence.has_more_than(number, "ann", now) for number in (1, 2, 3)] == [True, None, False]
+    assert there.lease.renew() == HELD
+    assert [here.presence.has_more_than(number, "ann", now) for number in (2, 3)] == [True, False]
+    there.housekeeping.begin_to_leave()
+    assert there.lease.renew() == HELD
+    assert [here.presence.has_more_than(number, "ann", now) for number in (1, 2)] == [True, False]
+    there.close()
+    assert here.presence.has_more_than(1, "ann", now)
+    assert Reap(here.lease).perform() is None, "the lease of a server that leaves runs out by itself"
+    client.zadd("{flask_realtime}:servers", {there.lease.name: 1})  # As time does.
+    assert Reap(here.lease).perform() == []
+    assert "leaving" not in kinds_of_keys(client)
+    here.close()
+
+
+def test_connections_of_a_server_that_was_killed_do_not_count_when_its_lease_has_run_out(redis: RedisServer) -> None:
+    here = FleetServer(redis.url, "here")
+    with RemoteServer(redis.url, "dead", ttl=REMOTE_TTL) as dead:
+        dead.call("presence", "add", ("ann", "c1"))
+        dead.kill()
+    now = time.time()
+    here.presence.add("ann", "c2")
+    answers: list[bool | None] = []
+
+    def is_known() -> bool:
+        answers.append(here.presence.has_more_than(1, "ann", now))
+        return answers[-1] is not None
+
+    wait_until(is_known)
+    assert True not in answers
+    here.close()
+
+
+def test_without_redis_the_connections_of_this_server_count(redis: RedisServer) -> None:
+    here, there = FleetServer(redis.url, "here"), FleetServer(redis.url, "there")
+    here.presence.add("ann", "c1")
+    there.presence.add("ann", "c2")
+    redis.stop()
+    assert here.presence.add("ann", "c3").connections == 2
+    assert [here.presence.has_more_than(number, "ann", time.time()) for number in (1, 2)] == [True, False]
+    for each in (here, there):
+        each.close()
+
+
 def test_a_server_that_was_frozen_writes_everything_again(redis: RedisServer, new_server: NewServer) -> None:
     survivor = new_server("a")
     with RemoteServer(redis.url, "frozen", ttl=REMOTE_TTL) as frozen:

@@ -22,10 +22,12 @@ class Answer(NamedTuple):
     Args:
         code: STAYS, TURNED or UNSETTLED; see `scripts`.
         version: The version of the change, or 0.
+        connections: How many connections the user has, where the script was ADD.
     """
 
     code: int
     version: int
+    connections: int
 
 
 class State(NamedTuple):
@@ -149,11 +151,12 @@ class ServerEntries:
 
     def _run(self, script: Script, user_id: str, connection_id: str, *args: str) -> Answer | None:
         try:
-            code, version = self.lease.run(script, user_id, connection_id, *args)
+            code, answer = self.lease.run(script, user_id, connection_id, *args)
         except BackendUnavailable:
             self.outage.unanswered(script, connection_id)
             return None
-        return Answer(code, int(version))
+        version, _, connections = answer.partition(b" ")
+        return Answer(code, int(version), int(connections or 0))
 
 
 def details(entry: PresenceEntry | None) -> str:

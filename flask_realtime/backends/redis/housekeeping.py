@@ -68,6 +68,12 @@ class Housekeeping:
         self._give_others_time()
         self._thread.start()
 
+    def begin_to_leave(self) -> None:
+        """Let the others know that this server is about to stop, and leave them what is noted of its connections."""
+        self.leaves_entries = self._lease.is_leaving = True
+        self._renew_at = 0.0
+        self._entries.on_left()
+
     def stop(self, timeout: float = 5.0) -> None:
         """End the lease, and remove what is left of this server, within `timeout` seconds or soon after. Twice changes nothing."""
         if self._is_stopping:

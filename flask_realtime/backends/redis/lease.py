@@ -74,6 +74,8 @@ class Lease:
         """Whether Redis refused something, so that the lease has to be renewed at once."""
         self.was_reaped = False
         """Whether the lease before it was reaped: others were told then that this server's users went offline."""
+        self.is_leaving = False
+        """Whether the server is about to stop; others are told with the next renewal."""
         self.clock = RedisClock(clock)
         self._ttl = int(ttl * 1e6)
         self._base = f"{{{channel}}}"
@@ -160,7 +162,7 @@ class Lease:
             BackendUnavailable: Redis cannot be reached.
         """
         self.is_doubtful = False
-        now, outcome, redis_id = self.ask(scripts.RENEW_LEASE, self._hold(), self._ttl)
+        now, outcome, redis_id = self.ask(scripts.RENEW_LEASE, self._hold(), self._ttl, int(self.is_leaving))
         self.clock.set(now)
         known, self._redis_id = self._redis_id, redis_id.decode()
         # One that was restarted from its disk, or a replica that took over, may know something old.
@@ -177,6 +179,22 @@ class Lease:
             self._name = ""
             self._has_lost_data = has_lost_data
             self.was_reaped = not has_lost_data
+
+    def crowd(self, user_id: str, since: float) -> tuple[int, int]:
+        """Return how many connections a user has on other servers.
+
+        Args:
+            user_id: The user.
+            since: A time in seconds since 1970, by this machine's clock.
+
+        Returns:
+            Those on servers that have renewed their leases since then, and those on servers that may be gone.
+
+        Raises:
+            BackendUnavailable: Redis cannot be reached.
+        """
+        sure, unsure = self.ask(scripts.CROWD, user_id, self._name, self._ttl, self.clock.at(since))
+        return int(sure), int(unsure)
 
     def end(self) -> None:
         """Write nothing under the lease any more."""

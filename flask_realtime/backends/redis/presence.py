@@ -81,9 +81,20 @@ class RedisPresence(PresenceBackend):
             return here
         return here + [presence_entry(*note) for note in notes]
 
+    def has_more_than(self, number: int, user_id: str, since: float) -> bool | None:
+        """Say whether a user has more connections than a number of them; where Redis cannot be asked, on this server."""
+        if self._here.has_more_than(number, user_id, since):
+            return True
+        try:
+            sure, unsure = self._lease.crowd(user_id, since)
+        except BackendUnavailable:
+            return False
+        rest = number - len(self._here.connections(user_id))
+        return True if sure > rest else None if sure + unsure > rest else False
+
     def _arrive(self, user_id: str, entry: PresenceEntry) -> Change:
-        is_first = self._here.note(user_id, entry).happened
-        return self._outage.came(user_id, is_first=is_first)
+        noted = self._here.note(user_id, entry)
+        return self._outage.came(user_id, is_first=noted.happened)._replace(connections=noted.connections)
 
     def _depart(self, user_id: str, connection_id: str) -> Change | None:
         if self._here.pop(user_id, connection_id) is None:
@@ -97,4 +108,4 @@ class RedisPresence(PresenceBackend):
         if answer is None:
             return change
         self._outage.written(user_id, answer.code, is_there=is_there)
-        return Change(answer.code == scripts.TURNED, answer.version)
+        return Change(answer.code == scripts.TURNED, answer.version, answer.connections)

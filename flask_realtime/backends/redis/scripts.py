@@ -6,6 +6,7 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 |---|---|---|
 | `servers` | sorted set | lease -> when it runs out; 0: it is being reaped, and can be renewed no more |
 | `reaped` | sorted set | lease -> when it was reaped |
+| `leaving` | set | leases of servers that are about to stop: their clients are on the way to others |
 | `server:<lease>` | set | the connections under a lease, each as `<connection> <user>` |
 | `online` | set | the users who have a connection |
 | `user:<user>` | hash | connection -> `<lease> <since> <device>` |
@@ -312,11 +313,14 @@ return now
 """)
 
 RENEW_LEASE: Final = Script("""
--- lease, microseconds that it lasts; answers what became of it, and which Redis this is
+-- lease, microseconds that it lasts, '1' where its server is about to stop; answers what became of it, and which Redis this is
 local info = redis.pcall('INFO', 'server')
 local redis_id = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
 if is_held(ARGV[1]) then
   redis.call('ZADD', base .. ':servers', text(now + ARGV[2]), ARGV[1])
+  if ARGV[3] == '1' then
+    redis.call('SADD', base .. ':leaving', ARGV[1])
+  end
   return {now, 'held', redis_id}
 end
 if redis.call('ZSCORE', base .. ':servers', ARGV[1]) or redis.call('ZSCORE', base .. ':reaped', ARGV[1]) then
@@ -344,6 +348,7 @@ end
 
 local function end_lease(lease)
   redis.call('ZREM', base .. ':servers', lease)
+  redis.call('SREM', base .. ':leaving', lease)
   redis.call('ZADD', base .. ':reaped', text(now), lease)
   redis.call('ZREMRANGEBYSCORE', base .. ':reaped', '-inf', text(now - 86400000000))
 end
@@ -392,12 +397,12 @@ end)}
 # One connection ---------------------------------------------------------------------------------------------------------------
 
 ADD: Final = Script("""
--- deadline, lease, user, connection, since and device
+-- deadline, lease, user, connection, since and device; answers the version, and how many connections the user has
 if refusal() then
   return refusal()
 end
 local code, version = add(ARGV[2], ARGV[3], ARGV[4], ARGV[5])
-return {now, code, version}
+return {now, code, version .. ' ' .. redis.call('HLEN', base .. ':user:' .. ARGV[3])}
 """)
 
 REMOVE: Final = Script("""
@@ -539,6 +544,24 @@ return {redis.call('SMEMBERS', base .. ':online'), any and dead_users(dead) or {
 COUNT: Final = Script("""
 local dead, any = dead_leases()
 return redis.call('SCARD', base .. ':online') - (any and #dead_users(dead) or 0)
+""")
+
+CROWD: Final = Script("""
+-- user, the caller's lease, microseconds that leases last, a time; answers how many connections the user has on other servers that
+-- have renewed their leases since then, and on those that may be gone
+local sure, unsure, since = 0, 0, ARGV[4] + ARGV[3]
+for _, entry in ipairs(redis.call('HVALS', base .. ':user:' .. ARGV[1])) do
+  local lease = split(entry)
+  local ends = tonumber(redis.call('ZSCORE', base .. ':servers', lease) or 0)
+  if lease ~= ARGV[2] and ends > now and redis.call('SISMEMBER', base .. ':leaving', lease) == 0 then
+    if ends >= since then
+      sure = sure + 1
+    else
+      unsure = unsure + 1
+    end
+  end
+end
+return {sure, unsure}
 """)
 
 ENTRIES: Final = Script("""

@@ -63,7 +63,8 @@ class RedisShared(Shared):
 
     def begin_to_leave(self) -> None:
         """Leave everything to the server that reaps this one's lease."""
-        self.leaves_entries = self._housekeeping.leaves_entries = True
+        self.leaves_entries = True
+        self._housekeeping.begin_to_leave()
 
     def check(self) -> None:
         """Ask whether Redis can be reached."""

@@ -263,7 +263,8 @@ def add_application_events(realtime: Realtime, calls: Notes) -> None:
         raise Forbidden("Not yours to change")
 
     @realtime.on("app:sleep")
-    def sleep(_identity: Identity, seconds: Any) -> None:
+    def sleep(identity: Identity, seconds: Any) -> None:
+        calls.record("sleep", identity.user_id)
         time.sleep(seconds)
 
     @realtime.on("app:step")

@@ -16,6 +16,7 @@ import socket
 import ssl
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -87,6 +88,10 @@ class Neighbours:
     def _path(folder: SocketFolder, server: Any, tag: str) -> Path:
         place = hashlib.blake2s(repr(server.address).encode(), digest_size=6).hexdigest()
         return folder.path / f"{place}-{tag}"
+
+    def ends_of_relays(self) -> list[Callable[[], None]]:
+        """Return a function for each relayed connection that ends it, if it has not ended by then."""
+        return self._relays.ends()
 
     def stop(self) -> None:
         """Take nothing over any more, and end what is relayed."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import gevent
@@ -34,9 +36,17 @@ class Relays:
             upward.kill()
             self._links.discard(link)
 
+    def ends(self) -> list[Callable[[], None]]:
+        """Return a function for each of them that ends it, if it has not ended by then."""
+        return [partial(self._end, link) for link in self._links]
+
     def stop(self) -> None:
         """End all of them."""
-        for link in self._links:
+        for end in self.ends():
+            end()
+
+    def _end(self, link: Any) -> None:
+        if link in self._links:
             with suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)
 

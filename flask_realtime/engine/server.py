@@ -176,14 +176,15 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             if server.pool is not None:  # gunicorn's: other workers listen there too, or will.
                 server.stop_accepting()
         began = monotonic()
-        waiting = list(self.sockets.values())
-        shuffle(waiting)
         leaving: dict[EngineSocket, float] = {}
+        waiting = [partial(leaving.__setitem__, socket, 0.0) for socket in self.sockets.values()] + self.neighbours.ends_of_relays()
+        shuffle(waiting)
         batches = plan_batches(len(waiting), self.limits.drain_time, random)
         while (batches or self.sockets) and not self.is_hurried and monotonic() - began < DRAIN_LIMIT:
             while batches and batches[0].at <= monotonic() - began:
                 size = batches.pop(0).size
-                leaving.update(dict.fromkeys(waiting[:size], 0.0))
+                for depart in waiting[:size]:
+                    depart()
                 del waiting[:size]
             self._see_off(leaving)
             gevent.sleep(_TICK)

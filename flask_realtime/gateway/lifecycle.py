@@ -158,12 +158,13 @@ class Lifecycle:
         Who comes back from a server that was killed just now is not to be kept out by connections that are no more: a client that
         may be one too many waits until the other servers have given a sign of life, or are known to be gone.
         """
-        limit, since = self._parts.config.max_connections_per_user, time.time()
+        parts, since = self._parts, time.time()
+        limit = parts.config.max_connections_per_user
         exceeds: bool | None = None if change.connections > limit else False
-        while exceeds is None and not (connection.closed or connection.session.closed):
-            exceeds = self._parts.features.presence.has_more_than(limit, connection.user_id, since)
+        while exceeds is None and not (connection.closed or connection.session.closed or parts.shared.leaves_entries):
+            exceeds = parts.features.presence.has_more_than(limit, connection.user_id, since)
             if exceeds is None:
-                self._parts.server.concurrency.sleep(_LOOK_AGAIN)
+                parts.server.concurrency.sleep(_LOOK_AGAIN)
         return bool(exceeds)
 
     def _announce(self, user_id: str, change: Change, *, online: bool) -> None:

@@ -422,6 +422,19 @@ def test_who_comes_back_from_a_server_that_was_killed_is_let_in(cluster: Cluster
         assert all(client.connected for client in threads.map(lambda _: cluster.connect(here, ann), range(2)))
 
 
+def test_who_may_be_one_too_many_does_not_hold_up_a_drain(cluster: Cluster, new_id: NewId) -> None:
+    cluster.settings |= {"REALTIME_SERVER_LEASE": 600, "REALTIME_DRAIN_TIME": 1, "REALTIME_MAX_CONNECTIONS_PER_USER": 1}
+    ann = new_id("ann")
+    (_, here), (leaving, there) = cluster.start(), cluster.start("--graceful-timeout", "60")
+    cluster.connect(here, ann)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(cluster.connect, there, ann)
+        eventually(lambda: len(here.emit("get_user_connections", ann)) == 2, "the second one waits for a sign of life")
+        os.killpg(leaving.pid, signal.SIGTERM)
+        leaving.wait(60)
+        assert waiting.result().sid, "it was let in, to be told to come back as the others are"
+
+
 def test_who_comes_back_from_a_server_that_is_drained_is_let_in_at_once(cluster: Cluster, new_id: NewId) -> None:
     cluster.settings |= {"REALTIME_SERVER_LEASE": 600, "REALTIME_DRAIN_TIME": 1, "REALTIME_MAX_CONNECTIONS_PER_USER": 2}
     ann, ben = new_id("ann"), new_id("ben")

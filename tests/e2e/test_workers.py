@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -390,6 +391,23 @@ def test_a_worker_that_ends_ends_what_it_relays(new_folder: NewFolder) -> None:
         wire.wait_until_closed()
         workers.server.wait_for_line(rf"Worker exiting \(pid: {workers.pids[1]}\)")
         assert poll(lambda: is_over(workers, session), SECONDS)
+
+
+def test_a_worker_that_is_drained_ends_what_it_relays_bit_by_bit(new_folder: NewFolder) -> None:
+    with workers_with_tls(new_folder()) as workers:
+        owner, relaying, *_ = workers.pids
+        sessions = [workers.session(owner, f"user-{number}") for number in range(60)]
+        wires = [upgraded(workers.connection(relaying).tcp, workers.url, session, together=True) for session in sessions]
+
+        def time_of_end(wire: AdoptedWire) -> float:
+            wire.wait_until_closed()
+            return time.monotonic()
+
+        with ThreadPoolExecutor(len(wires)) as threads:
+            ends = threads.map(time_of_end, wires)
+            os.kill(relaying, signal.SIGTERM)
+            first, *_, last = sorted(ends)
+        assert last - first > 0.3, "twelve batches, and their clients do not all come back in the same moment"
 
 
 def test_sessions_on_long_polling_end_with_their_worker(own_workers: Workers) -> None:

@@ -189,8 +189,8 @@ def storm(bench: Bench, count: int, rest: float = REST_SECONDS) -> Figures:
 
 def idle(bench: Bench) -> dict[str, Figures]:
     """Memory and CPU of connections that do nothing, 5,000 and then 10,000 of them; then all of them leave at once."""
-    sockets = bench.tree.sockets()
     bench.connect(FIRST, 10)
+    sockets = bench.tree.sockets()
     bench.generator.wait(REST_SECONDS)
     memory = bench.tree.memory_kib()
     half = int(5000 * bench.scale)

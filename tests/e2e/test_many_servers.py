@@ -343,6 +343,20 @@ def test_after_a_drain_nobody_is_offline_while_the_lease_lasts(cluster: Cluster,
     assert here.hooks("online", ann) == [[ann]]
 
 
+def test_over_a_broker_what_a_drained_server_says_last_arrives(cluster: Cluster, new_id: NewId) -> None:
+    conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
+    with kafka_cluster() as url:
+        cluster.settings |= {"REALTIME_MESSAGE_QUEUE": url, "REALTIME_DRAIN_TIME": 1}
+        (_, here), (leaving, there) = cluster.start(), cluster.start()
+        watcher, client = cluster.connect(here, ben, conversation), cluster.connect(there, ann, conversation)
+        eventually(lambda: _arrives(there, conversation, watcher), "both servers are linked")
+        os.killpg(leaving.pid, signal.SIGTERM)
+        client.wait_for_disconnect()
+        eventually(lambda: statuses(watcher, ann)[-1:] == ["offline"], "its users are gone")
+        leaving.wait()
+        assert here.hooks("disconnect", ann) == [[ann, "server shutting down"]]
+
+
 def test_over_a_broker_events_and_ends_reach_across_servers(cluster: Cluster, new_id: NewId) -> None:
     conversation, ann, ben = new_id("conversation"), new_id("ann"), new_id("ben")
     with kafka_cluster() as url:

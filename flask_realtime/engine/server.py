@@ -17,6 +17,7 @@ import engineio
 import gevent
 from engineio import packet as eio
 
+from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.drain import SHUTTING_DOWN, plan_batches
 from flask_realtime.engine.handler import EngineHandler, FirstRequest, change_handler, handler_of
 from flask_realtime.engine.handover import Neighbours
@@ -106,6 +107,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     """The Engine.IO server of one application under gevent."""
 
     ending: Ending
+    greenlets: Greenlets
     handler_kinds: set[type[EngineHandler]]
     heartbeat: Heartbeat
     is_draining: bool
@@ -130,6 +132,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.__class__ = cls
         server.start_service_task = False
         server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout)
+        server.greenlets = Greenlets()
         server.limits = limits
         server.max_backlog = limits.max_backlog
         server.neighbours = Neighbours()

@@ -331,7 +331,13 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self.websocket.close(code)  # Nothing that comes after this is handled.
         # Not in the event loop's callback: those who are told may log, and a log may have to wait.
         if not self.closing:
-            gevent.spawn(self.close, wait=False, abort=True, reason=reason)
+            self.server.greenlets.start_background_task(self._close, reason)
+
+    def _close(self, reason: str) -> None:
+        try:
+            self.close(wait=False, abort=True, reason=reason)
+        except Exception:
+            logger.exception("A session could not be closed in order")
 
     def leave(self, reason: str) -> None:
         """End the session as soon as the client has all that waits for it; to be called again where it is not closed yet.

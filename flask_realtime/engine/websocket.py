@@ -237,6 +237,7 @@ class WebSocket:
     def _received(self, data: bytes) -> None:
         if not data:
             self._lose("transport close")
+            return
         if self._state is not State.OPEN:
             return
         messages: list[Message] = []

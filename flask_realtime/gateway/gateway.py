@@ -152,17 +152,16 @@ class Gateway:
         if session.connection is not None:
             self.lifecycle.disconnected(session.connection, reason)
 
-        self._ending.add(session)
-
-        def forget() -> None:
-            self.parts.server.forget(engine_id)
-            self._ending.discard(session)
-
         if session.mailbox.begin_turn():
-            forget()
+            self.parts.server.forget(engine_id)
             session.mailbox.end_turn()
         else:
-            session.mailbox.post(forget)
+            self._ending.add(session)
+            session.mailbox.post(partial(self._forget, session))
+
+    def _forget(self, session: Session) -> None:
+        self.parts.server.forget(session.id)
+        self._ending.discard(session)
 
     def begin_drain(self) -> None:
         """Note that sessions are ended bit by bit from now on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from flask import Flask
@@ -208,10 +209,11 @@ class Lifecycle:
             # Whoever calls this may be the event loop, which cannot wait for other servers.
             self._announcer.in_turn(connection.user_id, lambda: self._end_presence(connection))
         logger.info("disconnected: user=%s id=%s reason=%s", connection.user_id, connection.id, reason)
-        if own_handler_called or not self._parts.server.has_own_handler(_DISCONNECT):
-            connection.session.mailbox.post(lambda: self._tell_gone(connection, reason, conversation_ids))
-        else:
-            connection.session.mailbox.post(lambda: self._tell_own_handler(connection, reason, conversation_ids))
+        hooks = self._parts.application.hooks
+        has_own_handler = not own_handler_called and self._parts.server.has_own_handler(_DISCONNECT)
+        if has_own_handler or hooks.on_disconnect or hooks.on_leave:
+            tell = self._tell_own_handler if has_own_handler else self._tell_gone
+            connection.session.mailbox.post(partial(tell, connection, reason, conversation_ids))
 
     def _tell_gone(self, connection: Connection, reason: str, conversation_ids: list[str]) -> None:
         application = self._parts.application

@@ -70,10 +70,14 @@ class Mailbox:
     def post(self, task: Task) -> None:
         """Add a task. This never blocks; whoever reads from a client asks `is_full` afterwards."""
         with self._lock:
-            if self._tasks is None:
-                self._tasks = deque()
-            self._tasks.append(task)
-        self._run_tasks()
+            begins = self._tasks is None and self._turn.acquire(False)  # noqa: FBT003 - as in `begin_turn`
+            if not begins:
+                self._tasks = deque() if self._tasks is None else self._tasks
+                self._tasks.append(task)
+        if begins:
+            self._start(task)  # Most tasks find nothing before them, and need no queue.
+        else:
+            self._run_tasks()
 
     @property
     def is_full(self) -> bool:
@@ -121,9 +125,9 @@ class Mailbox:
         if self._turn.acquire(blocking=False):
             self._start()
 
-    def _start(self) -> None:
+    def _start(self, first: Task | None = None) -> None:
         # gevent would hand on the context of whoever posted: the request of a view, for one, that is over by then.
-        self._concurrency.start_background_task(Context().run, self._drain)
+        self._concurrency.start_background_task(Context().run, self._drain, first)
 
     def _next(self) -> Task | None:
         with self._lock:
@@ -137,18 +141,22 @@ class Mailbox:
             callback()
         return task
 
-    def _drain(self) -> None:
+    def _drain(self, first: Task | None) -> None:
         due = monotonic() + _TURN
-        while (task := self._next()) is not None:
+        task = self._next() if first is None else first
+        while task is not None:
             try:
                 task()
             except Exception:
                 logger.exception("A task of a connection failed")
-            if not self._tasks:
-                continue
-            if monotonic() < due:
-                self._concurrency.sleep(0)
-            else:
-                self._concurrency.sleep(_MOMENT)
-                due = monotonic() + _TURN
+            if self._tasks:
+                due = self._let_others_run(due)
+            task = self._next()
         self.end_turn()
+
+    def _let_others_run(self, due: float) -> float:
+        if monotonic() < due:
+            self._concurrency.sleep(0)
+            return due
+        self._concurrency.sleep(_MOMENT)
+        return monotonic() + _TURN

@@ -20,7 +20,6 @@ from socketio.manager import Manager
 
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.payloads import Refusal
-from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineLimits, EngineServer
@@ -120,7 +119,6 @@ class SocketIOServer:
         check_adoptable(self._server)
         self._events = events
         self._has_own_engine = config.engine == "gevent" and self._engine.async_mode == "gevent"
-        self._greenlets = Greenlets()
         if self._has_own_engine:
             limits = EngineLimits(config.max_backlog_bytes, config.connect_timeout, config.drain_time)
             EngineServer.take_over(self._engine, self.socketio.sockio_mw, limits, events)
@@ -158,7 +156,8 @@ class SocketIOServer:
     def concurrency(self) -> Concurrency:
         """The greenlets or threads that the server uses."""
         if self._has_own_engine:
-            return self._greenlets
+            greenlets: Concurrency = self._engine.greenlets
+            return greenlets
         concurrency: Concurrency = self._server
         return concurrency
 

@@ -50,6 +50,27 @@ def test_a_hook_that_a_view_causes_does_not_see_the_views_request(make_app: Make
     assert contexts == [False]
 
 
+@pytest.mark.parametrize("hook", ["on_disconnect", "on_leave"])
+def test_a_hook_hears_of_an_end_where_it_is_the_only_one(make_app: MakeApp, connect: Connect, hook: str) -> None:
+    app, told = make_app(), []
+    realtime, heard = Realtime(app), threading.Event()
+
+    @realtime.authorize_join
+    def may_join(_identity: Identity, _conversation_id: str) -> bool:
+        return True
+
+    def note(identity: Identity, what: str) -> None:
+        told.append((identity.user_id, what))
+        heard.set()
+
+    getattr(realtime, hook)(note)
+    with connect(app, "ann") as ann:
+        assert ann.call("join:conversation", "7") == {"ok": True}
+        ann.disconnect()
+        ann._wait(heard.is_set, 5, hook)
+    assert told == [("ann", {"on_disconnect": "client disconnect", "on_leave": "7"}[hook])]
+
+
 @pytest.mark.parametrize(
     ("raised", "code"),
     [

@@ -21,7 +21,8 @@ class Ledger:
     @property
     def is_clear(self) -> bool:
         """Whether everything is written."""
-        return not self._left and not self._being_written
+        with self._lock:  # One after the other, they could be empty when what is in the one moves to the other.
+            return not self._left and not self._being_written
 
     def begin(self, connection_id: str) -> bool:
         """Begin to write a connection's entries, and say whether nobody else is at it."""

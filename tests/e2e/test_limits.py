@@ -172,7 +172,7 @@ def test_who_keeps_on_is_disconnected(open_socket: OpenSocket, engine_with: Serv
     api, user = engine_with(**limits), new_id("ann")
     raw, other = (entered(open_socket, api, name) for name in (user, new_id("ben")))
     assert codes(raw, 4, "app:echo", 1) == [None, *["rate_limited"] * 3]
-    raw.send_many('42["app:echo",1]', 50)
+    raw.send('42["app:echo",1]')  # Were there more, the close could meet them on their way, and cut what it says.
     raw.receive_until("41")
     assert api.wait_for_hook("disconnect", user) == [[user, "rate limit"]]
     assert servers.new_lines().count("keeps sending too much") == 1

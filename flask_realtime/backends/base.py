@@ -78,13 +78,13 @@ class PresenceBackend(ABC):
         """Return a user's connections."""
 
     @abstractmethod
-    def has_more_than(self, number: int, user_id: str, since: float) -> bool | None:
+    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
         """Say whether a user has more connections than a number of them, those of servers that are about to stop not counted.
 
         Args:
             number: The number.
             user_id: The user.
-            since: A time in seconds since 1970: a server that has given a sign of life since then is alive.
+            within: Seconds: a server that has given a sign of life in the last so many is alive.
 
         Returns:
             None where that depends on servers that may be alive or gone. Ask again: what servers share finds out, in the end.

@@ -89,7 +89,7 @@ class MemoryPresence(PresenceBackend):
         with self._lock:
             return list(self._connections.get(user_id, {}).values())
 
-    def has_more_than(self, number: int, user_id: str, since: float) -> bool:  # noqa: ARG002 - there is one server
+    def has_more_than(self, number: int, user_id: str, within: float) -> bool:  # noqa: ARG002 - there is one server
         """Say whether a user has more connections than a number of them."""
         with self._lock:
             return len(self._connections.get(user_id, ())) > number

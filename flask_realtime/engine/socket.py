@@ -108,7 +108,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self.queue.put(pkt)
         self._queued += len(pkt.data) if isinstance(pkt.data, str | bytes) else 0
         if self._queued > self.server.max_backlog:
-            gevent.spawn(self.close, wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+            self._close_in_turn(self.server.reason.TRANSPORT_ERROR)
 
     def poll(self) -> list[eio.Packet]:
         """Wait for packets to send to the client."""
@@ -135,7 +135,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def time_out(self) -> None:
         """Close: the peer is gone, or never said what it wants."""
-        gevent.spawn(self.close, wait=False, reason=self.server.reason.PING_TIMEOUT)
+        self._close_in_turn(self.server.reason.PING_TIMEOUT, abort=False)
 
     def check_ping_timeout(self) -> bool:
         """Answer python-engineio, which asks on every send; the server's heartbeat does this here."""
@@ -331,11 +331,14 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self.websocket.close(code)  # Nothing that comes after this is handled.
         # Not in the event loop's callback: those who are told may log, and a log may have to wait.
         if not self.closing:
-            self.server.greenlets.start_background_task(self._close, reason)
+            self._close_in_turn(reason)
 
-    def _close(self, reason: str) -> None:
+    def _close_in_turn(self, reason: str, *, abort: bool = True) -> None:
+        self.server.greenlets.start_background_task(self._close, reason, abort)
+
+    def _close(self, reason: str, abort: bool) -> None:  # noqa: FBT001 - what starts it knows no names
         try:
-            self.close(wait=False, abort=True, reason=reason)
+            self.close(wait=False, abort=abort, reason=reason)
         except Exception:
             logger.exception("A session could not be closed in order")
 

@@ -63,9 +63,9 @@ class Presence:
         """Return a user's connections."""
         return self._backend.connections(user_id)
 
-    def has_more_than(self, number: int, user_id: str, since: float) -> bool | None:
+    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
         """Say whether a user has more connections than a number of them; None where that is to be asked again."""
-        return self._backend.has_more_than(number, user_id, since)
+        return self._backend.has_more_than(number, user_id, within)
 
     @staticmethod
     def status_changed(user_id: str, *, online: bool, audience: Iterable[str] | None, version: int) -> Send:

@@ -159,11 +159,11 @@ class Lifecycle:
         Who comes back from a server that was killed just now is not to be kept out by connections that are no more: a client that
         may be one too many waits until the other servers have given a sign of life, or are known to be gone.
         """
-        parts, since = self._parts, time.time()
+        parts, began = self._parts, time.monotonic()
         limit = parts.config.max_connections_per_user
         exceeds: bool | None = None if change.connections > limit else False
         while exceeds is None and not (connection.closed or connection.session.closed or parts.shared.leaves_entries):
-            exceeds = parts.features.presence.has_more_than(limit, connection.user_id, since)
+            exceeds = parts.features.presence.has_more_than(limit, connection.user_id, time.monotonic() - began)
             if exceeds is None:
                 parts.server.concurrency.sleep(_LOOK_AGAIN)
         return bool(exceeds)

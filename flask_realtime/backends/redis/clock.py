@@ -30,10 +30,6 @@ class RedisClock:
             return int(self._clock() * 1e6)
         return int(self._monotonic() * 1e6 + self._ahead)
 
-    def at(self, moment: float) -> int:
-        """Return what it told, or will tell, at a moment that this machine's clock names in seconds since 1970."""
-        return self.now() + int((moment - self._clock()) * 1e6)
-
     def version(self) -> int:
         """Return the time, or a little more: each call returns more than the one before."""
         self._last = max(self.now(), self._last + 1)

@@ -44,8 +44,6 @@ class Housekeeping:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
-        self.leaves_entries = False
-        """Whether the lease is left to run out, and not ended: clients have that long to come back to other servers."""
         self._refusal = ""
         self._on_offline: Tell = _nobody
         self._on_online: Tell = _nobody
@@ -69,8 +67,8 @@ class Housekeeping:
         self._thread.start()
 
     def begin_to_leave(self) -> None:
-        """Let the others know that this server is about to stop, and leave them what is noted of its connections."""
-        self.leaves_entries = self._lease.is_leaving = True
+        """Let the others know that this server is about to stop. Its lease is left to run out: its clients have that long."""
+        self._lease.is_leaving = True
         self._renew_at = 0.0
         self._entries.on_left()
 
@@ -93,7 +91,7 @@ class Housekeeping:
     def _end_lease(self, deadline: float) -> None:
         if self._lease.name:  # A process that only asked has none.
             self._finish(self._write_left, deadline)
-            if self.leaves_entries:
+            if self._lease.is_leaving:
                 self._lease.renew()
                 return
             self._finish(Reap(self._lease, self._lease.name), deadline)

@@ -180,20 +180,20 @@ class Lease:
             self._has_lost_data = has_lost_data
             self.was_reaped = not has_lost_data
 
-    def crowd(self, user_id: str, since: float) -> tuple[int, int]:
+    def crowd(self, user_id: str, within: float) -> tuple[int, int]:
         """Return how many connections a user has on other servers.
 
         Args:
             user_id: The user.
-            since: A time in seconds since 1970, by this machine's clock.
+            within: A time in seconds.
 
         Returns:
-            Those on servers that have renewed their leases since then, and those on servers that may be gone.
+            Those on servers that have renewed their leases in the last so many seconds, and those on servers that may be gone.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
-        sure, unsure = self.ask(scripts.CROWD, user_id, self._name, self._ttl, self.clock.at(since))
+        sure, unsure = self.ask(scripts.CROWD, user_id, self._name, self._ttl, int(within * 1e6))
         return int(sure), int(unsure)
 
     def end(self) -> None:

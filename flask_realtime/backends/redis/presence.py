@@ -81,12 +81,12 @@ class RedisPresence(PresenceBackend):
             return here
         return here + [presence_entry(*note) for note in notes]
 
-    def has_more_than(self, number: int, user_id: str, since: float) -> bool | None:
+    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
         """Say whether a user has more connections than a number of them; where Redis cannot be asked, on this server."""
-        if self._here.has_more_than(number, user_id, since):
+        if self._here.has_more_than(number, user_id, within):
             return True
         try:
-            sure, unsure = self._lease.crowd(user_id, since)
+            sure, unsure = self._lease.crowd(user_id, within)
         except BackendUnavailable:
             return False
         rest = number - len(self._here.connections(user_id))

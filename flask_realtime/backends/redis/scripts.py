@@ -547,14 +547,14 @@ return redis.call('SCARD', base .. ':online') - (any and #dead_users(dead) or 0)
 """)
 
 CROWD: Final = Script("""
--- user, the caller's lease, microseconds that leases last, a time; answers how many connections the user has on other servers that
--- have renewed their leases since then, and on those that may be gone
-local sure, unsure, since = 0, 0, ARGV[4] + ARGV[3]
+-- user, the caller's lease, microseconds that leases last, microseconds; answers how many connections the user has on other servers
+-- that have renewed their leases in the last so many, and on those that may be gone
+local sure, unsure, renewed = 0, 0, now - ARGV[4] + ARGV[3]
 for _, entry in ipairs(redis.call('HVALS', base .. ':user:' .. ARGV[1])) do
   local lease = split(entry)
   local ends = tonumber(redis.call('ZSCORE', base .. ':servers', lease) or 0)
   if lease ~= ARGV[2] and ends > now and redis.call('SISMEMBER', base .. ':leaving', lease) == 0 then
-    if ends >= since then
+    if ends >= renewed then
       sure = sure + 1
     else
       unsure = unsure + 1

@@ -9,6 +9,18 @@ from flask_jwt_extended import get_jwt, verify_jwt_in_request
 from sqlalchemy.exc import IntegrityError
 
 from example_app.extensions import db, realtime
+from example_app.limits import (
+    FAILED_LOG_INS_OF_ADDRESS,
+    LOG_INS_OF_ACCOUNT,
+    LOG_INS_OF_ADDRESS,
+    REFRESHES_OF_USER,
+    REGISTRATIONS_OF_ADDRESS,
+    SESSIONS_OF_USER,
+    client_network,
+    forget_full_allowances,
+    give_back,
+    take,
+)
 from example_app.models import User, find_user_by_name
 from example_app.passwords import hash_password, is_password
 from example_app.schemas import Credentials, Registration, read_body
@@ -22,6 +34,8 @@ auth = Blueprint("auth", __name__, url_prefix="/api/auth")
 def register() -> tuple[Json, HTTPStatus]:
     """Create a user."""
     body = read_body(Registration)
+    take(REGISTRATIONS_OF_ADDRESS, client_network())
+    _commit_before_hashing()
     user = User(username=body.username, password_hash=hash_password(body.password))
     db.session.add(user)
     try:
@@ -37,10 +51,16 @@ def login() -> Json:
     """Exchange name and password for tokens."""
     body = read_body(Credentials)
     user = find_user_by_name(body.username)
-    # The check takes a while; the database connection is not held meanwhile.
-    db.session.commit()
+    address = client_network()
+    take(LOG_INS_OF_ADDRESS, address)
+    take(FAILED_LOG_INS_OF_ADDRESS, address)
+    # A name that nobody has is limited like any other: a refusal tells nothing about it.
+    take(LOG_INS_OF_ACCOUNT, f"user {user.id}" if user else f"name {body.username.lower()}")
+    _commit_before_hashing()
     if not is_password(body.password, user.password_hash if user else None) or user is None:
         abort(HTTPStatus.UNAUTHORIZED, "The username or the password is wrong")
+    give_back(FAILED_LOG_INS_OF_ADDRESS, address)
+    take(SESSIONS_OF_USER, str(user.id))
     access_token, refresh_token = open_session(str(user.id))
     return {"accessToken": access_token, "refreshToken": refresh_token, "user": user_json(user)}
 
@@ -49,6 +69,7 @@ def login() -> Json:
 def refresh() -> Json:
     """Exchange the refresh token for an access token."""
     verify_jwt_in_request(refresh=True)
+    take(REFRESHES_OF_USER, signed_in_user_id())
     return {"accessToken": issue_access_token(signed_in_user_id(), get_jwt())}
 
 
@@ -59,3 +80,9 @@ def logout() -> tuple[str, HTTPStatus]:
     for jti in close_session(get_jwt()):
         realtime.disconnect_token(jti)
     return "", HTTPStatus.NO_CONTENT
+
+
+def _commit_before_hashing() -> None:
+    """Count the attempt before the slow part, which holds no database connection: attempts at the same moment count too."""
+    forget_full_allowances()
+    db.session.commit()

@@ -7,8 +7,9 @@ from http import HTTPStatus
 from flask import Blueprint, abort
 
 from example_app.extensions import realtime
+from example_app.limits import PARTICIPANTS_OF_USER, take
 from example_app.models import find_users, store
-from example_app.schemas import NewConversation, read_body
+from example_app.schemas import NewConversation, Page, read_body, read_query
 from example_app.serializers import Json, conversation_json
 from example_app.tokens import require_access_token, signed_in_user_id
 
@@ -18,8 +19,10 @@ conversations.before_request(require_access_token)
 
 @conversations.get("")
 def list_conversations() -> list[Json]:
-    """List the conversations that the user takes part in, newest first."""
-    found = store.conversations.of_user(signed_in_user_id())
+    """Return a page of the conversations that the user takes part in, newest first."""
+    query = read_query(Page)
+    before = None if query.before is None else str(query.before)
+    found = store.conversations.of_user(signed_in_user_id(), before=before, limit=query.limit)
     users = find_users({user_id for conversation in found for user_id in conversation.participant_ids})
     return [{**conversation_json(conversation, users), "unreadCount": conversation.unread_count} for conversation in found]
 
@@ -33,6 +36,8 @@ def create_conversation() -> tuple[Json, HTTPStatus]:
     unknown = [user_id for user_id in participant_ids if user_id not in users]
     if unknown:
         abort(HTTPStatus.BAD_REQUEST, f"participantIds: there is no user {', '.join(unknown)}")
+    # One's own conversation with nobody else takes a place too.
+    take(PARTICIPANTS_OF_USER, signed_in_user_id(), max(1, len(users) - 1))
     conversation = conversation_json(store.conversations.create(participant_ids, body.title), users)
     for participant in conversation["participants"]:
         realtime.send_to_user(participant["id"], "conversation:new", conversation)

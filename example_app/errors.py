@@ -1,13 +1,14 @@
-"""Errors in the form that the contract has for them: `{"error": {"code", "message"}}`."""
+"""Errors in the form that the contract has for them: `{"error": {"code", "message", "retryAfter"?}}`."""
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from flask_realtime.errors import NotFound
+from flask_realtime.errors import NotFound, RateLimited
 
 # Where the status's own name is not the code.
 CODES = {
@@ -20,6 +21,7 @@ def register_error_handlers(app: Flask) -> None:
     """Answer every error of the application in that form, those of Flask itself included."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(NotFound, _not_found)
+    app.register_error_handler(RateLimited, _rate_limited)
 
 
 def error_response(status: int, message: str) -> Response:
@@ -41,3 +43,10 @@ def _http_error(error: HTTPException) -> Response:
 
 def _not_found(error: NotFound) -> Response:
     return error_response(HTTPStatus.NOT_FOUND, error.message)
+
+
+def _rate_limited(error: RateLimited) -> Response:
+    response = jsonify(error={"code": error.code, "message": error.message, "retryAfter": error.retry_after})
+    response.status_code = HTTPStatus.TOO_MANY_REQUESTS
+    response.headers["Retry-After"] = str(math.ceil(error.retry_after or 0))
+    return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, func, select
+from sqlalchemy import Double, ForeignKey, Index, String, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from example_app.extensions import Base, db
@@ -14,6 +14,7 @@ from flask_realtime.store import IntegerKey, IntegerUserId, Store, UtcDateTime, 
 MAX_USERNAME_LENGTH = 64
 MAX_STATUS_LENGTH = 64
 JTI_LENGTH = 36
+KEY_LENGTH = 64
 
 
 class User(Base):
@@ -41,6 +42,24 @@ class LoginToken(Base):
     session_id: Mapped[str] = mapped_column(String(JTI_LENGTH), index=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     revoked: Mapped[bool] = mapped_column(default=False)
+
+
+class Allowance(Base):
+    """What somebody has left of a rate limit, as the time, in seconds of the epoch, at which it is full again."""
+
+    __tablename__ = "allowances"
+
+    key: Mapped[str] = mapped_column(String(KEY_LENGTH), primary_key=True)
+    full_at: Mapped[float] = mapped_column(Double, index=True)
+
+
+class HealthCheck(Base):
+    """One row that health checks write to."""
+
+    __tablename__ = "health_checks"
+
+    id: Mapped[int] = mapped_column(IntegerKey, primary_key=True)
+    checked_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Order(Base):

@@ -17,6 +17,8 @@ from pydantic import (
     JsonValue,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -30,7 +32,7 @@ MAX_TYPE_LENGTH = 64
 MAX_LINK_LENGTH = 2048
 MAX_DATA_LENGTH = 16_000
 MAX_PASSWORD_LENGTH = 1000
-MIN_PASSWORD_LENGTH = 4
+MIN_PASSWORD_LENGTH = 8
 MAX_PARTICIPANTS = 100
 MAX_READ_IDS = 500
 MAX_PAGE_SIZE = 100
@@ -92,6 +94,14 @@ class Registration(Body):
     username: Annotated[str, Field(max_length=MAX_USERNAME_LENGTH, pattern=r"^[A-Za-z0-9_.@+-]+$")]
     password: Annotated[str, Field(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
 
+    @field_validator("password")
+    @classmethod
+    def _is_not_the_name(cls, password: str, info: ValidationInfo) -> str:
+        if password.lower() == info.data.get("username", "").lower():
+            msg = "a password other than the username is expected"
+            raise ValueError(msg)
+        return password
+
 
 class NewConversation(Body):
     """A conversation; whoever creates it takes part."""
@@ -117,6 +127,13 @@ class Page(Body):
 
     before: Annotated[int, Field(ge=1, le=MAX_DATABASE_ID)] | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
+
+
+class UserPage(Body):
+    """Which users are asked for, in the query string: those who came after one."""
+
+    after: Annotated[int, Field(ge=0, le=MAX_DATABASE_ID)] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = MAX_PAGE_SIZE
 
 
 class NewNotification(Body):

@@ -23,6 +23,7 @@ from sqlalchemy.orm import aliased
 
 from example_app.errors import error_response
 from example_app.extensions import db, jwt, realtime
+from example_app.limits import ROWS_DELETED_AT_ONCE
 from example_app.models import LoginToken, User, find_user
 from flask_realtime.store import utc_now
 
@@ -58,7 +59,6 @@ def open_session(user_id: str) -> tuple[str, str]:
     Returns:
         An access token and the refresh token.
     """
-    db.session.execute(delete(LoginToken).where(LoginToken.expires_at < utc_now()))
     refresh_token = create_refresh_token(user_id)
     claims = decode_token(refresh_token)
     _record(claims)
@@ -69,6 +69,7 @@ def issue_access_token(user_id: str, refresh_claims: Claims) -> str:
     """Issue an access token in the session of a refresh token."""
     access_token: str = create_access_token(user_id, additional_claims={SESSION: refresh_claims["jti"]})
     _record(decode_token(access_token))
+    _forget_expired()
     db.session.commit()
     return access_token
 
@@ -87,6 +88,13 @@ def close_session(claims: Claims) -> Sequence[str]:
         _record(claims, revoked=True)
     db.session.commit()
     return [*revoked, claims["jti"]]
+
+
+def _forget_expired() -> None:
+    """Delete tokens that have expired, more of them than are recorded, and so few at once that nobody waits for it."""
+    expired = select(LoginToken.jti).where(LoginToken.expires_at < utc_now()).order_by(LoginToken.expires_at)
+    some = expired.limit(ROWS_DELETED_AT_ONCE).with_for_update(skip_locked=True)
+    db.session.execute(delete(LoginToken).where(LoginToken.jti.in_(some)).execution_options(synchronize_session=False))
 
 
 def _record(claims: Claims, *, revoked: bool = False) -> None:

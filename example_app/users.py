@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from example_app.extensions import db, realtime
 from example_app.models import User
+from example_app.schemas import UserPage, read_query
 from example_app.serializers import Json, user_json
 from example_app.tokens import require_access_token
 
@@ -16,9 +17,11 @@ users.before_request(require_access_token)
 
 @users.get("")
 def list_users() -> list[Json]:
-    """List all users and whether they are online."""
-    everybody = db.session.scalars(select(User).order_by(User.id)).all()
+    """Return a page of the users, in the order in which they came, and whether they are online."""
+    query = read_query(UserPage)
+    page = select(User).where(User.id > query.after).order_by(User.id).limit(query.limit)
+    found = db.session.scalars(page).all()
     # Presence may be asked for over the network; the database connection is not held meanwhile.
     db.session.commit()
     online = set(realtime.get_online_users())
-    return [{**user_json(user), "status": "online" if str(user.id) in online else "offline"} for user in everybody]
+    return [{**user_json(user), "status": "online" if str(user.id) in online else "offline"} for user in found]

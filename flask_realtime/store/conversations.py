@@ -54,10 +54,15 @@ class ConversationStore:
         participant = self._models.participant
         return self._any(participant.conversation_id == parse_id(conversation_id), participant.user_id == user_id)
 
-    def of_user(self, user_id: str) -> list[ConversationRecord]:
-        """Return the conversations that a user takes part in, newest first, in two statements.
+    def of_user(self, user_id: str, *, before: str | None = None, limit: int | None = None) -> list[ConversationRecord]:
+        """Return conversations that a user takes part in, newest first, in two statements.
 
         Counting unread messages takes time in proportion to the messages of these conversations.
+
+        Args:
+            user_id: Whose conversations to return.
+            before: Return conversations older than the one with this id; None for the newest.
+            limit: The most conversations to return; None for all.
         """
         conversation, participant, message = (
             self._models.conversation,
@@ -70,25 +75,29 @@ class ConversationStore:
             .where(message.conversation_id == conversation.id, is_unread(self._models, user_id))
             .scalar_subquery()
         )
-        rows = self._db.session.execute(
+        query = (
             select(conversation.id, conversation.title, conversation.created_at, unread)
             .join(participant, participant.conversation_id == conversation.id)
             .where(participant.user_id == user_id)
-            .order_by(conversation.id.desc())
-        ).all()
-        participants = self._participants_beside(user_id)
+            .order_by(participant.conversation_id.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(participant.conversation_id < (parse_id(before) or 0))
+        rows = self._db.session.execute(query).all()
+        participants = self._participants_beside(user_id, rows[-1][0], rows[0][0]) if rows else {}
         return [
             ConversationRecord(str(number), title, created_at, tuple(participants[number]), unread_count)
             for number, title, created_at, unread_count in rows
         ]
 
-    def _participants_beside(self, user_id: str) -> dict[int, list[str]]:
-        """Map each conversation of the user to its participants, in the order in which they came."""
+    def _participants_beside(self, user_id: str, first: int, last: int) -> dict[int, list[str]]:
+        """Map each conversation of the user within a range of ids to its participants, in the order in which they came."""
         own, every = aliased(self._models.participant), aliased(self._models.participant)
         rows = self._db.session.execute(
             select(every.conversation_id, every.user_id)
             .join(own, own.conversation_id == every.conversation_id)
-            .where(own.user_id == user_id)
+            .where(own.user_id == user_id, own.conversation_id.between(first, last))
             .order_by(every.id)
         )
         participants: dict[int, list[str]] = defaultdict(list)

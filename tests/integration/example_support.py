@@ -137,7 +137,8 @@ def running(database_url: str, instance_path: Path, config: Mapping[str, Any] | 
 def error(answer: Answer) -> tuple[int, str]:
     """The status and the code of an error, which must have the documented form."""
     assert set(answer.json) == {"error"}, answer.text
-    assert set(answer.json["error"]) == {"code", "message"}, answer.text
+    keys = {"code", "message", "retryAfter"} if answer.status_code == 429 else {"code", "message"}
+    assert set(answer.json["error"]) == keys, answer.text
     assert answer.json["error"]["message"]
     return answer.status_code, answer.json["error"]["code"]
 

@@ -9,6 +9,7 @@ import pytest
 
 from example_app.extensions import db
 from example_app.health import CHECKS
+from example_app.models import User, store
 from tests.integration.example_support import Caller, Example, error, new_example
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -33,6 +34,37 @@ def test_users_are_listed_with_their_status(example: Example) -> None:
         {"id": "2", "username": "bob", "status": "offline"},
         {"id": "3", "username": "carol", "status": "offline"},
     ]
+
+
+def test_users_are_listed_in_pages(example: Example) -> None:
+    with example.app.app_context():
+        db.session.add_all(User(username=f"user{number}", password_hash="none") for number in range(150))
+        db.session.commit()
+    bob = example.user("bob")
+    first = [user["id"] for user in bob.get("/api/users").json]
+    second = [user["id"] for user in bob.get(f"/api/users?after={first[-1]}").json]
+    assert (len(first), len(second)) == (100, 53)
+    assert first + second == [str(number) for number in range(1, 154)]
+    assert [user["id"] for user in bob.get("/api/users?after=2&limit=2").json] == ["3", "4"]
+    assert is_bad_request(bob.get("/api/users?limit=101"), "limit")
+
+
+def test_conversations_are_listed_in_pages_newest_first(example: Example) -> None:
+    bob = example.user("bob")
+    with example.app.app_context():
+        for number in range(120):
+            store.conversations.create(["2", "3"] if number % 2 else ["1", "2"])
+    first = bob.get("/api/conversations").json
+    second = bob.get(f"/api/conversations?before={first[-1]['id']}&limit=100").json
+    assert (len(first), len(second)) == (50, 71)
+    assert [item["id"] for item in first + second] == [str(number) for number in range(121, 0, -1)]
+    assert [len(item["participants"]) for item in first + second] == [2] * 120 + [3]
+    assert bob.get("/api/conversations?before=1").json == []
+
+
+@pytest.mark.parametrize(("query", "field"), [("limit=101", "limit"), ("limit=0", "limit"), ("before=x", "before")])
+def test_a_page_that_cannot_be_is_a_bad_request(example: Example, query: str, field: str) -> None:
+    assert is_bad_request(example.user("bob").get(f"/api/conversations?{query}"), field)
 
 
 def test_new_database_has_one_conversation_of_the_three(example: Example) -> None:

@@ -63,7 +63,7 @@ def test_registered_user_can_log_in(example: Example) -> None:
 
 @pytest.mark.parametrize("username", ["bob", "BOB"])
 def test_taken_username_is_a_conflict(example: Example, username: str) -> None:
-    answer = example.nobody.post("/api/auth/register", {"username": username, "password": "secret"})
+    answer = example.nobody.post("/api/auth/register", {"username": username, "password": "secret words"})
     assert error(answer) == (409, "conflict")
 
 
@@ -80,15 +80,22 @@ def test_taken_username_is_a_conflict(example: Example, username: str) -> None:
         ("username", 7),
         ("username", None),
         ("password", ""),
-        ("password", "abc"),
+        ("password", "seven77"),
+        ("password", "dave-the-user"),
+        ("password", "Dave-The-User"),
         ("password", "x" * 1001),
         ("password", ["demo"]),
     ],
 )
 def test_registration_names_the_wrong_field(example: Example, field: str, value: object) -> None:
-    answer = example.nobody.post("/api/auth/register", {"username": "dave", "password": "secret", field: value})
+    answer = example.nobody.post("/api/auth/register", {"username": "dave-the-user", "password": "secret words", field: value})
     assert error(answer) == (400, "bad_request")
     assert answer.json["error"]["message"].startswith(f"{field}: ")
+
+
+def test_a_password_of_eight_characters_is_long_enough(example: Example) -> None:
+    answer = example.nobody.post("/api/auth/register", {"username": "dave", "password": "eight888"})
+    assert answer.status_code == 201, answer.text
 
 
 @pytest.mark.parametrize("field", ["username", "password"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, event, insert, inspect, text
+from sqlalchemy import Connection, event, insert, inspect, select, text
 
 from example_app.extensions import db
-from example_app.models import User, models
+from example_app.models import HealthCheck, User, models
 from example_app.passwords import hash_password
+from flask_realtime.store import utc_now
 
 # The first one is an administrator.
 DEMO_USERS = ("alice", "bob", "carol")
@@ -31,7 +32,7 @@ SQLITE_PRAGMAS = (
 
 
 def prepare_database(app: Flask) -> None:
-    """Create tables that are missing, and the demo users when the database is new.
+    """Create tables that are missing, the row that health checks write to, and the demo users when the database is new.
 
     All in one transaction that only one process at a time can be in, so that workers may start together.
     """
@@ -44,6 +45,8 @@ def prepare_database(app: Flask) -> None:
             db.metadata.create_all(connection)
             if is_new:
                 _insert_demo_rows(connection)
+            if connection.scalar(select(HealthCheck.id)) is None:
+                connection.execute(insert(HealthCheck).values(id=1, checked_at=utc_now()))
         # A connection that a forked worker inherits would be used by two processes.
         db.engine.dispose()
 

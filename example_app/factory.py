@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response
@@ -12,6 +13,7 @@ from example_app.conversations import conversations
 from example_app.database import prepare_database
 from example_app.errors import register_error_handlers
 from example_app.extensions import db, jwt, realtime
+from example_app.files import keep_database_private
 from example_app.health import health
 from example_app.messages import messages
 from example_app.models import store
@@ -32,6 +34,7 @@ def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | 
     # What is built for the browser is served by `pages.py`, which knows how long each part may be kept.
     app = Flask("example_app", instance_path=instance_path, static_folder=None)
     configure(app, config or {})
+    keep_database_private(app.config["SQLALCHEMY_DATABASE_URI"], Path(app.instance_path))
     db.init_app(app)
     jwt.init_app(app)
     realtime.init_app(app)

@@ -13,6 +13,8 @@ from typing import Any
 
 from flask import Flask
 
+from example_app.files import make_private_folder
+
 DEFAULT_DATABASE_URL = "sqlite:///example.sqlite3"
 MAX_BODY_BYTES = 64 * 1024
 SECRET_BYTES = 32
@@ -37,7 +39,7 @@ def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
         overrides: Settings that take precedence over the environment.
     """
     app.config.update(
-        SQLALCHEMY_DATABASE_URI=os.environ.get("DATABASE_URL") or DEFAULT_DATABASE_URL,
+        SQLALCHEMY_DATABASE_URI=database_url(),
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         JWT_SECRET_KEY=os.environ.get("JWT_SECRET_KEY"),
         REALTIME_MESSAGE_QUEUE=os.environ.get("MESSAGE_QUEUE_URL"),
@@ -50,6 +52,11 @@ def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
         app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", POSTGRESQL_OPTIONS)
     if not app.config["JWT_SECRET_KEY"]:
         app.config["JWT_SECRET_KEY"] = read_or_create_secret(Path(app.instance_path) / KEY_FILE)
+
+
+def database_url() -> str:
+    """Return the database that the environment names, or the default one."""
+    return os.environ.get("DATABASE_URL") or DEFAULT_DATABASE_URL
 
 
 def with_driver(url: str) -> str:
@@ -69,7 +76,7 @@ def read_or_create_secret(path: Path) -> str:
 
 
 def _create_secret(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     descriptor, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(SECRET_BYTES))

@@ -393,11 +393,11 @@ def test_the_examples_health_follows_the_message_queue(redis: RedisServer, tmp_p
     with gunicorn("example_app:app", environment, ready="/healthz") as server:
         assert health() == (200, "ok")
         redis.freeze()
-        assert health() == (503, "failed")
+        eventually(lambda: health() == (503, "failed"), "it fails")
         redis.thaw()
         eventually(lambda: health() == (200, "ok"), "it is well again")
         redis.stop()
-        assert health() == (503, "failed")
+        eventually(lambda: health() == (503, "failed"), "it fails")
         redis.start()
         eventually(lambda: health() == (200, "ok"), "it is well again")
 

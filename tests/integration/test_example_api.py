@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, select
 
 from example_app.extensions import db
 from example_app.health import CHECKS
-from example_app.models import User, store
-from tests.integration.example_support import Caller, Example, error, new_example
+from example_app.models import HealthCheck, User, store
+from flask_realtime.store import utc_now
+from tests.integration.example_support import Caller, Example, error, new_example, recorded
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 UNKNOWN_IDS = ["99", "0", "01", "-1", "x", "1.0", "\u0667", str(2**63), "9" * 200, "1%00", "%20"]
@@ -456,3 +460,38 @@ def test_health_tells_what_failed_but_not_why(example: Example, monkeypatch: pyt
     answer = example.nobody.get("/healthz")
     assert answer.status_code == 503
     assert answer.json == {"status": "unavailable", "checks": {"database": "ok", "messageQueue": "failed"}}
+
+
+def test_health_is_checked_once_a_second_for_all_who_ask(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, checked, asked = [100.0], [], Barrier(8)
+
+    def check() -> None:
+        checked.append(now[0])
+
+    def ask(_: int) -> int:
+        asked.wait()
+        return Caller(example.app).get("/healthz").status_code
+
+    monkeypatch.setattr("example_app.health.monotonic", lambda: now[0])
+    monkeypatch.setitem(CHECKS, "messageQueue", check)
+    with ThreadPoolExecutor(8) as pool:
+        for moment in (100.0, 100.99, 101.0):
+            now[0] = moment
+            assert list(pool.map(ask, range(8))) == [200] * 8
+    assert checked == [100.0, 101.0]
+
+
+def test_health_writes_to_the_database(example: Example) -> None:
+    with recorded(example.app) as statements:
+        assert example.nobody.get("/healthz").status_code == 200
+    assert [statement.sql.partition(" ")[0] for statement in statements] == ["UPDATE"]
+    with example.app.app_context():
+        assert db.session.scalars(select(HealthCheck.checked_at)).one() <= utc_now()
+
+
+def test_health_fails_where_nothing_is_written(example: Example) -> None:
+    with example.app.app_context():
+        db.session.execute(delete(HealthCheck))
+        db.session.commit()
+    answer = example.nobody.get("/healthz")
+    assert (answer.status_code, answer.json["checks"]["database"]) == (503, "failed")

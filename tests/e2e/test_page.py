@@ -152,6 +152,35 @@ def test_a_new_conversation_appears_for_all_who_take_part(new_person: NewPerson)
     carol.sees("Psst")
 
 
+def test_further_conversations_are_listed_when_asked_for_and_a_link_to_any_opens(new_person: NewPerson, example: Server) -> None:
+    carol = User(example.url, "carol")
+    for number in range(60):
+        carol.call("POST", "/api/conversations", {"title": f"Note {number}", "participantIds": [carol.id]})
+    person = new_person().log_in("carol")
+    listed = person.page.get_by_role("navigation", name="Conversations").get_by_role("link")
+    expect(listed).to_have_count(50)
+    person.page.get_by_role("button", name="Show more conversations").click()
+    expect(listed.filter(has_text="Everybody")).to_have_count(1)
+    person.page.goto(f"{example.url}/#/conversations/1")
+    person.page.reload()
+    expect(person.page.get_by_role("heading", level=2, name="Everybody")).to_be_visible()
+
+
+def test_too_many_attempts_to_log_in_are_told_with_the_wait(new_person: NewPerson, tmp_path: Path) -> None:
+    with python_module("example_app", environment(tmp_path), ready="/healthz") as server:
+        person = new_person(server.url)
+        person.may_lose_the_server = True  # Refusals are in the browser's log of the network too.
+        person.page.get_by_role("textbox", name="Username").fill("alice")
+        alert = person.page.get_by_role("alert")
+        for _ in range(10):
+            person.page.get_by_role("textbox", name="Password").fill("wrong")
+            with person.page.expect_response("**/api/auth/login"):
+                person.page.get_by_role("button", name="Log in", exact=True).click()
+            expect(alert).to_have_text("The username or the password is wrong")
+        person.page.get_by_role("button", name="Log in", exact=True).click()
+        expect(alert).to_have_text(re.compile(r"^Too many attempts to log in\. Try again in \d+ seconds?\.$"))
+
+
 def test_the_past_is_loaded_upwards_and_nothing_jumps(new_person: NewPerson, example: Server) -> None:
     alice = conversation(example.url, "Long")
     for number in range(70):

@@ -16,6 +16,9 @@ export interface Conversation {
 }
 
 const NOTIFICATION_PAGE = 30;
+const CONVERSATION_PAGE = 50;
+const PEOPLE_PAGE = 100;
+const MOST_PEOPLE_PAGES = 10;
 const MOST_READ_IDS = 500;
 
 export const tokens: TokenSource = {
@@ -38,8 +41,26 @@ export async function logOut(): Promise<void> {
   }
 }
 
-export const listPeople = () => call<Person[]>('GET', '/api/users');
-export const listConversations = () => call<Conversation[]>('GET', '/api/conversations');
+/** Fetch pages until the last one, or until there are so many. */
+async function fetchPages<Row extends { id: string }>(path: string, size: number, cursor: 'before' | 'after', most: number) {
+  const rows: Row[] = [];
+  for (let pages = 0; pages < most; pages += 1) {
+    const last = rows.at(-1)?.id;
+    const page = await call<Row[]>('GET', `${path}?limit=${size}${last === undefined ? '' : `&${cursor}=${last}`}`);
+    rows.push(...page);
+    if (page.length < size) return { rows, hasMore: false };
+  }
+  return { rows, hasMore: true };
+}
+
+/** List the users who came first; an application with more of them than a page can show has a search instead. */
+export const listPeople = async () => (await fetchPages<Person>('/api/users', PEOPLE_PAGE, 'after', MOST_PEOPLE_PAGES)).rows;
+
+/** List the newest conversations, so many pages of them. */
+export async function listConversations(pages: number): Promise<{ conversations: Conversation[]; hasMore: boolean }> {
+  const { rows, hasMore } = await fetchPages<Conversation>('/api/conversations', CONVERSATION_PAGE, 'before', pages);
+  return { conversations: rows, hasMore };
+}
 
 export const createConversation = (title: string, participantIds: string[]) =>
   call<Conversation>('POST', '/api/conversations', { title: title.trim() || null, participantIds });

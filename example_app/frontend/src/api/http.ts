@@ -5,7 +5,7 @@ const TIMEOUT_MS = 15_000;
 const SESSION_ENDED = 'Your log-in has ended. Please log in again.';
 
 interface ErrorBody {
-  error?: { code: string; message: string };
+  error?: { code: string; message: string; retryAfter?: number };
 }
 
 // An access token is renewed when this much of its life is over, rather than refused first.
@@ -34,7 +34,8 @@ async function read<Answer>(response: Response): Promise<Answer> {
   const answer: unknown = await response.json().catch(() => null);
   if (response.ok) return answer as Answer;
   const { error } = (answer ?? {}) as ErrorBody;
-  throw new RealtimeError(error?.code ?? 'internal_error', error?.message ?? `The server answered ${response.status}`);
+  const message = error?.message ?? `The server answered ${response.status}`;
+  throw new RealtimeError(error?.code ?? 'internal_error', message, error?.retryAfter);
 }
 
 async function renew(): Promise<string | null> {

@@ -33,7 +33,7 @@ export function ChatPage({ user }: { user: User }) {
   const [isCreating, setIsCreating] = useState(false);
   const [isAdministering, setIsAdministering] = useState(false);
 
-  useSessionEnd(refusal);
+  useSessionEnd(status === 'refused' ? refusal : null);
   useReturnFocus(openId);
 
   const onMessage = useCallback(
@@ -62,6 +62,12 @@ export function ChatPage({ user }: { user: User }) {
 
   const isAdministrator = user.username === ADMINISTRATOR;
   const open = inbox.conversations.find(({ id }) => id === openId);
+  // The address may name a conversation further down the list.
+  const isFurtherDown = openId !== null && !open && inbox.hasMore;
+  const { loadMore } = inbox;
+  useEffect(() => {
+    if (isFurtherDown) loadMore();
+  }, [isFurtherDown, loadMore, inbox.conversations.length]);
   const isNarrowlyHidden = openId !== null ? 'max-md:hidden' : '';
   return (
     <div className="flex h-dvh flex-col">
@@ -78,6 +84,7 @@ export function ChatPage({ user }: { user: User }) {
           <ConversationList
             conversations={inbox.conversations}
             isLoaded={inbox.isLoaded}
+            onMore={inbox.hasMore ? inbox.loadMore : null}
             openId={openId}
             online={online}
             socket={socket}
@@ -97,7 +104,7 @@ export function ChatPage({ user }: { user: User }) {
               online={online}
             />
           ) : (
-            <NothingOpen isUnknown={openId !== null && inbox.isLoaded} />
+            <NothingOpen isUnknown={openId !== null && inbox.isLoaded && !inbox.hasMore} />
           )}
         </div>
       </main>

@@ -1,4 +1,4 @@
-import { CloudOff, LoaderCircle, ShieldAlert, WifiOff } from 'lucide-react';
+import { CloudOff, Hourglass, LoaderCircle, ShieldAlert, WifiOff } from 'lucide-react';
 
 import type { ConnectionStatus as Status, Refusal } from '../realtime/useRealtime';
 import { Button } from '../ui/Button';
@@ -8,6 +8,7 @@ const TEXT: Record<Status, string> = {
   connecting: 'Connecting…',
   connected: 'Connected',
   reconnecting: 'Reconnecting…',
+  waiting: 'Waiting…',
   offline: 'Offline',
   refused: 'Refused',
 };
@@ -17,6 +18,7 @@ const DOT: Record<Status, string> = {
   connecting: 'bg-warning',
   connected: 'bg-online',
   reconnecting: 'bg-warning',
+  waiting: 'bg-warning',
   offline: 'bg-muted',
   refused: 'bg-danger',
 };
@@ -57,6 +59,7 @@ export function ConnectionBanner({ status, refusal, onRetry }: BannerProps) {
 function explain(status: Status, refusal: Refusal | null) {
   if (status === 'offline') return { Icon: WifiOff, text: 'You are offline. What you miss is loaded when you are back.' };
   if (status === 'reconnecting') return { Icon: LoaderCircle, text: 'The connection was lost. Trying again; what you miss is loaded then.' };
+  if (status === 'waiting') return { Icon: Hourglass, text: `${refusal?.message ?? 'The server is busy'}. The connection is tried again in a moment.` };
   if (refusal) return { Icon: ShieldAlert, text: `The server refuses the connection: ${refusal.message}.` };
   return { Icon: CloudOff, text: 'There is no connection.' };
 }

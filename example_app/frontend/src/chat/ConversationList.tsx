@@ -11,6 +11,8 @@ import { conversationName, joinNames, othersIn, typingText } from './names';
 interface Props {
   conversations: Conversation[];
   isLoaded: boolean;
+  /** Loads further conversations; null where there are none. */
+  onMore: (() => void) | null;
   openId: string | null;
   /** Null while there is no connection to know it from. */
   online: ReadonlySet<string> | null;
@@ -19,7 +21,7 @@ interface Props {
   onNew: () => void;
 }
 
-export function ConversationList({ conversations, isLoaded, onNew, ...shared }: Props) {
+export function ConversationList({ conversations, isLoaded, onMore, onNew, ...shared }: Props) {
   return (
     <nav aria-label="Conversations" className="flex min-h-0 flex-1 flex-col">
       <div className="flex items-center justify-between px-4 pt-4 pb-2">
@@ -32,13 +34,20 @@ export function ConversationList({ conversations, isLoaded, onNew, ...shared }: 
         {conversations.map((conversation) => (
           <ConversationItem key={conversation.id} conversation={conversation} {...shared} />
         ))}
+        {onMore && (
+          <li>
+            <Button kind="quiet" className="w-full" onClick={onMore}>
+              Show more conversations
+            </Button>
+          </li>
+        )}
       </ul>
       {!isLoaded && <p className="px-4 pb-4 text-sm text-muted">Loading…</p>}
     </nav>
   );
 }
 
-type ItemProps = Omit<Props, 'conversations' | 'isLoaded' | 'onNew'> & { conversation: Conversation };
+type ItemProps = Omit<Props, 'conversations' | 'isLoaded' | 'onMore' | 'onNew'> & { conversation: Conversation };
 
 function ConversationItem({ conversation, openId, online, socket, userId }: ItemProps) {
   const typists = useTypists(socket, conversation.id);

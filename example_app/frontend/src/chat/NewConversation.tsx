@@ -2,6 +2,7 @@ import { useState, type FormEvent } from 'react';
 
 import { createConversation, type Person } from '../api/chat';
 import { Button } from '../ui/Button';
+import { failureText } from '../ui/failure';
 import { TextField } from '../ui/Field';
 import { Modal } from '../ui/Modal';
 
@@ -36,7 +37,7 @@ function NewConversationForm({ others, onCreated }: { others: Person[]; onCreate
     try {
       onCreated((await createConversation(title, chosen)).id);
     } catch (failure) {
-      setError((failure as Error).message);
+      setError(failureText(failure));
     }
   }
 

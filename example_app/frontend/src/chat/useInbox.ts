@@ -6,16 +6,22 @@ import { makeRefresher, type Refresher } from '../realtime/refresher';
 import { enterRoom, holdRoom } from '../realtime/rooms';
 import { onEachConnection, type RealtimeSocket } from '../realtime/socket';
 
+// The server lets a connection join 200 conversations; the one that is open, and new ones, need places too.
+const MOST_LIVE = 150;
+
 /**
  * Hold the list of conversations with their unread counts, and everybody there is.
  *
- * All conversations are joined, not only the open one: that is how their counts change while one looks on.
+ * The newest 150 are all joined, not only the open one: that is how their counts change while one looks on.
+ * Further ones are listed when `loadMore` is called.
  */
 export function useInbox(socket: RealtimeSocket | null, userId: string, onMessage: (message: Message) => void) {
   const [conversations, setConversations] = useState<Conversation[]>([]);
   const [people, setPeople] = useState<Person[]>([]);
+  const [hasMore, setHasMore] = useState(false);
   const [isLoaded, setIsLoaded] = useState(false);
   const refresher = useRef<Refresher | null>(null);
+  const pages = useRef({ loaded: 0, wanted: 1 });
   const joined = useRef(new Map<string, () => void>());
   const tell = useRef(onMessage);
   useEffect(() => {
@@ -25,19 +31,22 @@ export function useInbox(socket: RealtimeSocket | null, userId: string, onMessag
   useEffect(() => {
     const held = joined.current;
     const load = async () => {
-      let found = await listConversations();
+      const { wanted } = pages.current;
+      let found = await listConversations(wanted);
       if (socket?.connected) {
         // Counted after joining, so that no message falls in between.
-        await Promise.all(found.map(({ id }) => enterRoom(socket, id)));
-        found = await listConversations();
+        await Promise.all(found.conversations.slice(0, MOST_LIVE).map(({ id }) => enterRoom(socket, id)));
+        found = await listConversations(wanted);
       }
-      return { found, everybody: await listPeople() };
+      return { ...found, loaded: wanted, everybody: await listPeople() };
     };
     const current = makeRefresher(
       load,
-      ({ found, everybody }) => {
-        if (socket) for (const { id } of found) if (!held.has(id)) held.set(id, holdRoom(socket, id));
-        setConversations(found);
+      ({ conversations, hasMore, loaded, everybody }) => {
+        if (socket) for (const { id } of conversations.slice(0, MOST_LIVE)) if (!held.has(id)) held.set(id, holdRoom(socket, id));
+        pages.current.loaded = loaded;
+        setConversations(conversations);
+        setHasMore(hasMore);
         setPeople(everybody);
         setIsLoaded(true);
       },
@@ -89,5 +98,11 @@ export function useInbox(socket: RealtimeSocket | null, userId: string, onMessag
 
   const refresh = useCallback(() => refresher.current?.refresh(), []);
 
-  return { conversations, people, isLoaded, refresh };
+  const loadMore = useCallback(() => {
+    // Once for all who ask before the page is there.
+    pages.current.wanted = pages.current.loaded + 1;
+    refresher.current?.refresh();
+  }, []);
+
+  return { conversations, people, hasMore, isLoaded, refresh, loadMore };
 }

@@ -18,6 +18,8 @@ export class RealtimeError extends Error {
   constructor(
     readonly code: string,
     message: string,
+    /** Seconds after which asking again makes sense, where the server has told it. */
+    readonly retryAfter?: number,
   ) {
     super(message);
     this.name = 'RealtimeError';
@@ -38,8 +40,8 @@ export async function ask<Answer>(socket: RealtimeSocket, event: string, ...args
   // Socket.IO would keep the event until it is connected again, long after anybody waits for the answer.
   if (!socket.connected) throw new Error('There is no connection');
   const answer: unknown = await (socket as unknown as Socket).timeout(ANSWER_TIMEOUT_MS).emitWithAck(event, ...args);
-  const error = (answer as { error?: { code: string; message: string } } | null)?.error;
-  if (error) throw new RealtimeError(error.code, error.message);
+  const error = (answer as { error?: { code: string; message: string; retryAfter?: number } } | null)?.error;
+  if (error) throw new RealtimeError(error.code, error.message, error.retryAfter);
   return answer as Answer;
 }
 

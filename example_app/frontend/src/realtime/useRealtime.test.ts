@@ -100,6 +100,47 @@ describe('a connection that the server does not want', () => {
     expect(states.at(-1)).toEqual({ status: 'refused', refusal: { code, message: 'Not now' } });
   });
 
+  it.each([0, 0.999])('is opened again when the server says so, and a little later at random: %s', async (chance) => {
+    vi.spyOn(Math, 'random').mockReturnValue(chance);
+    socket.refuse('too_many_connections', 'Too many', 20);
+    expect(states.at(-1)).toEqual({ status: 'waiting', refusal: { code: 'too_many_connections', message: 'Too many' } });
+    const wait = 20_000 * (1 + chance / 4);
+    await vi.advanceTimersByTimeAsync(wait - 1);
+    expect([socket.connects, status()]).toEqual([0, 'waiting']);
+    await vi.advanceTimersByTimeAsync(2);
+    expect([socket.connects, status()]).toEqual([1, 'connecting']);
+    socket.open();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([socket.connects, status()]).toEqual([1, 'connected']);
+  });
+
+  it('waits again each time that it is told to', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    for (let count = 1; count <= 5; count += 1) {
+      socket.refuse('too_many_connections', 'Too many', 3);
+      await vi.advanceTimersByTimeAsync(3_000);
+      expect(socket.connects).toBe(count);
+    }
+  });
+
+  it('is not waited for by two timers, nor after supervision has ended', async () => {
+    socket.refuse('too_many_connections', 'Too many', 3);
+    socket.refuse('too_many_connections', 'Too many', 3);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(socket.connects).toBe(1);
+    socket.refuse('too_many_connections', 'Too many', 3);
+    stop();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(socket.connects).toBe(1);
+  });
+
+  it('is tried at once when the user asks for it, and the wait is over', async () => {
+    socket.refuse('too_many_connections', 'Too many', 30);
+    socket.open();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([socket.connects, status()]).toEqual([0, 'connected']);
+  });
+
   it('is opened again after the server has ended it, but not for ever', () => {
     for (let count = 0; count < 3; count += 1) {
       socket.open();

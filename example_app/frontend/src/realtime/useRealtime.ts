@@ -3,7 +3,7 @@ import { io } from 'socket.io-client';
 
 import { ask, type RealtimeSocket } from './socket';
 
-export type ConnectionStatus = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'offline' | 'refused';
+export type ConnectionStatus = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'waiting' | 'offline' | 'refused';
 
 /** Why the server does not want the connection, in its own words. */
 export interface Refusal {
@@ -28,13 +28,16 @@ const RENEW_AGAIN_MS = 3_000;
 // A connection that the server ends sooner than this has not been wanted.
 const SETTLED_MS = 5_000;
 const MOST_SHORT_CONNECTIONS = 3;
+// Of the time that the server asks to wait, added at random: those who were refused together come back one by one.
+const JITTER = 0.25;
 
 const IDLE: ConnectionState = { status: 'idle', refusal: null };
 
 /**
  * Keep a connection open.
  *
- * A lost connection is opened again by itself; an expired token is renewed first. What the server refuses for another
+ * A lost connection is opened again by itself; an expired token is renewed first. Where the server refuses and says when
+ * to come back (`retryAfter`), the status is `waiting` and the connection is tried again then. What it refuses for another
  * reason stays refused until `reconnect` is called: asking again would be answered the same.
  *
  * @param tokens - Where tokens come from; the same object as long as the same user is logged in. Null: no connection.
@@ -96,6 +99,15 @@ export function superviseConnection(
     report({ status: 'refused', refusal: { code, message } });
   }
 
+  function comeBackLater(code: string, message: string, seconds: number) {
+    report({ status: 'waiting', refusal: { code, message } });
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      reportTrying();
+      socket.connect();
+    }, seconds * 1000 * (1 + Math.random() * JITTER));
+  }
+
   async function renewAndConnect() {
     reportTrying();
     let token: string | null;
@@ -115,6 +127,7 @@ export function superviseConnection(
     hasRenewed = false;
     hasExpired = false;
     connectedAt = Date.now();
+    clearTimeout(timer);
     report({ status: 'connected', refusal: null });
   }
 
@@ -135,7 +148,8 @@ export function superviseConnection(
     socket.connect();
   }
 
-  function onConnectError(error: Error & { data?: { code?: string } }) {
+  function onConnectError(error: Error & { data?: { code?: string; retryAfter?: number } }) {
+    clearTimeout(timer);
     // Active: the server was not reached, and Socket.IO tries again by itself.
     if (socket.active) {
       reportTrying();
@@ -148,7 +162,9 @@ export function superviseConnection(
       void renewAndConnect();
       return;
     }
-    refuse(code, error.message);
+    const wait = error.data?.retryAfter;
+    if (wait === undefined) refuse(code, error.message);
+    else comeBackLater(code, error.message, wait);
   }
 
   async function onExpiring() {

@@ -2,9 +2,9 @@ import { LoaderCircle, MessageSquare } from 'lucide-react';
 import { useState, type FormEvent } from 'react';
 
 import { logIn } from '../api/chat';
-import { RealtimeError } from '../realtime/socket';
 import { Avatar } from '../ui/Avatar';
 import { Button } from '../ui/Button';
+import { failureText } from '../ui/failure';
 import { TextField } from '../ui/Field';
 import { useSessionNotice } from './session';
 
@@ -26,7 +26,7 @@ export function LoginPage() {
     try {
       await logIn(username, password);
     } catch (failure) {
-      setError(failure instanceof RealtimeError ? failure.message : 'The server cannot be reached.');
+      setError(failureText(failure));
       setIsBusy(false);
     }
   }

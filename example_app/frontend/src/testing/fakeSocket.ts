@@ -76,9 +76,9 @@ export class FakeSocket {
     this.receive('disconnect', reason);
   }
 
-  refuse(code: string, message = 'No') {
+  refuse(code: string, message = 'No', retryAfter?: number) {
     this.active = false;
-    this.receive('connect_error', Object.assign(new Error(message), { data: { code } }));
+    this.receive('connect_error', Object.assign(new Error(message), { data: { code, retryAfter } }));
   }
 
   sentEvents(event: string) {

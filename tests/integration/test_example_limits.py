@@ -131,6 +131,26 @@ def test_logging_in_rightly_is_limited_by_account_too(example: Example, checks: 
     assert (count, len(checks)) == (30, 30)
 
 
+def test_an_address_with_many_accounts_is_limited_too(example: Example, now: Now, checks: list[str]) -> None:
+    for number in range(6):
+        example.user(f"user{number}")
+    names = (f"user{number % 6}" for number in range(300))
+    count, refused = until_limited(lambda: log_in(example, next(names), "demo"))
+    assert (count, len(checks)) == (120, 120)
+    now[0] += refused.json["error"]["retryAfter"]
+    assert log_in(example, "alice", "demo").status_code == 200
+
+
+@pytest.mark.usefixtures("checks")
+def test_a_user_opens_so_many_sessions_an_hour(example: Example, now: Now) -> None:
+    def log_in_unhurriedly() -> Answer:
+        now[0] += 6
+        return log_in(example, "alice", "demo")
+
+    count, refused = until_limited(log_in_unhurriedly)
+    assert (count, refused.json["error"]["message"]) == (66, "You have logged in too often; try again later")
+
+
 @pytest.mark.usefixtures("now")
 def test_attempts_at_the_same_moment_all_count(example: Example, checks: list[str]) -> None:
     body = {"username": "alice", "password": "wrong"}

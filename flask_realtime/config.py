@@ -255,7 +255,22 @@ class RealtimeConfig:
         45.0,
         "a number of seconds above 0",
         _is_positive_number,
-        doc="Seconds in which a client that has opened a session must connect, and in which the head of an HTTP request must come.",
+        doc="Seconds in which a client that has opened a session must connect, in which the head of an HTTP request must come, and "
+        "for which its body may stop.",
+    )
+    keep_alive: float = _setting(
+        75.0,
+        "a number of seconds above 0",
+        _is_positive_number,
+        doc="Seconds after which an idle HTTP connection is closed, which answers say in their `Keep-Alive`. A proxy in front has "
+        "to close its own sooner: 60 is usual there.",
+    )
+    max_head_bytes: int = _setting(
+        32_768,
+        "an integer above 0",
+        _is_positive_integer,
+        doc="Bytes that the head of an HTTP request may have, cookies and tokens included; a larger one is answered with status "
+        "431.",
     )
     drain_time: float = _setting(
         10.0,

@@ -140,7 +140,7 @@ class Realtime(Emits):
                 "call gevent.monkey.patch_all() before importing anything else."
             )
             raise ConfigError(msg)
-        gateway.parts.server.socketio.run(app, host=host, port=port, **options)
+        gateway.parts.server.run(app, host=host, port=port, **options)
 
     def check_message_queue(self) -> None:
         """Ask whether the message queue can be reached, which a health check wants; waits a second at most.

@@ -1,31 +1,37 @@
-"""What is changed about gevent's WSGI handler, in a server that a request has come from.
+"""WSGI handler of gevent's with a strict and patient HTTP front door.
+
+gevent takes requests that two readers could understand in two ways, waits for the rest of a request for ever, and keeps idle
+connections until their clients close them. Here what is malformed is refused before anything else looks at it, and who does not go
+on is given up.
 
 gevent-websocket shakes hands before the application is asked, so that a refusal could only follow as the end of a connection that
-was accepted. Here a request for one of the engine's WebSockets takes the way of all other requests, and the engine answers it.
-
-gevent waits for the rest of a request's head, and of a TLS handshake, for ever. Here it has to come in time, whatever it is for.
+was accepted. Here a request for a WebSocket takes the way of all other requests, and the engine, or the application, answers it.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from types import FrameType
-from typing import Any, ClassVar
-from urllib.parse import unquote
+from typing import Any, ClassVar, Final
 
 import gevent
 from gevent.pywsgi import WSGIHandler
 
-from flask_realtime.engine.handshake import asks_for_websocket
-from flask_realtime.engine.headers import read_plain_headers
+from flask_realtime.engine.body import BadBody, RequestBody
+from flask_realtime.engine.handshake import BAD_REQUEST, Fault, asks_for_websocket, fault_of
+from flask_realtime.engine.headers import BadHead, TargetTooLong, read_fields, read_request_line
+from flask_realtime.engine.limits import EngineLimits
+from flask_realtime.engine.own_websocket import OwnWebSocket
+from flask_realtime.engine.places import Places
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
-_END_OF_HEAD = b"\r\n\r\n"
+MAX_REQUEST_LINE: Final = 8192
+
+_CLOSE: Final = (b"Connection", b"close")
+_END_OF_HEAD: Final = b"\r\n\r\n"
+
+
+_UNREAD: Final = {"REQUEST_METHOD": "-", "RAW_URI": "-", "SERVER_PROTOCOL": "-"}
 
 
 class _TooSlow(gevent.Timeout):
@@ -33,15 +39,15 @@ class _TooSlow(gevent.Timeout):
 
 
 class EngineHandler(WSGIHandler):
-    """Goes before the handler class that a server has; see `change_handler`."""
+    """Goes before the handler class that a server has; see `installing.py`."""
 
     engine_paths: ClassVar[tuple[str, ...]] = ()
     has_stock_parser: ClassVar[bool]
-    head_timeout: ClassVar[float]
+    limits: ClassVar[EngineLimits]
     let_go: ClassVar[list[Callable[[Mapping[str, Any]], bool]]]
     """Where this process is to stop: each says of a request's environment whether the connection may be closed after the answer."""
 
-    idle: ClassVar[set[EngineHandler]]
+    places: ClassVar[Places]
 
     is_read_to_the_end = False
     """Whether nothing has been read that comes after the request's head."""
@@ -50,66 +56,111 @@ class EngineHandler(WSGIHandler):
     _is_taken = False
     _patience: _TooSlow | None = None
 
+    # The head -----------------------------------------------------------------------------------------------------------------
+
+    def handle(self) -> None:
+        """Handle a connection."""
+        connection = self.socket
+        try:
+            super().handle()
+        finally:
+            self.places.forget(connection)
+
     def handle_one_request(self) -> Any:
         """Handle a request, or end the connection where the request's head does not come in time."""
         try:
             return super().handle_one_request()
         except _TooSlow:
             return None
+        except BadHead as error:
+            return self._handle_client_error(error)
         finally:
             self._head_is_over()
 
     def read_requestline(self) -> Any:
         """Read the first line. The time for it begins with its first byte, on a new connection at once."""
-        self.idle.add(self)
-        try:
-            if not self._is_kept_alive or _END_OF_HEAD not in self.rfile.peek():
-                self._patience = _TooSlow(self.head_timeout)
-                self._patience.start()
-            self._is_kept_alive = True
-            return super().read_requestline()
-        finally:
-            self.idle.discard(self)
+        self.places.wait(self.socket, self.server, is_new=not self._is_kept_alive)
+        if self._is_kept_alive:
+            self._give(self.limits.keep_alive)
+        if not self._is_kept_alive or _END_OF_HEAD not in self.rfile.peek():
+            self._give(self.limits.connect_timeout)
+        self._is_kept_alive = True
+        line = self.rfile.readline(MAX_REQUEST_LINE)
+        if line == b"\r\n":  # Some clients send one behind a body.
+            line = self.rfile.readline(MAX_REQUEST_LINE)
+        if len(line) >= MAX_REQUEST_LINE:
+            raise TargetTooLong
+        return line.decode("latin-1")
 
     def read_request(self, raw_requestline: str) -> Any:
-        """Read the headers."""
-        is_valid = super().read_request(raw_requestline)
+        """Read the head, and refuse what is malformed."""
+        line = read_request_line(raw_requestline)
+        if not self.has_stock_parser:
+            is_valid = super().read_request(raw_requestline)
+            self._head_is_over()
+            self.places.forget(self.socket)
+            return is_valid
+        self.requestline = raw_requestline.rstrip()
+        self.command, self.path, self.request_version = line
+        fields = read_fields(self.rfile, line.version, self.limits.max_head - len(raw_requestline))
+        self.headers, self.is_read_to_the_end, length, self.close_connection = fields
+        self.content_length: Any = length  # None is in order, whatever gevent's annotations say.
         self._head_is_over()
-        return is_valid
+        self.places.forget(self.socket)
+        return True
 
-    def MessageClass(self, *args: Any) -> Any:  # noqa: N802 - gevent's name
-        """Parse the headers."""
-        headers, self.is_read_to_the_end = read_plain_headers(self.rfile) if self.has_stock_parser else (None, False)
-        return super().MessageClass(*args) if headers is None else headers
+    def _give(self, seconds: float) -> None:
+        if self._patience is not None:
+            self._patience.close()
+        self._patience = _TooSlow(seconds)
+        self._patience.start()
 
     def _head_is_over(self) -> None:
+        self.places.go_on(getattr(self, "socket", None))
         if self._patience is not None:
             self._patience.close()
             self._patience = None
 
-    def finalize_headers(self) -> None:
-        """Have the client open another connection for its next request where this process is to stop: it comes to another one."""
-        may_close = self.let_go and not self.close_connection and self.code != HTTPStatus.SWITCHING_PROTOCOLS
-        if may_close and all(lets_go(self.environ or {}) for lets_go in self.let_go):
-            self.close_connection = True
-            headers: Any = self.response_headers  # Bytes, whatever gevent's annotations say.
-            headers.append((b"Connection", b"close"))
-        super().finalize_headers()
+    def _handle_client_error(self, ex: Exception) -> Any:
+        if isinstance(ex, BadBody):
+            return None  # gevent sends the answer, where none has begun.
+        if not isinstance(ex, BadHead):
+            return super()._handle_client_error(ex)  # type: ignore[misc]  # gevent's annotations leave it out
+        # What logs the answer finds no request of before there, and nothing that came with this one.
+        self.__dict__.pop("headers", None)
+        self.environ = {"REMOTE_ADDR": _ip(self.client_address), **_UNREAD}
+        self.requestline, self.response_headers = "", []
+        return ex.status, ex.answer
 
-    @classmethod
-    def hang_up_idle(cls) -> None:
-        """End the connections on which no request is under way."""
-        for handler in list(cls.idle):
-            # Of the descriptor, whatever is on it: a TLS socket's own way would leave its reader with an error to log.
-            with suppress(OSError), closing(socket.socket(fileno=os.dup(handler.socket.fileno()))) as connection:
-                connection.shutdown(socket.SHUT_RD)
+    # The body -----------------------------------------------------------------------------------------------------------------
+
+    def get_environ(self) -> dict[str, Any]:
+        """Make the request's environment."""
+        environ: dict[str, Any] = super().get_environ()
+        if self._has_body():
+            self.wsgi_input = RequestBody(self, self.limits.connect_timeout)
+            # gevent leaves who asks for any upgrade alone with the connection, and would throw the body away a second time.
+            environ["wsgi.input"], environ["wsgi.input_terminated"] = self.wsgi_input, True
+        return environ
+
+    def _has_body(self) -> bool:
+        made: Any = self.wsgi_input
+        return bool(made.content_length or made.chunked_input)
+
+    # The answer ---------------------------------------------------------------------------------------------------------------
 
     def run_application(self) -> None:
-        """Let the engine answer where it is asked for a WebSocket."""
+        """Let the application, or the engine in it, answer who asks for a WebSocket before anybody shakes hands."""
         environ = self.environ
-        if environ is None or not asks_for_websocket(environ) or not environ["PATH_INFO"].startswith(self.engine_paths):
+        if environ is None or not asks_for_websocket(environ):
             super().run_application()
             return
+        fault = self._fault(environ)
+        if fault is not None:
+            self._refuse(fault)
+            return
+        if hasattr(self, "upgrade_websocket") and not self._is_for_engine(environ):
+            self.application = OwnWebSocket(self).serve
         upgrade = environ[UPGRADE] = Upgrade(self)
         try:
             WSGIHandler.run_application(self)
@@ -117,95 +168,35 @@ class EngineHandler(WSGIHandler):
             self._is_taken = upgrade.is_taken
             upgrade.forget()
 
+    def _fault(self, environ: Mapping[str, Any]) -> Fault | None:
+        if self._has_body():
+            return BAD_REQUEST
+        return None if self._is_for_engine(environ) else fault_of(environ)  # The engine has its own order of looking.
+
+    def _is_for_engine(self, environ: Mapping[str, Any]) -> bool:
+        return bool(environ["PATH_INFO"].startswith(self.engine_paths))
+
+    def _refuse(self, fault: Fault) -> None:
+        self.start_response(*fault.start())
+        self.write(fault.message.encode())
+
+    def finalize_headers(self) -> None:
+        """Tell the client whether, and how long, it may send another request on this connection."""
+        if self.let_go and not self.close_connection and all(lets_go(self.environ or {}) for lets_go in self.let_go):
+            self.close_connection = True  # It comes to another process then; this one is to stop.
+        if self.code != HTTPStatus.SWITCHING_PROTOCOLS:
+            headers: Any = self.response_headers  # Bytes, whatever gevent's annotations say.
+            if self.close_connection:
+                headers[:] = [header for header in headers if header[0].lower() != b"connection"] + [_CLOSE]
+            else:
+                headers.append(self.limits.keep_alive_header)
+        super().finalize_headers()
+
     def log_request(self) -> None:
         """Log a request, unless it goes on as a WebSocket."""
         if not self._is_taken:
             super().log_request()
 
 
-def change_handler(handler: WSGIHandler, path_info: str, path: str, head_timeout: float) -> type[EngineHandler]:
-    """Give the server behind a request a handler class that goes before the one it has.
-
-    The request's own connection and those that come later get it.
-
-    Args:
-        handler: The request's handler.
-        path_info: The request's path as the application sees it.
-        path: Where the application serves the engine.
-        head_timeout: Seconds in which a request's head has to come, and a TLS handshake to be over.
-
-    Returns:
-        That class.
-    """
-    server: Any = handler.server
-    requested = unquote((handler.path or "").partition("?")[0], "latin-1")
-    kind = server.handler_class
-    if not issubclass(kind, EngineHandler):
-        kind = server.handler_class = _before(kind, head_timeout)
-        if server.ssl_enabled:
-            server.wrap_socket = _in_time(server.wrap_socket, head_timeout)
-    changed: type[EngineHandler] = kind
-    if not isinstance(handler, EngineHandler) and issubclass(kind, type(handler)):
-        handler.__class__ = kind  # Its connection was there before, and may last as long as the process.
-    if requested.endswith(path_info):  # The application may be mounted somewhere.
-        changed.engine_paths = tuple({*changed.engine_paths, requested.removesuffix(path_info) + path})
-    return changed
-
-
-def handler_of(environ: Mapping[str, Any], start_response: Any) -> WSGIHandler | None:
-    """Return the WSGI handler that a request came through, or None where the server is not gevent's.
-
-    Args:
-        environ: The request's environment.
-        start_response: What begins the answer; a middleware may have put its own in the place of the handler's.
-    """
-    handler = getattr(environ.get("wsgi.websocket"), "handler", None) or getattr(start_response, "__self__", None)
-    return handler if isinstance(handler, WSGIHandler) else _calling_handler()
-
-
-def _calling_handler() -> WSGIHandler | None:
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - inspect.currentframe is this, and may return None
-    while frame is not None:
-        if frame.f_code is WSGIHandler.run_application.__code__:
-            handler: WSGIHandler = frame.f_locals["self"]
-            return handler
-        frame = frame.f_back
-    return None
-
-
-def _before(kind: type[WSGIHandler], head_timeout: float) -> type[EngineHandler]:
-    has_stock_parser = kind.MessageClass is WSGIHandler.MessageClass
-    members = {"has_stock_parser": has_stock_parser, "head_timeout": head_timeout, "idle": set(), "let_go": []}
-    return type(kind.__name__, (EngineHandler, kind), members)
-
-
-def _in_time(wrap_socket: Callable[..., Any], seconds: float) -> Callable[..., Any]:
-    def wrap(*args: Any, **options: Any) -> Any:
-        try:
-            with gevent.Timeout(seconds, TimeoutError):
-                return wrap_socket(*args, **options)
-        except TimeoutError:
-            raise gevent.GreenletExit from None  # Nobody needs to read about it.
-
-    return wrap
-
-
-class FirstRequest:
-    """Shows the first of an application's requests to somebody, and is out of the way then.
-
-    Args:
-        wsgi_app: The application.
-        show: Gets the request's environment and its `start_response`.
-    """
-
-    def __init__(self, wsgi_app: Any, show: Callable[[Mapping[str, Any], Any], None]) -> None:
-        self._wsgi_app = wsgi_app
-        self._show: Callable[[Mapping[str, Any], Any], None] | None = show
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Hand a request on to the application."""
-        if self._show is not None:
-            self._show(environ, start_response)
-            self._show = None
-        answer: Iterable[bytes] = self._wsgi_app(environ, start_response)
-        return answer
+def _ip(address: Any) -> str:
+    return str(address[0]) if isinstance(address, tuple) else ""

@@ -25,7 +25,14 @@ class Fault(NamedTuple):
     message: str
     headers: tuple[tuple[str, str], ...] = ()
 
+    def start(self) -> tuple[str, list[tuple[str, str]]]:
+        """Return status and headers of the answer, after which the connection ends."""
+        length = str(len(self.message.encode()))
+        headers = [("Content-Type", "text/html"), ("Content-Length", length), ("Connection", "close"), *self.headers]
+        return f"{self.status.value} {self.status.phrase}", headers
 
+
+BAD_REQUEST: Final = Fault(HTTPStatus.BAD_REQUEST, "Bad request")
 _BAD_METHOD: Final = Fault(HTTPStatus.METHOD_NOT_ALLOWED, "Invalid HTTP method")
 _BAD_KEY: Final = Fault(HTTPStatus.BAD_REQUEST, "Missing or invalid Sec-WebSocket-Key header")
 _BAD_PROTOCOL: Final = Fault(HTTPStatus.BAD_REQUEST, "Invalid Sec-WebSocket-Protocol header")

@@ -7,9 +7,9 @@ which they are due. So two queues and one greenlet do for all of them, at a cost
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
 
@@ -66,6 +66,10 @@ class DeadlineQueue(Generic[ItemT]):
             del self._deadlines[item]
         return items
 
+    def __iter__(self) -> Iterator[ItemT]:
+        """Go through the items, the next to be due first."""
+        return iter(self._deadlines)
+
     def next_deadline(self) -> float | None:
         """Return when the next item is due, or None where there is none."""
         return next(iter(self._deadlines.values()), None)
@@ -99,6 +103,10 @@ class Heartbeat:
     def claim(self, connection: Beating) -> None:
         """Note that a connection is used for something."""
         self._to_claim.discard(connection)
+
+    def unclaimed(self) -> Iterable[Any]:
+        """Return the connections that have not been claimed, the oldest first."""
+        return self._to_claim
 
     def answered(self, connection: Beating) -> None:
         """Note that a connection answered a ping."""

@@ -19,10 +19,12 @@ from engineio import packet as eio
 
 from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.drain import SHUTTING_DOWN, plan_batches
-from flask_realtime.engine.handler import EngineHandler, FirstRequest, change_handler, handler_of
+from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.handover import Neighbours
 from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
+from flask_realtime.engine.installing import FirstRequest, change_handler, handler_of, install_in_server, install_where_loaded
+from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.shutdown import Shutdown
 from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
@@ -35,21 +37,6 @@ LEAVE_TIMEOUT: Final = 5.0
 """Seconds in which a client has to take what waits for it; its poll may have to wait for the worker that replaces this one."""
 
 _TICK: Final = 0.02
-
-
-@dataclass(frozen=True)
-class EngineLimits:
-    """What one connection may cost.
-
-    Args:
-        max_backlog: Bytes that may wait for a peer that reads slowly.
-        connect_timeout: Seconds in which a request's head has to come, and in which a new session has to connect to a namespace.
-        drain_time: Seconds over which sessions are ended when the process is to stop; 0 for all at once.
-    """
-
-    max_backlog: int
-    connect_timeout: float
-    drain_time: float
 
 
 class Ending(Protocol):
@@ -143,6 +130,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.shutdown_signal = Shutdown(server.end_all_sessions, server.hurry)
         server.ending = ending
         middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
+        install_where_loaded(limits, server.path)
 
     def generate_id(self) -> str:
         """Make a session's id."""
@@ -167,7 +155,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
                 socket.close(wait=False, reason=SHUTTING_DOWN)
             self.ending.settle()
             for kind in self.handler_kinds:
-                kind.hang_up_idle()
+                kind.places.hang_up_all()
 
     def hurry(self) -> None:
         """End at once what is still to be ended."""
@@ -221,9 +209,9 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         upgrade: Upgrade | None = environ.get(UPGRADE)
         if self.is_draining and query.sid is None:
             return self._answer_fault(start_response, STOPPING)
+        self.change_handler(environ, start_response)
         if upgrade is not None and asks_for_websocket(environ):
             return self._handle_upgrade(environ, start_response, query, upgrade)
-        self.change_handler(environ, start_response)
         refused = (
             None
             if environ["REQUEST_METHOD"] == "OPTIONS"
@@ -243,15 +231,28 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         # Where nobody else listens any more, a session's client would have no way back to it.
         return _parsed(environ.get("QUERY_STRING", "")).sid not in self.sockets
 
+    def install(self, server: Any) -> None:
+        """Have a server of gevent's answer as the engine needs it, from its next connection on."""
+        if server is not None:
+            install_in_server(server, self.limits)
+
     def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
         """Have the server that a request came from answer as the engine needs it, from the next connection on."""
         handler = handler_of(environ, start_response)
         if handler is not None and type(handler) not in self.handler_kinds:
-            kind = change_handler(handler, environ["PATH_INFO"], self.path, self.limits.connect_timeout)
+            kind = change_handler(handler, environ["PATH_INFO"], self.path, self.limits)
+            kind.places.reserves.append(self._free_place)
             self.handler_kinds.add(kind)
             self.wsgi_servers.add(handler.server)
             # From the first request of any kind: a handshake may come between the signal and the end of listening.
             self.shutdown_signal.install(getattr(handler.server, "pool", None))
+
+    def _free_place(self) -> bool:
+        for socket in self.heartbeat.unclaimed():
+            if socket.is_polled:
+                socket.time_out()
+                return True
+        return False
 
     def _hand_over(self, environ: Mapping[str, Any], start_response: Any, query: Query) -> bool:
         handler = handler_of(environ, start_response)
@@ -268,6 +269,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         if fault is None:
             if query.sid is None:
                 self._handle_connect(environ, start_response, "websocket")
+            elif query.transport != "websocket":
+                self.sockets[query.sid].turn_away(environ)
             else:
                 self.sockets[query.sid]._upgrade_websocket(environ, start_response)  # noqa: SLF001 - python-engineio's name
             if upgrade.is_taken:
@@ -277,10 +280,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     @staticmethod
     def _answer_fault(start_response: Any, fault: Fault) -> Iterable[bytes]:
-        body = fault.message.encode()
-        headers = [("Content-Type", "text/html"), ("Content-Length", str(len(body))), ("Connection", "close"), *fault.headers]
-        start_response(f"{fault.status.value} {fault.status.phrase}", headers)
-        return [body]
+        start_response(*fault.start())
+        return [fault.message.encode()]
 
     def _refusal(self, environ: Mapping[str, Any], query: Query, *, is_upgrade: bool) -> Refusal | None:
         if query.transport not in self.transports:
@@ -306,7 +307,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         if socket is None or socket.closed:
             return UNKNOWN_SESSION
         if is_upgrade:
-            return BAD_REQUEST if transport != "websocket" or socket.upgraded else None
+            return None  # One that the session has no use for is accepted, and closed.
         return BAD_REQUEST if transport != ("websocket" if socket.upgraded else "polling") else None
 
     def _refusal_of_body(self, environ: Mapping[str, Any]) -> Refusal | None:

@@ -17,7 +17,7 @@ from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import read_post
 from flask_realtime.engine.takeover import Taken, take_connection
 from flask_realtime.engine.tls import TlsWebSocket
-from flask_realtime.engine.websocket import WebSocket, write_to_all
+from flask_realtime.engine.websocket import Receiver, WebSocket, write_to_all
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         if self._heard == _HEARD:
             self._heard |= _EXCUSED
             return True
-        return self._posted is not None or (self.websocket is not None and self.websocket.is_paused)
+        is_posting = self._posted is not None and not self._is_reading_post
+        return is_posting or (self.websocket is not None and self.websocket.is_paused)
 
     def time_out(self) -> None:
         """Close: the peer is gone, or never said what it wants."""
@@ -158,6 +159,11 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         else:
             self.websocket.pause()
             when_space(self.websocket.resume)
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether a poll waits, which holds a place in the server's pool."""
+        return self._is_polled
 
     # Long polling -------------------------------------------------------------------------------------------------------------
 
@@ -230,7 +236,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def _upgrade_websocket(self, environ: Mapping[str, Any], start_response: Any) -> Any:
         if self.upgraded or self._probe is not None:
-            return []
+            return self.turn_away(environ)
         taken = take_connection(environ)
         if taken is None:
             return super()._upgrade_websocket(environ, start_response)
@@ -241,15 +247,25 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         probe.run(taken.received)
         return []
 
+    def turn_away(self, environ: Mapping[str, Any]) -> list[bytes]:
+        """Accept a WebSocket that the session has no use for, and close it, as Node's server does."""
+        taken = take_connection(environ)
+        if taken is not None:
+            websocket = self._new_websocket(taken, _Nobody())
+            websocket.write(taken.answer)
+            websocket.close(None)
+            websocket.run(taken.received)
+        return []
+
     def _give_up(self, probe: WebSocket) -> None:
         if self._probe is probe:
             probe.close()
             self._probe, self._is_probed = None, False
 
-    def _new_websocket(self, taken: Taken) -> WebSocket:
+    def _new_websocket(self, taken: Taken, receiver: Receiver | None = None) -> WebSocket:
         self.server.shutdown_signal.install(taken.pool)
-        limits = (self.server.max_http_buffer_size, self.server.max_backlog)
-        return TlsWebSocket(taken.tls, self, *limits) if taken.fd is None else WebSocket(taken.fd, self, *limits)
+        options = (receiver or self, self.server.max_http_buffer_size, self.server.max_backlog)
+        return TlsWebSocket(taken.tls, *options) if taken.fd is None else WebSocket(taken.fd, *options)
 
     def on_text(self, data: str) -> None:
         """Handle a text message of the WebSocket connection."""
@@ -382,6 +398,19 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         if self._posted is not None and self._is_reading_post:
             hang_up(self._posted)  # Whoever still reads half a body stops.
         self.closed = True
+
+
+class _Nobody:
+    """The receiver of a WebSocket that was closed before it began."""
+
+    def on_text(self, data: str) -> None:
+        """Ignore it."""
+
+    def on_binary(self, data: bytes) -> None:
+        """Ignore it."""
+
+    def on_lost(self, reason: str) -> None:
+        """Ignore it."""
 
 
 def _not_open(_data: object) -> None:

@@ -273,10 +273,10 @@ class WebSocket:
 
     # Closing ------------------------------------------------------------------------------------------------------------------
 
-    def close(self, code: int = CloseCode.NORMAL) -> None:
+    def close(self, code: int | None = CloseCode.NORMAL) -> None:
         """Say good-bye: a close frame behind what waits, then the end of the connection."""
         if self._state is State.OPEN:
-            self.write(encode_close(code))
+            self.write(encode_frame(_CLOSE, b"") if code is None else encode_close(code))
             self._begin_closing()
 
     def _fail(self, code: CloseCode | None, reason: str) -> None:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+import gevent
 from flask import Flask
 from flask_socketio import SocketIO
 from socketio import packet as sio
@@ -20,9 +21,10 @@ from socketio.manager import Manager
 
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.payloads import Refusal
+from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
-from flask_realtime.engine.server import EngineLimits, EngineServer
+from flask_realtime.engine.server import EngineServer
 from flask_realtime.engine.socket import EngineSocket, deliver_to_all, find_websockets
 from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.gateway.encoding import EventEncoder
@@ -120,7 +122,13 @@ class SocketIOServer:
         self._events = events
         self._has_own_engine = config.engine == "gevent" and self._engine.async_mode == "gevent"
         if self._has_own_engine:
-            limits = EngineLimits(config.max_backlog_bytes, config.connect_timeout, config.drain_time)
+            limits = EngineLimits(
+                max_backlog=config.max_backlog_bytes,
+                connect_timeout=config.connect_timeout,
+                drain_time=config.drain_time,
+                keep_alive=config.keep_alive,
+                max_head=config.max_head_bytes,
+            )
             EngineServer.take_over(self._engine, self.socketio.sockio_mw, limits, events)
         ways = (deliver_to_all, find_websockets) if self._has_own_engine else (deliver_to_each, find_no_websockets)
         encoder = EventEncoder(app.json)
@@ -172,6 +180,13 @@ class SocketIOServer:
         """Where clients connect."""
         path: str = self.socketio.sockio_mw.engineio_path
         return path
+
+    def run(self, app: Flask, **options: Any) -> None:
+        """Serve the application; `options` are those of `SocketIO.run`."""
+        if self._has_own_engine:
+            # Runs when the server waits for its first connection.
+            gevent.spawn(lambda: self._engine.install(self.socketio.wsgi_server))
+        self.socketio.run(app, **options)
 
     def new_event(self) -> Event:
         """Return an event of the server's kind."""

@@ -24,7 +24,7 @@ from flask_realtime.contract.ids import MAX_ID_LENGTH
 from flask_realtime.contract.requests import Bounds, NewToken
 from flask_realtime.engine.frames import FrameError, FrameParser, Message, Opcode
 from flask_realtime.engine.handshake import answer_to, fault_of
-from flask_realtime.engine.headers import read_plain_headers
+from flask_realtime.engine.headers import BadHead, read_fields
 from flask_realtime.engine.polling import read_post
 from flask_realtime.errors import BadRequest
 from flask_realtime.gateway.packets import MalformedPacket, connect_payload, event_payload, parse
@@ -118,19 +118,21 @@ def posts(data: bytes) -> None:
 
 
 def headers(data: bytes) -> None:
-    """Plain headers are read as Python's own parser reads them, and not a byte further."""
+    """Headers are refused, or read as Python's own parser reads them, and not a byte further."""
     reader = io.BufferedReader(io.BytesIO(data), 1 << 16)
-    found, nothing_left = read_plain_headers(reader)
-    if found is None:
-        assert reader.read() == data
+    try:
+        found = read_fields(reader, "HTTP/1.0", 1 << 16)
+    except BadHead:
         return
     rest = reader.read()
-    assert nothing_left == (rest == b"")
+    assert not found.is_all or rest == b""
     try:
         expected = parse_headers_slowly(io.BytesIO(data))
     except HTTPException:
         return
-    assert found.items() == expected.items()
+    assert found.headers.items() == expected.items()
+    lengths = [value for name, value in expected.items() if name.lower() == "content-length"]
+    assert (found.length is None) == (lengths == [])
 
 
 def handshakes(data: bytes) -> None:

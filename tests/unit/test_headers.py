@@ -1,4 +1,4 @@
-"""Plain headers read at a fifth of the cost, and as gevent reads them."""
+"""Heads of requests: read as gevent reads them where there is one way to understand them, else refused."""
 
 import io
 from typing import Any
@@ -8,8 +8,9 @@ from gevent.pywsgi import WSGIHandler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_realtime.engine.headers import read_plain_headers
+from flask_realtime.engine.headers import BadHead, HeadTooLarge, read_fields, read_request_line
 
+MANY = 32_768
 PLAIN = [
     b"\r\n",
     b"Host: localhost\r\n\r\n",
@@ -19,21 +20,40 @@ PLAIN = [
     b"Empty:\r\nEmpty-Too: \r\n\r\n",
     b"Cookie: a=1\r\nCookie: b=2\r\n\r\n",
     b"X: a:b: c\r\n\r\n",
+    b"X: caf\xe9\r\n\r\n",
     b"From: somebody\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n",
     b"".join(b"X-%d: %d\r\n" % (number, number) for number in range(99)) + b"\r\n",
 ]
-OTHER = [
+MALFORMED = [
     b"X: folded\r\n over two lines\r\n\r\n",
-    b"X: caf\xe9\r\n\r\n",
     b"X: \x00\r\n\r\n",
     b"X : space before the colon\r\n\r\n",
     b"no colon\r\n\r\n",
     b"X: bare newlines\n\n",
     b"X: a\rb\r\n\r\n",
     b": no name\r\n\r\n",
-    b"".join(b"X-%d: %d\r\n" % (number, number) for number in range(100)) + b"\r\n",
     b"Host: unfinished\r\n",
+    b"Host: a\r\nHost: a\r\n\r\n",
+    b"Content-Length: 1\r\nContent-Length: 1\r\n\r\n",
+    b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"Content-Length: 1_0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n",  # In HTTP/1.0 there is no such thing.
 ]
+
+
+class Piecewise(io.RawIOBase):
+    """A connection on which each line comes by itself."""
+
+    def __init__(self, data: bytes) -> None:
+        self._lines = data.splitlines(keepends=True)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        line = self._lines.pop(0) if self._lines else b""
+        buffer[: len(line)] = line
+        return len(line)
 
 
 def reader(data: bytes) -> io.BufferedReader:
@@ -54,34 +74,90 @@ def seen(headers: Any) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("data", PLAIN, ids=repr)
 @pytest.mark.parametrize("behind", [b"", b"\x81\x85", b"GET / HTTP/1.1\r\n\r\n"])
-def test_plain_headers_are_read_as_gevent_reads_them(data: bytes, behind: bytes) -> None:
+def test_headers_are_read_as_gevent_reads_them(data: bytes, behind: bytes) -> None:
     rfile, other = reader(data + behind), reader(data + behind)
-    headers, is_the_end = read_plain_headers(rfile)
-    assert seen(headers) == seen(read_by_gevent(other))
-    assert type(headers) is type(read_by_gevent(reader(data)))
+    fields = read_fields(rfile, "HTTP/1.0", MANY)
+    assert seen(fields.headers) == seen(read_by_gevent(other))
+    assert type(fields.headers) is type(read_by_gevent(reader(data)))
     assert rfile.read() == other.read() == behind
-    assert is_the_end is (behind == b"")
+    assert fields.is_all is (behind == b"")
 
 
-@pytest.mark.parametrize("data", OTHER, ids=repr)
-def test_others_are_left_for_gevent_to_read(data: bytes) -> None:
-    rfile = reader(data)
-    assert read_plain_headers(rfile) == (None, False)
-    assert rfile.read() == data
+@pytest.mark.parametrize("data", PLAIN, ids=repr)
+def test_headers_that_come_line_by_line_are_read_the_same(data: bytes) -> None:
+    rfile = io.BufferedReader(Piecewise(data))
+    fields, whole = read_fields(rfile, "HTTP/1.0", MANY), read_fields(reader(data), "HTTP/1.0", MANY)
+    assert seen(fields.headers) == seen(whole.headers)
+    assert (fields.length, fields.is_last) == (whole.length, whole.is_last)
 
 
-def test_a_header_can_be_taken_out() -> None:
-    headers, _ = read_plain_headers(reader(b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"))
-    del headers["content-length"]
-    assert headers.items() == [("Transfer-Encoding", "chunked")]
+@pytest.mark.parametrize("data", MALFORMED, ids=repr)
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_what_is_malformed_is_refused_however_it_comes(data: bytes, is_whole: bool) -> None:  # noqa: FBT001 - a case
+    rfile = reader(data) if is_whole else io.BufferedReader(Piecewise(data))
+    with pytest.raises(BadHead):
+        read_fields(rfile, "HTTP/1.0", MANY)
+
+
+def test_a_host_is_needed_in_http_1_1_alone() -> None:
+    with pytest.raises(BadHead):
+        read_fields(reader(b"\r\n"), "HTTP/1.1", MANY)
+    assert read_fields(reader(b"Host:\r\n\r\n"), "HTTP/1.1", MANY).length is None
+
+
+@pytest.mark.parametrize("size", [14, 15, 16, 17])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_head_may_have_so_many_bytes_and_no_more(size: int, is_whole: bool) -> None:  # noqa: FBT001 - a case
+    data = b"Host: a\r\nX:" + b"y" * 3 + b"\r\n\r\n"
+    rfile = reader(data) if is_whole else io.BufferedReader(Piecewise(data))
+    assert len(data) == 18
+    with pytest.raises(HeadTooLarge):
+        read_fields(rfile, "HTTP/1.1", size)
+    whole = reader(data) if is_whole else io.BufferedReader(Piecewise(data))
+    assert len(read_fields(whole, "HTTP/1.1", 18).headers.items()) == 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "version", "is_last"),
+    [
+        (b"", "HTTP/1.1", False),
+        (b"", "HTTP/1.0", True),
+        (b"Connection: Close\r\n", "HTTP/1.1", True),
+        (b"Connection: keep-alive\r\nConnection: x , close\r\n", "HTTP/1.1", True),
+        (b"Connection: closed\r\n", "HTTP/1.1", False),
+        (b"Connection: Keep-Alive\r\n", "HTTP/1.0", False),
+    ],
+)
+def test_a_client_says_which_request_is_its_last(lines: bytes, version: str, is_last: bool) -> None:  # noqa: FBT001 - a case
+    assert read_fields(reader(b"Host: a\r\n" + lines + b"\r\n"), version, MANY).is_last is is_last
+
+
+@pytest.mark.parametrize(("length", "expected"), [(b"0", 0), (b"5 \t", 5), (b"0005", 5), (b"9" * 18, int("9" * 18))])
+def test_a_length_is_digits(length: bytes, expected: int) -> None:
+    assert read_fields(reader(b"Host: a\r\nContent-Length: " + length + b"\r\n\r\n"), "HTTP/1.1", MANY).length == expected
+
+
+@pytest.mark.parametrize("line", ["GET / HTTP/1.1\r\n", "X-1 * HTTP/1.0\r\n", "GET http://a/b HTTP/1.1\r\n"])
+def test_a_first_line_has_three_parts(line: str) -> None:
+    assert " ".join(read_request_line(line)) == line.removesuffix("\r\n")
+
+
+@pytest.mark.parametrize(
+    "line", ["GET /\r\n", "GET / HTTP/1.1\n", "GET / HTTP/1.1 \r\n", "GET a HTTP/1.1\r\n", "", "GET / HTTP/2.0\r\n"]
+)
+def test_any_other_first_line_is_refused(line: str) -> None:
+    with pytest.raises(BadHead):
+        read_request_line(line)
 
 
 @given(st.lists(st.text(st.sampled_from('aZ0-: \t\r\n\x00\xe9(),"_\x7f'), max_size=12), max_size=6))
 def test_whatever_is_read_is_what_gevent_reads(lines: list[str]) -> None:
     data = "".join(f"{line}\r\n" for line in lines).encode("latin-1") + b"\r\n"
     rfile = reader(data)
-    headers, _ = read_plain_headers(rfile)
-    if headers is not None:
-        other = reader(data)
-        assert seen(headers) == seen(read_by_gevent(other))
-        assert rfile.read() == other.read()
+    try:
+        headers = read_fields(rfile, "HTTP/1.0", MANY).headers
+    except BadHead:
+        return
+    other = reader(data)
+    assert seen(headers) == seen(read_by_gevent(other))
+    assert rfile.read() == other.read()

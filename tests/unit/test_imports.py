@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "store": {"contract", "errors", "extension", "identity"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "describe": {"contract", "hooks"},
+    "worker": {"engine"},
     "cli": {"contract", "describe", "errors", "extension", "functions", "hooks"},
     "__init__": {"backends", "emitter", "extension", "functions", "gateway", "identity"},
 }

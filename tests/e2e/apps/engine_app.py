@@ -175,6 +175,10 @@ def add_engine_views(app: flask.Flask, realtime: Realtime, gates: Gates) -> None
         engine = realtime.socketio.server.eio
         return {"pid": os.getpid(), "engine": type(engine).__module__.partition(".")[0], "mode": engine.async_mode}
 
+    @app.post("/body")
+    def body() -> bytes:
+        return flask.request.get_data()
+
     @app.route("/own-websocket", websocket=True)
     @app.route("/socket.io-of-their-own/", websocket=True)
     def own_websocket() -> str:

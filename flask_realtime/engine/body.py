@@ -1,0 +1,153 @@
+"""Reads the body of an HTTP request: chunks strictly, and no longer than the client goes on sending."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final
+
+from gevent import pywsgi
+from werkzeug.exceptions import BadRequest
+
+MIN_RATE: Final = 500
+"""Bytes a second that have to come on average, whatever the pauses are."""
+
+_MAX_LINE: Final = 1024
+_MAX_TRAILERS: Final = 64
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e]*)?\r\n")
+_TRAILER: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n")
+
+
+_Input: Any = pywsgi.Input
+_InvalidInput: Any = vars(pywsgi)["_InvalidClientInput"]
+
+
+class BadBody(BadRequest, _InvalidInput):  # type: ignore[misc]  # gevent's annotations leave it out
+    """A request's chunked body is malformed. Flask answers it with status 400, and so does gevent."""
+
+
+class BodyEnded(BadRequest, ConnectionResetError):
+    """A request's body ended too soon, or stopped. Flask answers it with status 400; gevent just ends the connection."""
+
+    def __init__(self) -> None:
+        super().__init__("The request's body is not all there.")
+        self.args = (errno.ECONNRESET, self.description)
+
+
+class SteadyReader:
+    """A connection's reader that waits for the client with patience, but not for ever.
+
+    Args:
+        handler: The request's WSGI handler.
+        patience: Seconds without a byte after which the client is given up; it has as long beyond what `MIN_RATE` allows in all.
+    """
+
+    def __init__(self, handler: Any, patience: float) -> None:
+        self._handler = handler
+        self._rfile = handler.rfile
+        self._patience = patience
+        self._left = patience
+        self.raw = self._rfile.raw
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes."""
+        pieces = []
+        while size > 0:
+            pieces.append(self._step(self._rfile.read1, size))
+            size -= len(pieces[-1])
+        return b"".join(pieces)
+
+    def readline(self, size: int) -> bytes:
+        """Read a line, or so many bytes of it."""
+        line = b""
+        while size > len(line) and not line.endswith(b"\n"):
+            seen = self._step(self._rfile.peek, 1)
+            line += self._rfile.read(min(seen.find(b"\n") + 1 or len(seen), size - len(line)))
+        return line
+
+    def _step(self, read: Callable[[int], bytes], size: int) -> bytes:
+        handler = self._handler
+        handler.places.wait(handler.socket, handler.server)
+        handler.socket.settimeout(min(self._patience, self._left))
+        began = monotonic()
+        data = b""
+        try:
+            data = read(size)
+            self._left += len(data) / MIN_RATE - (monotonic() - began)
+        except TimeoutError:
+            pass
+        finally:
+            handler.socket.settimeout(None)
+            handler.places.go_on(handler.socket)
+        if not data or self._left <= 0:
+            self.give_up()
+            raise BodyEnded
+        return data
+
+    def give_up(self) -> None:
+        """Have the connection end with the answer: where the next request begins cannot be told."""
+        self._handler.close_connection = True
+
+
+class RequestBody(_Input):  # type: ignore[misc]  # gevent's annotations do not know what may be changed
+    """What an application gets as `wsgi.input`.
+
+    Args:
+        handler: The request's WSGI handler, with the body that gevent made.
+        patience: See `SteadyReader`.
+    """
+
+    def __init__(self, handler: Any, patience: float) -> None:
+        made = handler.wsgi_input
+        super().__init__(SteadyReader(handler, patience), made.content_length, made.socket, made.chunked_input)
+        self.chunk_length: int
+
+    def _chunked_read(self, length: int | None = None, use_readline: bool = False) -> bytes:  # noqa: FBT001, FBT002 - gevent's
+        self._send_100_continue()
+        pieces: list[bytes] = []
+        left = length
+        while left is None or left > 0:
+            if self.position >= self.chunk_length and not self._next_chunk():
+                break
+            missing = self.chunk_length - self.position
+            size = missing if left is None else min(missing, left)
+            piece = (self.rfile.readline if use_readline else self.rfile.read)(size)
+            self.position += len(piece)
+            pieces.append(piece)
+            if self.position == self.chunk_length and self._line() != b"\r\n":
+                raise self._bad()
+            left = None if left is None else left - len(piece)
+            if use_readline and piece.endswith(b"\n"):
+                break
+        return b"".join(pieces)
+
+    def _next_chunk(self) -> bool:
+        if self.chunk_length == 0:
+            return False
+        match = _CHUNK_LINE.fullmatch(self._line())
+        if match is None:
+            raise self._bad()
+        self.chunk_length, self.position = int(match[1], 16), 0
+        if self.chunk_length == 0:
+            self._skip_trailers()
+        return self.chunk_length > 0
+
+    def _skip_trailers(self) -> None:
+        for _ in range(_MAX_TRAILERS):
+            line = self._line()
+            if line == b"\r\n":
+                return
+            if _TRAILER.fullmatch(line) is None:
+                break
+        raise self._bad()
+
+    def _line(self) -> bytes:
+        line: bytes = self.rfile.readline(_MAX_LINE)
+        return line
+
+    def _bad(self) -> BadBody:
+        self._chunked_input_error = True  # Nothing of it is read to be thrown away.
+        self.rfile.give_up()
+        return BadBody("The request's body is malformed.")

@@ -1,0 +1,192 @@
+"""Installs the engine's WSGI handler in the servers that an application is served by.
+
+The one module that changes classes of objects that are not the engine's, and that looks for them in the calls under way: neither
+gunicorn nor gevent tells an application what serves it. gunicorn's worker is found while it loads the application, and has the
+handler before its first connection; any other server is found behind the first request that it hands on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import gevent
+from gevent.pywsgi import WSGIHandler
+
+from flask_realtime.engine.handler import EngineHandler
+from flask_realtime.engine.limits import EngineLimits
+from flask_realtime.engine.places import Places
+
+
+class InstallingServer:
+    """Goes before the class of gevent's WSGI server: gives up TLS handshakes that do not end, from the first one on."""
+
+    handler_class: type[EngineHandler]
+
+    def start(self) -> None:
+        """Begin to accept connections."""
+        _wrap_in_time(self, self.handler_class)
+        super().start()  # type: ignore[misc]
+
+
+def before(kind: Any, limits: EngineLimits | None = None) -> type[EngineHandler]:
+    """Return a handler class that goes before another one.
+
+    Args:
+        kind: That one; where it is the engine's already, it is returned.
+        limits: What a connection may cost; the first application's count.
+    """
+    if not issubclass(kind, EngineHandler):
+        has_stock_parser = kind.MessageClass is WSGIHandler.MessageClass and kind.read_request is WSGIHandler.read_request
+        members = {"has_stock_parser": has_stock_parser, "let_go": [], "places": Places(), "limits": EngineLimits()}
+        kind = type(kind.__name__, (EngineHandler, kind), members)
+    if limits is not None and not kind.engine_paths:
+        kind.limits = limits
+    changed: type[EngineHandler] = kind
+    return changed
+
+
+def install_in_worker(worker: Any, limits: EngineLimits | None = None, path: str = "") -> None:
+    """Give a worker of gunicorn's, or a class of them, the engine's handler.
+
+    Args:
+        worker: It has `wsgi_handler` and `server_class`, and has not made a server yet.
+        limits: What a connection may cost.
+        path: Where an application serves the engine.
+    """
+    kind = worker.wsgi_handler = before(worker.wsgi_handler, limits)
+    kind.engine_paths = tuple({*kind.engine_paths, path} - {""})
+    if not issubclass(worker.server_class, InstallingServer):
+        worker.server_class = type(worker.server_class.__name__, (InstallingServer, worker.server_class), {})
+
+
+def install_where_loaded(limits: EngineLimits, path: str) -> None:
+    """Give the worker that is just loading the application the engine's handler, if there is one.
+
+    Args:
+        limits: What a connection may cost.
+        path: Where the application serves the engine.
+    """
+    for frame in _frames():
+        owner = frame.f_locals.get("self") if frame.f_code.co_name in {"load_wsgi", "setup"} else None
+        # With --preload it is the master that loads it, for the workers that it forks.
+        for worker in (owner, getattr(owner, "worker_class", None)):
+            kind = getattr(worker, "wsgi_handler", None)
+            if isinstance(kind, type) and issubclass(kind, WSGIHandler):
+                install_in_worker(worker, limits, path)
+
+
+def install_in_server(server: Any, limits: EngineLimits) -> type[EngineHandler]:
+    """Give a server a handler class that goes before the one it has; connections that come later get it.
+
+    Args:
+        server: gevent's WSGI server.
+        limits: What a connection may cost.
+    """
+    kind = server.handler_class = before(server.handler_class, limits)
+    if not isinstance(server, InstallingServer):
+        _wrap_in_time(server, kind)
+    return kind
+
+
+def change_handler(handler: WSGIHandler, path_info: str, path: str, limits: EngineLimits) -> type[EngineHandler]:
+    """Give the server behind a request a handler class that goes before the one it has.
+
+    The request's own connection and those that come later get it.
+
+    Args:
+        handler: The request's handler.
+        path_info: The request's path as the application sees it.
+        path: Where the application serves the engine.
+        limits: What a connection may cost.
+
+    Returns:
+        That class.
+    """
+    server: Any = handler.server
+    requested = unquote((handler.path or "").partition("?")[0], "latin-1")
+    changed = install_in_server(server, limits)
+    if not isinstance(handler, EngineHandler) and issubclass(changed, type(handler)):
+        handler.__class__ = changed  # Its connection was there before, and may last as long as the process.
+    if requested.endswith(path_info):  # The application may be mounted somewhere.
+        changed.engine_paths = tuple({*changed.engine_paths, requested.removesuffix(path_info) + path})
+    return changed
+
+
+def handler_of(environ: Mapping[str, Any], start_response: Any) -> WSGIHandler | None:
+    """Return the WSGI handler that a request came through, or None where the server is not gevent's.
+
+    Args:
+        environ: The request's environment.
+        start_response: What begins the answer; a middleware may have put its own in the place of the handler's.
+    """
+    handler = getattr(environ.get("wsgi.websocket"), "handler", None) or getattr(start_response, "__self__", None)
+    return handler if isinstance(handler, WSGIHandler) else _calling_handler()
+
+
+def _calling_handler() -> WSGIHandler | None:
+    for frame in _frames():
+        if frame.f_code is WSGIHandler.run_application.__code__:
+            handler: WSGIHandler = frame.f_locals["self"]
+            return handler
+    return None
+
+
+def _frames() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.currentframe is this, and may return None
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _wrap_in_time(server: Any, kind: type[EngineHandler]) -> None:
+    if not server.ssl_enabled or hasattr(server.wrap_socket, "is_in_time"):
+        return
+    wrap_socket = server.wrap_socket
+
+    def wrap(sock: Any, **options: Any) -> Any:
+        waiting = _Descriptor(sock.fileno())  # The socket itself loses it to the TLS socket.
+        kind.places.wait(waiting, server, is_new=True)
+        try:
+            with gevent.Timeout(kind.limits.connect_timeout, TimeoutError):
+                return wrap_socket(sock, **options)
+        except TimeoutError:
+            raise gevent.GreenletExit from None  # Nobody needs to read about it.
+        finally:
+            kind.places.forget(waiting)
+
+    wrap.is_in_time = True  # type: ignore[attr-defined]
+    server.wrap_socket = wrap
+
+
+class _Descriptor(NamedTuple):
+    """A connection whose socket object changes."""
+
+    number: int
+
+    def fileno(self) -> int:
+        return self.number
+
+
+class FirstRequest:
+    """Shows the first of an application's requests to somebody, and is out of the way then.
+
+    Args:
+        wsgi_app: The application.
+        show: Gets the request's environment and its `start_response`.
+    """
+
+    def __init__(self, wsgi_app: Any, show: Callable[[Mapping[str, Any], Any], None]) -> None:
+        self._wsgi_app = wsgi_app
+        self._show: Callable[[Mapping[str, Any], Any], None] | None = show
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Hand a request on to the application."""
+        if self._show is not None:
+            self._show(environ, start_response)
+            self._show = None
+        answer: Iterable[bytes] = self._wsgi_app(environ, start_response)
+        return answer

@@ -69,7 +69,7 @@ class SteadyReader:
 
     def _step(self, read: Callable[[int], bytes], size: int) -> bytes:
         handler = self._handler
-        handler.places.wait(handler.socket, handler.server)
+        handler.places.wait(handler.socket, handler.server, is_idle=False)
         handler.socket.settimeout(min(self._patience, self._left))
         began = monotonic()
         data = b""

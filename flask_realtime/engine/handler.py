@@ -79,7 +79,7 @@ class EngineHandler(WSGIHandler):
 
     def read_requestline(self) -> Any:
         """Read the first line. The time for it begins with its first byte, on a new connection at once."""
-        self.places.wait(self.socket, self.server, is_new=not self._is_kept_alive)
+        self.places.wait(self.socket, self.server)
         if self._is_kept_alive:
             self._give(self.limits.keep_alive)
         if not self._is_kept_alive or _END_OF_HEAD not in self.rfile.peek():

@@ -149,7 +149,7 @@ def _wrap_in_time(server: Any, kind: type[EngineHandler]) -> None:
 
     def wrap(sock: Any, **options: Any) -> Any:
         waiting = _Descriptor(sock.fileno())  # The socket itself loses it to the TLS socket.
-        kind.places.wait(waiting, server, is_new=True)
+        kind.places.wait(waiting, server)
         try:
             with gevent.Timeout(kind.limits.connect_timeout, TimeoutError):
                 return wrap_socket(sock, **options)

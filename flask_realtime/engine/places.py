@@ -18,42 +18,47 @@ class Places:
 
     def __init__(self) -> None:
         self._waiting: dict[Any, Any] = {}
+        self._idle: set[Any] = set()
         self._leaving: dict[Any, Any] = {}
         self.reserves: list[Callable[[], bool]] = []
         """Ask for further places where nobody waits: each says whether one becomes free."""
 
-    def wait(self, connection: Any, server: Any, *, is_new: bool = False) -> None:
+    def wait(self, connection: Any, server: Any, *, is_idle: bool = True) -> None:
         """Note that the client has the next word.
 
         Args:
             connection: The connection's socket.
             server: The server that it came to.
-            is_new: Whether nothing has come on it yet.
+            is_idle: Whether no request is under way.
         """
         self._waiting[connection] = server
+        if is_idle:
+            self._idle.add(connection)
         if server.pool is not None and server.pool.free_count() < 1 and server not in self._leaving.values():
-            self._free_one(connection, server, is_new)
+            self._free_one(connection, server)
 
     def go_on(self, connection: Any) -> None:
         """Note that the client had its word."""
         self._waiting.pop(connection, None)
+        self._idle.discard(connection)
 
     def forget(self, connection: Any) -> None:
         """Note that a connection has ended, or is in use."""
-        self._waiting.pop(connection, None)
+        self.go_on(connection)
         self._leaving.pop(connection, None)
 
-    def _free_one(self, newest: Any, server: Any, is_new: bool) -> None:  # noqa: FBT001 - as it came
+    def _free_one(self, newest: Any, server: Any) -> None:
         longest = next(connection for connection, its_server in self._waiting.items() if its_server is server)
-        if longest is newest and (any(free() for free in self.reserves) or is_new):
+        if longest is newest:  # It alone waits, and its client may be about to go on.
+            any(free() for free in self.reserves)
             return
         self.go_on(longest)
         self._leaving[longest] = server
         hang_up(longest)
 
-    def hang_up_all(self) -> None:
-        """End the connections on which the client has the next word."""
-        for connection in list(self._waiting):
+    def hang_up_idle(self) -> None:
+        """End the connections on which no request is under way."""
+        for connection in list(self._idle):
             hang_up(connection)
 
 

@@ -155,7 +155,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
                 socket.close(wait=False, reason=SHUTTING_DOWN)
             self.ending.settle()
             for kind in self.handler_kinds:
-                kind.places.hang_up_all()
+                kind.places.hang_up_idle()
 
     def hurry(self) -> None:
         """End at once what is still to be ended."""

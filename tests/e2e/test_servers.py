@@ -8,12 +8,14 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.clients import JSDriver
 from tests.e2e.conftest import CLIENTS, CONTRACT_APP, ClientFactory, NewId
-from tests.e2e.servers import REALTIME, Server, flask_run, gunicorn, python_module
+from tests.e2e.servers import GEVENT_WEBSOCKET, REALTIME, Server, flask_run, gunicorn, python_module
 
 MODULE = "tests.e2e.apps.contract_app"
 SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     "gunicorn": lambda: gunicorn(CONTRACT_APP),
-    "gunicorn, stock engine": lambda: gunicorn(CONTRACT_APP, {"CONTRACT_APP_CONFIG": '{"REALTIME_ENGINE": "stock"}'}),
+    "gunicorn, stock engine": lambda: gunicorn(
+        CONTRACT_APP, {"CONTRACT_APP_CONFIG": '{"REALTIME_ENGINE": "stock"}'}, "--worker-class", GEVENT_WEBSOCKET
+    ),
     "gunicorn, RealtimeWorker": lambda: gunicorn(CONTRACT_APP, None, "--worker-class", REALTIME),
     "flask run": lambda: flask_run(f"{MODULE}:create_app"),
     "realtime.run": lambda: python_module(MODULE),

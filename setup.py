@@ -26,6 +26,8 @@ TEST = [
     *EXAMPLE,
     *REDIS,
     *AMQP,
+    "a2wsgi>=1.10",
+    "asgiref>=3.8",
     "kafka-python>=2.1,<3",  # 3 warns on import, and does not understand the broker that confluent-kafka has for tests.
     "confluent-kafka>=2.5",
     "coverage>=7.10",
@@ -36,6 +38,8 @@ TEST = [
     "python-socketio[client]>=5.12",
     "requests>=2.31",
     "trustme>=1.1",
+    "uvicorn>=0.30",
+    "waitress>=3.0",
     "websocket-client>=1.7",
     "wsproto>=1.2",
 ]
@@ -88,6 +92,7 @@ setup(
         "PyJWT>=2.8",
         "python-engineio>=4.11",
         "python-socketio>=5.12",
+        "simple-websocket>=1.0",
         "SQLAlchemy>=2.0",
     ],
     extras_require={

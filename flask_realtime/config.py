@@ -290,7 +290,8 @@ class RealtimeConfig:
         None,
         f"None or one of {', '.join(map(repr, ASYNC_MODES))}",
         lambda value: value is None or value in ASYNC_MODES,
-        doc="None: 'threading' under the `flask` command, else 'gevent'.",
+        doc="None: what the server needs that the first request comes through. 'gevent' or 'threading' go before that; where they "
+        "do not suit the server, the log says so.",
     )
 
     @classmethod

@@ -121,8 +121,8 @@ class Realtime(Emits):
     def run(self, app: Flask, host: str = "127.0.0.1", port: int = 3000, **options: Any) -> None:
         """Serve an application under gevent, for development. Production has gunicorn; see the documentation.
 
-        The caller should have called `gevent.monkey.patch_all()` before importing anything else: without it, code that waits for a
-        database or another server makes everybody wait.
+        It prints where it listens. The caller should have called `gevent.monkey.patch_all()` before importing anything else:
+        without it, which is logged as a warning, code that waits for a database or another server makes everybody wait.
 
         Args:
             app: The application.
@@ -140,7 +140,7 @@ class Realtime(Emits):
                 "call gevent.monkey.patch_all() before importing anything else."
             )
             raise ConfigError(msg)
-        gateway.parts.server.run(app, host=host, port=port, **options)
+        gateway.parts.server.run(app, host, port, options)
 
     def check_message_queue(self) -> None:
         """Ask whether the message queue can be reached, which a health check wants; waits a second at most.

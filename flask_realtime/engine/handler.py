@@ -165,8 +165,12 @@ class EngineHandler(WSGIHandler):
         try:
             WSGIHandler.run_application(self)
         finally:
-            self._is_taken = upgrade.is_taken
-            upgrade.forget()
+            self.note_upgrade(upgrade)
+
+    def note_upgrade(self, upgrade: Upgrade) -> None:
+        """Note whether a request for a WebSocket became one, now that it has been answered."""
+        self._is_taken = upgrade.is_taken
+        upgrade.forget()
 
     def _fault(self, environ: Mapping[str, Any]) -> Fault | None:
         if self._has_body():

@@ -17,8 +17,10 @@ import gevent
 from gevent.pywsgi import WSGIHandler
 
 from flask_realtime.engine.handler import EngineHandler
+from flask_realtime.engine.handshake import asks_for_websocket
 from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.places import Places
+from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
 
 class InstallingServer:
@@ -114,6 +116,25 @@ def change_handler(handler: WSGIHandler, path_info: str, path: str, limits: Engi
     if requested.endswith(path_info):  # The application may be mounted somewhere.
         changed.engine_paths = tuple({*changed.engine_paths, requested.removesuffix(path_info) + path})
     return changed
+
+
+def answer_first(environ: dict[str, Any], start_response: Any, answer: Callable[..., Iterable[bytes]]) -> Iterable[bytes]:
+    """Have the first request that a server answers taken for one of an `EngineHandler`, which its handler was not when it came.
+
+    Args:
+        environ: The request's environment.
+        start_response: What begins its answer.
+        answer: Answers it.
+    """
+    handler = handler_of(environ, start_response)
+    is_behind_others = UPGRADE in environ or "wsgi.websocket" in environ
+    if is_behind_others or not isinstance(handler, EngineHandler) or not asks_for_websocket(environ):
+        return answer(environ, start_response)
+    upgrade = environ[UPGRADE] = Upgrade(handler)
+    try:
+        return answer(environ, start_response)
+    finally:
+        handler.note_upgrade(upgrade)
 
 
 def handler_of(environ: Mapping[str, Any], start_response: Any) -> WSGIHandler | None:

@@ -23,7 +23,7 @@ from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.handover import Neighbours
 from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
-from flask_realtime.engine.installing import FirstRequest, change_handler, handler_of, install_in_server, install_where_loaded
+from flask_realtime.engine.installing import FirstRequest, change_handler, handler_of
 from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.shutdown import Shutdown
 from flask_realtime.engine.socket import EngineSocket
@@ -130,7 +130,6 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.shutdown_signal = Shutdown(server.end_all_sessions, server.hurry)
         server.ending = ending
         middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
-        install_where_loaded(limits, server.path)
 
     def generate_id(self) -> str:
         """Make a session's id."""
@@ -230,11 +229,6 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     def _lets_go(self, environ: Mapping[str, Any]) -> bool:
         # Where nobody else listens any more, a session's client would have no way back to it.
         return _parsed(environ.get("QUERY_STRING", "")).sid not in self.sockets
-
-    def install(self, server: Any) -> None:
-        """Have a server of gevent's answer as the engine needs it, from its next connection on."""
-        if server is not None:
-            install_in_server(server, self.limits)
 
     def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
         """Have the server that a request came from answer as the engine needs it, from the next connection on."""

@@ -160,7 +160,7 @@ class TokenExpiry:
         config, server = parts.config, parts.server
         self._ends_connections = config.expiry_grace is not None
         self._schedule = ExpirySchedule(config.expiry_warning, config.expiry_grace or 0, time.time, self._find, self._expires_at)
-        self._timer = DeadlineTimer(server.concurrency, server.new_event, time.time, self._schedule.next_deadline, self._handle_due)
+        self._timer = DeadlineTimer(server, server.new_event, time.time, self._schedule.next_deadline, self._handle_due)
 
     def watch(self, connection: Connection, *, is_renewed: bool = False) -> None:
         """Begin to watch the token with which a connection was admitted, or which it has got since."""
@@ -215,7 +215,7 @@ class TokenExpiry:
         finally:
             if due.is_over:
                 self._end(connection, TOKEN_EXPIRED)
-        self._parts.server.concurrency.sleep(0)  # Many tokens may expire at once.
+        self._parts.server.sleep(0)  # Many tokens may expire at once.
 
 
 def expires_at(claims: Mapping[str, Any], leeway: float | timedelta) -> float | None:

@@ -103,7 +103,7 @@ class Gateway:
                 delivery.send(send)
 
         server = self.parts.server
-        return DeadlineTimer(server.concurrency, server.new_event, time.monotonic, typing.next_deadline, expire)
+        return DeadlineTimer(server, server.new_event, time.monotonic, typing.next_deadline, expire)
 
     def _admitted(self, connection: Connection) -> None:
         self._expiry.watch(connection)
@@ -180,7 +180,7 @@ class Gateway:
         """Return when the application has heard of every end, or it takes too long."""
         deadline = self._stop_by or time.monotonic() + _SETTLE_TIMEOUT
         while (self._ending or not self._announcer.is_idle) and time.monotonic() < deadline:
-            self.parts.server.concurrency.sleep(_SETTLE_TICK)
+            self.parts.server.sleep(_SETTLE_TICK)
         self.parts.shared.stop(max(deadline - time.monotonic(), _SETTLE_TICK))
 
     def on_disconnected(self, connection_id: str) -> None:

@@ -165,7 +165,7 @@ class Lifecycle:
         while exceeds is None and not (connection.closed or connection.session.closed or parts.shared.leaves_entries):
             exceeds = parts.features.presence.has_more_than(limit, connection.user_id, time.monotonic() - began)
             if exceeds is None:
-                parts.server.concurrency.sleep(_LOOK_AGAIN)
+                parts.server.sleep(_LOOK_AGAIN)
         return bool(exceeds)
 
     def _announce(self, user_id: str, change: Change, *, online: bool) -> None:

@@ -52,7 +52,7 @@ class RevocationCheck:
         self._end = end
         self._clock = clock
         self._interval = parts.config.revocation_interval
-        self._concurrency = parts.server.concurrency
+        self._concurrency = parts.server
         self._next: float | None = None
         self._timer = DeadlineTimer(self._concurrency, parts.server.new_event, clock, self._next_round, self._round)
 

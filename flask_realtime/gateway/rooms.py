@@ -118,8 +118,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         super().__init__()
         self._encode = encode
         self._find_receiver = find_receiver
-        self._deliver_to_all = deliver_to_all
-        self._find_websockets = find_websockets
+        self.deliver_through(deliver_to_all, find_websockets)
         self._on_disconnected = on_disconnected
         self._pending: dict[str, _Pending] = {}
         self._members: dict[str, _Member] = {}
@@ -128,6 +127,16 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         self._resolving: dict[str, str] = {}
         self._lock = native_lock()
         self._changes = 0
+
+    def deliver_through(self, deliver_to_all: DeliverToAll, find_websockets: FindWebSockets) -> None:
+        """Deliver in the way of an engine, before anybody is connected.
+
+        Args:
+            deliver_to_all: Sends one message to many of the sessions.
+            find_websockets: Returns the WebSocket connections of sessions.
+        """
+        self._deliver_to_all = deliver_to_all
+        self._find_websockets = find_websockets
 
     # Admission ----------------------------------------------------------------------------------------------------------------
 

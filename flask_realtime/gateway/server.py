@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
+from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 import gevent
@@ -21,16 +22,21 @@ from socketio.manager import Manager
 
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.payloads import Refusal
+from flask_realtime.engine.installing import install_in_server, install_where_loaded
 from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineServer
 from flask_realtime.engine.socket import EngineSocket, deliver_to_all, find_websockets
+from flask_realtime.engine.threads import ThreadWebSocket
 from flask_realtime.errors import ConfigError, ConnectionRefused
+from flask_realtime.gateway.development import announce, warn_unpatched
 from flask_realtime.gateway.encoding import EventEncoder
 from flask_realtime.gateway.mailbox import Concurrency, Event, Mailbox, Task
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
-from flask_realtime.gateway.rooms import Receiver, RoomManager, deliver_to_each, find_no_websockets
+from flask_realtime.gateway.rooms import Receiver, RoomManager
+from flask_realtime.gateway.serving import Serving
+from flask_realtime.gateway.suitability import GEVENT, THREADING, Choice
 
 
 class EngineEvents(Protocol):
@@ -77,9 +83,13 @@ def _same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
     return origin == f"{environ.get('wsgi.url_scheme')}://{environ.get('HTTP_HOST')}"
 
 
+class OwnSocketIO(SocketIO):  # type: ignore[misc]  # Flask-SocketIO has no types
+    """Flask-SocketIO object that was made here, and works as its web server allows unless a setting says how."""
+
+
 def create_socketio(config: RealtimeConfig) -> SocketIO:
     """Return a Flask-SocketIO object with an application's settings, not initialised yet."""
-    return SocketIO(
+    return OwnSocketIO(
         async_mode=config.async_mode or _usual_async_mode(),
         path=config.path.strip("/"),
         cors_allowed_origins=_engine_origins(config),
@@ -92,8 +102,14 @@ def create_socketio(config: RealtimeConfig) -> SocketIO:
     )
 
 
+def _choice_of(socketio: SocketIO, config: RealtimeConfig) -> Choice | None:
+    if not isinstance(socketio, OwnSocketIO):
+        return Choice(socketio.server.eio.async_mode, "the adopted SocketIO object's async_mode")
+    return None if config.async_mode is None else Choice(config.async_mode, "REALTIME_ASYNC_MODE")
+
+
 def _usual_async_mode() -> str:
-    # Left to itself, python-engineio would take eventlet where that happens to be installed.
+    # A guess, until there is a request. Left to itself, python-engineio would take eventlet where that happens to be installed.
     return "threading" if os.environ.get("FLASK_RUN_FROM_CLI") else "gevent"
 
 
@@ -120,21 +136,22 @@ class SocketIOServer:
         self._engine = self._server.eio
         check_adoptable(self._server)
         self._events = events
-        self._has_own_engine = config.engine == "gevent" and self._engine.async_mode == "gevent"
-        if self._has_own_engine:
-            limits = EngineLimits(
-                max_backlog=config.max_backlog_bytes,
-                connect_timeout=config.connect_timeout,
-                drain_time=config.drain_time,
-                keep_alive=config.keep_alive,
-                max_head=config.max_head_bytes,
-            )
-            EngineServer.take_over(self._engine, self.socketio.sockio_mw, limits, events)
-        ways = (deliver_to_all, find_websockets) if self._has_own_engine else (deliver_to_each, find_no_websockets)
+        self._config = config
+        self._has_own_engine = False
+        limits = self._limits = EngineLimits(
+            max_backlog=config.max_backlog_bytes,
+            connect_timeout=config.connect_timeout,
+            drain_time=config.drain_time,
+            keep_alive=config.keep_alive,
+            max_head=config.max_head_bytes,
+        )
+        if config.engine == GEVENT:
+            # Before there is a request, so that the first one is looked at too.
+            install_where_loaded(limits, self.path)
         encoder = EventEncoder(app.json)
         self._encode = encoder.encode
         self._server.packet_class = encoder.packet_class
-        self._rooms = RoomManager(encoder.encode, self._receiver, events.on_disconnected, *ways)
+        self._rooms = RoomManager(encoder.encode, self._receiver, events.on_disconnected)
         self.deliver_again = self._rooms.send_again
         """Delivers a message that `deliver` has delivered before, with the same arguments; see `RoomManager.send_again`."""
         self._rooms.set_server(self._server)
@@ -144,6 +161,42 @@ class SocketIOServer:
         self._connecting: ContextVar[bool] = ContextVar("connecting", default=False)
         socketio.exception_handlers = _HandlersExceptWhileConnecting(socketio.exception_handlers, self._connecting)
         self._take_over()
+        choice = _choice_of(socketio, config)
+        if choice is not None:
+            self._work(choice.mode)
+        self._serving = Serving(app, socketio, choice, self._work, self._engine._cors_headers)  # noqa: SLF001
+
+    def _work(self, mode: str) -> None:
+        """Have the engine work in an async mode, before anybody has connected."""
+        if mode != self._engine.async_mode:
+            self._engine._async = import_module(f"engineio.async_drivers.{mode}")._async  # noqa: SLF001
+        if mode == THREADING:
+            self._engine._async = {**self._engine._async, "websocket": ThreadWebSocket}  # noqa: SLF001
+        self._engine.async_mode = self._server.async_mode = self.socketio.async_mode = mode
+        if mode == GEVENT and self._config.engine == "gevent" and not self._has_own_engine:
+            self._has_own_engine = True
+            EngineServer.take_over(self._engine, self.socketio.sockio_mw, self._limits, self._events)
+            self._rooms.deliver_through(deliver_to_all, find_websockets)
+
+    def run(self, app: Flask, host: str, port: int, options: Mapping[str, Any]) -> None:
+        """Serve the application with the development server of the async mode.
+
+        Args:
+            app: The application.
+            host: The address to listen on.
+            port: The port to listen on.
+            options: Passed on to `SocketIO.run`.
+        """
+        if self._engine.async_mode == GEVENT:  # Werkzeug's server says where it listens.
+            warn_unpatched()
+            announce(self.socketio)
+            # Runs when the server waits for its first connection.
+            gevent.spawn(self._install_handler)
+        self.socketio.run(app, host=host, port=port, **options)
+
+    def _install_handler(self) -> None:
+        if self._config.engine == GEVENT and self.socketio.wsgi_server is not None:
+            install_in_server(self.socketio.wsgi_server, self._limits)
 
     def _take_over(self) -> None:
         handlers: tuple[tuple[str, Callable[..., None]], ...] = (
@@ -169,6 +222,14 @@ class SocketIOServer:
         concurrency: Concurrency = self._server
         return concurrency
 
+    def start_background_task(self, target: Callable[..., None], *args: Any) -> None:
+        """Run a function in a greenlet or thread of the kind that the server uses by then."""
+        self.concurrency.start_background_task(target, *args)
+
+    def sleep(self, seconds: float = 0) -> None:
+        """Let others run."""
+        self.concurrency.sleep(seconds)
+
     @property
     def allows_any_origin(self) -> bool:
         """Whether any web page may connect; an empty list switches python-engineio's check off."""
@@ -180,13 +241,6 @@ class SocketIOServer:
         """Where clients connect."""
         path: str = self.socketio.sockio_mw.engineio_path
         return path
-
-    def run(self, app: Flask, **options: Any) -> None:
-        """Serve the application; `options` are those of `SocketIO.run`."""
-        if self._has_own_engine:
-            # Runs when the server waits for its first connection.
-            gevent.spawn(lambda: self._engine.install(self.socketio.wsgi_server))
-        self.socketio.run(app, **options)
 
     def new_event(self) -> Event:
         """Return an event of the server's kind."""

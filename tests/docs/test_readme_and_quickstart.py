@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import requests
 from tests.docs.conftest import SECONDS, Serve
 from tests.docs.pages import ROOT, blocks, python
 from tests.e2e.clients import JS_FOLDER, PyClient, Refused, node
-from tests.e2e.servers import Server, flask_run
+from tests.e2e.servers import Server, flask_run, listening_socket, stopped_at_the_end
 
 QUICKSTART = "docs/quickstart.md"
 
@@ -79,6 +80,22 @@ def test_the_readme_s_javascript_client_gets_the_message(serve: Serve) -> None:
         printed, _ = process.communicate(timeout=SECONDS)
     assert (process.returncode, printed) == (0, "alice hello\n")
     alice.client.release()
+
+
+def test_the_readme_s_file_is_a_program_that_serves(tmp_path: Path) -> None:
+    with listening_socket() as listener:
+        port = listener.getsockname()[1]
+    code = python("README.md")
+    assert code.count("port=3000") == 1
+    (tmp_path / "chat.py").write_text(code.replace("port=3000", f"port={port}"), encoding="utf-8")
+    server = Server([sys.executable, str(tmp_path / "chat.py")], {"PYTHONPATH": str(ROOT)})
+    with stopped_at_the_end(server):
+        server.url = server.wait_for_line(r"Running on (http://127\.0\.0\.1:\d+)")[1]
+        alice, bob = User(server.url, "alice"), User(server.url, "bob")
+        exchange_a_message(alice, bob)
+        alice.client.release()
+        bob.client.release()
+        assert [line for line in server.lines if "Traceback" in line] == []
 
 
 @pytest.fixture

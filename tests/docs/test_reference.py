@@ -29,6 +29,7 @@ CONNECT_CODES = {
     "connection_refused",
     "too_many_connections",
     "rate_limited",
+    "server_unsuitable",
     "internal_error",
 }
 

@@ -1,0 +1,129 @@
+"""WebSockets on servers with a thread for each request, over simple-websocket."""
+
+from __future__ import annotations
+
+import io
+import socket
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
+from typing import Any
+
+import simple_websocket
+
+
+class ThreadWebSocket:
+    """WebSocket as python-engineio's server wants it of an async mode.
+
+    Args:
+        handler: Uses the WebSocket, and returns when it is over.
+        server: The Engine.IO server.
+    """
+
+    def __init__(self, handler: Callable[[ThreadWebSocket], object], server: Any) -> None:
+        self._handler = handler
+        self._max_message_size: int = server.max_http_buffer_size
+        self._websocket: Any = None
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Open it, and answer the request once it is over."""
+        self._websocket = accept(environ, self._max_message_size)
+        self._handler(self)
+        return end_request(self._websocket, start_response)
+
+    def close(self) -> None:
+        """Close it, unless it is closed."""
+        if self._websocket.connected:
+            self._websocket.close()
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message.
+
+        Raises:
+            OSError: It is closed.
+        """
+        try:
+            self._websocket.send(message)
+        except simple_websocket.ConnectionClosed:
+            raise OSError from None
+
+    def wait(self) -> str | bytes | None:
+        """Wait for a message; None is the end."""
+        try:
+            message: str | bytes | None = self._websocket.receive()
+        except simple_websocket.ConnectionClosed:
+            return None
+        return message
+
+
+class _Server(simple_websocket.Server):  # type: ignore[misc]  # simple-websocket has no types
+    """WebSocket of simple-websocket's whose user hears of its end in any case, after a message that is too large for one."""
+
+    def _thread(self) -> None:
+        try:
+            super()._thread()
+        finally:
+            self.connected = False
+            self.event.set()
+
+
+def accept(environ: Mapping[str, Any], max_message_size: int) -> Any:
+    """Open the WebSocket that a request asks for.
+
+    Args:
+        environ: The request's environment.
+        max_message_size: Bytes that a message may have.
+
+    Raises:
+        RuntimeError: The server does not hand out the request's connection.
+    """
+    return _Server(environ, max_message_size=max_message_size)
+
+
+def end_request(websocket: Any, start_response: Any) -> Iterable[bytes]:
+    """End the request that a WebSocket came from, so that the server writes nothing to its connection and reads nothing from it.
+
+    Args:
+        websocket: The WebSocket, of simple-websocket.
+        start_response: What begins the request's answer.
+    """
+    if websocket.mode == "gunicorn":
+        raise StopIteration  # gunicorn's own sign.
+    handler = _werkzeug_handler()
+    if handler is not None:
+        start_response("101 Switching Protocols", [])
+        _cut_off(handler)
+    return ()  # python-engineio would take a list for packets, and answer with them.
+
+
+def _cut_off(handler: Any) -> None:
+    # An exception would end the request too, but the debugger takes each for an error.
+    handler.close_connection = True
+    handler.wfile = io.BytesIO()
+    handler.rfile.close()
+    # It looks there for the rest of the request; here is none, at once.
+    handler.connection, other = socket.socketpair()
+    other.close()
+    handler.rfile = _Nothing(handler.connection)
+
+
+class _Nothing(io.BytesIO):
+    """File without content that takes a socket along when it is closed."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close both."""
+        self._connection.close()
+        super().close()
+
+
+def _werkzeug_handler() -> Any:
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - inspect.currentframe is this, and may return None
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "werkzeug.serving" and "self" in frame.f_locals:
+            return frame.f_locals["self"]
+        frame = frame.f_back
+    return None

@@ -1,0 +1,40 @@
+"""What a developer is told when `realtime.run` serves."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import click
+import gevent
+from gevent.monkey import is_module_patched
+
+logger = logging.getLogger(__name__)
+
+_LOOKS: Final = 200
+_BETWEEN_LOOKS: Final = 0.05
+"""Seconds; a reloader's first process never listens."""
+
+
+def warn_unpatched() -> None:
+    """Warn where gevent has not patched the standard library."""
+    if not is_module_patched("socket"):
+        logger.warning(
+            "gevent.monkey.patch_all() was not called: while anything waits for a database or another server, everybody waits. "
+            "Call it before any other import."
+        )
+
+
+def announce(socketio: Any) -> None:
+    """Print where a Flask-SocketIO object's server listens, once it does."""
+    gevent.spawn(_announce, socketio)
+
+
+def _announce(socketio: Any) -> None:
+    for _ in range(_LOOKS):
+        server = getattr(socketio, "wsgi_server", None)
+        if server is not None and server.started:
+            host, port = server.address[:2]
+            click.echo(f" * Running on {'https' if server.ssl_enabled else 'http'}://{f'[{host}]' if ':' in host else host}:{port}")
+            return
+        gevent.sleep(_BETWEEN_LOOKS)

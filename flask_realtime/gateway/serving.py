@@ -1,0 +1,246 @@
+"""Way to work of one application: it follows from the web server that the first request comes through.
+
+Until then nobody is connected, and the way is a guess: what is sent reaches nobody here, and background tasks that have not begun
+are started again where the guess was wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from mmap import mmap
+from typing import Any, Final
+
+from flask import Flask
+from flask_socketio import SocketIO
+from gevent.monkey import is_module_patched
+
+from flask_realtime.engine.installing import answer_first
+from flask_realtime.engine.stateless import StatelessRefusal
+from flask_realtime.gateway.locks import native_lock
+from flask_realtime.gateway.suitability import THREADING, Choice, Judgement, judge
+from flask_realtime.gateway.web_server import WebServer, find_web_server
+
+logger = logging.getLogger(__name__)
+
+_UNSUITABLE_MESSAGE: Final = "This server is not run in a way that serves Socket.IO clients; its log says why"
+_FULL_MESSAGE: Final = "The server has no thread left for another client; try again later"
+_NO_WEBSOCKET_MESSAGE: Final = "This server has no WebSocket; connect with long polling"
+
+HandleRequest = Callable[[Mapping[str, Any], Any], Iterable[bytes]]
+CorsHeaders = Callable[[Mapping[str, Any]], list[tuple[str, str]]]
+
+
+class Serving:
+    """Waits for the first request, and has the application work as the web server behind it allows.
+
+    Args:
+        app: The application.
+        socketio: Its Flask-SocketIO object, initialised.
+        choice: The way to work that somebody asked for, or None.
+        work: Has the engine work in an async mode.
+        cors_headers: Returns the headers that let a page of an allowed origin read an answer.
+    """
+
+    def __init__(
+        self, app: Flask, socketio: SocketIO, choice: Choice | None, work: Callable[[str], None], cors_headers: CorsHeaders
+    ) -> None:
+        self._app = app
+        self._engine = engine = socketio.server.eio
+        self._middleware = middleware = socketio.sockio_mw
+        self._choice = choice
+        self._work = work
+        self._cors_headers = cors_headers
+        self._lock = native_lock()
+        self._is_settled = False
+        # Some servers fork a process for each request, and one line is to be enough.
+        self._said = mmap(-1, 1)
+        self._tasks = EarlyTasks(engine.start_background_task)
+        self._application: HandleRequest = middleware.wsgi_app
+        middleware.wsgi_app = self._serve_application
+        engine.handle_request = self._serve_engine
+        engine.start_background_task = self._tasks.start
+
+    def _serve_application(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        self._look(environ, start_response)
+        return self._application(environ, start_response)
+
+    def _serve_engine(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self._look(environ, start_response)
+        if not self._is_settled:
+            # A test's client: what was guessed has to do.
+            self._settle(lambda: Judgement(self._engine.async_mode), None)
+        return answer_first(environ, start_response, self._engine.handle_request)
+
+    def _look(self, environ: Mapping[str, Any], start_response: Any) -> None:
+        server = None if self._is_settled else find_web_server(environ, start_response)
+        if server is None:
+            return
+        self._settle(partial(self._judge, server), server)
+        show_handler = getattr(self._engine, "change_handler", None)
+        if show_handler is not None:
+            show_handler(environ, start_response)
+
+    def _judge(self, server: WebServer) -> Judgement:
+        has_polling = "polling" in self._engine.transports
+        return judge(server, self._choice, has_polling=has_polling, is_patched=is_module_patched("threading"))
+
+    def _settle(self, decide: Callable[[], Judgement], server: WebServer | None) -> None:
+        guess = self._engine.async_mode
+        with self._lock:  # Nothing in here may switch to another greenlet.
+            if self._is_settled:
+                return
+            judgement = decide()
+            if self._middleware.wsgi_app == self._serve_application:
+                self._middleware.wsgi_app = self._application
+            self._work(judgement.mode)
+            self._hand_over(judgement, server)
+            self._is_settled = True
+        if judgement.mode != guess:
+            self._tasks.start_again(self._engine.start_background_task)
+        if server is not None and judgement.reason is None:
+            self._remark(server, judgement)
+
+    def _hand_over(self, judgement: Judgement, server: WebServer | None) -> None:
+        handle_request = None if server is None else self._other_way(judgement, server)
+        if handle_request is None:
+            del self._engine.handle_request
+        else:
+            self._engine.handle_request = handle_request
+        del self._engine.start_background_task
+
+    def _other_way(self, judgement: Judgement, server: WebServer) -> HandleRequest | None:
+        """Return what handles the engine's requests where the engine itself may not, or not all of them."""
+        if judgement.reason is not None:
+            return self._refusal(server, judgement.reason)
+        if judgement.capacity is None and judgement.has_websockets:
+            return None
+        self._engine.allow_upgrades = judgement.has_websockets
+        return BoundedServing(self._engine, server, judgement, self._remedy(), self._cors_headers)
+
+    def _remark(self, server: WebServer, judgement: Judgement) -> None:
+        if judgement.remark is not None:
+            logger.warning("%s.", judgement.remark)
+        elif judgement.mode == THREADING and self._app.config.get("REALTIME_ENGINE") == "gevent":
+            logger.warning("REALTIME_ENGINE = 'gevent' has no effect: %s serves with threads.", server.name)
+
+    def _refusal(self, server: WebServer, reason: str) -> HandleRequest:
+        refuse = StatelessRefusal(_UNSUITABLE_MESSAGE, self._cors_headers, code="server_unsuitable")
+
+        def handle_request(environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+            # Not before a client comes: a process that emits through a message queue alone may have any server.
+            if not self._said[0]:
+                self._said[0] = 1
+                logger.error(
+                    "Clients are refused with server_unsuitable: %s %s. Serve with: %s", server.name, reason, self._remedy()
+                )
+            return refuse(environ, start_response)
+
+        return handle_request
+
+    def _remedy(self) -> str:
+        command = f"gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1 {_address_of(self._app)}"
+        return command if self._choice is None else f"{command} (and without {self._choice.asked_by})"
+
+
+class BoundedServing:
+    """Serves what a web server with few threads, or without WebSockets, can serve, and refuses the rest at once.
+
+    Args:
+        engine: The Engine.IO server.
+        server: The web server.
+        judgement: What it can do.
+        remedy: The command that serves without these bounds.
+        cors_headers: Returns the headers that let a page of an allowed origin read an answer.
+    """
+
+    def __init__(self, engine: Any, server: WebServer, judgement: Judgement, remedy: str, cors_headers: CorsHeaders) -> None:
+        self._engine = engine
+        self._serve: HandleRequest = type(engine).handle_request.__get__(engine)  # The object's own is the wait for the first one.
+        self._judgement = judgement
+        self._refuse_when_full = StatelessRefusal(_FULL_MESSAGE, cors_headers, code="too_many_connections")
+        self._refuse_websocket = StatelessRefusal(_NO_WEBSOCKET_MESSAGE, cors_headers, code="server_unsuitable")
+        self._say_full = Once(
+            partial(
+                logger.warning,
+                "Clients are refused with too_many_connections: %s handles %s requests at once, and each client takes one. "
+                "Give it more threads, or serve with: %s",
+                server.name,
+                server.places,
+                remedy,
+            )
+        )
+        self._say_no_websocket = Once(
+            partial(
+                logger.warning,
+                "A client asked for a WebSocket, which there is not: %s hands none out. Let clients begin with long polling, "
+                "or serve with: %s",
+                server.name,
+                remedy,
+            )
+        )
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        query = environ.get("QUERY_STRING", "")
+        if not self._judgement.has_websockets and "transport=websocket" in query:
+            self._say_no_websocket()
+            return self._refuse_websocket(environ, start_response)
+        if "sid=" not in query and self._is_full():
+            self._say_full()
+            return self._refuse_when_full(environ, start_response)
+        return self._serve(environ, start_response)
+
+    def _is_full(self) -> bool:
+        capacity = self._judgement.capacity
+        return capacity is not None and sum(not socket.closed for socket in list(self._engine.sockets.values())) >= capacity
+
+
+class Once:
+    """Function that is called the first time alone.
+
+    Args:
+        function: The function.
+    """
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._first = native_lock()
+
+    def __call__(self) -> None:
+        """Call the function, unless somebody has."""
+        if self._first.acquire(False):  # noqa: FBT003 - the standard library's signature
+            self._function()
+
+
+class EarlyTasks:
+    """Background tasks that are started before it is known whether they are greenlets or threads.
+
+    Args:
+        start: Starts a task as is guessed.
+    """
+
+    def __init__(self, start: Callable[..., Any]) -> None:
+        self._start = start
+        self._tasks: list[Callable[[], None]] = []
+
+    def start(self, target: Callable[..., None], *args: Any, **kwargs: Any) -> Any:
+        """Run a function in the background."""
+        task = Once(partial(target, *args, **kwargs))
+        self._tasks.append(task)
+        return self._start(task)
+
+    def start_again(self, start: Callable[..., Any]) -> None:
+        """Start those that have not begun in another way: greenlets do not run where nothing is gevent's."""
+        for task in self._tasks:
+            start(task)
+
+
+def _address_of(app: Flask) -> str:
+    """Return what a WSGI server calls an application: its module, and its name there as far as it has one."""
+    module = app.import_name
+    variables = vars(sys.modules.get(module, object))
+    name = next((name for name, value in variables.items() if value is app), "app")
+    return f"{app.name if module == '__main__' else module}:{name}"

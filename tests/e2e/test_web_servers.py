@@ -1,0 +1,284 @@
+"""Servers of every kind that a WSGI application can have: Socket.IO works where it can; elsewhere clients and the log hear why."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+
+import pytest
+import requests
+from flask_jwt_extended import create_access_token
+
+from tests.e2e.api import Api
+from tests.e2e.apps.contract_app import create_app
+from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver, PyClient, Refused
+from tests.e2e.conftest import CONTRACT_APP, NewId, OpenWire
+from tests.e2e.raw import RawPolling
+from tests.e2e.servers import Server, flask_run, gunicorn, listening_socket, poll, python_module, stopped_at_the_end
+from tests.e2e.wire import CONTINUATION, TEXT
+
+MODULE = "tests.e2e.apps.contract_app"
+SERVED = "tests.e2e.apps.served_app"
+EARLY = "tests.e2e.apps.early_app"
+SECONDS = 10.0
+UNSUITABLE = "This server is not run in a way that serves Socket.IO clients; its log says why"
+THREADING = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "threading"}'}
+GEVENT = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "gevent"}'}
+WEBSOCKET_ALONE = {"CONTRACT_APP_CONFIG": '{"REALTIME_TRANSPORTS": ["websocket"]}'}
+
+Start = Callable[[], AbstractContextManager[Server]]
+KINDS = ["js-polling", "js-websocket", "js-upgrade", "py-polling", "py-websocket", "py-upgrade"]
+
+
+@contextmanager
+def program(*command: str, environment: dict[str, str] | None = None) -> Iterator[Server]:
+    """Run a server's own program, in whose arguments `PORT` stands for a free port."""
+    with listening_socket() as listener:
+        port = str(listener.getsockname()[1])
+    server = Server([sys.executable, "-m", *(part.replace("PORT", port) for part in command)], environment or {})
+    with stopped_at_the_end(server):
+        server.url = f"http://127.0.0.1:{port}"
+        server.wait_until_ready("/ready")
+        yield server
+
+
+def app_run(**options: object) -> AbstractContextManager[Server]:
+    return python_module(SERVED, {"RUN_OPTIONS": json.dumps(options)})
+
+
+def worker(name: str, *options: str, environment: dict[str, str] | None = None) -> AbstractContextManager[Server]:
+    return gunicorn(CONTRACT_APP, environment, "--worker-class", name, *options)
+
+
+def waitress(*options: str) -> AbstractContextManager[Server]:
+    return program("waitress", "--listen=127.0.0.1:PORT", *options, "--call", f"{MODULE}:create_app")
+
+
+def uvicorn(application: str, *options: str) -> AbstractContextManager[Server]:
+    return program("uvicorn", "--port", "PORT", *options, application)
+
+
+WITH_WEBSOCKETS: dict[str, Start] = {
+    "gthread": lambda: worker("gthread", "--threads", "8"),
+    "gevent": lambda: worker("gevent"),
+    "gevent_pywsgi": lambda: worker("gevent_pywsgi"),
+    "app.run": app_run,
+    "app.run, debug": lambda: app_run(debug=True),
+    "flask run": lambda: flask_run(f"{MODULE}:create_app"),
+    "gthread, threading asked for": lambda: worker("gthread", "--threads", "8", environment=THREADING),
+}
+WITHOUT_WEBSOCKETS: dict[str, Start] = {
+    "waitress": lambda: waitress("--threads=8"),
+    "gevent, gevent asked for": lambda: worker("gevent", environment=GEVENT),
+}
+UNSUITABLE_SERVERS: dict[str, tuple[Start, str, list[str]]] = {
+    # How it starts, what the log says of it, and how clients hear of it.
+    "sync": (lambda: worker("sync"), "gunicorn's sync worker handles one request at a time", KINDS),
+    "gthread, one thread": (
+        lambda: worker("gthread", "--threads", "1"),
+        "gunicorn's gthread worker handles one request at a time",
+        KINDS,
+    ),
+    "gthread, several processes": (
+        lambda: worker("gthread", "--threads", "8", "--workers", "2"),
+        "gunicorn's gthread worker serves from several processes",
+        KINDS,
+    ),
+    "gevent asked for": (
+        lambda: worker("gthread", "--threads", "8", environment=GEVENT),
+        "gunicorn's gthread worker serves with threads, and REALTIME_ASYNC_MODE = 'gevent' needs gevent",
+        KINDS,
+    ),
+    "app.run, one thread": (lambda: app_run(threaded=False), "Werkzeug's server handles one request at a time", KINDS),
+    "app.run, processes": (
+        lambda: app_run(threaded=False, processes=2),
+        "Werkzeug's server handles one request at a time",
+        KINDS,
+    ),
+    "waitress, one thread": (
+        lambda: waitress("--threads=1"),
+        "waitress handles one request at a time",
+        [kind for kind in KINDS if "websocket" not in kind],
+    ),
+    "uvicorn, its own bridge": (
+        lambda: uvicorn(f"{SERVED}:app", "--interface", "wsgi"),
+        "a2wsgi's bridge from ASGI to WSGI",
+        [kind for kind in KINDS if "websocket" not in kind],
+    ),
+    "uvicorn, a2wsgi": (
+        lambda: uvicorn(f"{SERVED}:through_a2wsgi"),
+        "a2wsgi's bridge from ASGI to WSGI",
+        [kind for kind in KINDS if "websocket" not in kind],
+    ),
+    "uvicorn, asgiref": (
+        lambda: uvicorn(f"{SERVED}:through_asgiref", "--lifespan", "off"),
+        "asgiref's bridge from ASGI to WSGI",
+        [kind for kind in KINDS if "websocket" not in kind],
+    ),
+}
+
+
+def connect(kind: str, driver: JSDriver, api: Api, user: str, **options: object) -> Client:
+    language, mode = kind.split("-")
+    options = {"auth": {"token": api.token(user)}, "transports": TRANSPORTS[mode], **options}
+    return PyClient(api.url, options) if language == "py" else JSClient(driver, api.url, options)
+
+
+def exchange(kind: str, driver: JSDriver, api: Api, new_id: NewId, transport: str) -> None:
+    """Have a client connect, join, hear of a message and go."""
+    user, conversation = new_id("ann"), new_id("conversation")
+    client = connect(kind, driver, api, user)
+    try:
+        assert client.transport == transport
+        assert client.call("join:conversation", conversation) == {"ok": True}
+        api.emit("emit_new_message", conversation, {"id": "m1"})
+        assert client.wait_for("message:new").data == {"id": "m1"}
+        assert client.call("app:echo", "hello") == {"echo": "hello"}
+        if isinstance(client, PyClient) and transport == "polling":
+            # By itself it may go without a word, and only after its last poll.
+            api.emit("disconnect_user", user)
+            client.wait_for_disconnect()
+    finally:
+        client.release()
+    api.wait_for_hook("disconnect", user)
+
+
+def complaints(server: Server) -> list[str]:
+    """The lines of the log that tell of trouble."""
+    return [line for line in server.lines if re.search(r"Traceback|Error|Exception|refused with|asked for|REALTIME_", line)]
+
+
+@pytest.mark.parametrize("name", WITH_WEBSOCKETS)
+def test_a_server_with_threads_or_gevent_carries_every_transport(name: str, driver: JSDriver, new_id: NewId) -> None:
+    with WITH_WEBSOCKETS[name]() as server:
+        for kind in KINDS:
+            exchange(kind, driver, Api(server.url), new_id, TRANSPORTS[kind.partition("-")[2]][-1])
+        assert complaints(server) == []
+
+
+@pytest.mark.parametrize("name", WITHOUT_WEBSOCKETS)
+def test_a_server_that_hands_out_no_socket_carries_long_polling(name: str, driver: JSDriver, new_id: NewId) -> None:
+    with WITHOUT_WEBSOCKETS[name]() as server:
+        for kind in ("js-polling", "py-polling", "py-upgrade"):
+            exchange(kind, driver, Api(server.url), new_id, "polling")
+        with closing(RawPolling(server.url)) as polling:
+            assert polling.handshake["upgrades"] == []
+        for kind in ("js-websocket", "py-websocket"):
+            with pytest.raises(Refused if kind.startswith("js") else Exception):
+                connect(kind, driver, Api(server.url), new_id("ann"))
+        (line,) = [line for line in complaints(server) if "REALTIME_ASYNC_MODE =" not in line]
+        assert "A client asked for a WebSocket, which there is not" in line
+
+
+@pytest.mark.parametrize("name", UNSUITABLE_SERVERS)
+def test_a_server_that_cannot_serve_says_so_to_clients_and_once_in_its_log(name: str, driver: JSDriver, new_id: NewId) -> None:
+    start, reason, kinds = UNSUITABLE_SERVERS[name]
+    with start() as server:
+        for kind in kinds:
+            with pytest.raises(Refused) as refused:
+                connect(kind, driver, Api(server.url), new_id("ann"))
+            assert (refused.value.code, refused.value.message) == ("server_unsuitable", UNSUITABLE)
+        (line,) = set(complaints(server))
+        assert f"Clients are refused with server_unsuitable: {reason}" in line
+        assert "Serve with: gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1 tests.e2e.apps." in line
+        # Workers know nothing of each other.
+        assert len(complaints(server)) <= (2 if name == "gthread, several processes" else 1)
+
+
+def test_several_processes_serve_clients_that_use_nothing_but_a_websocket(driver: JSDriver, new_id: NewId) -> None:
+    with worker("gthread", "--threads", "8", "--workers", "2", environment=WEBSOCKET_ALONE) as server:
+        for kind in ("js-websocket", "py-websocket"):
+            client = connect(kind, driver, Api(server.url), new_id("ann"))
+            assert client.call("app:echo", "hello") == {"echo": "hello"}
+            client.release()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_clients_than_there_are_threads_are_refused_at_once(kind: str, driver: JSDriver, new_id: NewId) -> None:
+    with worker("gthread", "--threads", "4") as server:
+        api = Api(server.url)
+        clients = [connect("js-websocket", driver, api, new_id("ann")) for _ in range(3)]
+        with pytest.raises(Refused) as refused:
+            connect(kind, driver, api, new_id("ann"))
+        assert refused.value.code == "too_many_connections"
+        for client in clients:
+            assert client.call("app:echo", "hello") == {"echo": "hello"}
+            client.release()
+        (line,) = complaints(server)
+        assert "gunicorn's gthread worker handles 4 requests at once, and each client takes one" in line
+
+
+def test_a_process_without_clients_says_nothing_of_its_server() -> None:
+    with worker("sync") as server:
+        assert Api(server.url).emit("emit_new_message", "conversation", {"id": "m1"}) is True
+        assert complaints(server) == []
+
+
+def test_the_first_request_may_be_one_for_a_websocket(driver: JSDriver) -> None:
+    app = create_app()
+    with app.app_context():
+        token = create_access_token("ann")
+    for name in ("gevent_pywsgi", "gevent", "gthread"):
+        with gunicorn(CONTRACT_APP, {}, "--worker-class", name, "--threads", "8", ready=None) as server:
+            server.wait_for_line("Booting worker")
+            client = JSClient(driver, server.url, {"auth": {"token": token}, "transports": ["websocket"]})
+            assert client.call("app:echo", "hello") == {"echo": "hello"}
+            client.release()
+
+
+@pytest.mark.parametrize("name", ["app.run", "gthread", "gevent", "GeventWebSocketWorker", "realtime.run"])
+def test_what_is_started_and_sent_before_the_first_request(name: str) -> None:
+    starts: dict[str, Start] = {
+        "app.run": lambda: python_module(EARLY, {"RUN": "app"}),
+        "realtime.run": lambda: python_module(EARLY, {"RUN": "realtime"}),
+        "GeventWebSocketWorker": lambda: gunicorn(f"{EARLY}:app"),
+        "gthread": lambda: gunicorn(f"{EARLY}:app", {}, "--worker-class", "gthread", "--threads", "8"),
+        "gevent": lambda: gunicorn(f"{EARLY}:app", {}, "--worker-class", "gevent"),
+    }
+    with starts[name]() as server:
+        assert poll(lambda: bool(requests.get(f"{server.url}/early", timeout=SECONDS).json()["ran"]), SECONDS)
+        early = requests.get(f"{server.url}/early", timeout=SECONDS).json()
+    assert early == {"ran": ["ran"], "sent": True, "mode": "threading" if name in {"app.run", "gthread", "gevent"} else "gevent"}
+
+
+def test_the_gevent_server_for_development_prints_where_it_listens_and_warns_without_patches() -> None:
+    with python_module(EARLY, {"RUN": "realtime"}) as server:
+        server.wait_for_line(re.escape(f" * Running on {server.url}"))
+        server.wait_for_line(r"gevent\.monkey\.patch_all\(\) was not called")
+    with python_module(EARLY, {"RUN": "realtime", "PATCH": "1"}) as server:
+        server.wait_for_line(re.escape(f" * Running on {server.url}"))
+        assert [line for line in server.lines if "patch_all" in line] == []
+
+
+def test_threads_asked_for_under_gevents_server_are_logged_and_leave_long_polling(driver: JSDriver, new_id: NewId) -> None:
+    with gunicorn(CONTRACT_APP, THREADING) as server:
+        api = Api(server.url)
+        for kind in ("js-polling", "py-polling", "py-upgrade"):
+            exchange(kind, driver, api, new_id, "polling")
+        for kind in ("js-websocket", "py-websocket"):
+            with pytest.raises(Refused, match="This server has no WebSocket; connect with long polling"):
+                connect(kind, driver, api, new_id("ann"))
+        remark, asked = complaints(server)
+        assert "REALTIME_ASYNC_MODE = 'threading' leaves clients long polling alone on gevent's pywsgi server" in remark
+        assert "A client asked for a WebSocket, which there is not" in asked
+
+
+def test_an_engine_that_is_asked_for_and_cannot_be_had_is_logged(driver: JSDriver, new_id: NewId) -> None:
+    environment = {"CONTRACT_APP_CONFIG": '{"REALTIME_ENGINE": "gevent"}'}
+    with worker("gthread", "--threads", "8", environment=environment) as server:
+        exchange("js-upgrade", driver, Api(server.url), new_id, "websocket")
+        (line,) = complaints(server)
+        assert line == "REALTIME_ENGINE = 'gevent' has no effect: gunicorn's gthread worker serves with threads."
+
+
+def test_a_message_over_the_limit_ends_a_websocket_that_has_a_thread(open_wire: OpenWire, new_id: NewId) -> None:
+    environment = {"CONTRACT_APP_CONFIG": '{"REALTIME_MAX_HTTP_BUFFER_SIZE": 10000, "REALTIME_MAX_PAYLOAD_BYTES": 5000}'}
+    with worker("gthread", "--threads", "8", environment=environment) as server:
+        api, user = Api(server.url), new_id("ann")
+        wire = open_wire(server.url)
+        wire.enter(api.token(user))
+        wire.send_frame(TEXT, b"4" * 4000, fin=False)
+        wire.send_frame(CONTINUATION, b"4" * 6001, fin=False)
+        assert wire.close_code() == 1009
+        api.wait_for_hook("disconnect", user)

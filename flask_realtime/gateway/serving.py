@@ -241,6 +241,7 @@ class EarlyTasks:
 def _address_of(app: Flask) -> str:
     """Return what a WSGI server calls an application: its module, and its name there as far as it has one."""
     module = app.import_name
-    variables = vars(sys.modules.get(module, object))
-    name = next((name for name, value in variables.items() if value is app), "app")
-    return f"{app.name if module == '__main__' else module}:{name}"
+    variables = vars(sys.modules[module]) if module in sys.modules else {}
+    guess = "create_app()" if "create_app" in variables else "app"
+    name = next((name for name, value in variables.items() if value is app), guess)
+    return f'"{app.name if module == "__main__" else module}:{name}"'

@@ -22,6 +22,7 @@ MODULE = "tests.e2e.apps.contract_app"
 SERVED = "tests.e2e.apps.served_app"
 EARLY = "tests.e2e.apps.early_app"
 SECONDS = 10.0
+COMMAND = f'gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1 "{MODULE}:create_app()"'
 UNSUITABLE = "This server is not run in a way that serves Socket.IO clients; its log says why"
 THREADING = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "threading"}'}
 GEVENT = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "gevent"}'}
@@ -174,16 +175,20 @@ def test_a_server_that_hands_out_no_socket_carries_long_polling(name: str, drive
 @pytest.mark.parametrize("name", UNSUITABLE_SERVERS)
 def test_a_server_that_cannot_serve_says_so_to_clients_and_once_in_its_log(name: str, driver: JSDriver, new_id: NewId) -> None:
     start, reason, kinds = UNSUITABLE_SERVERS[name]
+    and_without = " (and without REALTIME_ASYNC_MODE)" if name == "gevent asked for" else ""
     with start() as server:
         for kind in kinds:
             with pytest.raises(Refused) as refused:
                 connect(kind, driver, Api(server.url), new_id("ann"))
             assert (refused.value.code, refused.value.message) == ("server_unsuitable", UNSUITABLE)
-        (line,) = set(complaints(server))
+        said = [line for line in server.lines if "refused with" in line]
+        if name != "uvicorn, asgiref":  # Its executor fails by itself where a client sends and polls at once.
+            assert complaints(server) == said
+        (line,) = set(said)
         assert f"Clients are refused with server_unsuitable: {reason}" in line
-        assert "Serve with: gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1 tests.e2e.apps." in line
+        assert line.endswith(f"Serve with: {COMMAND}{and_without}")
         # Workers know nothing of each other.
-        assert len(complaints(server)) <= (2 if name == "gthread, several processes" else 1)
+        assert len(said) <= (2 if name == "gthread, several processes" else 1)
 
 
 def test_several_processes_serve_clients_that_use_nothing_but_a_websocket(driver: JSDriver, new_id: NewId) -> None:

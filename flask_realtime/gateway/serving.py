@@ -20,7 +20,7 @@ from gevent.monkey import is_module_patched
 from flask_realtime.engine.installing import answer_first
 from flask_realtime.engine.stateless import StatelessRefusal
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.suitability import THREADING, Choice, Judgement, judge
+from flask_realtime.gateway.suitability import GEVENT, THREADING, Choice, Judgement, judge
 from flask_realtime.gateway.web_server import WebServer, find_web_server
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,10 @@ class Serving:
 
     def _remedy(self) -> str:
         command = f"gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1 {_address_of(self._app)}"
-        return command if self._choice is None else f"{command} (and without {self._choice.asked_by})"
+        # An application that asks for threads would have long polling alone on that server.
+        if self._choice is None or self._choice.mode == GEVENT:
+            return command
+        return f"{command}, with {self._choice.asked_by} = {GEVENT!r}"
 
 
 class BoundedServing:

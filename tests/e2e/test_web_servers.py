@@ -76,6 +76,11 @@ WITHOUT_WEBSOCKETS: dict[str, Start] = {
 UNSUITABLE_SERVERS: dict[str, tuple[Start, str, list[str]]] = {
     # How it starts, what the log says of it, and how clients hear of it.
     "sync": (lambda: worker("sync"), "gunicorn's sync worker handles one request at a time", KINDS),
+    "sync, threading asked for": (
+        lambda: worker("sync", environment=THREADING),
+        "gunicorn's sync worker handles one request at a time",
+        ["js-upgrade"],
+    ),
     "gthread, one thread": (
         lambda: worker("gthread", "--threads", "1"),
         "gunicorn's gthread worker handles one request at a time",
@@ -175,7 +180,6 @@ def test_a_server_that_hands_out_no_socket_carries_long_polling(name: str, drive
 @pytest.mark.parametrize("name", UNSUITABLE_SERVERS)
 def test_a_server_that_cannot_serve_says_so_to_clients_and_once_in_its_log(name: str, driver: JSDriver, new_id: NewId) -> None:
     start, reason, kinds = UNSUITABLE_SERVERS[name]
-    and_without = " (and without REALTIME_ASYNC_MODE)" if name == "gevent asked for" else ""
     with start() as server:
         for kind in kinds:
             with pytest.raises(Refused) as refused:
@@ -186,7 +190,8 @@ def test_a_server_that_cannot_serve_says_so_to_clients_and_once_in_its_log(name:
             assert complaints(server) == said
         (line,) = set(said)
         assert f"Clients are refused with server_unsuitable: {reason}" in line
-        assert line.endswith(f"Serve with: {COMMAND}{and_without}")
+        change = ", with REALTIME_ASYNC_MODE = 'gevent'" if name == "sync, threading asked for" else ""
+        assert line.endswith(f"Serve with: {COMMAND}{change}")
         # Workers know nothing of each other.
         assert len(said) <= (2 if name == "gthread, several processes" else 1)
 

@@ -143,10 +143,13 @@ class Realtime(Emits):
         gateway.parts.server.run(app, host, port, options)
 
     def check_message_queue(self) -> None:
-        """Ask whether the message queue can be reached, which a health check wants; waits a second at most.
+        """Ask whether the message queue can be reached and takes what is written, which a health check wants.
+
+        Waits a second or two at most. It is tried with a real write to Redis, or a message to a broker, once a second at most;
+        whoever asks meanwhile shares the outcome.
 
         Raises:
-            BackendUnavailable: It cannot. Without `REALTIME_MESSAGE_QUEUE` there is nothing that could not.
+            BackendUnavailable: It cannot, or does not; the text says why. Without `REALTIME_MESSAGE_QUEUE` nothing can fail.
         """
         self._gateway().parts.shared.check()
 

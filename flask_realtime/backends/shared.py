@@ -51,11 +51,21 @@ class Shared(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Ask whether what is shared can be reached; waits a second at most.
+        """Ask whether what is shared can be reached, and takes what is written; waits a second or two at most.
+
+        What that takes of others, a write or a message, is done once a second at most, however many ask.
 
         Raises:
-            BackendUnavailable: It cannot.
+            BackendUnavailable: It cannot, or does not.
         """
+
+    def warnings(self) -> list[str]:
+        """Return what is doubtful about the way in which what is shared is set up: a line each, with what to set instead.
+
+        Raises:
+            BackendUnavailable: It cannot be asked now.
+        """
+        return []
 
 
 class Alone(Shared):

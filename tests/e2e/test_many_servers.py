@@ -402,6 +402,22 @@ def test_the_examples_health_follows_the_message_queue(redis: RedisServer, tmp_p
         eventually(lambda: health() == (200, "ok"), "it is well again")
 
 
+def test_the_examples_health_sees_that_redis_refuses_writes(redis: RedisServer, tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/example.sqlite3"
+    environment = {"MESSAGE_QUEUE_URL": redis.url, "DATABASE_URL": database, "JWT_SECRET_KEY": "k" * 32}
+
+    def status() -> int:
+        return requests.get(f"{server.url}/healthz", timeout=SECONDS).status_code
+
+    with gunicorn("example_app:app", environment, ready="/healthz") as server, Redis(port=redis.port) as client:
+        assert status() == 200
+        client.config_set("maxmemory", "1")
+        assert client.ping()
+        eventually(lambda: status() == 503, "it is seen within a second")
+        client.config_set("maxmemory", "0")
+        eventually(lambda: status() == 200, "it is well again")
+
+
 # Connections of one user ------------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from flask_realtime.backends.broker.bus import BrokerBus
 from flask_realtime.backends.broker.carrier import Carrier
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.probe import Probe
 from flask_realtime.backends.shared import Shared, Tell
 
 _NOTHING: Final = Envelope("nothing", {})
@@ -29,6 +30,7 @@ class BrokerShared(Shared):
         self.presence = MemoryPresence(server_id=server_id, orders_by_time=True)
         self.conversations = MemoryConversations()
         self._bus = BrokerBus(carrier, server_id, retention)
+        self._probe = Probe(self._send_something)
         self._is_server = False
 
     @property
@@ -46,11 +48,19 @@ class BrokerShared(Shared):
         self._bus.start(receive)
 
     def check(self) -> None:
-        """Send something to the broker that no server does anything with."""
-        if not (self._bus.publish_now(_NOTHING) and self._bus.is_connected):
-            msg = "The message broker cannot be reached"
-            raise BackendUnavailable(msg)
+        """Ask whether the broker can be reached, and once a second at most send it something that no server does anything with."""
+        self._probe.check()
+        if not self._bus.is_connected:
+            raise _unreachable()
 
     def stop(self, timeout: float) -> None:
         """Cease to be a server."""
         self._bus.stop(timeout)
+
+    def _send_something(self) -> None:
+        if not self._bus.publish_now(_NOTHING):
+            raise _unreachable()
+
+
+def _unreachable() -> BackendUnavailable:
+    return BackendUnavailable("The message broker cannot be reached")

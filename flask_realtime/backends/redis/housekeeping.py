@@ -13,6 +13,7 @@ from typing import Final
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis.duties import Duty, Reap, Report, Settle, WriteLeft
 from flask_realtime.backends.redis.entries import ServerEntries
+from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.lease import HELD, LOST, LeaseLost
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Housekeeping:
         self._thread: threading.Thread | None = None
         self._is_stopping = False
         self._refusal = ""
+        self._has_warned = False
         self._on_offline: Tell = _nobody
         self._on_online: Tell = _nobody
 
@@ -117,6 +119,7 @@ class Housekeeping:
 
     def _do_what_is_due(self) -> None:
         self._renew_if_due()
+        self._warn_once()
         for duty in (self._write_left, self._settle):
             self._finish(duty)
         if self._reap_at <= time.monotonic():
@@ -133,6 +136,13 @@ class Housekeeping:
             logger.warning("The lease of server %s was %s: all its connections are written again", self._lease.server_id, outcome)
             self._lease.begin_anew(has_lost_data=outcome == LOST)
             self._entries.leave_all_to_be_written()
+
+    def _warn_once(self) -> None:
+        if self._has_warned:
+            return
+        for line in eviction_warnings(self._lease.link):
+            logger.warning(line)
+        self._has_warned = True
 
     def _finish(self, duty: Duty, deadline: float = math.inf) -> None:
         while (reports := duty.perform()) is not None:

@@ -18,6 +18,7 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 | `settling` | string | exists for a while after Redis lost its data: servers that have not come back yet may know more |
 | `answer:<token>` | string | what a script answered, for a caller whom the answer did not reach |
 | `version` | string | the highest version given out |
+| `check` | string | what a health check writes, for a while |
 
 All times are Redis's own, in microseconds. A connection is under the lease named in its entries: a server that has lost its lease
 writes them again under a new one, and they are not removed with the old one.
@@ -567,4 +568,11 @@ return {sure, unsure}
 ENTRIES: Final = Script("""
 -- the rest of a hash's name; answers its fields and values in turn, and the leases that have run out
 return {redis.call('HGETALL', base .. ':' .. ARGV[1]), redis.call('ZRANGEBYSCORE', base .. ':servers', '-inf', text(now))}
+""")
+
+# Health -----------------------------------------------------------------------------------------------------------------------
+
+TRY_TO_WRITE: Final = Script("""
+redis.call('SET', base .. ':check', '1', 'EX', 60)
+return now
 """)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from secrets import token_hex
 
+from redis.exceptions import ResponseError
+
 from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.probe import Probe
+from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.conversations import RedisConversations
 from flask_realtime.backends.redis.entries import ServerEntries
+from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.housekeeping import Housekeeping
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
@@ -34,7 +40,9 @@ class RedisShared(Shared):
     def __init__(self, url: str, *, channel: str, retention: float, lease: float = 10.0) -> None:
         server_id = token_hex(6)
         self._link = RedisLink(url)
-        entries = ServerEntries(Lease(self._link, server_id, channel, ttl=lease))
+        self._lease = Lease(self._link, server_id, channel, ttl=lease)
+        self._probe = Probe(self._write_something)
+        entries = ServerEntries(self._lease)
         self.presence = RedisPresence(entries)
         self.conversations = RedisConversations(entries)
         self._housekeeping = Housekeeping(entries, renew=lease / 2, reap=lease / _REAPS_PER_LEASE)
@@ -67,8 +75,14 @@ class RedisShared(Shared):
         self._housekeeping.begin_to_leave()
 
     def check(self) -> None:
-        """Ask whether Redis can be reached."""
-        self._link.call(lambda client: client.ping())
+        """Ask whether Redis can be reached, and once a second at most whether it takes what is written."""
+        with suppress(ResponseError):  # It may refuse to be pinged, but it answers.
+            self._link.call(lambda client: client.ping())
+        self._probe.check()
+
+    def warnings(self) -> list[str]:
+        """Say whether Redis is set up in a way in which it may remove what servers share."""
+        return eviction_warnings(self._link)
 
     def stop(self, timeout: float) -> None:
         """Cease to be a server: others hear at once who went offline with it, unless it has begun to leave."""
@@ -76,3 +90,6 @@ class RedisShared(Shared):
             self._housekeeping.stop(timeout / 2)
         self._bus.stop(timeout / 2)
         self._link.close()
+
+    def _write_something(self) -> None:
+        self._lease.ask(scripts.TRY_TO_WRITE)

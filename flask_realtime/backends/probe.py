@@ -1,0 +1,79 @@
+"""A trial that many may ask for, and that is made once a second at most."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from flask_realtime.backends.base import BackendUnavailable
+
+_INTERVAL: Final = 1.0
+"""Seconds for which an outcome is good."""
+
+_PATIENCE: Final = 2.0
+"""Seconds to wait for an attempt of somebody else; an attempt takes one at most."""
+
+
+class Probe:
+    """Tries something at most once a second; whoever asks meanwhile shares the outcome.
+
+    Args:
+        attempt: Tries it, and raises `BackendUnavailable` where it fails.
+        clock: Returns the time in seconds; it never goes back.
+    """
+
+    def __init__(self, attempt: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._attempt = attempt
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._trial: _Trial | None = None
+
+    def check(self) -> None:
+        """Try it, or take over the outcome of the last second.
+
+        Raises:
+            BackendUnavailable: It failed.
+        """
+        now = self._clock()
+        with self._lock:
+            trial, begins = self._trial, False
+            if trial is None or now - trial.began >= _INTERVAL:
+                trial, begins = _Trial(now), True
+                self._trial = trial
+        if begins:
+            trial.run(self._attempt)
+        trial.raise_failure()
+
+
+class _Trial:
+    """One attempt.
+
+    Args:
+        began: When it was begun.
+    """
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self._failure: str | None = None
+        # Made here rather than with the probe, which may be older than gevent's patches.
+        self._done = threading.Event()
+
+    def run(self, attempt: Callable[[], None]) -> None:
+        try:
+            attempt()
+        except BackendUnavailable as error:
+            self._failure = str(error)
+        except BaseException as error:
+            self._failure = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self._done.set()
+
+    def raise_failure(self) -> None:
+        if not self._done.wait(_PATIENCE):
+            msg = "There was no answer in time"
+            raise BackendUnavailable(msg)
+        if self._failure is not None:
+            raise BackendUnavailable(self._failure)

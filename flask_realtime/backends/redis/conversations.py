@@ -47,8 +47,9 @@ class RedisConversations(ConversationBackend):
         user_id = self._here.owner(connection_id)
         if user_id is None:
             return []
+        joined = self._entries.joined(connection_id)
         left, _ = self._entries.write(
-            user_id, connection_id, lambda: self._here.leave_all(connection_id) or None, scripts.LEAVE_ALL
+            user_id, connection_id, lambda: self._here.leave_all(connection_id) or None, scripts.LEAVE_ALL, joined
         )
         return left or []
 

@@ -106,6 +106,47 @@ class WriteLeft(Duty):
         self._entries.ledger.end(*self._owners)
 
 
+class Verify(Duty):
+    """Finds connections of which Redis has lost something: to an eviction, or to somebody who deleted a key.
+
+    They are left to be written again, which says no news of anybody: nobody was told of the loss.
+
+    Args:
+        entries: The server's entries.
+    """
+
+    def __init__(self, entries: ServerEntries) -> None:
+        super().__init__(entries.lease)
+        self._entries = entries
+        self._waiting: list[tuple[str, str]] = []
+        self._asked: list[tuple[str, str]] = []
+
+    def begin(self) -> None:
+        """Begin a round through all connections of this server."""
+        self._waiting = list(self._entries.presence.owners().items())
+
+    def _next(self) -> Errand | None:
+        self._asked, weight = [], 0
+        noted = []
+        while self._waiting and weight < _BATCH:
+            connection_id, user_id = self._waiting.pop()
+            conversations = self._entries.conversations.joined(connection_id)
+            noted.append((connection_id, user_id, conversations))
+            self._asked.append((connection_id, user_id))
+            weight += 1 + len(conversations)
+        return Errand(scripts.VERIFY, (_json(noted),)) if noted else None
+
+    def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
+        lost = [self._asked[index] for index in answer]
+        # One that is being written, or gone meanwhile, is none of these; where it is, writing what the memory says does no harm.
+        self._entries.ledger.leave(dict(filter(self._is_there, lost)))
+        return []
+
+    def _is_there(self, asked: tuple[str, str]) -> bool:
+        connection_id, user_id = asked
+        return self._entries.presence.entry(user_id, connection_id) is not None
+
+
 class Settle(Duty):
     """Finds those who went offline while Redis was away, and of whom no server told.
 

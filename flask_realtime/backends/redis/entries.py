@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+import orjson
+
 from flask_realtime.backends.base import BackendUnavailable, PresenceEntry
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
 from flask_realtime.backends.redis import scripts
@@ -144,6 +146,10 @@ class ServerEntries:
             connection_id in self.outage.unanswered_removals,
             connection_id in self.outage.unanswered_arrivals,
         )
+
+    def joined(self, connection_id: str) -> str:
+        """Return the conversations that a connection has joined, as JSON."""
+        return orjson.dumps(self.conversations.joined(connection_id)).decode()
 
     def weight(self, connection_id: str) -> int:
         """Return how much there is to write of a connection."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable
-from flask_realtime.backends.redis.duties import Duty, Reap, Report, Settle, WriteLeft
+from flask_realtime.backends.redis.duties import Duty, Reap, Report, Settle, Verify, WriteLeft
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.lease import HELD, LOST, LeaseLost
@@ -40,8 +40,10 @@ class Housekeeping:
         self._reap_interval = self._lease.ttl / 5 if reap is None else reap
         self._write_left: Duty = WriteLeft(entries)
         self._settle: Duty = Settle(entries)
+        self._verify = Verify(entries)
         self._reap: Duty = Reap(entries.lease)
         self._renew_at = self._reap_at = 0.0
+        self._verify_at = time.monotonic() + self._renew_interval
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
@@ -120,7 +122,10 @@ class Housekeeping:
     def _do_what_is_due(self) -> None:
         self._renew_if_due()
         self._warn_once()
-        for duty in (self._write_left, self._settle):
+        if self._verify_at <= time.monotonic():
+            self._verify_at = time.monotonic() + self._renew_interval
+            self._verify.begin()
+        for duty in (self._verify, self._write_left, self._settle):
             self._finish(duty)
         if self._reap_at <= time.monotonic():
             # Servers that were started together should not all look in the same moment.
@@ -136,6 +141,8 @@ class Housekeeping:
             logger.warning("The lease of server %s was %s: all its connections are written again", self._lease.server_id, outcome)
             self._lease.begin_anew(has_lost_data=outcome == LOST)
             self._entries.leave_all_to_be_written()
+            if outcome == LOST:
+                self._lease.adopt()
 
     def _warn_once(self) -> None:
         if self._has_warned:
@@ -172,7 +179,7 @@ class Housekeeping:
     def _pause(self) -> float:
         if not self._lease.link.is_up:
             return self._reap_interval
-        due = min(self._renew_at, self._reap_at, self._entries.outage.next_settling)
+        due = min(self._renew_at, self._verify_at, self._reap_at, self._entries.outage.next_settling)
         return max(due - time.monotonic(), _SHORTEST_PAUSE)
 
 

@@ -180,6 +180,16 @@ class Lease:
             self._has_lost_data = has_lost_data
             self.was_reaped = not has_lost_data
 
+    def adopt(self) -> None:
+        """Have leases run out that Redis has forgotten, and of which it still has connections: their servers may be gone.
+
+        Raises:
+            BackendUnavailable: Redis cannot be reached.
+        """
+        leases = self.names("server")
+        if leases:
+            self.ask(scripts.ADOPT, self._ttl, *leases)
+
     def crowd(self, user_id: str, within: float) -> tuple[int, int]:
         """Return how many connections a user has on other servers.
 

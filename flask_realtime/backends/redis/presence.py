@@ -38,9 +38,9 @@ class RedisPresence(PresenceBackend):
 
         Where that cannot be said yet, the answer is no, and the housekeeping tells of the user when it can.
         """
-        told_online = str(self._outage.told_online.get(user_id, 0))
+        args = str(self._outage.told_online.get(user_id, 0)), self._entries.joined(connection_id)
         change, answer = self._entries.write(
-            user_id, connection_id, lambda: self._depart(user_id, connection_id), scripts.REMOVE, told_online
+            user_id, connection_id, lambda: self._depart(user_id, connection_id), scripts.REMOVE, *args
         )
         return self._settled(user_id, change, answer, is_there=False)
 

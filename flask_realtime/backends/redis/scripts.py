@@ -258,6 +258,20 @@ local function leave_others(connection, kept)
   end
 end
 
+-- Leaves every conversation, those too of which there is no note any more that the connection has joined them.
+local function leave_all(connection, known)
+  local noted = {}
+  for _, conversation in ipairs(redis.call('SMEMBERS', base .. ':joined:' .. connection)) do
+    noted[conversation] = true
+    leave(connection, conversation)
+  end
+  for _, conversation in ipairs(known) do
+    if not noted[conversation] then
+      leave(connection, conversation)
+    end
+  end
+end
+
 -- Does something at most once for a token, and answers the same again when asked again.
 local function once(token, work)
   local kept = redis.call('GET', base .. ':answer:' .. token)
@@ -309,6 +323,16 @@ TAKE_LEASE: Final = Script("""
 redis.call('ZADD', base .. ':servers', text(now + ARGV[2]), ARGV[1])
 if tonumber(ARGV[3]) > 0 then
   redis.call('SET', base .. ':settling', '1', 'PX', text(math.ceil(ARGV[3] / 1000)))
+end
+return now
+""")
+
+ADOPT: Final = Script("""
+-- microseconds, leases; has those that nobody knows of any more run out after so many, unless they are renewed
+for index = 2, #ARGV do
+  if not redis.call('ZSCORE', base .. ':reaped', ARGV[index]) then
+    redis.call('ZADD', base .. ':servers', 'NX', text(now + ARGV[1]), ARGV[index])
+  end
 end
 return now
 """)
@@ -407,11 +431,12 @@ return {now, code, version .. ' ' .. redis.call('HLEN', base .. ':user:' .. ARGV
 """)
 
 REMOVE: Final = Script("""
--- deadline, lease, user, connection, the version with which others were told that the user came online while Redis was away, or 0
+-- deadline, lease, user, connection, the version with which others were told that the user came online while Redis was away, or 0,
+-- and the conversations that it has joined, as JSON
 if refusal() then
   return refusal()
 end
-leave_others(ARGV[4], {})
+leave_all(ARGV[4], cjson.decode(ARGV[6]))
 local code, version = remove(ARGV[3], ARGV[4], tonumber(ARGV[5]), false)
 return {now, code, version}
 """)
@@ -436,11 +461,11 @@ return {now, STAYS, '0'}
 """)
 
 LEAVE_ALL: Final = Script("""
--- deadline, lease, user, connection
+-- deadline, lease, user, connection, the conversations that it has joined, as JSON
 if refusal() then
   return refusal()
 end
-leave_others(ARGV[4], {})
+leave_all(ARGV[4], cjson.decode(ARGV[5]))
 forget(ARGV[2], ARGV[3], ARGV[4])
 return {now, STAYS, '0'}
 """)
@@ -462,6 +487,7 @@ local function write(connection, user, details, conversations, told, is_repeated
     return remove(user, connection, told, is_repeated)
   end
   local code, version, gone = add(ARGV[2], user, connection, details)
+  redis.call('SADD', base .. ':online', user)
   if code == TURNED and (gone > told or (told == 0 and ARGV[4] == '1')) then
     return TURNED, version
   end
@@ -504,6 +530,37 @@ return {now, STAYS, once(ARGV[3], function()
   end
   return answers
 end)}
+""")
+
+VERIFY: Final = Script("""
+-- deadline, lease, token, connections as JSON: for each its id, its user, and the conversations that it has joined
+-- Answers the places of those, from 0, of which something that was noted is not there any more.
+local function is_noted(connection, user, conversations)
+  local entry = redis.call('HGET', base .. ':user:' .. user, connection)
+  if not entry or split(entry) ~= ARGV[2]
+    or redis.call('SISMEMBER', base .. ':online', user) == 0
+    or redis.call('SISMEMBER', base .. ':server:' .. ARGV[2], connection .. ' ' .. user) == 0 then
+    return false
+  end
+  for _, conversation in ipairs(conversations) do
+    if redis.call('HEXISTS', base .. ':conversation:' .. conversation, connection) == 0
+      or redis.call('SISMEMBER', base .. ':joined:' .. connection, conversation) == 0 then
+      return false
+    end
+  end
+  return true
+end
+
+if refusal() then
+  return refusal()
+end
+local missing = {}
+for index, entry in ipairs(cjson.decode(ARGV[4])) do
+  if not is_noted(unpack(entry)) then
+    missing[#missing + 1] = index - 1
+  end
+end
+return {now, STAYS, cjson.encode(missing)}
 """)
 
 SETTLE: Final = Script("""

@@ -294,6 +294,14 @@ class RealtimeConfig:
         "do not suit the server, the log says so.",
     )
 
+    @property
+    def retry_after(self) -> float:
+        """Seconds after which one who has too many connections may try again.
+
+        Half a lease: one who is refused in the moment in which a server is killed is let in before its lease has run out.
+        """
+        return self.server_lease / 2
+
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> RealtimeConfig:
         """Read and check the `REALTIME_*` keys of an application's configuration.

@@ -92,9 +92,11 @@ class Registry:
     Args:
         max_per_user: Connections that one user may have here.
         max_connections: Connections that there may be, or None.
+        retry_after: Seconds after which a user who has too many may try again.
     """
 
-    def __init__(self, max_per_user: int, max_connections: int | None) -> None:
+    def __init__(self, max_per_user: int, max_connections: int | None, retry_after: float | None = None) -> None:
+        self._retry_after = retry_after
         self._max_per_user = max_per_user
         self._max_connections = max_connections
         self._lock = native_lock()
@@ -113,7 +115,7 @@ class Registry:
                 raise too_many_connections("The server has too many connections open; try again later")
             of_user = self._by_user.get(connection.user_id, ())
             if len(of_user) >= self._max_per_user:
-                raise too_many_connections()
+                raise too_many_connections(retry_after=self._retry_after)
             self._by_user[connection.user_id] = [*of_user, connection]
             self._connections[connection.id] = connection
 
@@ -150,9 +152,11 @@ class Registry:
             return [connection for connection in self._connections.values() if connection.identity.claims.get("jti") == jti]
 
 
-def too_many_connections(message: str = "You have too many connections open") -> ConnectionRefused:
+def too_many_connections(
+    message: str = "You have too many connections open", *, retry_after: float | None = None
+) -> ConnectionRefused:
     """Return the refusal of a connection above a limit."""
-    return ConnectionRefused(message, code="too_many_connections")
+    return ConnectionRefused(message, code="too_many_connections", retry_after=retry_after)
 
 
 current: ContextVar[Connection] = ContextVar("flask_realtime.current_connection")

@@ -75,7 +75,7 @@ class Gateway:
                 typing=TypingIndicators(config.typing_timeout, time.monotonic, native_lock()),
                 presence=Presence(shared.presence),
             ),
-            registry=Registry(config.max_connections_per_user, config.max_connections),
+            registry=Registry(config.max_connections_per_user, config.max_connections, config.retry_after),
             limiter=Limiter(config, hooks),
             shared=shared,
             server=server,

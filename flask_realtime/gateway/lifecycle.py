@@ -151,7 +151,7 @@ class Lifecycle:
         self._end_presence(connection)
         self._forget(connection)
         self._tell_gone(connection, TOO_MANY_CONNECTIONS if is_one_too_many else CLIENT_DISCONNECT, [])
-        raise too_many_connections() if is_one_too_many else ConnectionRefused
+        raise too_many_connections(retry_after=self._parts.config.retry_after) if is_one_too_many else ConnectionRefused
 
     def _is_one_too_many(self, connection: Connection, change: Change) -> bool:
         """Say whether its user has too many connections with it, on all servers.

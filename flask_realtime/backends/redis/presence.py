@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable, Change, PresenceBackend, PresenceEntry
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.entries import Answer, ServerEntries, details, presence_entry
+
+_FRESH: Final = 0.5
+"""Seconds for which a sign of life is believed, where one can be asked for."""
 
 
 class RedisPresence(PresenceBackend):
@@ -24,6 +28,8 @@ class RedisPresence(PresenceBackend):
         self._here = entries.presence
         self._outage = entries.outage
         self._clock = clock
+        self.on_doubt: Callable[[], object] = _nothing
+        """Called where an answer depends on servers that may be gone."""
 
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
         """Note a connection, and say whether it is the user's first on all servers."""
@@ -86,11 +92,18 @@ class RedisPresence(PresenceBackend):
         if self._here.has_more_than(number, user_id, within):
             return True
         try:
-            sure, unsure = self._lease.crowd(user_id, within)
+            sure, unsure = self._lease.crowd(user_id, self._fresh(within))
         except BackendUnavailable:
             return False
         rest = number - len(self._here.connections(user_id))
-        return True if sure > rest else None if sure + unsure > rest else False
+        if sure > rest or sure + unsure <= rest:
+            return sure > rest
+        self.on_doubt()
+        return None
+
+    def _fresh(self, within: float) -> float:
+        # A server may have been killed since its last sign of life. After a whole lease it cannot have been before that began.
+        return within if within >= self._lease.ttl else min(within, _FRESH)
 
     def _arrive(self, user_id: str, entry: PresenceEntry) -> Change:
         noted = self._here.note(user_id, entry)
@@ -109,3 +122,7 @@ class RedisPresence(PresenceBackend):
             return change
         self._outage.written(user_id, answer.code, is_there=is_there)
         return Change(answer.code == scripts.TURNED, answer.version, answer.connections)
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import suppress
 from secrets import token_hex
+from typing import Final
 
 from redis.exceptions import ResponseError
 
@@ -22,6 +25,12 @@ from flask_realtime.backends.redis.presence import RedisPresence
 from flask_realtime.backends.shared import Shared, Tell
 
 _REAPS_PER_LEASE = 5
+
+_SIGN_OF_LIFE: Final = "sign of life"
+"""The kind of envelope that asks the other servers to renew their leases."""
+
+_ASKING_PAUSE: Final = 0.2
+"""Seconds between two of them, at least."""
 
 
 class RedisShared(Shared):
@@ -43,11 +52,14 @@ class RedisShared(Shared):
         self._lease = Lease(self._link, server_id, channel, ttl=lease)
         self._probe = Probe(self._write_something)
         entries = ServerEntries(self._lease)
-        self.presence = RedisPresence(entries)
+        presence = self.presence = RedisPresence(entries)
+        presence.on_doubt = self._ask_for_signs_of_life
         self.conversations = RedisConversations(entries)
         self._housekeeping = Housekeeping(entries, renew=lease / 2, reap=lease / _REAPS_PER_LEASE)
         self._bus = RedisBus(self._link, server_id, channel, BusOptions(retention=retention))
         self._is_server = False
+        self._receive: Receive = _nothing
+        self._asked_at = -math.inf
 
     @property
     def is_local(self) -> bool:
@@ -63,7 +75,8 @@ class RedisShared(Shared):
         if self._is_server:
             return
         self._is_server = True
-        self._bus.start(receive)
+        self._receive = receive
+        self._bus.start(self._receive_from_others)
         self._housekeeping.start(
             lambda user_id, version: tell(user_id, False, version),  # noqa: FBT003 - not every caller of it has names
             lambda user_id, version: tell(user_id, True, version),  # noqa: FBT003
@@ -91,5 +104,21 @@ class RedisShared(Shared):
         self._bus.stop(timeout / 2)
         self._link.close()
 
+    def _receive_from_others(self, envelope: Envelope) -> None:
+        if envelope.kind == _SIGN_OF_LIFE:
+            self._housekeeping.give_sign_of_life()
+        else:
+            self._receive(envelope)
+
+    def _ask_for_signs_of_life(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_at >= _ASKING_PAUSE:
+            self._asked_at = now
+            self._bus.publish(Envelope(_SIGN_OF_LIFE, {}))
+
     def _write_something(self) -> None:
         self._lease.ask(scripts.TRY_TO_WRITE)
+
+
+def _nothing(_: Envelope) -> None:
+    """Do nothing."""

@@ -29,7 +29,7 @@ USER_LIMITS: Final = {name: str(parse_rate(text).times(3)) for name, text in LIM
 """What all connections of a user may send together: twenty tabs are possible, but not usual."""
 
 LIMIT_SETTINGS: Final = ("limits", "user_limits")
-RATE_SETTINGS: Final = ("max_refusals", "max_failed_connects")
+RATE_SETTINGS: Final = ("max_refusals", "max_failed_connects", "max_connects_per_user")
 
 TRANSPORT_SETTINGS: Final = (
     "path",
@@ -191,6 +191,11 @@ class RealtimeConfig:
         "30/minute, burst 60",
         doc="How often clients of one address may fail to connect for their token's sake before they have to wait, for each server "
         "process. An IPv6 address counts by its /64. Expired tokens do not count.",
+    )
+    max_connects_per_user: Rate | None = _rate_setting(  # noqa: RUF009 - it returns a dataclasses.field
+        "60/minute, burst 120",
+        doc="How often one user may connect, for each server process; who goes on is refused as `rate_limited`, with the time to "
+        "wait. None: no limit.",
     )
     max_pending_events: int = _setting(
         256,

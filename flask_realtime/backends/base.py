@@ -24,11 +24,13 @@ class Change(NamedTuple):
         happened: Whether the user came online, or went offline.
         version: The change's place among all changes of this user, on all servers: a later one has a higher number.
         connections: How many the user has after one came, those of servers that may be gone included; 0 after one went.
+        hold: Seconds for which it is not to be announced: the user came and went too often, on all servers together.
     """
 
     happened: bool
     version: int
     connections: int = 0
+    hold: float = 0.0
 
     def __bool__(self) -> bool:
         return self.happened
@@ -89,6 +91,14 @@ class PresenceBackend(ABC):
         Returns:
             None where that depends on servers that may be alive or gone. Ask again: what servers share finds out, in the end.
         """
+
+    def take_announcement(self, user_id: str) -> float:  # noqa: ARG002 - one server counts for itself
+        """Take one from what all servers together may announce of a user.
+
+        Returns:
+            0, or the seconds after which there may be one.
+        """
+        return 0.0
 
 
 class ConversationBackend(ABC):

@@ -19,6 +19,7 @@ class Send:
         volatile: Whether a receiver that is far behind may do without it: the next such event makes up for it.
         order: What it is about, and its place among the events about that; one that comes after a later one is dropped. None where
             that cannot happen.
+        tells: The user of whose presence it tells, and whether that user is online; None for all other events.
         encoded: What the edge keeps with it, so that an effect that happens again and again is encoded once.
     """
 
@@ -29,4 +30,5 @@ class Send:
     skip_connection: str | None = None
     volatile: bool = False
     order: tuple[str, int] | None = None
+    tells: tuple[str, bool] | None = None
     encoded: Any = field(default=None, compare=False, repr=False)

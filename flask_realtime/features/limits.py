@@ -195,12 +195,12 @@ class Users:
             del self._gone[oldest]
 
 
-class Failures:
-    """Failed attempts by address, where these are limited.
+class KeyedBuckets:
+    """What each of many has left of a rate, for as long as it makes a difference.
 
     Args:
-        rate: How often one address may fail, or None.
-        kept: How many addresses are remembered; of more, those that have not failed for longest are forgotten.
+        rate: How often one may do it, or None.
+        kept: How many are remembered; of more, those that have not done it for longest are forgotten.
     """
 
     def __init__(self, rate: Rate | None, kept: int = 10_000) -> None:
@@ -211,18 +211,15 @@ class Failures:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def wait(self, address: str, now: float) -> float:
-        """Return the seconds after which an address may try again; 0 where it may now."""
-        if not self._buckets:
-            return 0.0
-        bucket = self._buckets.get(network(address))
+    def wait(self, key: str, now: float) -> float:
+        """Return the seconds after which one may do it again; 0 where one may now."""
+        bucket = self._buckets.get(key)
         return 0.0 if bucket is None else bucket.wait(now)
 
-    def note(self, address: str, now: float) -> None:
-        """Note that an attempt from an address failed. Without an address, nobody is to blame."""
-        if self._rate is None or not address:
+    def note(self, key: str, now: float) -> None:
+        """Note that one did it."""
+        if self._rate is None:
             return
-        key = network(address)
         bucket = self._buckets.setdefault(key, Bucket(self._rate))
         bucket.take(now)
         self._buckets.move_to_end(key)
@@ -234,6 +231,24 @@ class Failures:
         while len(self._buckets) > self._kept or self._buckets[oldest].full_at <= now:
             del self._buckets[oldest]
             oldest = next(iter(self._buckets))
+
+
+class Failures(KeyedBuckets):
+    """Failed attempts by address, where these are limited.
+
+    Args:
+        rate: How often one address may fail, or None.
+        kept: How many addresses are remembered; of more, those that have not failed for longest are forgotten.
+    """
+
+    def wait(self, key: str, now: float) -> float:
+        """Return the seconds after which an address may try again; 0 where it may now."""
+        return super().wait(network(key), now) if self._buckets else 0.0
+
+    def note(self, key: str, now: float) -> None:
+        """Note that an attempt from an address failed. Without an address, nobody is to blame."""
+        if key:
+            super().note(network(key), now)
 
 
 def network(address: str) -> str:

@@ -67,6 +67,10 @@ class Presence:
         """Say whether a user has more connections than a number of them; None where that is to be asked again."""
         return self._backend.has_more_than(number, user_id, within)
 
+    def take_announcement(self, user_id: str) -> float:
+        """Take one from what all servers may announce of a user; return 0, or the seconds after which there may be one."""
+        return self._backend.take_announcement(user_id)
+
     @staticmethod
     def status_changed(user_id: str, *, online: bool, audience: Iterable[str] | None, version: int) -> Send:
         """Announce that a user came online or went offline.
@@ -79,4 +83,4 @@ class Presence:
         """
         rooms = None if audience is None else tuple(user_room(member) for member in audience)
         payload, order = user_status(user_id, online=online), (user_room(user_id), version)
-        return Send(events.USER_STATUS_CHANGED, (payload,), rooms, volatile=True, order=order)
+        return Send(events.USER_STATUS_CHANGED, (payload,), rooms, volatile=True, order=order, tells=(user_id, online))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask
 
@@ -88,11 +88,11 @@ class Delivery:
         return encoded
 
     def _is_late(self, order: tuple[str, int] | None) -> bool:
-        """Say whether a later event about the same subject has been delivered already, and note this one if not."""
+        """Say whether this event about a subject, or a later one, has been delivered already, and note this one if not."""
         if order is None:
             return False
         subject, version = order
-        if self._versions.get(subject, version) > version:
+        if self._versions.get(subject, -1) >= version:
             return True
         self._versions[subject] = version
         self._versions.move_to_end(subject)
@@ -108,11 +108,13 @@ def envelope_of(send: Send, parts: tuple[str | bytes, ...]) -> Envelope:
         send: The event.
         parts: Its encoded packet.
     """
-    header = {
+    header: dict[str, Any] = {
         "rooms": send.rooms,
         "skip_rooms": send.skip_rooms,
         "skip_connection": send.skip_connection,
         "volatile": send.volatile,
         "order": send.order,
     }
+    if send.tells is not None:
+        header["tells"] = send.tells
     return Envelope(SEND, header, parts)

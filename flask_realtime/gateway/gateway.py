@@ -19,7 +19,7 @@ from flask_realtime.errors import BadRequest
 from flask_realtime.features.conversations import Conversations
 from flask_realtime.features.presence import Presence
 from flask_realtime.features.typing_indicators import TypingIndicators
-from flask_realtime.gateway.announcer import PresenceAnnouncer
+from flask_realtime.gateway.announcer import HELD_BACK, PresenceAnnouncer
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.builtin import BuiltinEvents
 from flask_realtime.gateway.connection import Connection, Registry, Session
@@ -83,7 +83,7 @@ class Gateway:
         )
         self._collecting_elsewhere = self.parts.server.collecting_elsewhere
         membership = Membership(self.parts)
-        self._announcer = PresenceAnnouncer(self.parts.application, self.parts.delivery.send, self._new_mailbox)
+        self._announcer = PresenceAnnouncer(self.parts, self._new_mailbox, self._new_timer)
         self._expiry = TokenExpiry(app, self.parts, self._end)
         self._revocation = RevocationCheck(app, self.parts, self._end)
         self.lifecycle = Lifecycle(app, self.parts, membership, self._announcer, self._admitted)
@@ -102,8 +102,11 @@ class Gateway:
             for send in typing.expire():
                 delivery.send(send)
 
+        return self._new_timer(typing.next_deadline, expire)
+
+    def _new_timer(self, next_deadline: Callable[[], float | None], expire: Callable[[], None]) -> DeadlineTimer:
         server = self.parts.server
-        return DeadlineTimer(server, server.new_event, time.monotonic, typing.next_deadline, expire)
+        return DeadlineTimer(server, server.new_event, time.monotonic, next_deadline, expire)
 
     def _admitted(self, connection: Connection) -> None:
         self._expiry.watch(connection)
@@ -117,8 +120,16 @@ class Gateway:
     def _receive_from_others(self, envelope: Envelope) -> None:
         if envelope.kind == SEND:
             self.parts.delivery.receive(envelope)
+            if "tells" in envelope.header:
+                self._hear(envelope.header["tells"], envelope.header["order"][1], announced=True)
+        elif envelope.kind == HELD_BACK:
+            self._hear(envelope.header["tells"], envelope.header["version"], announced=False)
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
+
+    def _hear(self, tells: tuple[str, bool], version: int, *, announced: bool) -> None:
+        user_id, online = tells
+        self._announcer.heard(user_id, online=online, version=version, announced=announced)
 
     def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - what shares has no names for it
         self._announcer.changed(user_id, online=online, version=version)

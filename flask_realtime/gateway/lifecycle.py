@@ -100,6 +100,7 @@ class Lifecycle:
     def _admit(self, session: Session, auth: object) -> None:
         with self._parts.limiter.attempt(session.address):
             identity, token_header = authenticate(self._app, auth, session.environ)
+        self._parts.limiter.check_connects(identity.user_id)
         connection = self._reserve(session, identity)
         connection.token_header = token_header
         connection.device = find_device(auth)
@@ -140,6 +141,7 @@ class Lifecycle:
                 connection.session.connection = connection
                 connection.session.environ = _Essentials(connection.session.environ)
                 connection.admitted = True
+                self._parts.limiter.connected(connection.user_id)
                 self._parts.server.admit(connection.session.id, connection.id)
                 self._admitted(connection)
                 told = (connection.user_id, connection.id, connection.transport, connection.address)
@@ -170,7 +172,7 @@ class Lifecycle:
 
     def _announce(self, user_id: str, change: Change, *, online: bool) -> None:
         if change.happened:
-            self._announcer.changed(user_id, online=online, version=change.version)
+            self._announcer.changed(user_id, online=online, version=change.version, hold=change.hold)
 
     def _end_presence(self, connection: Connection) -> None:
         features = self._parts.features

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.events import EVENTS, RateClass
 from flask_realtime.errors import ConnectionRefused, RateLimited
-from flask_realtime.features.limits import Allowance, Allowances, Bucket, Failures, Users, retry_after
+from flask_realtime.features.limits import Allowance, Allowances, Bucket, Failures, KeyedBuckets, Users, retry_after
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.hooks import Hooks
@@ -61,6 +61,7 @@ class Limiter:
         self._clock = clock
         self._max_refusals = config.max_refusals
         self._failures = Failures(config.max_failed_connects)
+        self._connects = KeyedBuckets(config.max_connects_per_user)
         self._users = Users()
         self._lock = native_lock()
         kinds = {name: Kind(number, rate, config.user_limits[name]) for number, (name, rate) in enumerate(config.limits.items())}
@@ -132,6 +133,24 @@ class Limiter:
             if connection.allowances is not None:
                 connection.allowances = None
                 self._users.leave(connection.user_id, self._clock())
+
+    # Users --------------------------------------------------------------------------------------------------------------------
+
+    def check_connects(self, user_id: str) -> None:
+        """Say whether a user may connect once more.
+
+        Raises:
+            ConnectionRefused: The user has been connected too often.
+        """
+        wait = self._connects.wait(user_id, self._clock())
+        if wait:
+            msg = "You have connected too often; try again later"
+            raise ConnectionRefused(msg, code="rate_limited", retry_after=retry_after(wait))
+
+    def connected(self, user_id: str) -> None:
+        """Count a connection of a user that was admitted."""
+        with self._lock:
+            self._connects.note(user_id, self._clock())
 
     # Addresses ----------------------------------------------------------------------------------------------------------------
 

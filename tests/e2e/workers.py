@@ -213,7 +213,8 @@ def running_workers(
         environment: More of their variables.
         config: Configuration keys of the application.
     """
-    config = {"REALTIME_MAX_CONNECTIONS_PER_USER": 1000, **config}  # Most sessions are of one user.
+    # Most sessions are of one user.
+    config = {"REALTIME_MAX_CONNECTIONS_PER_USER": 1000, "REALTIME_MAX_CONNECTS_PER_USER": None, **config}
     variables = {"TMPDIR": str(temporary), "CONTRACT_APP_CONFIG": json.dumps(config), **(environment or {})}
     with (
         gunicorn(application, variables, "--workers", str(count), *options, ready=None, scheme=scheme) as server,

@@ -25,11 +25,13 @@ class Answer(NamedTuple):
         code: STAYS, TURNED or UNSETTLED; see `scripts`.
         version: The version of the change, or 0.
         connections: How many connections the user has, where the script was ADD.
+        hold: Milliseconds for which the change is not to be announced.
     """
 
     code: int
     version: int
     connections: int
+    hold: int
 
 
 class State(NamedTuple):
@@ -161,8 +163,8 @@ class ServerEntries:
         except BackendUnavailable:
             self.outage.unanswered(script, connection_id)
             return None
-        version, _, connections = answer.partition(b" ")
-        return Answer(code, int(version), int(connections or 0))
+        version, connections, hold = (*map(int, answer.split()), 0, 0)[:3]
+        return Answer(code, version, connections, hold)
 
 
 def details(entry: PresenceEntry | None) -> str:

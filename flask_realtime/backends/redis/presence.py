@@ -101,6 +101,13 @@ class RedisPresence(PresenceBackend):
         self.on_doubt()
         return None
 
+    def take_announcement(self, user_id: str) -> float:
+        """Take one from what all servers together may announce of a user; where Redis cannot be asked, there is one."""
+        try:
+            return int(self._lease.ask(scripts.ANNOUNCE, user_id)) / 1000
+        except BackendUnavailable:
+            return 0.0
+
     def _fresh(self, within: float) -> float:
         # A server may have been killed since its last sign of life. After a whole lease it cannot have been before that began.
         return within if within >= self._lease.ttl else min(within, _FRESH)
@@ -121,7 +128,7 @@ class RedisPresence(PresenceBackend):
         if answer is None:
             return change
         self._outage.written(user_id, answer.code, is_there=is_there)
-        return Change(answer.code == scripts.TURNED, answer.version, answer.connections)
+        return Change(answer.code == scripts.TURNED, answer.version, answer.connections, answer.hold / 1000)
 
 
 def _nothing() -> None:

@@ -14,6 +14,7 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 | `conversation:<conversation>` | hash | connection -> `<lease> <user>` |
 | `gone:<user>` | string | `<version> <cause>` for a while after a user went offline, so that nobody says so twice |
 | `came:<user>` | string | `<connection> <version> <cause>` for a while after a user came back: who came, and from being gone how |
+| `announced:<user>` | string | when the user's allowance of announcements is full again, while it is not |
 | `unsettled` | set | users who have no connection that Redis knows of, and of whom nobody was told yet |
 | `settling` | string | exists for a while after Redis lost its data: servers that have not come back yet may know more |
 | `answer:<token>` | string | what a script answered, for a caller whom the answer did not reach |
@@ -130,15 +131,29 @@ end
 local function note_gone(user, version, cause)
   redis.call('SREM', base .. ':online', user)
   redis.call('SREM', base .. ':unsettled', user)
-  redis.call('DEL', base .. ':came:' .. user)
+  local had_come_back = redis.call('DEL', base .. ':came:' .. user) == 1
   redis.call('SET', base .. ':gone:' .. user, version .. ' ' .. cause, 'EX', 300)
+  return had_come_back
+end
+
+-- Takes one from what may be announced of a user, 4 at once and 6 a minute; answers 0, or the milliseconds until there is one. With
+-- the first coming and going in 5 minutes, which are announced without, no minute has more than 12.
+local function announce(user)
+  local key, interval = base .. ':announced:' .. user, 10000000
+  local full_at = math.max(now, tonumber(redis.call('GET', key) or 0))
+  local wait = full_at - now - 3 * interval
+  if wait > 0 then
+    return math.ceil(wait / 1000)
+  end
+  redis.call('SET', key, text(full_at + interval), 'PX', text(math.ceil((full_at + interval - now) / 1000)))
+  return 0
 end
 
 -- A user who has no connection any more goes offline. The cause is what would be tried again if the answer got lost.
 local function go_offline(user, cause)
   local version = next_version()
-  note_gone(user, version, cause)
-  return TURNED, version
+  local had_come_back = note_gone(user, version, cause)
+  return TURNED, version, had_come_back
 end
 
 -- Or does so later, if nobody comes back.
@@ -422,12 +437,14 @@ end)}
 # One connection ---------------------------------------------------------------------------------------------------------------
 
 ADD: Final = Script("""
--- deadline, lease, user, connection, since and device; answers the version, and how many connections the user has
+-- deadline, lease, user, connection, since and device; answers the version, how many connections the user has, and for how many
+-- milliseconds the change is not to be announced
 if refusal() then
   return refusal()
 end
-local code, version = add(ARGV[2], ARGV[3], ARGV[4], ARGV[5])
-return {now, code, version .. ' ' .. redis.call('HLEN', base .. ':user:' .. ARGV[3])}
+local code, version, gone = add(ARGV[2], ARGV[3], ARGV[4], ARGV[5])
+local hold = code == TURNED and gone > 0 and announce(ARGV[3]) or 0
+return {now, code, version .. ' ' .. redis.call('HLEN', base .. ':user:' .. ARGV[3]) .. ' ' .. hold}
 """)
 
 REMOVE: Final = Script("""
@@ -437,8 +454,9 @@ if refusal() then
   return refusal()
 end
 leave_all(ARGV[4], cjson.decode(ARGV[6]))
-local code, version = remove(ARGV[3], ARGV[4], tonumber(ARGV[5]), false)
-return {now, code, version}
+local code, version, had_come_back = remove(ARGV[3], ARGV[4], tonumber(ARGV[5]), false)
+local hold = code == TURNED and had_come_back and announce(ARGV[3]) or 0
+return {now, code, version .. ' 0 ' .. hold}
 """)
 
 JOIN: Final = Script("""
@@ -578,6 +596,11 @@ return {now, STAYS, once(ARGV[3], function()
   end
   return gone
 end)}
+""")
+
+ANNOUNCE: Final = Script("""
+-- user
+return announce(ARGV[1])
 """)
 
 # Questions --------------------------------------------------------------------------------------------------------------------

@@ -98,6 +98,7 @@ KEYS = (
     "conversation:8",
     "gone:cid",
     "came:dan",
+    "announced:dan",
 )
 """What the names of all keys begin with that there are while connections are there."""
 

@@ -9,7 +9,9 @@ from flask.json.provider import DefaultJSONProvider
 
 from flask_realtime.backends.queue import connect
 from flask_realtime.backends.shared import Shared
+from flask_realtime.config import RealtimeConfig
 from flask_realtime.emits import Emits, Target
+from flask_realtime.errors import ConfigError
 from flask_realtime.features.conversations import Conversations
 from flask_realtime.features.effects import Send
 from flask_realtime.features.presence import Presence
@@ -30,10 +32,17 @@ class RealtimeEmitter(Emits):
         retention: Their `REALTIME_MESSAGE_QUEUE_RETENTION`, in seconds.
 
     Raises:
-        ConfigError: The URL is none of a Redis server, or redis-py is not installed.
+        ConfigError: The URL is none of a message queue, another argument cannot work, or the package for it is not installed.
     """
 
     def __init__(self, url: str, *, channel: str = "flask_realtime", retention: float = 60.0) -> None:
+        if not isinstance(url, str):
+            msg = (
+                "RealtimeEmitter takes the URL of the servers' message queue, their REALTIME_MESSAGE_QUEUE, such as "
+                f"'redis://localhost:6379/0', not {url!r}. Set it for this process too."
+            )
+            raise ConfigError(msg)
+        RealtimeConfig(message_queue=url, message_queue_channel=channel, message_queue_retention=retention)
         self._bus: Final = _BusTarget(connect(url, channel=channel, retention=retention))
 
     def close(self) -> None:

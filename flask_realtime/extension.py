@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from functools import wraps
+from typing import Any, Final, TypeVar, cast
 from weakref import WeakSet
 
 from flask import Flask, current_app, has_app_context
@@ -15,7 +16,7 @@ from flask_realtime.backends.queue import connect
 from flask_realtime.backends.shared import Alone, Shared
 from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
 from flask_realtime.emits import Emits
-from flask_realtime.errors import ConfigError, NotInitialised
+from flask_realtime.errors import ConfigError, NotInitialised, RegistrationError
 from flask_realtime.gateway.control import Control
 from flask_realtime.gateway.gateway import Gateway
 from flask_realtime.gateway.locks import native_lock
@@ -35,9 +36,11 @@ from flask_realtime.hooks import (
     PresenceAudience,
     RevokedTokens,
 )
+from flask_realtime.signatures import describe
 
 EXTENSION_KEY: Final = "realtime"
 
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 AuthorizeJoinT = TypeVar("AuthorizeJoinT", bound=AuthorizeJoin)
 OnConnectT = TypeVar("OnConnectT", bound=OnConnect)
@@ -49,6 +52,26 @@ OnNotificationsReadAllT = TypeVar("OnNotificationsReadAllT", bound=OnNotificatio
 PresenceAudienceT = TypeVar("PresenceAudienceT", bound=PresenceAudience)
 RevokedTokensT = TypeVar("RevokedTokensT", bound=RevokedTokens)
 OnErrorT = TypeVar("OnErrorT", bound=OnError)
+
+
+def _named(usage: str) -> Callable[[MethodT], MethodT]:
+    """Have a decorator that lacks its argument show how it is written."""
+
+    def decorate(method: MethodT) -> MethodT:
+        @wraps(method)
+        def register(self: Realtime, *args: Any, **options: Any) -> Any:
+            if not args and not options.keys() & {"hook", "event"}:
+                name = method.__name__
+                msg = f"realtime.{name} was called without an argument: write {usage.format(name)} above the function."
+                raise RegistrationError(msg)
+            return method(self, *args, **options)
+
+        return cast("MethodT", register)
+
+    return decorate
+
+
+_hook: Final = _named("@realtime.{}, without parentheses,")
 
 
 def gateway_of(app: Flask) -> Gateway:
@@ -106,8 +129,13 @@ class Realtime(Emits):
             app: The application.
 
         Raises:
-            ConfigError: A setting cannot work, or the extension is set up on this application already.
+            ConfigError: A setting cannot work, what is given is no application, or the extension is set up on it already.
         """
+        if not isinstance(app, Flask):
+            msg = (
+                f"Realtime is set up on a Flask application, not on {app!r}: Realtime(app), or Realtime(socketio=...) to adopt one."
+            )
+            raise ConfigError(msg)
         if EXTENSION_KEY in app.extensions:
             msg = f"flask_realtime is set up on the application {app.name!r} already; call init_app once."
             raise ConfigError(msg)
@@ -199,6 +227,7 @@ class Realtime(Emits):
 
     # Hooks --------------------------------------------------------------------------------------------------------------------
 
+    @_hook
     def authorize_join(self, hook: AuthorizeJoinT) -> AuthorizeJoinT:
         """Register the hook that decides who may join a conversation, or ask who is online in it. There can be one.
 
@@ -207,6 +236,7 @@ class Realtime(Emits):
         """
         return self._hooks.add("authorize_join", hook)
 
+    @_hook
     def presence_audience(self, hook: PresenceAudienceT) -> PresenceAudienceT:
         """Register the hook that says who hears that a user came online or went offline. There can be one.
 
@@ -214,6 +244,7 @@ class Realtime(Emits):
         """
         return self._hooks.add("presence_audience", hook)
 
+    @_hook
     def on_connect(self, hook: OnConnectT) -> OnConnectT:
         """Register a hook that is called for each authenticated connection before it is admitted.
 
@@ -223,18 +254,22 @@ class Realtime(Emits):
         """
         return self._hooks.add("on_connect", hook)
 
+    @_hook
     def on_disconnect(self, hook: OnDisconnectT) -> OnDisconnectT:
         """Register a hook that is told of each connection that is gone: the identity, and the reason as text."""
         return self._hooks.add("on_disconnect", hook)
 
+    @_hook
     def on_user_online(self, hook: OnUserT) -> OnUserT:
         """Register a hook that is told the id of each user who came online: whose first connection was admitted."""
         return self._hooks.add("on_user_online", hook)
 
+    @_hook
     def on_user_offline(self, hook: OnUserT) -> OnUserT:
         """Register a hook that is told the id of each user who went offline: whose last connection is gone."""
         return self._hooks.add("on_user_offline", hook)
 
+    @_hook
     def on_join(self, hook: OnConversationT) -> OnConversationT:
         """Register a hook that is told the identity and the conversation's id when a connection has joined.
 
@@ -242,10 +277,12 @@ class Realtime(Emits):
         """
         return self._hooks.add("on_join", hook)
 
+    @_hook
     def on_leave(self, hook: OnConversationT) -> OnConversationT:
         """Register a hook that is told the identity and the conversation's id when a connection has left, or is gone."""
         return self._hooks.add("on_leave", hook)
 
+    @_hook
     def on_notification_read(self, hook: OnNotificationReadT) -> OnNotificationReadT:
         """Register a hook that stores that a notification was read; it gets the identity and the notification's id.
 
@@ -254,6 +291,7 @@ class Realtime(Emits):
         """
         return self._hooks.add("on_notification_read", hook)
 
+    @_hook
     def on_notifications_read_all(self, hook: OnNotificationsReadAllT) -> OnNotificationsReadAllT:
         """Register a hook that stores that all of a user's notifications were read; it gets the identity.
 
@@ -261,6 +299,7 @@ class Realtime(Emits):
         """
         return self._hooks.add("on_notifications_read_all", hook)
 
+    @_hook
     def revoked_tokens(self, hook: RevokedTokensT) -> RevokedTokensT:
         """Register the hook that says which of some access tokens have been revoked. There can be one.
 
@@ -270,6 +309,7 @@ class Realtime(Emits):
         """
         return self._hooks.add("revoked_tokens", hook)
 
+    @_hook
     def on_error(self, hook: OnErrorT) -> OnErrorT:
         """Register a hook that is told of each unexpected exception.
 
@@ -277,6 +317,7 @@ class Realtime(Emits):
         """
         return self._hooks.add("on_error", hook)
 
+    @_named("@realtime.{}('my:event')")
     def on(
         self, event: str, *, payload: Any = None, binary: bool = False, limit: str | None = SHARED_LIMIT
     ) -> Callable[[HandlerT], HandlerT]:
@@ -295,8 +336,12 @@ class Realtime(Emits):
                 `"5/minute"`, or `"5/minute, burst 10"`. None for no limit.
 
         Raises:
-            RegistrationError: The name is taken, the limit is no rate, or pydantic is needed and not installed.
+            RegistrationError: The name is taken or none, the limit is no rate, pydantic is needed and not installed, or the handler
+                cannot be called with what it gets.
         """
+        if callable(event):
+            msg = f"on takes the event's name: write @realtime.on('my:event') above {describe(event)}, not @realtime.on."
+            raise RegistrationError(msg)
 
         def register(handler: HandlerT) -> HandlerT:
             self._hooks.add_event(ApplicationEvent(event, handler, payload, binary, limit))

@@ -7,15 +7,17 @@ Hooks belong to a `Realtime` object and serve every application that it is initi
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from flask_realtime.contract import events as contract
 from flask_realtime.contract.events import BY_NAME, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES, RateClass
 from flask_realtime.contract.ids import WireId
 from flask_realtime.errors import BadRequest, RegistrationError
 from flask_realtime.identity import Identity
 from flask_realtime.rates import InvalidRate, Rate, parse_rate
+from flask_realtime.signatures import check_handler, check_hook, describe, signature_of
 
 AuthorizeJoin = Callable[[Identity, str], "bool | None"]
 OnConnect = Callable[[Identity], "bool | None"]
@@ -32,6 +34,33 @@ EventHandler = Callable[..., Any]
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 
 OWN_PREFIX = "realtime:"
+
+_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "authorize_join": ("identity", "conversation_id"),
+    "presence_audience": ("user_id",),
+    "revoked_tokens": ("token_ids",),
+    "on_connect": ("identity",),
+    "on_disconnect": ("identity", "reason"),
+    "on_user_online": ("user_id",),
+    "on_user_offline": ("user_id",),
+    "on_join": ("identity", "conversation_id"),
+    "on_leave": ("identity", "conversation_id"),
+    "on_notification_read": ("identity", "notification_id"),
+    "on_notifications_read_all": ("identity",),
+    "on_error": ("error", "event", "identity"),
+}
+"""What each hook gets."""
+
+_HOOKS_OF_EVENTS: Final[Mapping[str, str]] = {
+    "connect": "on_connect is its hook.",
+    "disconnect": "on_disconnect is its hook.",
+    contract.JOIN_CONVERSATION: "authorize_join is the hook that decides who may join, on_join the one that is told.",
+    contract.LEAVE_CONVERSATION: "on_leave is its hook.",
+    contract.GET_ONLINE_USERS: "authorize_join is the hook that decides who may ask.",
+    contract.NOTIFICATION_READ: "on_notification_read is its hook.",
+    contract.NOTIFICATIONS_READ_ALL: "on_notifications_read_all is its hook.",
+}
+_NO_HOOK: Final = "There is no hook for it."
 
 SHARED_LIMIT = RateClass.APPLICATION.value
 """The limit of an event that has none of its own: it draws on what all such events share."""
@@ -57,7 +86,8 @@ class ApplicationEvent:
         limit: How often one user may send it, as a rate; None for no limit, `SHARED_LIMIT` for none of its own.
 
     Raises:
-        RegistrationError: A payload type is declared and pydantic is not installed, or the limit is no rate.
+        RegistrationError: A payload type is declared and pydantic is not installed, the limit is no rate, or the handler cannot be
+            called with what it gets.
     """
 
     name: str
@@ -70,9 +100,10 @@ class ApplicationEvent:
     signature: inspect.Signature = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_handler(self.name, self.handler, has_payload=self.payload is not None)
         object.__setattr__(self, "rate", self._parsed_limit())
         object.__setattr__(self, "validator", None if self.payload is None else payload_validator(self.payload))
-        object.__setattr__(self, "signature", inspect.signature(self.handler))
+        object.__setattr__(self, "signature", signature_of(self.handler))
 
     @property
     def shares_limit(self) -> bool:
@@ -161,16 +192,17 @@ class Hooks:
             hook: The application's function.
 
         Raises:
-            RegistrationError: It comes after the first connection, is a coroutine function, or takes a place already taken.
+            RegistrationError: It comes too late, cannot be called with what it gets, or takes a place already taken.
         """
-        self._check(name, hook)
+        self._refuse_late(name)
+        check_hook(name, hook, _PARAMETERS[name])
         place = getattr(self, name)
         if isinstance(place, list):
             place.append(hook)
         elif place is None:
             setattr(self, name, hook)
         else:
-            msg = f"{name} is registered already ({_describe(place)}); there can be only one."
+            msg = f"{name} is registered already ({describe(place)}); there can be only one."
             raise RegistrationError(msg)
         return hook
 
@@ -180,20 +212,16 @@ class Hooks:
         Raises:
             RegistrationError: As for `add`, and for a name that the contract or Socket.IO has taken.
         """
-        self._check(f"on({event.name!r})", event.handler)
+        self._refuse_late(f"on({event.name!r})")
         _check_event_name(event.name)
         if event.name in self.events:
-            msg = f"The event {event.name!r} has a handler already ({_describe(self.events[event.name].handler)})."
+            msg = f"The event {event.name!r} has a handler already ({describe(self.events[event.name].handler)})."
             raise RegistrationError(msg)
         self.events[event.name] = event
 
-    def _check(self, name: str, hook: Callable[..., Any]) -> None:
+    def _refuse_late(self, name: str) -> None:
         if self.sealed:
             msg = f"{name} was registered after the first connection; register hooks before the application serves any."
-            raise RegistrationError(msg)
-        if inspect.iscoroutinefunction(hook):
-            # Its return value, a coroutine, would be true: a check written as one would admit everybody.
-            msg = f"{name}: {_describe(hook)} is a coroutine function; hooks are plain functions."
             raise RegistrationError(msg)
 
 
@@ -202,13 +230,9 @@ def _check_event_name(name: object) -> None:
         msg = f"An event's name is a string of 1 to {MAX_EVENT_NAME_LENGTH} characters, not {name!r}."
         raise RegistrationError(msg)
     if name in RESERVED_NAMES or name.startswith(OWN_PREFIX):
-        msg = f"The event name {name!r} is reserved."
+        msg = f"The event name {name!r} is reserved. {_HOOKS_OF_EVENTS.get(name, _NO_HOOK)}"
         raise RegistrationError(msg)
     known = BY_NAME.get(name)
     if known is not None and known.from_client is not None:
-        msg = f"The event {name!r} belongs to the contract; use its hook instead."
+        msg = f"The event {name!r} is built in, and needs no handler. {_HOOKS_OF_EVENTS.get(name, _NO_HOOK)}"
         raise RegistrationError(msg)
-
-
-def _describe(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{getattr(function, '__qualname__', function)}"

@@ -22,6 +22,7 @@ from flask_realtime.errors import (
 )
 from flask_realtime.gateway.connection import Connection, current
 from flask_realtime.hooks import Hooks
+from flask_realtime.signatures import describe
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Application:
             if answer is None:
                 return default
             if not isinstance(answer, bool):
-                msg = f"{function.__qualname__} must return True or False, not {type(answer).__name__}"
+                msg = f"{describe(function)} must return True or False, not {type(answer).__name__}"
                 raise TypeError(msg)
             return answer
 

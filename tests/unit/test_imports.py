@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "backends": {"contract", "errors", "small_sets"},
     "features": {"backends", "contract", "errors", "rates", "small_sets"},
     "engine": {"config", "contract", "errors"},
-    "hooks": {"contract", "errors", "identity", "rates"},
+    "signatures": {"errors"},
+    "hooks": {"contract", "errors", "identity", "rates", "signatures"},
     "gateway": {
         "backends",
         "config",
@@ -34,12 +35,13 @@ MAY_IMPORT = {
         "identity",
         "rates",
         "signals",
+        "signatures",
         "small_sets",
     },
     "signals": set(),
     "emits": {"backends", "contract", "features"},
-    "emitter": {"backends", "emits", "features", "gateway"},
-    "extension": {"backends", "config", "emits", "errors", "gateway", "hooks"},
+    "emitter": {"backends", "config", "emits", "errors", "features", "gateway"},
+    "extension": {"backends", "config", "emits", "errors", "gateway", "hooks", "signatures"},
     "functions": {"emits", "extension"},
     "store": {"contract", "errors", "extension", "identity"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
@@ -60,7 +62,7 @@ FRAMEWORKS = {
     "sqlalchemy",
     "werkzeug",
 }
-PLAIN_PYTHON = {"backends", "errors", "features", "identity", "rates", "small_sets"}
+PLAIN_PYTHON = {"backends", "errors", "features", "identity", "rates", "signatures", "small_sets"}
 # They are about python-socketio's own managers, as those of Redis are about redis-py.
 ABOUT_SOCKETIO = {"flask_realtime.backends.broker.amqp", "flask_realtime.backends.broker.kafka"}
 

@@ -1,0 +1,112 @@
+"""Signatures of hooks and handlers: checked when they are registered, so that a mistake shows where it is written."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from flask_realtime.errors import RegistrationError
+
+_ANYTHING: Final = inspect.signature(lambda *_args, **_options: None)
+"""For what is written in C and does not tell what it takes."""
+
+_POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def describe(function: object) -> str:
+    """Return the name of a function as an error shows it, with its module."""
+    name = getattr(function, "__qualname__", None)
+    return repr(function) if name is None else f"{getattr(function, '__module__', None)}.{name}"
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature that a function shows to its callers; that of the wrapped one where a decorator says so."""
+    return _signature(function, follow_wrapped=True)
+
+
+def check_hook(name: str, hook: object, parameters: Sequence[str]) -> None:
+    """Check that a hook can be called with what it gets.
+
+    Args:
+        name: The hook's name.
+        hook: What was registered; anything.
+        parameters: The names of what it gets.
+
+    Raises:
+        RegistrationError: It cannot.
+    """
+    function = _plain_function(name, hook, ", ".join(parameters))
+    _check_call(name, function, parameters)
+
+
+def check_handler(event: str, handler: object, *, has_payload: bool) -> None:
+    """Check that an event's handler takes the identity first, and leaves nothing that no event can fill.
+
+    Args:
+        event: The event's name.
+        handler: What was registered; anything.
+        has_payload: Whether the event has a declared payload, which is then its only argument.
+
+    Raises:
+        RegistrationError: It does not.
+    """
+    name = f"on({event!r})"
+    function = _plain_function(name, handler, "identity, payload" if has_payload else "identity, *arguments")
+    if has_payload:
+        _check_call(name, function, ("identity", "payload"))
+        return
+    # As many arguments as it wants to have: how many there are is for the client to say.
+    wanted = [
+        item for item in _own_signature(function).parameters.values() if item.kind in _POSITIONAL and item.default is item.empty
+    ]
+    names = ["identity", *(item.name for item in wanted[1:])]
+    _check_call(name, function, names, "the identity and the event's arguments, by position")
+
+
+def _plain_function(name: str, function: object, expected: str) -> Callable[..., Any]:
+    if not callable(function):
+        msg = f"{name} takes a function ({expected}), not {function!r}."
+        raise RegistrationError(msg)
+    inner = function.func if isinstance(function, partial) else function
+    for is_one, kind, reason in _UNFIT:
+        if is_one(inner) or is_one(type(inner).__call__):
+            msg = f"{name}: {describe(inner)} is {kind}; {reason} Register a plain function ({expected})."
+            raise RegistrationError(msg)
+    return function
+
+
+_UNFIT: Final[tuple[tuple[Callable[[object], bool], str, str], ...]] = (
+    (inspect.isclass, "a class", "calling it would only make an object."),
+    # Its return value, a coroutine, would be true: a check written as one would admit everybody.
+    (inspect.iscoroutinefunction, "a coroutine function", "nothing would await it."),
+    (inspect.isasyncgenfunction, "an asynchronous generator function", "nothing would iterate over it."),
+    (inspect.isgeneratorfunction, "a generator function", "calling it would run none of its code."),
+)
+
+
+def _check_call(name: str, function: Callable[..., Any], parameters: Sequence[str], gets: str | None = None) -> None:
+    signature = _own_signature(function)
+    expected = f"({', '.join(parameters)})"
+    problem = f"{name}: {describe(function)}{signature} cannot be called with {gets or expected}"
+    if next(iter(signature.parameters), None) in {"self", "cls"}:
+        msg = f"{problem}: it is a method without its object. Register the method of an instance, once there is one."
+        raise RegistrationError(msg)
+    try:
+        signature.bind(*parameters)
+    except TypeError as error:
+        msg = f"{problem}: {error}. Its parameters must be {expected}; more need defaults."
+        raise RegistrationError(msg) from None
+
+
+def _own_signature(function: Callable[..., Any]) -> inspect.Signature:
+    # A decorator may well fill in what the function wants that it wraps.
+    return _signature(function, follow_wrapped=False)
+
+
+def _signature(function: Callable[..., Any], *, follow_wrapped: bool) -> inspect.Signature:
+    try:
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
+    except ValueError:
+        return _ANYTHING

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
 
 import orjson
 from flask.json.provider import DefaultJSONProvider, JSONProvider
 
+from flask_realtime.contract.json_faults import FAULTS, FaultFinder
 from flask_realtime.errors import PayloadNotSerializable
 
 _LONG_INTEGER = re.compile("[0-9]{19}")
@@ -60,6 +61,7 @@ class ApplicationJSON:
     def __init__(self, provider: JSONProvider) -> None:
         self._provider = provider
         self._encoder = _encoder(provider) if isinstance(provider, DefaultJSONProvider) else None
+        self._faults = FaultFinder(self.encode, provider.default if isinstance(provider, DefaultJSONProvider) else None)
 
     def dumps(self, value: object, **_options: object) -> str:
         """Encode a value.
@@ -68,13 +70,26 @@ class ApplicationJSON:
             PayloadNotSerializable: The provider cannot serialise the value, or it holds a number or text that JSON has not.
         """
         try:
-            text = self._encode(value)
-            if not text.isascii():
-                text.encode()  # A lone surrogate would fail later, inside the transport.
-        except (TypeError, ValueError, RecursionError) as error:
-            msg = f"The payload cannot be sent as JSON: {error}"
-            raise PayloadNotSerializable(msg) from error
+            return self.encode(value)
+        except FAULTS as error:
+            raise self.refusal(value if isinstance(value, list) else [value], error) from error
+
+    def encode(self, value: object) -> str:
+        """Encode a value; what it raises where it cannot, one of `FAULTS`, is for `refusal`."""
+        text = self._encode(value)
+        if not text.isascii():
+            text.encode()  # A lone surrogate would fail later, inside the transport.
         return text
+
+    def refusal(self, args: Sequence[Any], error: Exception) -> PayloadNotSerializable:
+        """Return the error for the arguments of an event or of an answer that cannot be encoded.
+
+        Args:
+            args: The arguments.
+            error: What `encode` raised.
+        """
+        fault = self._faults.find(args, error)
+        return PayloadNotSerializable(f"The payload cannot be sent as JSON: {fault}. Convert it before it is sent.")
 
     def _encode(self, value: object) -> str:
         if self._encoder is not None:

@@ -8,7 +8,7 @@ from flask.json.provider import JSONProvider
 from socketio import packet as sio
 
 from flask_realtime.contract.json import ApplicationJSON
-from flask_realtime.errors import PayloadNotSerializable
+from flask_realtime.contract.json_faults import FAULTS
 
 
 class EventEncoder:
@@ -19,8 +19,9 @@ class EventEncoder:
     """
 
     def __init__(self, provider: JSONProvider) -> None:
+        self._json = ApplicationJSON(provider)
         # A class of its own: python-socketio's `json` option would change every server of the process.
-        self.packet_class: Any = type("Packet", (sio.Packet,), {"json": ApplicationJSON(provider)})
+        self.packet_class: Any = type("Packet", (sio.Packet,), {"json": self._json})
 
     def encode(self, payload: list[Any], packet_id: int | None = None) -> tuple[str | bytes, ...]:
         """Encode an event.
@@ -32,11 +33,22 @@ class EventEncoder:
         Raises:
             PayloadNotSerializable: The arguments are not JSON.
         """
-        packet = self.packet_class
+        number = "" if packet_id is None else packet_id
         try:
-            return (f"{sio.EVENT}{'' if packet_id is None else packet_id}{packet.json.dumps(payload)}",)
-        except PayloadNotSerializable:
-            if not packet.data_is_binary(payload):
-                raise
-        parts: list[str | bytes] | str = packet(sio.EVENT, data=payload, id=packet_id).encode()
-        return tuple(parts)
+            return (f"{sio.EVENT}{number}{self._json.encode(payload)}",)
+        except FAULTS as error:
+            parts, attachments = self._split(payload, error)
+        try:
+            return (f"{sio.BINARY_EVENT}{len(attachments)}-{number}{self._json.encode(parts)}", *attachments)
+        except FAULTS as error:
+            raise self._json.refusal(parts[1:], error) from error
+
+    def _split(self, payload: list[Any], error: Exception) -> tuple[list[Any], list[bytes]]:
+        """Return a payload with placeholders for its attachments, and these; raise where it has none."""
+        try:
+            parts, attachments = self.packet_class.deconstruct_binary(payload)
+        except RecursionError:
+            raise self._json.refusal(payload[1:], error) from error
+        if not attachments:
+            raise self._json.refusal(payload[1:], error) from error
+        return parts, attachments

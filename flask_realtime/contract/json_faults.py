@@ -1,0 +1,118 @@
+"""Faults of payloads: where in a value that cannot be sent lies what JSON does not have. Looked for after encoding has failed."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+FAULTS = (TypeError, ValueError, RecursionError)
+"""What encoding raises for a value that is no JSON."""
+
+_MAX_STEPS = 50
+"""Steps of a path, and characters of one; more would tell nobody more."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a payload.
+
+    Args:
+        path: Where, as Python would write it: `payload.items[3].price`.
+        reason: What is wrong there.
+    """
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Name the place, then what is wrong there."""
+        return f"{self.path}: {self.reason}"
+
+
+class FaultFinder:
+    """Finds the first part of a value that cannot be encoded, by trying its parts.
+
+    Args:
+        encode: Encodes a value; raises one of `FAULTS` where it cannot.
+        convert: Turns an object into something nearer to JSON, as an encoder's `default` does; None where the encoder keeps that to
+            itself.
+    """
+
+    def __init__(self, encode: Callable[[Any], object], convert: Callable[[Any], Any] | None) -> None:
+        self._encode = encode
+        self._convert = convert
+
+    def find(self, args: Sequence[Any], error: Exception) -> Fault:
+        """Return what is wrong with the arguments of an event or of an answer.
+
+        Args:
+            args: The arguments.
+            error: What encoding them raised.
+        """
+        path, value = ("payload", args[0]) if len(args) == 1 else ("arguments", args)
+        above: list[Any] = []
+        while len(above) < _MAX_STEPS and (step := self._first_fault(value)) is not None:
+            above.append(value)
+            name, value, error = step
+            path += name
+            if any(value is other for other in above):
+                return Fault(path, f"a circular reference, back to the {type(value).__name__} that holds it")
+        return Fault(path, _reason(value, error))
+
+    def _first_fault(self, value: Any) -> tuple[str, Any, Exception] | None:
+        for step, part in self._parts(value):
+            try:
+                self._encode(part)
+            except FAULTS as error:
+                return step, part, error
+        return None
+
+    def _parts(self, value: Any) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, Mapping):
+            return ((_step(key), part) for key, part in value.items())
+        if isinstance(value, list | tuple):
+            return ((f"[{index}]", part) for index, part in enumerate(value))
+        if self._convert is None or isinstance(value, str | int | float | None):
+            return iter(())
+        try:
+            return self._parts(self._convert(value))
+        except FAULTS:
+            return iter(())
+
+
+def _step(key: object) -> str:
+    return f".{key}" if isinstance(key, str) and key.isidentifier() and len(key) <= _MAX_STEPS else f"[{reprlib.repr(key)}]"
+
+
+def _reason(value: Any, error: Exception) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is no number in JSON"
+    if isinstance(value, str):
+        return "a lone surrogate, which is no text in UTF-8"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(value, Mapping):
+        return _reason_of_keys(value) or str(error)
+    if isinstance(error, TypeError) and not isinstance(value, int):
+        return f"{type(value).__name__} is not JSON serializable"
+    return str(error)
+
+
+def _reason_of_keys(value: Mapping[Any, Any]) -> str | None:
+    for key in value:
+        if not isinstance(key, str | int | float | None):
+            return f"keys must be strings, not {type(key).__name__}"
+        if isinstance(key, float) and not math.isfinite(key):
+            return f"{key} is no key in JSON"
+        if isinstance(key, str) and not _is_text(key):
+            return f"the key {reprlib.repr(key)} has a lone surrogate, which is no text in UTF-8"
+    return None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 from flask_realtime.contract import events as contract
 from flask_realtime.contract.events import BY_NAME, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES, RateClass
 from flask_realtime.contract.ids import WireId
+from flask_realtime.contract.requests import listed
 from flask_realtime.errors import BadRequest, RegistrationError
 from flask_realtime.identity import Identity
 from flask_realtime.rates import InvalidRate, Rate, parse_rate
@@ -141,17 +142,18 @@ class ApplicationEvent:
         try:
             return validator.validate_python(args[0])
         except ValueError as error:
-            raise BadRequest(_first_problem(error)) from None
+            raise BadRequest(_problems(error)) from None
 
 
-def _first_problem(error: ValueError) -> str:
-    """Name the first field that pydantic found wrong, without repeating what the client sent."""
+def _problems(error: ValueError) -> str:
+    """Name every field that pydantic found wrong, without repeating what the client sent there."""
     problems = getattr(error, "errors", None)
-    if not callable(problems):
-        return str(error)
-    first = problems()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "payload"
-    return f"{place}: {first['msg']}"
+    return listed(map(_problem, problems())) if callable(problems) else str(error)
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in problem["loc"]) or "payload"
+    return f"{place}: {problem['msg']}"
 
 
 def payload_validator(payload: Any) -> PayloadValidator:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
-from flask_realtime.contract.ids import EXPECTED, WireId, parse_wire_id
+from flask_realtime.contract.ids import EXPECTED, WireId, parse_id, parse_wire_id
 from flask_realtime.errors import BadRequest, InvalidId
+
+MAX_PROBLEMS: Final = 10
+"""What one answer names of all that is wrong with a payload."""
 
 
 class ConversationReference(TypedDict):
@@ -124,7 +127,25 @@ def parse_user_ids(args: Sequence[Any], bounds: Bounds) -> SomeUsers:
     if len(values) > bounds.max_status_ids:
         msg = f"userIds must hold at most {bounds.max_status_ids} ids, not {len(values)}"
         raise BadRequest(msg)
-    return SomeUsers(tuple(_wire_id(value, f"userIds[{index}]")[0] for index, value in enumerate(values)))
+    try:
+        return SomeUsers(tuple(parse_id(value, "userIds") for value in values))
+    except InvalidId:
+        raise BadRequest(listed(_wrong_ids(values, "userIds"))) from None
+
+
+def _wrong_ids(values: Sequence[object], field: str) -> Iterator[str]:
+    for index, value in enumerate(values):
+        try:
+            parse_id(value, f"{field}[{index}]")
+        except InvalidId as error:
+            yield str(error)
+
+
+def listed(problems: Iterable[str]) -> str:
+    """Join what is wrong with a payload to one message, which names the first ten problems and counts the others."""
+    every = list(problems)
+    more = len(every) - MAX_PROBLEMS
+    return "; ".join(every[:MAX_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def parse_token(args: Sequence[Any], _bounds: Bounds) -> NewToken:

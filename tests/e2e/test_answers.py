@@ -203,6 +203,17 @@ def test_no_id_leads_into_another_room(connect_js: ClientFactory, api: Api, new_
 # Sizes and types --------------------------------------------------------------------------------------
 
 
+def test_every_wrong_id_of_a_list_is_named(connect: ClientFactory, new_id: NewId) -> None:
+    client = connect(new_id("ann"))
+    expected = "must be a non-empty string of at most 128 printable characters, or an integer"
+    one = client.call("users:get-status", ["ann", "", "ben"])
+    assert one == {"error": {"code": "bad_request", "message": f"userIds[1] {expected}"}}
+    some = client.call("users:get-status", [None, "ann", {"id": 1}, "", 7])
+    assert some["error"]["message"] == "; ".join(f"userIds[{index}] {expected}" for index in (0, 2, 3))
+    many = client.call("users:get-status", [""] * 100)
+    assert many["error"]["message"] == "; ".join([*(f"userIds[{index}] {expected}" for index in range(10)), "and 90 more"])
+
+
 def test_binary_where_none_is_expected_is_a_bad_request(connect: ClientFactory, new_id: NewId) -> None:
     client = connect(new_id("ann"))
     assert_error(client.call("join:conversation", b"\x00\x01"), "bad_request")
@@ -246,6 +257,17 @@ def test_an_application_event_answers_with_what_its_handler_returns(connect: Cli
     vote = {"poll": "lunch", "choice": 2}
     assert client.call("poll:vote", vote) == {"user": user, **vote}
     assert client.wait_for("poll:voted", lambda poll: poll == "lunch").data == "lunch"
+
+
+def test_every_wrong_field_of_a_declared_payload_is_named(connect: ClientFactory, new_id: NewId) -> None:
+    client = connect(new_id("ann"))
+    one = client.call("poll:vote", {"poll": "lunch", "choice": "many"})["error"]["message"]
+    assert one == "choice: Input should be a valid integer, unable to parse string as an integer"
+    assert (
+        client.call("poll:vote", {"poll": 1, "choice": "many"})["error"]["message"]
+        == f"poll: Input should be a valid string; {one}"
+    )
+    assert client.call("poll:vote", {})["error"]["message"] == "poll: Field required; choice: Field required"
 
 
 @pytest.mark.parametrize("payload", [None, {}, "text", [], {"poll": "lunch"}, {"poll": "lunch", "choice": "many"}])

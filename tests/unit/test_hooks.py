@@ -75,6 +75,15 @@ def test_a_declared_payload_is_checked_and_the_field_is_named() -> None:
         event.arguments([{"choice": 1}, 2])
 
 
+def test_every_wrong_field_of_a_declared_payload_is_named() -> None:
+    event = ApplicationEvent("poll:vote", allow, payload=list[Vote])
+    with pytest.raises(BadRequest, match=r"^0\.choice: .*; 2\.choice: Field required$"):
+        event.arguments([[{"choice": "one"}, {"choice": 2}, {}]])
+    with pytest.raises(BadRequest, match=r"; 9\.choice: Field required; and 990 more$") as caught:
+        event.arguments([[{}] * 1000])
+    assert str(caught.value).count("Field required") == 10
+
+
 def test_a_limit_of_an_event_is_read_when_it_is_registered() -> None:
     realtime = Realtime()
     realtime.on("poll:vote", limit="5/minute")(allow)

@@ -20,7 +20,7 @@ from socketio import packet as sio
 from socketio.exceptions import ConnectionRefusedError as SocketIOConnectionRefused
 from socketio.manager import Manager
 
-from flask_realtime.config import RealtimeConfig
+from flask_realtime.config import PREFIX, RealtimeConfig
 from flask_realtime.contract.payloads import Refusal
 from flask_realtime.engine.installing import install_in_server, install_where_loaded
 from flask_realtime.engine.limits import EngineLimits
@@ -33,6 +33,7 @@ from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.gateway.development import announce, warn_unpatched
 from flask_realtime.gateway.encoding import EventEncoder
 from flask_realtime.gateway.mailbox import Concurrency, Event, Mailbox, Task
+from flask_realtime.gateway.origin_check import OriginCheck, allow_any, same_origin
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.rooms import Receiver, RoomManager
 from flask_realtime.gateway.serving import Serving
@@ -78,11 +79,6 @@ def _library_logger(name: str) -> logging.Logger:
     return logger
 
 
-def _same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
-    """Allow the server's own origin: python-engineio would also believe an `X-Forwarded-Host` that the client sent."""
-    return origin == f"{environ.get('wsgi.url_scheme')}://{environ.get('HTTP_HOST')}"
-
-
 class OwnSocketIO(SocketIO):  # type: ignore[misc]  # Flask-SocketIO has no types
     """Flask-SocketIO object that was made here, and works as its web server allows unless a setting says how."""
 
@@ -116,7 +112,7 @@ def _usual_async_mode() -> str:
 def _engine_origins(config: RealtimeConfig) -> Any:
     origins = config.cors_allowed_origins
     if origins is None:
-        return _same_origin
+        return same_origin
     return list(origins) if isinstance(origins, tuple) else origins
 
 
@@ -156,8 +152,7 @@ class SocketIOServer:
         """Delivers a message that `deliver` has delivered before, with the same arguments; see `RoomManager.send_again`."""
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
-        if self._engine.cors_allowed_origins is None:
-            self._engine.cors_allowed_origins = _same_origin
+        self._check_origins(config)
         self._connecting: ContextVar[bool] = ContextVar("connecting", default=False)
         socketio.exception_handlers = _HandlersExceptWhileConnecting(socketio.exception_handlers, self._connecting)
         self._take_over()
@@ -198,6 +193,15 @@ class SocketIOServer:
         if self._config.engine == GEVENT and self.socketio.wsgi_server is not None:
             install_in_server(self.socketio.wsgi_server, self._limits)
 
+    def _check_origins(self, config: RealtimeConfig) -> None:
+        origins = self._engine.cors_allowed_origins
+        is_configured_here = origins is same_origin or config.cors_allowed_origins is not None
+        setting = f"{PREFIX}CORS_ALLOWED_ORIGINS" if is_configured_here else "cors_allowed_origins of the SocketIO object"
+        if not allow_any(origins):
+            origins = same_origin if origins is None else origins
+            self._engine.cors_allowed_origins = OriginCheck(origins, setting)
+            self._engine.log_message_keys.add("bad-origin")  # python-engineio would log it too, unescaped.
+
     def _take_over(self) -> None:
         handlers: tuple[tuple[str, Callable[..., None]], ...] = (
             ("connect", self._on_open),
@@ -232,9 +236,8 @@ class SocketIOServer:
 
     @property
     def allows_any_origin(self) -> bool:
-        """Whether any web page may connect; an empty list switches python-engineio's check off."""
-        origins = self._engine.cors_allowed_origins
-        return origins == "*" or (isinstance(origins, list | tuple) and (not origins or "*" in origins))
+        """Whether any web page may connect."""
+        return allow_any(self._engine.cors_allowed_origins)
 
     @property
     def path(self) -> str:

@@ -39,20 +39,23 @@ class Api:
         """The ``jti`` claim of a token."""
         return str(jwt.decode(token, options={"verify_signature": False})["jti"])
 
-    def emit(self, helper: str, *args: Any, sender: str | None = None, via: str = "method", **kwargs: Any) -> Any:
+    def emit(
+        self, helper: str, *args: Any, sender: str | None = None, token: str | None = None, via: str = "method", **kwargs: Any
+    ) -> Any:
         """Call one of the extension's functions inside a view.
 
         Args:
             helper: The function's name.
             args: Its arguments.
             sender: Sent as the header ``X-Socket-ID``.
+            token: The token of the request; the view asks for none.
             via: ``method`` for the one of ``Realtime``, ``function`` for the one of the package.
             kwargs: Its keyword arguments.
 
         Returns:
             What the function returned.
         """
-        headers = {"X-Socket-ID": sender} if sender else {}
+        headers = ({"X-Socket-ID": sender} if sender else {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         body = {"args": args, "kwargs": kwargs}
         return self.post(f"/emit/{helper}?via={via}", body, headers)["result"]
 

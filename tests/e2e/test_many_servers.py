@@ -127,6 +127,25 @@ def test_a_user_with_a_device_on_each_server_comes_and_goes_once(cluster: Cluste
     assert [len(here.hooks(name, ann)) for name in ("online", "offline")] == [1, 1]
 
 
+def test_a_sender_names_connections_of_its_own_on_whichever_server_and_nobody_elses(cluster: Cluster, new_id: NewId) -> None:
+    ann, ben, carol = new_id("ann"), new_id("ben"), new_id("carol")
+    (_, here), (_, there) = cluster.start(), cluster.start()
+    phone, laptop, other = cluster.connect(here, ann), cluster.connect(there, ann), cluster.connect(there, ben)
+    carols = here.token(carol)  # She is not connected: there is no connection that she could name.
+    here.emit("broadcast_to_all", "news", "not carol's", sender=other.sid, token=carols, skip_sender=True)
+    here.emit("broadcast_to_all", "news", "not ann's", sender=other.sid, token=here.token(ann), skip_sender=True)
+    here.emit("broadcast_to_all", "news", "from the laptop", sender=laptop.sid, token=here.token(ann), skip_sender=True)
+    here.emit("broadcast_to_all", "news", "the end")
+    everyone = (phone, other, laptop)
+
+    def heard() -> list[list[str]]:
+        return [[event.data for event in client.received("news")] for client in everyone]
+
+    eventually(lambda: all(news[-1:] == ["the end"] for news in heard()), "everything has come")
+    refused = ["not carol's", "not ann's"]
+    assert heard() == [[*refused, "from the laptop", "the end"]] * 2 + [[*refused, "the end"]]
+
+
 def test_a_killed_servers_users_go_offline_once_and_others_stay(cluster: Cluster, new_id: NewId) -> None:
     ann, ben, both, conversation = new_id("ann"), new_id("ben"), new_id("both"), new_id("conversation")
     (_, here), (doomed, there) = cluster.start(), cluster.start()

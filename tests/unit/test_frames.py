@@ -139,6 +139,92 @@ def test_a_broken_frame_has_its_close_code(frame: bytes, code: CloseCode) -> Non
     assert error.value.code == code
 
 
+MASKS = {
+    "nothing": b"\0\0\0\0",
+    "everything": b"\xff\xff\xff\xff",
+    "all different": b"\x01\x23\x45\x67",
+    "the first byte": b"\x80\0\0\0",
+    "the last byte": b"\0\0\0\x80",
+    "what makes text of no text": b"\xc3\x28\x80\x01",
+}
+
+
+def text_frame(text: str, mask: bytes) -> bytes:
+    """One short text frame, masked byte by byte."""
+    payload = text.encode()
+    assert 0 < len(payload) <= 125
+    return bytes([0x81, 0x80 | len(payload)]) + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("alphabet", ["abcdefghijklmnopqrstuvwxyz", "\0", "é€\U0001f642"])
+def test_a_short_text_of_every_size_arrives_whole_by_either_way(mask: bytes, alphabet: str) -> None:
+    sizes = set()
+    for count in range(1, 126):
+        text = (alphabet * count)[:count]
+        sizes.add(len(text.encode()))
+        if len(text.encode()) > 125:
+            break
+        frame = text_frame(text, mask)
+        assert FrameParser(LIMIT).whole_text(frame) == text
+        assert parse(frame) == [(Opcode.TEXT, text)]
+    assert alphabet[0] == "é" or sizes == set(range(1, 126))
+
+
+def test_only_one_whole_short_text_is_taken_at_once() -> None:
+    frame = text_frame("hello", MASK)
+    nothing = [
+        b"",
+        frame[:-1],
+        frame + b"\0",
+        frame + frame,
+        masked(Opcode.BINARY, b"hello"),
+        masked(Opcode.TEXT, b"hello", fin=False),
+    ]
+    for data in [*nothing, masked(Opcode.TEXT, b""), masked(Opcode.TEXT, b"x" * 126), masked(Opcode.TEXT, b"\xff")]:
+        assert FrameParser(LIMIT).whole_text(data) is None
+    parser = FrameParser(LIMIT)
+    parser.feed(frame[:3], [])
+    assert parser.whole_text(frame) is None, "bytes of another frame come first"
+    parser = FrameParser(LIMIT)
+    parser.feed(masked(Opcode.TEXT, b"a", fin=False), [])
+    assert parser.whole_text(frame) is None, "the fragments of another message come first"
+
+
+@pytest.mark.parametrize("size", [1, 100, 125, 126, 127, 65_535, 65_536, 65_537])
+def test_a_message_of_exactly_the_limit_is_accepted_and_one_byte_more_refused(size: int) -> None:
+    for opcode in (Opcode.TEXT, Opcode.BINARY):
+        for limit, accepted in ((size, True), (size - 1, False)):
+            frame = masked(opcode, b"x" * size)
+            halves = masked(opcode, b"x" * (size - 1), fin=False) + masked(Opcode.CONTINUATION, b"x")
+            for data in (frame, halves):
+                if accepted:
+                    ((_, payload),) = parse(data, limit)
+                    assert len(payload) == size
+                else:
+                    with pytest.raises(FrameError) as refused:
+                        parse(data, limit)
+                    assert refused.value.code == CloseCode.TOO_LARGE
+    assert FrameParser(size - 1).whole_text(masked(Opcode.TEXT, b"x" * size)) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536])
+def test_a_frames_length_is_written_in_the_shortest_form(size: int) -> None:
+    header = 2 if size <= 125 else 4 if size <= 65_535 else 10
+    assert len(encode_frame(Opcode.BINARY, b"x" * size)) == header + size
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1011, 1012, 1013, 1014, 3000, 4999])
+def test_a_close_code_that_may_be_sent_is_taken(code: int) -> None:
+    assert close_code(code.to_bytes(2, "big")) == code
+
+
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535])
+def test_a_close_code_that_must_not_be_sent_is_refused(code: int) -> None:
+    with pytest.raises(FrameError):
+        close_code(code.to_bytes(2, "big"))
+
+
 def test_a_character_may_be_cut_by_fragments() -> None:
     stream = masked(Opcode.TEXT, b"\xc3", fin=False) + masked(Opcode.PING, b"p") + masked(Opcode.CONTINUATION, b"\xbc")
     assert parse(stream) == [(Opcode.PING, b"p"), (Opcode.TEXT, "ü")]

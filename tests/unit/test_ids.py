@@ -10,7 +10,18 @@ from flask_realtime.errors import InvalidId
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("7", "7"), (7, "7"), (0, "0"), (-3, "-3"), ("a b", "a b"), ("ü:é", "ü:é"), ("x" * 128, "x" * 128)]
+    ("value", "text"),
+    [
+        ("7", "7"),
+        (7, "7"),
+        (0, "0"),
+        (-3, "-3"),
+        ("a b", "a b"),
+        ("ü:é", "ü:é"),
+        ("x" * 128, "x" * 128),
+        (10**128 - 1, "9" * 128),
+        (1 - 10**127, "-" + "9" * 127),
+    ],
 )
 def test_strings_and_integers_are_ids(value: Any, text: str) -> None:
     assert parse_id(value, "field") == text
@@ -42,6 +53,7 @@ def test_an_id_keeps_its_spelling_for_the_way_back() -> None:
         "x" * 129,
         10**128,
         -(10**128),
+        -(10**127),
         pytest.param(10**5000, id="huge"),
         "a\0b",
         "a\nb",

@@ -91,6 +91,28 @@ def test_what_was_given_back_comes_first_again(clock: Clock) -> None:
     assert write_all(outbox, StreamId(1)) == [1, 2, 3, 4]
 
 
+def test_what_is_being_written_is_still_pending(clock: Clock) -> None:
+    outbox = Outbox(BusOptions(), clock)
+    assert (outbox.pending, outbox.is_empty) == (0, True)
+    outbox.add(b"a", b"")
+    assert (outbox.pending, outbox.is_empty) == (1, False)
+    fill(outbox, 1)
+    assert outbox.pending == 2
+    outbox.take()
+    assert (outbox.pending, outbox.is_empty) == (2, False), "whoever waits for the end waits for what is being written too"
+    outbox.add(b"b", b"")
+    assert outbox.pending == 3
+    outbox.settle(StreamId(1))
+    assert (outbox.pending, outbox.is_empty) == (1, False)
+    outbox.tidy()
+    outbox.take()
+    outbox.give_back()
+    assert outbox.pending == 1
+    outbox.take()
+    outbox.settle(StreamId(2))
+    assert (outbox.pending, outbox.is_empty) == (0, False), "what was written is kept for a time"
+
+
 def test_after_a_rewind_everything_kept_is_written_again_as_what_it_was(clock: Clock) -> None:
     outbox = Outbox(BusOptions(), clock)
     fill(outbox, 2)

@@ -346,6 +346,28 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
         assert all(taken(inbox, receivers.messages[name]) == 0 for name, inbox in inboxes.items())
 
 
+def test_a_message_sent_again_no_longer_reaches_whoever_left_while_others_stayed() -> None:
+    receivers = Receivers()
+    rooms = new_manager(receivers, find_websockets=tuple)
+    message = OutboundMessage(['2["event"]'])
+    sids = {name: admitted(rooms, name, "green", "red") for name in ("ann", "ben", "carol")}
+    inboxes: dict[str, Any] = {name: rooms._members[sid].receiver for name, sid in sids.items()}
+
+    def sent_again() -> dict[str, int]:
+        for _ in range(2):
+            rooms.send_again(message, ("green",), (), None)
+        return {name: taken(inbox, receivers.messages[name]) for name, inbox in inboxes.items()}
+
+    assert sent_again() == {"ann": 2, "ben": 2, "carol": 2}
+    rooms.leave_room(sids["ann"], MAIN, "green")
+    assert sent_again() == {"ann": 0, "ben": 2, "carol": 2}
+    rooms.disconnect(sids["ben"], MAIN)
+    assert sent_again() == {"ann": 0, "ben": 0, "carol": 2}
+    rooms.enter_room(sids["ann"], MAIN, "green")
+    assert sent_again() == {"ann": 2, "ben": 0, "carol": 2}
+    assert message.route is not None
+
+
 def taken(inbox: Inbox, messages: list[OutboundMessage]) -> int:
     """How much came since it was last asked, in either way."""
     count = len(inbox.frames) + len(messages)

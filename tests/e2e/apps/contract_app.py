@@ -18,7 +18,7 @@ from typing import Any
 
 import flask
 import jwt
-from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, decode_token
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, decode_token, verify_jwt_in_request
 
 import flask_realtime
 from flask_realtime import Identity, Realtime, current_connection
@@ -304,10 +304,18 @@ def add_views(app: flask.Flask, realtime: Realtime, calls: Notes) -> None:
     def hooks(name: str) -> flask.Response:
         return flask.jsonify(calls.of(name))
 
+    add_emit_views(app, realtime)
+
+
+def add_emit_views(app: flask.Flask, realtime: Realtime) -> None:
+    """Views that call the extension's functions."""
+
     @app.post("/emit/<helper>")
     def emit(helper: str) -> dict[str, Any]:
         if helper not in HELPERS:
             flask.abort(404)
+        if "Authorization" in flask.request.headers:
+            verify_jwt_in_request()
         body = flask.request.get_json()
         owner = realtime if flask.request.args["via"] == "method" else flask_realtime
         return {"result": getattr(owner, helper)(*body["args"], **body["kwargs"])}

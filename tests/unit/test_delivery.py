@@ -1,0 +1,156 @@
+"""Delivery: from an effect to the connections here and to the other servers."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import flask
+import pytest
+
+from flask_realtime.backends.bus import Envelope
+from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.features.effects import Send
+from flask_realtime.gateway import delivery as module
+from flask_realtime.gateway.delivery import Delivery, envelope_of
+from flask_realtime.gateway.encoding import EventEncoder
+from flask_realtime.gateway.server import SocketIOServer
+from flask_realtime.signals import event_sent
+
+EVENT = Send("news", ({"id": 1},), ("green", "red"), ("blue",), "c1", volatile=True)
+
+
+class Server:
+    """What a server was told to deliver, and how often it encoded something."""
+
+    def __init__(self) -> None:
+        self.encoder = EventEncoder(flask.Flask(__name__).json)
+        self.encoded = 0
+        self.delivered: list[tuple[Any, ...]] = []
+        self.again: list[tuple[Any, ...]] = []
+
+    def encode(self, event: str, args: tuple[Any, ...], *, volatile: bool) -> OutboundMessage:
+        self.encoded += 1
+        return OutboundMessage(self.encoder.encode([event, *args]), volatile=volatile)
+
+    def deliver(self, message: OutboundMessage, *to: Any) -> None:
+        self.delivered.append((message.parts, message.volatile, *to))
+
+    def deliver_again(self, message: OutboundMessage, *to: Any) -> None:
+        self.again.append((message.parts, message.volatile, *to))
+
+
+class World:
+    """One server, the bus, and the signals."""
+
+    def __init__(self, *, is_published: bool = True) -> None:
+        self.server = Server()
+        self.published: list[Envelope] = []
+        self.is_published = is_published
+        self.app = flask.Flask(__name__)
+        self.delivery = Delivery(self.app, cast("SocketIOServer", self.server), self.publish)
+
+    def publish(self, envelope: Envelope) -> bool:
+        self.published.append(envelope)
+        return self.is_published
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def ordered(version: int, subject: str = "user:ann") -> Send:
+    return Send("status", (version,), None, order=(subject, version))
+
+
+def numbers(world: World) -> list[str]:
+    return [parts[0] for parts, *_ in world.server.delivered]
+
+
+def test_an_event_goes_to_its_receivers_here_and_as_it_is_to_the_other_servers(world: World) -> None:
+    parts = ('2["news",{"id":1}]',)
+    assert world.delivery.send(EVENT) is True
+    assert world.server.delivered == [(parts, True, ("green", "red"), ("blue",), "c1")]
+    (envelope,) = world.published
+    assert (envelope.kind, envelope.parts) == ("send", parts)
+    assert envelope.header == {
+        "rooms": ("green", "red"),
+        "skip_rooms": ("blue",),
+        "skip_connection": "c1",
+        "volatile": True,
+        "order": None,
+    }
+    other = World()
+    other.delivery.receive(envelope)
+    assert other.server.delivered == world.server.delivered
+    assert other.published == []
+
+
+def test_who_sends_hears_whether_the_bus_took_it() -> None:
+    assert World(is_published=False).delivery.send(EVENT) is False
+    alone = Delivery(flask.Flask(__name__), cast("SocketIOServer", Server()), None)
+    assert alone.send(EVENT) is True
+
+
+def test_no_rooms_are_nobody_and_none_is_everyone(world: World) -> None:
+    assert world.delivery.send(Send("news", (), ())) is True
+    assert (world.server.delivered, world.published) == ([], [])
+    world.delivery.send(Send("news", (), None))
+    assert (len(world.server.delivered), len(world.published)) == (1, 1)
+
+
+def test_what_concerns_this_server_alone_is_not_published(world: World) -> None:
+    world.delivery.send_here(EVENT)
+    assert (len(world.server.delivered), world.published) == (1, [])
+
+
+def test_an_event_is_encoded_once_however_often_it_is_sent(world: World) -> None:
+    send = Send("typing:start", (), ("green",))
+    assert world.delivery.send_again(send) is True
+    assert (len(world.server.delivered), len(world.server.again)) == (1, 0)
+    assert world.delivery.send_again(send) is True
+    world.delivery.send(send)
+    assert (len(world.server.delivered), len(world.server.again), len(world.published)) == (2, 1, 3)
+    assert world.server.again[0][1:] == (False, ("green",), (), None)
+    assert world.server.encoded == 1
+    world.is_published = False
+    assert world.delivery.send_again(send) is False
+
+
+def test_a_signal_tells_of_each_event_that_is_sent_here(world: World) -> None:
+    told: list[Send] = []
+
+    def note(_app: flask.Flask, event: Send) -> None:
+        told.append(event)
+
+    send = Send("news", (), ("green",))
+    with event_sent.connected_to(note, sender=world.app):
+        world.delivery.send(send)
+        world.delivery.send_again(send)
+        world.delivery.send_here(send)
+        world.delivery.send(Send("news", (), ()))
+        world.delivery.receive(envelope_of(send, ('2["news"]',)))
+    assert told == [send, send, send]
+
+
+def test_an_event_that_comes_after_a_later_one_about_the_same_is_dropped(world: World) -> None:
+    for version in (2, 1, 3):
+        world.delivery.receive(envelope_of(ordered(version), (f"{version}",)))
+    assert numbers(world) == ["2", "3"]
+    world.delivery.receive(envelope_of(ordered(3), ("the same again",)))
+    world.delivery.receive(envelope_of(ordered(1, "user:ben"), ("another's",)))
+    assert numbers(world) == ["2", "3", "the same again", "another's"]
+    world.delivery.send(ordered(2))
+    assert len(world.server.delivered) == 4, "one of this server's own may be late too"
+    assert len(world.published) == 1, "the others have to see for themselves"
+
+
+def test_subjects_are_forgotten_in_the_order_in_which_they_last_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SUBJECTS", 2)
+    for subject in ("ann", "ben", "ann", "carol"):  # Ben's is the oldest now, and one too many.
+        world.delivery.send_here(ordered(5, subject))
+    world.server.delivered.clear()
+    for subject in ("ann", "carol", "ben"):
+        world.delivery.send_here(ordered(4, subject))
+    assert len(world.server.delivered) == 1
+    assert len(world.delivery._versions) == 2

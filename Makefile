@@ -4,6 +4,7 @@
 # make matrix  the integration tests too on each Python found from 3.10 to 3.13, not the unit tests alone
 # make screenshots  take the documentation's pictures of the page anew
 # make bench   measure the extension beside other servers; writes benchmarks/results.json and benchmarks/RESULTS.md
+# make mutation  put faults into a copy of the code, SAMPLE for each of MODULES, and report which of them no test sees; SEED chooses them
 # make fuzz    look for bytes that break the parsers, FUZZ_SECONDS for each of them; what is found is added to tests/fuzz/corpus
 #
 # Everything is installed under this folder: .venv, .tox, example_app/static and the node_modules folders.
@@ -22,6 +23,8 @@ ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.
 # What holds for clients of one worker has to hold for those of several.
 CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards messaging notifications presence python_api typing))
 FUZZ_SECONDS ?= 600
+MODULES ?= flask_realtime example_app
+SAMPLE ?= 40
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them.
@@ -37,7 +40,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types docs frontend screenshots matrix unit-matrix coverage bench fuzz clean
+.PHONY: help run test lint types docs frontend screenshots matrix unit-matrix coverage bench mutation fuzz clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -85,6 +88,9 @@ coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp $(VENV)/redis.stamp
 
 bench: $(VENV)/dev.stamp $(BENCH)/node_modules/stamp
 	$(BIN)/python -m benchmarks.run --markdown $(BENCH)/RESULTS.md
+
+mutation: $(VENV)/dev.stamp $(JS)/node_modules/stamp $(VENV)/redis.stamp
+	$(BIN)/python -m tests.mutation --sample $(SAMPLE) $(if $(SEED),--seed $(SEED)) $(MODULES)
 
 fuzz: $(VENV)/dev.stamp
 	$(PIP_INSTALL) atheris

@@ -5,9 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from flask_jwt_extended import create_access_token, create_refresh_token
+from flask_jwt_extended import create_access_token, create_refresh_token, decode_token
 from sqlalchemy import delete
 
+from example_app import tokens
 from example_app.extensions import db
 from example_app.models import User
 from tests.integration.example_support import Caller, Example, error, new_example
@@ -25,11 +26,11 @@ def log_in(example: Example, **credentials: str) -> tuple[Caller, Caller]:
     """Callers with the access token and with the refresh token of a new log-in."""
     answer = example.nobody.post("/api/auth/login", CREDENTIALS | credentials)
     assert answer.status_code == 200, answer.text
-    tokens = answer.json
-    user_id = tokens["user"]["id"]
+    session = answer.json
+    user_id = session["user"]["id"]
     return (
-        Caller(example.app, user_id, tokens["accessToken"]),
-        Caller(example.app, user_id, tokens["refreshToken"]),
+        Caller(example.app, user_id, session["accessToken"]),
+        Caller(example.app, user_id, session["refreshToken"]),
     )
 
 
@@ -155,6 +156,31 @@ def test_logout_leaves_other_sessions_alone(example: Example) -> None:
     first.post("/api/auth/logout")
     assert second.get("/api/users").status_code == 200
     assert refresher.post("/api/auth/refresh").status_code == 200
+
+
+def test_the_extension_is_told_of_just_those_tokens_whose_session_was_closed(example: Example) -> None:
+    (first, first_refresher), (second, second_refresher) = log_in(example), log_in(example)
+    with example.app.app_context():
+        ids = [decode_token(caller.token or "")["jti"] for caller in (first, first_refresher, second, second_refresher)]
+        assert tokens._are_revoked(ids) == []
+    first.post("/api/auth/logout")
+    with example.app.app_context():
+        assert sorted(tokens._are_revoked(ids)) == sorted(ids[:2])
+        assert tokens._are_revoked(ids[2:]) == []
+        assert tokens._are_revoked([*ids[:1], "unknown"]) == ids[:1]
+        assert tokens._are_revoked([]) == []
+
+
+def test_a_token_issued_while_its_session_is_being_closed_is_revoked_too(example: Example) -> None:
+    caller, refresher = log_in(example)
+    other, _ = log_in(example)
+    with example.app.app_context():
+        claims = decode_token(refresher.token or "")
+    caller.post("/api/auth/logout")
+    with example.app.app_context():
+        late = decode_token(tokens.issue_access_token("1", claims))["jti"]
+        kept = decode_token(other.token or "")["jti"]
+        assert tokens._are_revoked([late, kept]) == [late]
 
 
 def test_token_that_the_example_did_not_issue_can_be_revoked(example: Example) -> None:

@@ -1,0 +1,136 @@
+"""The tests that are to see a module's faults: those that need no server process first, the others for what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+class Suite(NamedTuple):
+    """The tests of some modules.
+
+    Args:
+        fast: Paths under `tests/` that start no server; run first.
+        slow: Paths under `tests/` that do; run for what the first ones miss.
+    """
+
+    fast: Sequence[str]
+    slow: Sequence[str] = ()
+
+    @property
+    def stages(self) -> list[Sequence[str]]:
+        """The fast ones in the order in which they are tried: most faults are seen by the first, which take a second."""
+        first = [test for test in self.fast if test.startswith("unit/")]
+        return [stage for stage in (first, [test for test in self.fast if test not in first]) if stage]
+
+
+_APPLICATIONS: Final = ("integration/test_extension.py", "integration/test_hook_calls.py", "integration/test_testing.py")
+_GATEWAY: Final = (*_APPLICATIONS, "integration/test_bounds.py", "integration/test_revocation.py")
+_ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
+_REDIS: Final = (
+    "contract",
+    "integration/test_redis_presence.py",
+    "integration/test_redis_link.py",
+    "integration/test_redis_bus.py",
+)
+_EXAMPLE: Final = (
+    "integration/test_example_auth.py",
+    "integration/test_example_api.py",
+    "integration/test_example_events.py",
+    "integration/test_example_pages.py",
+    "integration/test_example_queries.py",
+    "integration/test_example_startup.py",
+)
+_STORE: Final = (
+    "integration/test_store_models.py",
+    "integration/test_store_operations.py",
+    "integration/test_store_queries.py",
+    "integration/test_store_races.py",
+)
+
+PLAN: Final[dict[str, Suite]] = {
+    "flask_realtime/features/limits.py": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
+    "flask_realtime/features/typing_indicators.py": Suite(("unit/test_typing_indicators.py", *_GATEWAY), ("e2e/test_typing.py",)),
+    "flask_realtime/features": Suite(
+        ("unit/test_features.py", "contract", *_GATEWAY), ("e2e/test_presence.py", "e2e/test_messaging.py")
+    ),
+    "flask_realtime/contract/ids.py": Suite(
+        ("unit/test_ids.py", "unit/test_payloads.py", "integration/test_bounds.py"), ("e2e/test_answers.py",)
+    ),
+    "flask_realtime/contract/json.py": Suite(("unit/test_json.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/contract": Suite(
+        ("unit/test_payloads.py", "unit/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
+        ("e2e/test_answers.py",),
+    ),
+    "flask_realtime/gateway/rooms.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/mailbox.py": Suite(
+        ("unit/test_mailbox.py", "integration/test_hook_calls.py"), ("e2e/test_hazards.py",)
+    ),
+    "flask_realtime/gateway/auth.py": Suite(("unit/test_auth.py", "integration/test_tokens.py"), ("e2e/test_tokens.py",)),
+    "flask_realtime/gateway/quick_tokens.py": Suite(("integration/test_tokens.py",), ("e2e/test_tokens.py",)),
+    "flask_realtime/gateway/expiry.py": Suite(("unit/test_expiry.py", *_GATEWAY), ("e2e/test_tokens.py",)),
+    "flask_realtime/gateway/timer.py": Suite(("unit/test_expiry.py", "integration/test_revocation.py"), ("e2e/test_typing.py",)),
+    "flask_realtime/gateway/revocation.py": Suite(("integration/test_revocation.py",), ("e2e/test_tokens.py",)),
+    "flask_realtime/gateway/packets.py": Suite(("unit/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/gateway/control.py": Suite(_GATEWAY, ("e2e/test_python_api.py",)),
+    "flask_realtime/gateway/delivery.py": Suite(
+        ("unit/test_delivery.py", "unit/test_rooms.py", *_GATEWAY), ("e2e/test_messaging.py",)
+    ),
+    "flask_realtime/gateway/membership.py": Suite(
+        ("unit/test_membership.py", *_GATEWAY, "integration/test_hook_database.py"),
+        ("e2e/test_messaging.py", "e2e/test_python_api.py"),
+    ),
+    "flask_realtime/gateway": Suite(
+        (*_GATEWAY, "integration/test_adoption.py", "integration/test_hook_database.py"),
+        ("e2e/test_answers.py", "e2e/test_connecting.py", "e2e/test_python_api.py"),
+    ),
+    "flask_realtime/engine/frames.py": Suite(("unit/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),
+    "flask_realtime/engine/websocket.py": Suite(("unit/test_websocket.py", "unit/test_frames.py"), _ENGINE_E2E),
+    "flask_realtime/engine/heartbeat.py": Suite(("unit/test_heartbeat.py",), _ENGINE_E2E),
+    "flask_realtime/engine/headers.py": Suite(("unit/test_headers.py", "unit/test_handler.py"), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/handler.py": Suite(("unit/test_handler.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/drain.py": Suite(("unit/test_drain.py",), ("e2e/test_drain.py",)),
+    "flask_realtime/engine/concurrency.py": Suite(("unit/test_greenlets.py",), ("e2e/test_engine_conformance.py",)),
+    "flask_realtime/engine/handover.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/links.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/passing.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine": Suite(("unit/test_websocket.py", "unit/test_heartbeat.py", "unit/test_handler.py"), _ENGINE_E2E),
+    "flask_realtime/backends/memory.py": Suite(("contract/test_backends.py", "unit/test_features.py", *_APPLICATIONS)),
+    "flask_realtime/backends/redis/outbox.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
+    "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),
+    "flask_realtime/backends/broker": Suite(
+        ("unit/test_broker_bus.py", "integration/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
+    ),
+    "flask_realtime/backends": Suite(("contract/test_backends.py", "integration/test_redis_bus.py"), ("e2e/test_many_servers.py",)),
+    "flask_realtime/store": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
+    "example_app": Suite(_EXAMPLE, ("e2e/test_example.py",)),
+    "flask_realtime": Suite(("unit", *_GATEWAY)),
+}
+"""The tests of modules and of folders of modules; the longest path that fits counts."""
+
+
+def suite_of(module: str) -> Suite:
+    """Return the tests that are to see the faults of a module.
+
+    Args:
+        module: Its path in the repository.
+    """
+    fitting = [path for path in PLAN if module == path or module.startswith(f"{path}/")]
+    return PLAN[max(fitting, key=len)]
+
+
+def modules_of(names: Sequence[str]) -> list[str]:
+    """Return the modules that are named, or in a folder that is.
+
+    Args:
+        names: Paths in the repository.
+    """
+    found: list[str] = []
+    for name in names:
+        path = ROOT / name
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        found += [str(file.relative_to(ROOT)) for file in files if "node_modules" not in file.parts]
+    return found

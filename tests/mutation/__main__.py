@@ -30,7 +30,7 @@ def main() -> None:
             chosen = choose((ROOT / module).read_text(), options.sample, f"{seed}:{module}")
             if not chosen:
                 continue
-            tallies.append(try_module(copy, module, chosen, Suite(tests.fast, () if options.fast else tests.slow)))
+            tallies.append(try_module(copy, module, chosen, _as_asked(tests, options)))
             _say(tallies[-1].row())
     _say(summary(tallies))
 
@@ -72,12 +72,19 @@ def try_module(copy: Path, module: str, mutants: Sequence[Mutant], tests: Suite)
     return tally
 
 
+def _as_asked(tests: Suite, options: argparse.Namespace) -> Suite:
+    if options.first:
+        return Suite(tests.stages[0])
+    return Suite(tests.fast) if options.fast else tests
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Which faults does no test see?")
     parser.add_argument("modules", nargs="*", default=["flask_realtime", "example_app"], help="files or folders")
     parser.add_argument("--sample", type=int, default=40, help="faults a module at most; 0 for all")
     parser.add_argument("--seed", type=int, help="chooses the sample")
     parser.add_argument("--fast", action="store_true", help="leave out the tests that start servers")
+    parser.add_argument("--first", action="store_true", help="take only the first tests of each module: seconds for a fault")
     return parser.parse_args()
 
 

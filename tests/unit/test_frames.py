@@ -263,3 +263,19 @@ def test_the_missing_bytes_of_a_long_frame_are_known() -> None:
     assert parser.missing == len(frame) - 10
     parser.feed(frame[10:], [])
     assert parser.missing == 0
+    assert FrameParser(LIMIT).missing == 0
+
+
+def test_a_message_after_fragments_has_the_whole_limit_again() -> None:
+    fragments = masked(Opcode.BINARY, b"x" * 6, fin=False) + masked(Opcode.CONTINUATION, b"x" * 4)
+    assert parse(fragments + fragments + masked(Opcode.BINARY, b"x" * 10), limit=10) == [(Opcode.BINARY, b"x" * 10)] * 3
+
+
+def test_the_codes_are_the_protocols() -> None:
+    assert {code.name: int(code) for code in CloseCode}.items() >= {
+        "NORMAL": 1000,
+        "PROTOCOL_ERROR": 1002,
+        "INVALID_DATA": 1007,
+        "TOO_LARGE": 1009,
+        "INTERNAL_ERROR": 1011,
+    }.items()

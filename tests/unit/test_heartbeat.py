@@ -1,6 +1,7 @@
 """The heartbeat: who is due when, with a clock that the test moves, and the one timer with real, short times."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -9,6 +10,7 @@ from gevent.event import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_realtime.engine import heartbeat as module
 from flask_realtime.engine.heartbeat import DeadlineQueue, Heartbeat
 
 SECONDS = 10.0
@@ -197,3 +199,31 @@ def test_one_timer_serves_all_and_ends_with_the_last(heartbeat: Heartbeat) -> No
     gevent.sleep(0)
     heartbeat.add(late)
     assert is_set(late.timed_out)
+
+
+def test_one_greenlet_at_a_time_wakes_for_whoever_is_due_first(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    greenlets: list[Callable[[], None]] = []
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.now += seconds
+
+    monkeypatch.setattr(module, "gevent", SimpleNamespace(spawn=greenlets.append, sleep=sleep))
+    monkeypatch.setattr(module, "monotonic", clock)
+    heartbeat = Heartbeat(10, 3, 4)
+    for _ in range(2):
+        unclaimed = Connection()
+        monkeypatch.setattr(unclaimed, "time_out", lambda gone=unclaimed: heartbeat.remove(gone))
+        heartbeat.add(unclaimed)
+    assert len(greenlets) == 1, "one serves both"
+    greenlets.pop()()
+    assert slept == [3, 1], "the connect time-out of 4 comes before the ping at 10; nobody sleeps longer than the shortest time"
+    slept.clear()
+    answering = Connection(heartbeat.answered)
+    heartbeat.add(answering)
+    heartbeat.claim(answering)
+    assert len(greenlets) == 1, "the first has ended, so another is needed"
+    monkeypatch.setattr(answering, "_on_ping", heartbeat.remove)
+    greenlets.pop()()
+    assert slept == [3, 3, 3, 1]

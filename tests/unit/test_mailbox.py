@@ -196,10 +196,11 @@ def test_others_run_between_two_tasks_and_sockets_are_looked_at_when_the_turn_is
     box.greenlets.run()
     assert box.greenlets.slept == [0, module._MOMENT]
     box.greenlets.slept.clear()
-    box.post(1, 2, 3, 4)
+    box.post(*range(6))
+    box.greenlets.meanwhile = [lambda: now.__setitem__(0, now[0] + module._TURN)]
     box.greenlets.run()
-    assert box.greenlets.slept == [0, 0, 0]
-    assert box.done == [1, 2, 3, 1, 2, 3, 4]
+    assert box.greenlets.slept == [0, module._MOMENT, 0, 0, 0], "then another turn begins"
+    assert box.done == [1, 2, 3, *range(6)]
 
 
 def test_one_task_alone_lets_nobody_wait(box: Box) -> None:

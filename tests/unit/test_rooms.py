@@ -173,6 +173,33 @@ def test_what_is_sent_before_the_admission_is_held_and_comes_in_order(rooms: Roo
     assert receivers.events("ann") == [[name, number] for number in range(3) for name in ("room", "own", "all")]
 
 
+def test_a_question_before_the_admission_is_held_too_and_can_be_answered(rooms: RoomManager, receivers: Receivers) -> None:
+    answers: list[Any] = []
+    sid = rooms.reserve("ann", "green")
+    rooms.emit("first", 1, MAIN, room="green", callback=lambda *args: answers.append(("first", *args)))
+    rooms.emit("not for her", 2, MAIN, room="green", skip_sid=sid, callback=answers.append)
+    rooms.emit("second", 3, MAIN, to=sid, callback=lambda *args: answers.append(("second", *args)))
+    assert receivers.messages["ann"] == []
+    rooms.admit(sid)
+    texts = [message.packets[0].data for message in receivers.messages["ann"]]
+    assert texts == ['21["first",1]', '22["second",3]']
+    rooms.trigger_callback(sid, 2, ["yes"])
+    rooms.trigger_callback(sid, 1, ["no", 4])
+    assert answers == [("second", "yes"), ("first", "no", 4)]
+
+
+def test_whoever_is_forgotten_before_its_admission_cannot_be_admitted(rooms: RoomManager, receivers: Receivers) -> None:
+    sid = rooms.reserve("ann", "green")
+    assert rooms.eio_sid_from_sid(sid, MAIN) == "ann"
+    rooms.discard(sid)
+    rooms.discard(sid)
+    assert rooms.eio_sid_from_sid(sid, MAIN) is None
+    send(rooms, "news", [], "green")
+    with pytest.raises(KeyError):
+        rooms.admit(sid)
+    assert receivers.messages["ann"] == []
+
+
 def test_who_is_not_admitted_gets_nothing(rooms: RoomManager, receivers: Receivers) -> None:
     sid = rooms.reserve("ann", "green")
     send(rooms, "news", [], "green")

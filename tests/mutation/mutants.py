@@ -37,6 +37,8 @@ _NAMES: Final = {"any": "all", "all": "any", "min": "max", "max": "min"}
 # A log line or a deleted name is nothing that a test of behaviour could miss.
 _SILENT: Final = ("logger.", "log.", "super().__init__")
 
+_ABOUT_TYPES: Final = frozenset(("annotation", "returns", "type_comment", "decorator_list"))
+
 Change = tuple[str, ast.AST, str]
 """The kind of a fault, the node it replaces, and what stands there then."""
 
@@ -118,7 +120,7 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for name, value in ast.iter_fields(node):
         # Types, and what is inside an f-string, whose columns older Pythons do not know.
-        if name in {"annotation", "returns", "type_comment", "decorator_list"} or isinstance(value, ast.JoinedStr):
+        if name in _ABOUT_TYPES or (name == "keywords" and isinstance(node, ast.ClassDef)) or isinstance(value, ast.JoinedStr):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and not _is_about_types(child):
@@ -195,7 +197,8 @@ def _target(node: ast.Assign | ast.AugAssign) -> ast.expr:
 
 
 def _is_nothing(value: ast.expr) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None
+    # Who asks for a truth value cannot tell None from False.
+    return isinstance(value, ast.Constant) and (value.value is None or value.value is False)
 
 
 def _returns(node: ast.AST) -> Iterator[Change]:

@@ -152,4 +152,5 @@ def test_events_have_the_contracts_names() -> None:
         ("order:update", (1,)),
     ]
     assert notifications.all_notifications_read("7").args == ()
+    assert not any(send.volatile or send.order for send in (*sends, *told)), "nobody may do without these"
     assert notifications.to_user("7", "news", 1, 2).args == (1, 2)

@@ -108,3 +108,15 @@ def test_states_that_ended_are_not_kept(typing: TypingIndicators) -> None:
         typing.start("c1", "ann", "1", 1)
         typing.stop("c1", "ann", "1", 1)
     assert len(typing._due) < 100
+
+
+def test_a_connection_that_types_here_and_there_keeps_nothing_of_where_it_stopped(typing: TypingIndicators) -> None:
+    typing.start("c1", "ann", "kept", "kept")
+    for number in range(100):
+        typing.start("c1", "ann", f"{number}", number)
+        typing.left("c1", f"{number}")
+    assert list(typing._conversations["c1"]) == ["kept"]
+    assert list(typing._typing) == [("c1", "kept")]
+    assert dict(typing._devices) == {("ann", "kept"): 1}
+    typing.disconnected("c1")
+    assert (typing._conversations, typing._typing, dict(typing._devices)) == ({}, {}, {})

@@ -188,6 +188,14 @@ def test_a_question_before_the_admission_is_held_too_and_can_be_answered(rooms: 
     assert answers == [("second", "yes"), ("first", "no", 4)]
 
 
+def test_no_answer_is_waited_for_of_whoever_is_gone(rooms: RoomManager) -> None:
+    sids = [admitted(rooms, name, "green") for name in ("ann", "ben")]
+    rooms.emit("question", None, MAIN, room="green", callback=lambda: None)
+    assert set(rooms.callbacks) == set(sids)
+    rooms.disconnect(sids[0], MAIN)
+    assert set(rooms.callbacks) == {sids[1]}
+
+
 def test_whoever_is_forgotten_before_its_admission_cannot_be_admitted(rooms: RoomManager, receivers: Receivers) -> None:
     sid = rooms.reserve("ann", "green")
     assert rooms.eio_sid_from_sid(sid, MAIN) == "ann"

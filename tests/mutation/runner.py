@@ -41,7 +41,7 @@ _OPTIONS: Final = (
 _PATIENCE: Final = 4
 """How many times as long as without a fault tests may take before it counts as seen."""
 
-_AT_LEAST: Final = 30.0
+_AT_LEAST: Final = 15.0
 """Seconds that they have in any case."""
 
 _NO_TESTS: Final = 5

@@ -8,7 +8,7 @@ from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
 from werkzeug.test import EnvironBuilder
 
-from flask_realtime.errors import ConnectionRefused
+from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.gateway.auth import authenticate, find_device, find_token
 
 LONGEST = 8192
@@ -93,6 +93,17 @@ def test_what_is_no_token_is_malformed(auth: Any) -> None:
     with pytest.raises(ConnectionRefused) as refused:
         find_token(auth, {"HTTP_AUTHORIZATION": "Bearer a.b.c"})
     assert refused.value.code == "token_malformed"
+
+
+@pytest.mark.parametrize("prefix", ["Bearer ", "bearer ", "BEARER "])
+def test_who_sends_the_header_as_the_token_is_told_what_to_leave_out(prefix: str) -> None:
+    with pytest.raises(ConnectionRefused, match="leave out the 'Bearer '"):
+        find_token({"token": f"{prefix}a.b.c"}, {})
+
+
+def test_an_application_without_a_jwt_manager_is_told_so() -> None:
+    with pytest.raises(ConfigError, match=r"Did you forget JWTManager\(app\)"):
+        authenticate(Flask(__name__), *in_auth("a.b.c"))
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"token": None}, {"token": ""}])

@@ -147,8 +147,8 @@ def test_an_event_that_comes_again_or_after_a_later_one_about_the_same_is_droppe
 
 def test_subjects_are_forgotten_in_the_order_in_which_they_last_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SUBJECTS", 2)
-    for subject in ("ann", "ben", "ann", "carol"):  # Ben's is the oldest now, and one too many.
-        world.delivery.send_here(ordered(5, subject))
+    for version, subject in ((5, "ann"), (5, "ben"), (6, "ann"), (5, "carol")):  # Ben's is the oldest now, and one too many.
+        world.delivery.send_here(ordered(version, subject))
     world.server.delivered.clear()
     for subject in ("ann", "carol", "ben"):
         world.delivery.send_here(ordered(4, subject))

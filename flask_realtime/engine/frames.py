@@ -6,6 +6,7 @@ so one encoded frame serves every receiver.
 
 from __future__ import annotations
 
+import codecs
 import enum
 import struct
 from typing import Final
@@ -114,7 +115,16 @@ def _decode(payload: bytes) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        raise FrameError(CloseCode.INVALID_DATA, "text that is not UTF-8") from None
+        raise _not_text() from None
+
+
+def _not_text() -> FrameError:
+    return FrameError(CloseCode.INVALID_DATA, "text that is not UTF-8")
+
+
+_FIRST_SURROGATE: Final = b"\xed\xa0"
+_AFTER_SURROGATES: Final = b"\xee"
+_new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class FrameParser:
@@ -124,7 +134,7 @@ class FrameParser:
         max_size: Bytes that one message may have, all its fragments together. A longer frame is refused at its header.
     """
 
-    __slots__ = ("_buffer", "_fragmented", "_fragments", "_max_size", "_short", "_size", "missing")
+    __slots__ = ("_buffer", "_decoder", "_fragmented", "_fragments", "_max_size", "_seen", "_short", "_size", "missing")
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
@@ -133,8 +143,16 @@ class FrameParser:
         self._fragmented = 0
         self._fragments: list[bytes] | None = None
         self._size = 0
+        # Checks text that comes in pieces; made for the first piece that is not ASCII.
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._seen = 0  # Bytes of the frame at hand that were checked already.
         self.missing = 0
         """How many bytes the frame at hand still lacks, as far as that is known; 0 between frames."""
+
+    def allow(self, max_size: int) -> None:
+        """Let messages have so many bytes from now on."""
+        self._max_size = max_size
+        self._short = min(max_size, _SHORT)
 
     def whole_text(self, data: bytes) -> str | None:
         """Return the text of bytes that are one small text frame and nothing else, which they nearly always are.
@@ -178,6 +196,7 @@ class FrameParser:
             end = start + size
             if end > available:
                 self.missing = end - available
+                self._check_partial(data, position, start)
                 break
             payload = unmask(data[start:end], data[start - _MASK_SIZE : start]) if size else b""
             self._frame(data[position], payload, messages)
@@ -214,9 +233,32 @@ class FrameParser:
         if first & _CONTROL and (not first & _FIN or second & _LENGTH > _SHORT):
             raise FrameError(CloseCode.PROTOCOL_ERROR, "a control frame that is fragmented or too long")
 
+    def _check_partial(self, data: bytes, position: int, start: int) -> None:
+        """Check what has come of a text frame; control frames and binary ones are anything."""
+        expected = _TEXT if self._fragments is None else _CONTINUATION
+        if data[position] & _OPCODE != expected or (self._fragments is not None and self._fragmented != _TEXT):
+            return
+        mask, turn = data[start - _MASK_SIZE : start], self._seen % _MASK_SIZE
+        self._check_text(unmask(data[start + self._seen :], mask[turn:] + mask[:turn]))
+        self._seen = len(data) - start
+
+    def _check_text(self, payload: bytes, *, final: bool = False) -> None:
+        if self._decoder is None:
+            if payload.isascii():
+                return
+            self._decoder = _new_decoder()
+        try:
+            self._decoder.decode(payload, final)
+        except UnicodeDecodeError:
+            raise _not_text() from None
+        # Python's decoder waits for a surrogate's third byte, which another error handler could make something of.
+        if _FIRST_SURROGATE <= self._decoder.getstate()[0] < _AFTER_SURROGATES:
+            raise _not_text()
+
     def _frame(self, first: int, payload: bytes, messages: list[Message]) -> None:
         opcode = first & _OPCODE
         if first & _FIN and opcode == _TEXT and self._fragments is None:
+            self._decoder, self._seen = None, 0
             messages.append((_TEXT, _decode(payload)))
         elif opcode & _CONTROL:
             if opcode == _CLOSE:
@@ -233,7 +275,10 @@ class FrameParser:
         if payload:
             self._fragments.append(payload)
             self._size += len(payload)
+        if self._fragmented == _TEXT:
+            self._check_text(payload[self._seen :], final=bool(first & _FIN))
+            self._seen = 0
         if first & _FIN:
             whole, opcode = b"".join(self._fragments), self._fragmented
-            self._fragments, self._size = None, 0
+            self._fragments, self._size, self._decoder = None, 0, None
             messages.append((opcode, _decode(whole) if opcode == _TEXT else whole))

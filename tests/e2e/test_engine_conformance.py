@@ -599,6 +599,23 @@ def test_a_broken_frame_is_answered_with_its_close_code(
 
 
 @pytest.mark.parametrize(
+    "sent",
+    [
+        masked_frame(TEXT, b"4abc\xff" + b"behind it" * 99)[:30],
+        masked_frame(TEXT, b"4" + b"\xe2\x82(" + b"behind it" * 9)[:30],
+        masked_frame(TEXT, b"4abc", fin=False) + masked_frame(CONTINUATION, b"\xf4\x90", fin=False),
+        masked_frame(TEXT, b"4abc", fin=False) + masked_frame(CONTINUATION, b"a\xed\xa0" + b"behind it" * 9)[:30],
+    ],
+    ids=["frame", "small-frame", "fragment", "inside-a-fragment"],
+)
+def test_text_that_is_none_is_refused_before_its_message_is_complete(open_wire: OpenWire, api: Api, sent: bytes) -> None:
+    wire = entered(open_wire, api)
+    wire.send_bytes(sent)
+    assert wire.close_code() == 1007
+    wire.wait_until_gone()
+
+
+@pytest.mark.parametrize(
     ("payload", "answered"),
     [
         (b"", b""),

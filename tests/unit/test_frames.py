@@ -279,3 +279,50 @@ def test_the_codes_are_the_protocols() -> None:
         "TOO_LARGE": 1009,
         "INTERNAL_ERROR": 1011,
     }.items()
+
+
+PREFIX = "\u03ba\u1f79\u03c3\u03bc\u03b5".encode()
+BROKEN = [b"\xff", b"\xf5", b"\xc0", b"\xe0\x80", b"\xed\xa0", b"\xf0\x80", b"\xf4\x90", b"\xc3(", b"\xe2\x82("]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=bytes.hex)
+@pytest.mark.parametrize("before", [b"", b"a", b"ab", b"abc", PREFIX])
+def test_text_is_refused_inside_a_frame_as_soon_as_the_bytes_show_it(before: bytes, broken: bytes) -> None:
+    frame = masked(Opcode.TEXT, before + broken + b"behind it" * 20)
+    shown = len(frame) - len(broken + b"behind it" * 20) + len(broken)
+    parser = FrameParser(LIMIT)
+    messages: list[Parsed] = []
+    for index in range(shown - 1):
+        parser.feed(frame[index : index + 1], messages)
+    with pytest.raises(FrameError) as refused:
+        parser.feed(frame[shown - 1 : shown], messages)
+    assert (refused.value.code, messages) == (CloseCode.INVALID_DATA, [])
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=bytes.hex)
+def test_text_is_refused_between_two_fragments_as_soon_as_the_bytes_show_it(broken: bytes) -> None:
+    parser = FrameParser(LIMIT)
+    messages: list[Parsed] = []
+    parser.feed(masked(Opcode.TEXT, PREFIX, fin=False), messages)
+    parser.feed(masked(Opcode.CONTINUATION, broken[:-1], fin=False), messages)
+    with pytest.raises(FrameError) as refused:
+        parser.feed(masked(Opcode.CONTINUATION, broken[-1:], fin=False), messages)
+    assert (refused.value.code, messages) == (CloseCode.INVALID_DATA, [])
+
+
+def test_a_character_may_be_cut_anywhere_and_must_end_with_its_message() -> None:
+    parser = FrameParser(LIMIT)
+    messages: list[Parsed] = []
+    parser.feed(masked(Opcode.TEXT, PREFIX[:3], fin=False) + masked(Opcode.CONTINUATION, PREFIX[3:]), messages)
+    assert messages == [(Opcode.TEXT, PREFIX.decode())]
+    with pytest.raises(FrameError):
+        parser.feed(masked(Opcode.TEXT, PREFIX, fin=False) + masked(Opcode.CONTINUATION, PREFIX[:1]), messages)
+
+
+def test_binary_data_that_is_no_text_is_taken_in_pieces() -> None:
+    parser = FrameParser(LIMIT)
+    messages: list[Parsed] = []
+    stream = masked(Opcode.BINARY, b"\xff" * 300, fin=False) + masked(Opcode.CONTINUATION, b"\xfe" * 300)
+    for index in range(len(stream)):
+        parser.feed(stream[index : index + 1], messages)
+    assert messages == [(Opcode.BINARY, b"\xff" * 300 + b"\xfe" * 300)]

@@ -106,6 +106,10 @@ def _is_queue_url(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.startswith(QUEUE_SCHEMES))
 
 
+def _are_namespaces(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(item, str) and item[:1] == "/" and len(item) > 1 for item in value)
+
+
 @dataclass(frozen=True)
 class RealtimeConfig:
     """The settings of one application; each field is the key `REALTIME_<NAME>`."""
@@ -128,6 +132,12 @@ class RealtimeConfig:
         "(origin, environ) -> bool",
         _are_origins,
         doc="Which pages may connect. None: only pages of the server's own origin.",
+    )
+    open_namespaces: tuple[str, ...] = _setting(
+        (),
+        "names of namespaces such as '/status', and never the default one",
+        _are_namespaces,
+        doc="Namespaces of handlers registered through `realtime.socketio` to which anybody may connect, without a token.",
     )
     ping_interval: float = _setting(
         25.0, "a number of seconds above 0", _is_positive_number, doc="Seconds between two pings of the server."
@@ -361,7 +371,7 @@ def _normalised(name: str, value: Any) -> Any:
         return _rates(LIMITS if name == "limits" else USER_LIMITS, value, key)
     if name in RATE_SETTINGS:
         return _rate(value, key)
-    if name in {"transports", "cors_allowed_origins"}:
+    if name in {"transports", "cors_allowed_origins", "open_namespaces"}:
         if isinstance(value, str):
             return (value,)
         if isinstance(value, list | set | frozenset):

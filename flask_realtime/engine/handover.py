@@ -8,7 +8,6 @@ came to another one goes there together with its connection, and what follows on
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import re
 import secrets
@@ -28,8 +27,9 @@ from flask_realtime.engine.links import Listener, offer
 from flask_realtime.engine.passing import progress_of
 from flask_realtime.engine.relay import Relays
 from flask_realtime.engine.socket_folder import SocketFolder
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _RANDOM_BYTES: Final = 15
 _TAG_LENGTH: Final = 6

@@ -6,14 +6,15 @@ which they are due. So two queues and one greenlet do for all of them, at a cost
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
 
-logger = logging.getLogger(__name__)
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
 
 
 class Beating(Protocol):
@@ -107,6 +108,10 @@ class Heartbeat:
     def unclaimed(self) -> Iterable[Any]:
         """Return the connections that have not been claimed, the oldest first."""
         return self._to_claim
+
+    def disclaim(self, connection: Beating) -> None:
+        """Wait once more for a connection to be claimed."""
+        self._to_claim.add(connection)
 
     def answered(self, connection: Beating) -> None:
         """Note that a connection answered a ping."""

@@ -51,6 +51,9 @@ class Ending(Protocol):
     def settle(self) -> None:
         """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
 
+    def on_failure(self, engine_id: str, error: BaseException) -> None:
+        """Note that a session's message could not be handled."""
+
 
 class Query(NamedTuple):
     """What a request's query string says."""
@@ -102,6 +105,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     limits: EngineLimits
     max_backlog: int
     neighbours: Neighbours
+    on_failure: Callable[[str, BaseException], None]
     path: str
     shutdown_signal: Shutdown
     wsgi_servers: set[Any]
@@ -129,6 +133,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.wsgi_servers = set()
         server.shutdown_signal = Shutdown(server.end_all_sessions, server.hurry)
         server.ending = ending
+        server.on_failure = ending.on_failure
         middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
 
     def generate_id(self) -> str:
@@ -201,6 +206,14 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         socket = self.sockets.get(sid)
         if socket is not None:
             self.heartbeat.claim(socket)
+            socket.claim(is_claimed=True)
+
+    def disclaim(self, sid: str) -> None:
+        """Note that a session is connected to no namespace any more; it has its time to connect again."""
+        socket = self.sockets.get(sid)
+        if socket is not None:
+            self.heartbeat.disclaim(socket)
+            socket.claim(is_claimed=False)
 
     def handle_request(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         """Handle a request: refuse it as Node's server would, else let python-engineio handle it."""
@@ -286,7 +299,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             return self._refusal_of_handshake(environ, query, is_upgrade=is_upgrade)
         if query.protocol not in {None, PROTOCOL}:
             return BAD_REQUEST
-        return self._refusal_within(query.sid, query.transport, is_upgrade=is_upgrade) or self._refusal_of_body(environ)
+        refused = self._refusal_within(query.sid, query.transport, is_upgrade=is_upgrade)
+        return refused or self._refusal_of_body(environ, self.sockets[query.sid].max_post_size)
 
     @staticmethod
     def _refusal_of_handshake(environ: Mapping[str, Any], query: Query, *, is_upgrade: bool) -> Refusal | None:
@@ -304,9 +318,10 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             return None  # One that the session has no use for is accepted, and closed.
         return BAD_REQUEST if transport != ("websocket" if socket.upgraded else "polling") else None
 
-    def _refusal_of_body(self, environ: Mapping[str, Any]) -> Refusal | None:
+    @staticmethod
+    def _refusal_of_body(environ: Mapping[str, Any], max_size: int) -> Refusal | None:
         length = environ.get("CONTENT_LENGTH") or "0"
-        return TOO_LARGE if length.isdigit() and int(length) > self.max_http_buffer_size else None
+        return TOO_LARGE if length.isdigit() and int(length) > max_size else None
 
     def _is_allowed_origin(self, environ: Mapping[str, Any]) -> bool:
         origin = environ.get("HTTP_ORIGIN")

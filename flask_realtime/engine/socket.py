@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -18,8 +17,9 @@ from flask_realtime.engine.polling import read_post
 from flask_realtime.engine.takeover import Taken, take_connection
 from flask_realtime.engine.tls import TlsWebSocket
 from flask_realtime.engine.websocket import Receiver, WebSocket, write_to_all
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _PING_FRAME: Final = encode_frame(Opcode.TEXT, b"2")
 _CLOSE_FRAME: Final = encode_frame(Opcode.TEXT, b"1")
@@ -27,6 +27,12 @@ _PROBE, _PROBE_ANSWER, _UPGRADE = "2probe", encode_frame(Opcode.TEXT, b"3probe")
 _CLOSE, _PONG, _MESSAGE = "1", "3", "4"
 UPGRADE_TIMEOUT: Final = 10.0
 """Seconds in which a client that tries WebSocket beside long polling must change over; as in Node's server."""
+
+MAX_CONNECT_BYTES: Final = 9216
+"""Bytes of one message until the session is claimed: a CONNECT packet, with a token of 8 KiB and what there is beside it."""
+
+_CONNECTS_OF_A_POST: Final = 4
+"""As many of these may be in one POST: a client connects to all its namespaces at once."""
 
 POLL_CHECK: Final = 0.1
 """Seconds after which a poll is ended while a client tries WebSocket; as in Node's server."""
@@ -70,6 +76,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._heard = 0
         self._queued = 0
         self._is_polled = False
+        self._is_claimed = False
         self._posted: Mapping[str, Any] | None = None
         self._is_reading_post = False
         self._leaving_reason = ""
@@ -115,6 +122,27 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         packets: list[eio.Packet] = super().poll()
         self._queued = 0
         return packets
+
+    # Limits ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def max_message_size(self) -> int:
+        """Bytes that one message may have: few until the session is claimed."""
+        limit: int = self.server.max_http_buffer_size
+        return limit if self._is_claimed else min(limit, MAX_CONNECT_BYTES)
+
+    @property
+    def max_post_size(self) -> int:
+        """Bytes that the body of one POST may have."""
+        limit: int = self.server.max_http_buffer_size
+        return limit if self._is_claimed else min(limit, MAX_CONNECT_BYTES * _CONNECTS_OF_A_POST)
+
+    def claim(self, *, is_claimed: bool) -> None:
+        """Note whether the session is used for something; who only has one open may send little."""
+        self._is_claimed = is_claimed
+        for websocket in (self.websocket, self._probe):
+            if websocket is not None:
+                websocket.allow(self.max_message_size)
 
     # The heartbeat ------------------------------------------------------------------------------------------------------------
 
@@ -190,7 +218,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._posted = environ
         try:
             self._is_reading_post = True
-            packets = read_post(environ, self.server.max_http_buffer_size)
+            packets = read_post(environ, self.max_post_size)
             self._is_reading_post = False
             for packet in packets:
                 self.receive(packet)
@@ -264,7 +292,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def _new_websocket(self, taken: Taken, receiver: Receiver | None = None) -> WebSocket:
         self.server.shutdown_signal.install(taken.pool)
-        options = (receiver or self, self.server.max_http_buffer_size, self.server.max_backlog)
+        options = (receiver or self, self.max_message_size, self.server.max_backlog)
         return TlsWebSocket(taken.tls, *options) if taken.fd is None else WebSocket(taken.fd, *options)
 
     def on_text(self, data: str) -> None:
@@ -337,7 +365,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        gevent.spawn(logger.error, "A message could not be handled", exc_info=error)
+        gevent.spawn(self.server.on_failure, self.sid, error)
         self._close_soon(self.server.reason.TRANSPORT_ERROR, CloseCode.INTERNAL_ERROR)
 
     # Closing ------------------------------------------------------------------------------------------------------------------

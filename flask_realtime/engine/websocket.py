@@ -111,6 +111,10 @@ class WebSocket:
         self._chunk = _SMALL_CHUNK
         self.send_now = None
 
+    def allow(self, max_message_size: int) -> None:
+        """Let messages have so many bytes from now on."""
+        self._parser.allow(max_message_size)
+
     def run(self, received: bytes = b"") -> None:
         """Begin to read, and return: the event loop does the rest.
 

@@ -21,10 +21,12 @@ from flask_realtime.errors import (
     RateLimited,
 )
 from flask_realtime.gateway.connection import Connection, current
+from flask_realtime.gateway.peer_log import PeerLog, user_peer
 from flask_realtime.hooks import Hooks
+from flask_realtime.logs import get_logger
 from flask_realtime.signatures import describe
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _BY_STATUS: Final[dict[int | None, type[EventError]]] = {
     400: BadRequest,
@@ -43,10 +45,12 @@ class Application:
     Args:
         app: The Flask application.
         hooks: Its hooks.
+        peer_log: Writes what a client can provoke.
     """
 
-    def __init__(self, app: Flask, hooks: Hooks) -> None:
+    def __init__(self, app: Flask, hooks: Hooks, peer_log: PeerLog) -> None:
         self._app = app
+        self._peer_log = peer_log
         self.hooks = hooks
 
     def call(self, function: Callable[..., Any], *args: Any, connection: Connection | None = None, event: str | None = None) -> Any:
@@ -112,11 +116,23 @@ class Application:
                 if not isinstance(error, InternalError):
                     self.report(error, connection, None)
 
-    def report(self, error: BaseException, connection: Connection | None, event: str | None) -> None:
-        """Log an unexpected exception, and give it to the `on_error` hooks."""
-        user_id = connection.user_id if connection is not None else None
-        logger.error("The application failed: event=%s user=%s", event, user_id, exc_info=error)
-        identity = connection.identity if connection is not None else None
+    def report(self, error: BaseException, connection: Connection | None, event: str | None, address: str = "") -> None:
+        """Log an unexpected exception, and give it to the `on_error` hooks.
+
+        Args:
+            error: The exception.
+            connection: The connection on whose behalf the application was called, or None.
+            event: The event on whose behalf it was, or None.
+            address: The peer's address, where there is one and no connection yet.
+        """
+        user_id = (connection.user_id or None) if connection is not None else None
+        message = "The application failed: event=%s user=%s"
+        if connection is None and not address:
+            logger.error(message, event, user_id, exc_info=error)
+        else:
+            peer = address if connection is None else user_peer(connection.user_id, connection.address)
+            self._peer_log.write(logger, logging.ERROR, peer, message, event, user_id, error=error)
+        identity = connection.identity if connection is not None and connection.user_id else None
         for hook in self.hooks.on_error:
             try:
                 self.in_context(hook, error, event, identity, connection=connection)

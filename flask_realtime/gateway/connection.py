@@ -11,23 +11,29 @@ from typing import Any, cast
 from werkzeug.local import LocalProxy
 
 from flask_realtime.errors import ConnectionRefused
-from flask_realtime.features.limits import Allowances
+from flask_realtime.features.limits import Allowances, Bucket, network
 from flask_realtime.gateway.locks import native_lock, native_rlock
 from flask_realtime.gateway.mailbox import Mailbox
-from flask_realtime.gateway.packets import Packet
+from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, Packet
 from flask_realtime.identity import Identity
 
 
 @dataclass(eq=False, slots=True)
 class Session:
-    """One Engine.IO connection; at most one connection to the default namespace is on it at a time.
+    """One Engine.IO connection; on it are one connection at most to each namespace at a time.
 
     Args:
         id: The engine's id; knowing it is enough to act as the client, so it is never logged.
         address: The peer's address, as the WSGI server or a proxy fix named it.
-        environ: The WSGI environment of the handshake, until the client is admitted: it weighs more than all the rest.
+        environ: What authentication needs of the handshake's WSGI environment.
         mailbox: Runs the application's code for what this session sends.
         transport_of: Returns the transport that a session of the engine uses now.
+        connection: The one to the default namespace.
+        elsewhere: Those to other namespaces.
+        connecting: How many CONNECT packets are not answered yet.
+        refused: How many were refused since one was not.
+        early_bytes: How much came before the first was answered, other than CONNECT packets.
+        unasked: Counts packets that nobody asked for.
         repeatable: The text of an event that may come again, and what does again what it asks for, if it still can.
     """
 
@@ -37,20 +43,44 @@ class Session:
     mailbox: Mailbox
     transport_of: Callable[[str], str]
     connection: Connection | None = None
+    elsewhere: dict[str, Connection] | None = None
     collecting: Packet | None = None
     repeatable: tuple[str, Callable[[], bool]] | None = None
-    is_connecting: bool = False
+    connecting: int = 0
+    refused: int = 0
+    early_bytes: int = 0
+    unasked: Bucket | None = None
     closed: bool = False
+
+    def connection_in(self, namespace: str) -> Connection | None:
+        """Return the connection to a namespace, the last one where it is gone, or None."""
+        if namespace == DEFAULT_NAMESPACE:
+            return self.connection
+        return None if self.elsewhere is None else self.elsewhere.get(namespace)
+
+    def add(self, connection: Connection) -> None:
+        """Note a connection that is admitted."""
+        if connection.namespace == DEFAULT_NAMESPACE:
+            self.connection = connection
+        else:
+            self.elsewhere = {**(self.elsewhere or {}), connection.namespace: connection}
+        self.refused = self.early_bytes = 0
+
+    def open_connections(self) -> list[Connection]:
+        """Return the connections that are not closed."""
+        main = () if self.connection is None else (self.connection,)
+        return [connection for connection in (*main, *(self.elsewhere or {}).values()) if not connection.closed]
 
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One authenticated client in the default namespace.
+    """One client in a namespace, authenticated but in an open one.
 
     Args:
         id: The Socket.IO id: `socket.id` in the client.
-        identity: Whom it speaks for.
+        identity: Whom it speaks for; in an open namespace for nobody, and its `user_id` is empty.
         session: The engine connection that carries it.
+        namespace: The namespace, `/` by default.
         lock: Held while it is admitted, joins, or goes: none of these may fall into another.
         device: What the client calls the device that it is on, or nothing.
         token_header: The header of the access token.
@@ -63,6 +93,7 @@ class Connection:
     id: str
     identity: Identity
     session: Session
+    namespace: str = DEFAULT_NAMESPACE
     lock: AbstractContextManager[Any] = field(default_factory=native_rlock, repr=False)
     user_id: str = field(init=False)
     device: str = ""
@@ -74,6 +105,11 @@ class Connection:
 
     def __post_init__(self) -> None:
         self.user_id = self.identity.user_id
+
+    @property
+    def charged_to(self) -> str:
+        """Who pays for what it sends: its user, or, in an open namespace, its address, in a form that no user's id has."""
+        return self.user_id or f"\n{network(self.session.address)}"
 
     @property
     def address(self) -> str:
@@ -113,11 +149,17 @@ class Registry:
         with self._lock:
             if self._max_connections is not None and len(self._connections) >= self._max_connections:
                 raise too_many_connections("The server has too many connections open; try again later")
-            of_user = self._by_user.get(connection.user_id, ())
-            if len(of_user) >= self._max_per_user:
-                raise too_many_connections(retry_after=self._retry_after)
-            self._by_user[connection.user_id] = [*of_user, connection]
+            if connection.user_id:
+                of_user = self._by_user.get(connection.user_id, [])
+                if len(of_user) >= self._max_per_user and self._is_one_more(connection, of_user):
+                    raise too_many_connections(retry_after=self._retry_after)
+                self._by_user[connection.user_id] = [*of_user, connection]
             self._connections[connection.id] = connection
+
+    def _is_one_more(self, connection: Connection, of_user: list[Connection]) -> bool:
+        # One page may be in several namespaces, over one session.
+        sessions = {other.session.id for other in of_user}
+        return connection.session.id not in sessions and len(sessions) >= self._max_per_user
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -125,7 +167,7 @@ class Registry:
     def remove(self, connection: Connection) -> None:
         """Forget a connection."""
         with self._lock:
-            if self._connections.pop(connection.id, None) is None:
+            if self._connections.pop(connection.id, None) is None or not connection.user_id:
                 return
             of_user = self._by_user[connection.user_id]
             of_user.remove(connection)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
 import click
 import gevent
 from gevent.monkey import is_module_patched
 
-logger = logging.getLogger(__name__)
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
 
 _LOOKS: Final = 200
 _BETWEEN_LOOKS: Final = 0.05

@@ -19,11 +19,13 @@ from flask_realtime.features.effects import Send
 from flask_realtime.gateway.builtin import BuiltinEvents
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.limiter import Kind
-from flask_realtime.gateway.packets import Packet, event_payload
+from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, Packet, event_payload
 from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.peer_log import user_peer
 from flask_realtime.hooks import ApplicationEvent
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Work = Callable[[Connection, Any], Any]
 
@@ -106,7 +108,7 @@ class Dispatcher:
         connection = session.connection
         if call is None or connection is None or connection.closed:
             return False
-        refusal = self._charge(connection, call.kind)
+        refusal = self.charge(connection, call.kind)
         if refusal is not None:
             self._begin(session, connection, _refused(call.packet, call.event, call.kind, refusal))
             return True
@@ -116,14 +118,17 @@ class Dispatcher:
         session.repeatable = None if again is None else (text, again)
         return True
 
-    def _charge(self, connection: Connection, kind: Kind) -> RateLimited | None:
+    def charge(self, connection: Connection, kind: Kind) -> RateLimited | None:
         """Count an event; whoever goes on after many refusals is disconnected."""
         refusal = self._limiter.charge(connection, kind)
         if refusal is not None and self._limiter.is_out_of_patience(connection):
             told = (connection.user_id, connection.id, connection.address)
-            logger.warning("closed: keeps sending too much user=%s id=%s address=%s", *told)
+            self._log(connection, logging.WARNING, "closed: keeps sending too much user=%s id=%s address=%s", *told)
             self._disconnect(connection, RATE_LIMIT)
         return refusal
+
+    def _log(self, connection: Connection, level: int, message: str, *args: object) -> None:
+        self._parts.peer_log.write(logger, level, user_peer(connection.user_id, connection.address), message, *args)
 
     def _remember(self, text: str, call: _Call) -> None:
         if len(text) > _REMEMBERED_LENGTH or call.packet.id is not None or call.may_wait or call.work is _raise:
@@ -149,7 +154,7 @@ class Dispatcher:
 
     def _handle_early(self, session: Session, call: _Call) -> None:
         connection = session.connection
-        refusal = None if connection is None or connection.closed else self._charge(connection, call.kind)
+        refusal = None if connection is None or connection.closed else self.charge(connection, call.kind)
         self._handle(session, call if refusal is None else _refused(call.packet, call.event, call.kind, refusal))
 
     def _read(self, connection: Connection | None, packet: Packet) -> _Call:
@@ -157,11 +162,11 @@ class Dispatcher:
         name, failure = "", None
         args: list[Any] = []
         try:
-            name, args = self._open(packet)
+            name, args = self.open(packet)
         except EventError as error:
             failure = error
         kind = self._limiter.kind(name)
-        refusal = None if connection is None else self._charge(connection, kind)
+        refusal = None if connection is None else self.charge(connection, kind)
         try:
             if failure is None and refusal is None:
                 return self._resolve(name, args, packet, kind)
@@ -169,7 +174,12 @@ class Dispatcher:
             failure = error
         return _refused(packet, name, kind, refusal or failure)
 
-    def _open(self, packet: Packet) -> tuple[str, list[Any]]:
+    def open(self, packet: Packet) -> tuple[str, list[Any]]:
+        """Return an event's name and arguments.
+
+        Raises:
+            EventError: It is too large, or none.
+        """
         if packet.is_too_large or (len(packet.body) > self._surely_small and packet.size > self._parts.config.max_payload_bytes):
             msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
             raise PayloadTooLarge(msg)
@@ -204,10 +214,10 @@ class Dispatcher:
     def _own_work(self, name: str) -> Work:
         def work(connection: Connection, args: Iterable[Any]) -> list[Any]:
             call = self._parts.server.call_own_handler
-            answer = self._parts.application.call(call, name, connection.id, *args, connection=connection, event=name)
-            if answer is None:
-                return []
-            return list(answer) if isinstance(answer, tuple) else [answer]
+            answer = self._parts.application.call(
+                call, name, DEFAULT_NAMESPACE, connection.id, *args, connection=connection, event=name
+            )
+            return answer_arguments(answer)
 
         return work
 
@@ -232,11 +242,19 @@ class Dispatcher:
             self._parts.server.reply(connection.session.id, packet_id, args)
 
     def _fail(self, connection: Connection, call: _Call, error: EventError) -> None:
-        logger.info("failed: event=%s code=%s user=%s id=%s", call.event, error.code, connection.user_id, connection.id)
+        told = (call.event, error.code, connection.user_id, connection.id)
+        self._log(connection, logging.INFO, "failed: event=%s code=%s user=%s id=%s", *told)
         if call.packet.id is not None:
             self._answer(connection, call.packet.id, [error_answer(error)])
         else:
             self._parts.delivery.send_here(Send(events.REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
+
+
+def answer_arguments(answer: Any) -> list[Any]:
+    """Return what a client's callback gets of what a handler of Flask-SocketIO's returned."""
+    if answer is None:
+        return []
+    return list(answer) if isinstance(answer, tuple) else [answer]
 
 
 def _refused(packet: Packet, event: str, kind: Kind, error: EventError | None) -> _Call:

@@ -9,6 +9,7 @@ from socketio import packet as sio
 
 from flask_realtime.contract.json import ApplicationJSON
 from flask_realtime.contract.json_faults import FAULTS
+from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 
 
 class EventEncoder:
@@ -23,23 +24,27 @@ class EventEncoder:
         # A class of its own: python-socketio's `json` option would change every server of the process.
         self.packet_class: Any = type("Packet", (sio.Packet,), {"json": self._json})
 
-    def encode(self, payload: list[Any], packet_id: int | None = None) -> tuple[str | bytes, ...]:
+    def encode(
+        self, payload: list[Any], packet_id: int | None = None, namespace: str = DEFAULT_NAMESPACE
+    ) -> tuple[str | bytes, ...]:
         """Encode an event.
 
         Args:
             payload: Its name and its arguments.
             packet_id: The number of the callback that waits for the answer, or None.
+            namespace: The namespace that it is sent in.
 
         Raises:
             PayloadNotSerializable: The arguments are not JSON.
         """
         number = "" if packet_id is None else packet_id
+        where = "" if namespace == DEFAULT_NAMESPACE else f"{namespace},"
         try:
-            return (f"{sio.EVENT}{number}{self._json.encode(payload)}",)
+            return (f"{sio.EVENT}{where}{number}{self._json.encode(payload)}",)
         except FAULTS as error:
             parts, attachments = self._split(payload, error)
         try:
-            return (f"{sio.BINARY_EVENT}{len(attachments)}-{number}{self._json.encode(parts)}", *attachments)
+            return (f"{sio.BINARY_EVENT}{len(attachments)}-{where}{number}{self._json.encode(parts)}", *attachments)
         except FAULTS as error:
             raise self._json.refusal(parts[1:], error) from error
 

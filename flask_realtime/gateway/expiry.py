@@ -11,14 +11,16 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from flask import Flask
 
 from flask_realtime.contract import events
-from flask_realtime.contract.payloads import Refreshed, expiry, refreshed
+from flask_realtime.contract.payloads import Expiry, Refreshed, expiry, refreshed
 from flask_realtime.errors import ConnectionRefused, Forbidden, RateLimited, TokenRefused
 from flask_realtime.features.effects import Send
 from flask_realtime.gateway.auth import Authenticated, authenticate
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.locks import native_lock
+from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.timer import DeadlineTimer
+from flask_realtime.identity import Identity
 
 TOKEN_EXPIRED: Final = "token expired"  # noqa: S105 - no password
 """What the `on_disconnect` hooks and the log are told."""
@@ -184,12 +186,18 @@ class TokenExpiry:
         if identity.user_id != connection.user_id:
             msg = "The token is another user's"
             raise Forbidden(msg)
+        # The same session's connections to other namespaces go on with it too.
+        for each in (connection, *connection.session.open_connections()):
+            if each.user_id == connection.user_id and each.identity is not identity:
+                self._renew(each, identity, token_header)
+        return refreshed(self._expires_at(connection))
+
+    def _renew(self, connection: Connection, identity: Identity, token_header: Mapping[str, Any]) -> None:
         with connection.lock:
             connection.identity = identity
             connection.token_header = token_header
             if not connection.closed:
                 self.watch(connection, is_renewed=True)
-        return refreshed(self._expires_at(connection))
 
     def _authenticated(self, connection: Connection, token: str) -> Authenticated:
         try:
@@ -203,6 +211,12 @@ class TokenExpiry:
     def _expires_at(self, connection: Connection) -> float | None:
         return expires_at(connection.identity.claims, self._app.config.get("JWT_DECODE_LEEWAY", 0))
 
+    def _tell(self, connection: Connection, event: str, payload: Expiry) -> None:
+        if connection.namespace == DEFAULT_NAMESPACE:
+            self._parts.delivery.send_here(Send(event, (payload,), (connection.id,)))
+        else:
+            self._parts.server.send_to(connection.id, connection.namespace, event, payload)
+
     def _handle_due(self) -> None:
         """Do one thing that is due; the timer comes back for the next one."""
         due = self._schedule.take()
@@ -211,7 +225,7 @@ class TokenExpiry:
             return
         event = events.AUTH_EXPIRED if due.is_over else events.AUTH_EXPIRING
         try:
-            self._parts.delivery.send_here(Send(event, (expiry(due.expires_at),), (connection.id,)))
+            self._tell(connection, event, expiry(due.expires_at))
         finally:
             if due.is_over:
                 self._end(connection, TOKEN_EXPIRED)

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -15,8 +15,10 @@ from socketio import packet as sio
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.errors import BadRequest
+from flask_realtime.engine.socket import MAX_CONNECT_BYTES
+from flask_realtime.errors import BadRequest, ConnectionRefused
 from flask_realtime.features.conversations import Conversations
+from flask_realtime.features.limits import Bucket
 from flask_realtime.features.presence import Presence
 from flask_realtime.features.typing_indicators import TypingIndicators
 from flask_realtime.gateway.announcer import HELD_BACK, PresenceAnnouncer
@@ -27,22 +29,41 @@ from flask_realtime.gateway.control import COMMAND, Control
 from flask_realtime.gateway.delivery import SEND, Delivery
 from flask_realtime.gateway.dispatch import Dispatcher
 from flask_realtime.gateway.expiry import TokenExpiry
+from flask_realtime.gateway.handshake import for_authentication
 from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
 from flask_realtime.gateway.limiter import Limiter
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Mailbox
 from flask_realtime.gateway.membership import Membership
-from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, MalformedPacket, Packet, connect_payload, list_payload, parse
+from flask_realtime.gateway.namespaces import NamespaceEvents
+from flask_realtime.gateway.packets import (
+    DEFAULT_NAMESPACE,
+    MAX_EARLY_BYTES,
+    MalformedPacket,
+    Packet,
+    connect_payload,
+    list_payload,
+    parse,
+)
 from flask_realtime.gateway.parts import Features, Parts
+from flask_realtime.gateway.peer_log import PeerLog
 from flask_realtime.gateway.revocation import RevocationCheck
 from flask_realtime.gateway.server import SocketIOServer
 from flask_realtime.gateway.timer import DeadlineTimer
 from flask_realtime.hooks import Hooks
+from flask_realtime.logs import get_logger
+from flask_realtime.rates import parse_rate
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _EVENTS = (sio.EVENT, sio.BINARY_EVENT)
 _ACKNOWLEDGEMENTS = (sio.ACK, sio.BINARY_ACK)
+
+_UNASKED: Final = parse_rate("10/second, burst 50")
+"""CONNECT and DISCONNECT packets of one session, and acknowledgements that nothing waits for."""
+
+_MAX_CONNECTING: Final = 8
+"""CONNECT packets of one session that may wait for their answers."""
 
 _SETTLE_TIMEOUT = 25.0
 """Seconds; gunicorn's own patience ends after 30."""
@@ -67,9 +88,10 @@ class Gateway:
         self._ending: set[Session] = set()
         self._stop_by = 0.0
         server = SocketIOServer(app, socketio, config, self)
+        peer_log = PeerLog(server.concurrency, server.new_event)
         self.parts = Parts(
             config=config,
-            application=Application(app, hooks),
+            application=Application(app, hooks, peer_log),
             features=Features(
                 conversations=Conversations(shared.conversations),
                 typing=TypingIndicators(config.typing_timeout, time.monotonic, native_lock()),
@@ -80,8 +102,8 @@ class Gateway:
             shared=shared,
             server=server,
             delivery=Delivery(app, server, None if shared.is_local else shared.publish),
+            peer_log=peer_log,
         )
-        self._collecting_elsewhere = self.parts.server.collecting_elsewhere
         membership = Membership(self.parts)
         self._announcer = PresenceAnnouncer(self.parts, self._new_mailbox, self._new_timer)
         self._expiry = TokenExpiry(app, self.parts, self._end)
@@ -90,6 +112,7 @@ class Gateway:
         self.control = Control(self.parts, self.lifecycle, membership, shared.publish)
         builtin = BuiltinEvents(self.parts, membership, self._typing_timer(), self._expiry)
         self._dispatcher = Dispatcher(self.parts, builtin, self.lifecycle.disconnect)
+        self._namespaces = NamespaceEvents(self.parts, self._dispatcher, builtin.auth_refresh)
 
     def _new_mailbox(self) -> Mailbox:
         server = self.parts.server
@@ -143,7 +166,11 @@ class Gateway:
             self._warn_without_queue(environ)
         self.parts.shared.start(self._receive_from_others, self._changed_meanwhile)
         session = self._sessions[engine_id] = Session(
-            engine_id, str(environ.get("REMOTE_ADDR", "")), environ, self._new_mailbox(), self.parts.server.transport
+            engine_id,
+            str(environ.get("REMOTE_ADDR", "")),
+            for_authentication(environ),
+            self._new_mailbox(),
+            self.parts.server.transport,
         )
         return partial(self._on_message, session)
 
@@ -160,9 +187,8 @@ class Gateway:
         if session is None:
             return
         session.closed = True
-        if session.connection is not None:
-            self.lifecycle.disconnected(session.connection, reason)
-
+        for connection in session.open_connections():
+            self.lifecycle.disconnected(connection, reason)
         if session.mailbox.begin_turn():
             self.parts.server.forget(engine_id)
             session.mailbox.end_turn()
@@ -194,8 +220,15 @@ class Gateway:
             self.parts.server.sleep(_SETTLE_TICK)
         self.parts.shared.stop(max(deadline - time.monotonic(), _SETTLE_TICK))
 
+    def on_failure(self, engine_id: str, error: BaseException) -> None:
+        """Log that a session's message could not be handled."""
+        session = self._sessions.get(engine_id)
+        peer = session.address if session is not None else ""
+        text = "A message could not be handled: address=%s"
+        self.parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
+
     def on_disconnected(self, connection_id: str) -> None:
-        """Note that a connection left the default namespace."""
+        """Note that a connection left its namespace."""
         connection = self.parts.registry.get(connection_id)
         if connection is not None:
             self.lifecycle.disconnected(connection, SERVER_DISCONNECT, own_handler_called=True)
@@ -218,52 +251,52 @@ class Gateway:
             if not session.closed:
                 self._receive(session, data)
         except MalformedPacket as error:
-            logger.warning("closed: malformed packet address=%s reason=%s", session.address, error)
+            text = "closed: malformed packet address=%s reason=%s"
+            self.parts.peer_log.write(logger, logging.WARNING, session.address, text, session.address, error)
             self.parts.server.close(session.id)
 
     def _receive(self, session: Session, data: object) -> None:
-        if session.collecting is None and isinstance(data, str) and not self._collecting_elsewhere:
-            if self._dispatcher.receive_again(session, data):
-                return
-            packet = parse(data)
-            if packet.type == sio.EVENT and packet.namespace == DEFAULT_NAMESPACE:
-                self._receive_event(session, packet, data)
-            else:
-                self._route(session, packet, data)
-        elif session.id in self._collecting_elsewhere:
-            self.parts.server.pass_on(session.id, data)
-        elif session.collecting is not None or not isinstance(data, str):
+        if session.collecting is not None or not isinstance(data, str):
             self._collect(session, data)
+            return
+        if self._dispatcher.receive_again(session, data):
+            return
+        packet = parse(data)
+        if packet.type == sio.EVENT and packet.namespace == DEFAULT_NAMESPACE:
+            self._receive_event(session, packet, data)
+        elif packet.is_complete:
+            self._route(session, packet)
         else:
-            self._route(session, parse(data), data)
+            self._begin_to_collect(session, packet)
+
+    def _begin_to_collect(self, session: Session, packet: Packet) -> None:
+        if session.connection_in(packet.namespace) is None and not session.connecting:
+            msg = "a packet before CONNECT"
+            raise MalformedPacket(msg)
+        session.collecting = packet
 
     def _collect(self, session: Session, data: object) -> None:
         packet = session.collecting
         if packet is None or not isinstance(data, bytes | bytearray):
             msg = "binary data where none was announced, or none where it was"
             raise MalformedPacket(msg)
-        packet.attach(bytes(data), self.parts.config.max_payload_bytes)
+        is_early = session.connection_in(packet.namespace) is None
+        packet.attach(bytes(data), MAX_EARLY_BYTES if is_early else self.parts.config.max_payload_bytes)
         if packet.is_complete:
             session.collecting = None
-            self._route_complete(session, packet)
+            self._route(session, packet)
 
-    def _route(self, session: Session, packet: Packet, data: object) -> None:
-        if packet.namespace != DEFAULT_NAMESPACE:
-            self._route_elsewhere(session, packet, data)
-        elif packet.is_complete:
-            self._route_complete(session, packet)
-        else:
-            session.collecting = packet
-
-    def _route_complete(self, session: Session, packet: Packet) -> None:
+    def _route(self, session: Session, packet: Packet) -> None:
         if packet.type in _EVENTS:
-            self._receive_event(session, packet)
-        elif packet.type == sio.CONNECT:
-            auth = connect_payload(packet)
-            session.is_connecting = True
-            self.parts.server.post(session.id, session.mailbox, lambda: self.lifecycle.connect(session, auth))
+            if packet.namespace == DEFAULT_NAMESPACE:
+                self._receive_event(session, packet)
+            else:
+                self._receive_event_elsewhere(session, packet)
+            return
+        if packet.type == sio.CONNECT:
+            self._connect(session, packet)
         elif packet.type == sio.DISCONNECT:
-            self._disconnect(session)
+            self._disconnect(session, packet)
         elif packet.type in _ACKNOWLEDGEMENTS:
             self._acknowledge(session, packet)
         else:
@@ -271,40 +304,93 @@ class Gateway:
             raise MalformedPacket(msg)
 
     def _receive_event(self, session: Session, packet: Packet, text: str | None = None) -> None:
-        if session.connection is not None and session.connection.closed:
+        connection = session.connection
+        if connection is None:
+            self._count_early(session, packet)
+        elif connection.closed:
             msg = "an event after the disconnect"
             raise MalformedPacket(msg)
         self._dispatcher.receive(session, packet, text)
 
-    def _disconnect(self, session: Session) -> None:
-        def disconnected() -> None:
-            if session.connection is not None:
-                self.lifecycle.disconnected(session.connection, CLIENT_DISCONNECT)
-
-        if session.connection is not None:
-            disconnected()
-        elif session.is_connecting:
-            session.mailbox.post(disconnected)
-        else:
-            msg = "a DISCONNECT before CONNECT"
+    def _receive_event_elsewhere(self, session: Session, packet: Packet) -> None:
+        connection = session.connection_in(packet.namespace)
+        if connection is None:
+            self._count_early(session, packet)
+            self._namespaces.receive_early(session, packet)
+        elif connection.closed:
+            msg = "an event after the disconnect"
             raise MalformedPacket(msg)
+        else:
+            self._namespaces.receive(connection, packet)
+
+    @staticmethod
+    def _count_early(session: Session, packet: Packet) -> None:
+        """Let an event wait for the answer to CONNECT, if there is one to come and not too much waits."""
+        session.early_bytes += packet.size
+        if not session.connecting or packet.is_too_large or session.early_bytes > MAX_EARLY_BYTES:
+            msg = "an event before CONNECT" if not session.connecting else "too much before CONNECT was answered"
+            raise MalformedPacket(msg)
+
+    def _connect(self, session: Session, packet: Packet) -> None:
+        self._count_unasked(session)
+        server, namespace = self.parts.server, packet.namespace
+        if session.connecting >= _MAX_CONNECTING:
+            msg = "too many CONNECT packets at once"
+            raise MalformedPacket(msg)
+        if namespace != DEFAULT_NAMESPACE and not server.has_namespace(namespace):
+            self.lifecycle.refuse_namespace(session, namespace)
+            return
+        if packet.size > MAX_CONNECT_BYTES:
+            msg = f"auth may have at most {MAX_CONNECT_BYTES} bytes"
+            self.lifecycle.refuse(session, namespace, ConnectionRefused(msg, code="token_malformed"))
+            return
+        session.connecting += 1
+        server.post(session.id, session.mailbox, partial(self.lifecycle.connect, session, namespace, connect_payload(packet)))
+
+    def _disconnect(self, session: Session, packet: Packet) -> None:
+        self._count_unasked(session)
+        connection = session.connection_in(packet.namespace)
+        if connection is not None and not connection.closed:
+            self.lifecycle.disconnected(connection, CLIENT_DISCONNECT)
+        elif session.connecting:
+            session.mailbox.post(partial(self._disconnect_late, session, packet.namespace))
+        else:
+            msg = "a DISCONNECT without a connection"
+            raise MalformedPacket(msg)
+
+    def _disconnect_late(self, session: Session, namespace: str) -> None:
+        connection = session.connection_in(namespace)
+        if connection is not None and not connection.closed:
+            self.lifecycle.disconnected(connection, CLIENT_DISCONNECT)
+        else:
+            self.parts.server.close(session.id)  # As Node's server does after a refusal.
 
     def _acknowledge(self, session: Session, packet: Packet) -> None:
-        try:
-            args = list_payload(packet, self.parts.config.max_nesting)
-        except BadRequest as error:
-            raise MalformedPacket(error.message) from None
-        if session.connection is None:
+        connection = session.connection_in(packet.namespace)
+        if connection is None:
             msg = "an acknowledgement before CONNECT"
             raise MalformedPacket(msg)
-        self.parts.server.acknowledge(session.connection.id, packet.id, args)
+        callback = self.parts.server.take_callback(connection.id, connection.namespace, packet.id)
+        if callback is None:
+            self._count_unasked(session)
+        if packet.is_too_large or packet.size > self.parts.config.max_payload_bytes:
+            msg = "an acknowledgement that is too large"
+            raise MalformedPacket(msg)
+        args = self._arguments(packet)
+        if callback is not None:
+            self.parts.server.acknowledge(callback, args)
 
-    def _route_elsewhere(self, session: Session, packet: Packet, data: object) -> None:
-        server = self.parts.server
-        if server.has_namespace(packet.namespace):
-            server.pass_on(session.id, data)
-        elif packet.type == sio.CONNECT:
-            server.refuse(session.id, packet.namespace, {"message": "Invalid namespace"})
-        else:
-            msg = "a packet for a namespace that there is not"
+    def _arguments(self, packet: Packet) -> list[Any]:
+        try:
+            return list_payload(packet, self.parts.config.max_nesting)
+        except BadRequest as error:
+            raise MalformedPacket(error.message) from None
+
+    @staticmethod
+    def _count_unasked(session: Session) -> None:
+        """Count a packet that is no event and answers nothing; a session with too many ends."""
+        if session.unasked is None:
+            session.unasked = Bucket(_UNASKED)
+        if not session.unasked.take(time.monotonic()):
+            msg = "too many packets that nobody asked for"
             raise MalformedPacket(msg)

@@ -4,48 +4,45 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from flask import Flask
 
 from flask_realtime.backends.base import Change
-from flask_realtime.contract.payloads import refusal
+from flask_realtime.contract.payloads import Refusal, refusal
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
 from flask_realtime.gateway.announcer import PresenceAnnouncer
-from flask_realtime.gateway.auth import authenticate, find_device
+from flask_realtime.gateway.auth import Authenticated, authenticate, find_device
 from flask_realtime.gateway.connection import Connection, Session, too_many_connections
+from flask_realtime.gateway.handshake import Essentials
 from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.peer_log import user_peer
 from flask_realtime.identity import Identity
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 SERVER_DISCONNECT: Final = "server disconnect"
 CLIENT_DISCONNECT: Final = "client disconnect"
 TOO_MANY_CONNECTIONS: Final = "too many connections"
+
+MAX_REFUSED: Final = 5
+"""Attempts to connect that one session may have refused; then it ends."""
+
+_ANONYMOUS: Final = Authenticated(Identity("", {}), {})
+"""Who connects to an open namespace."""
 
 _FAREWELL = 5.0
 """Seconds in which a client that the server disconnected can fetch the packet that says so."""
 
 _LOOK_AGAIN = 0.25
 """Seconds between two looks at whether servers are alive, while a client that may be one too many waits."""
-
-_ESSENTIAL: Final = (
-    "HTTP_AUTHORIZATION",
-    "HTTP_HOST",
-    "PATH_INFO",
-    "REMOTE_ADDR",
-    "REQUEST_METHOD",
-    "SCRIPT_NAME",
-    "SERVER_NAME",
-    "SERVER_PORT",
-    "wsgi.url_scheme",
-)
 
 _CONNECT = "connect"
 _DISCONNECT = "disconnect"
@@ -78,30 +75,33 @@ class Lifecycle:
 
     # Coming -------------------------------------------------------------------------------------------------------------------
 
-    def connect(self, session: Session, auth: object) -> None:
+    def connect(self, session: Session, namespace: str, auth: object) -> None:
         """Handle a CONNECT packet: admit the client, or tell it why not. Whatever goes wrong here refuses."""
-        if session.connection is not None and not session.connection.closed:
-            self._parts.server.close(session.id)  # Connected twice: Node's server closes such a connection too.
-            return
+        connection = session.connection_in(namespace)
         try:
-            self._admit(session, auth)
+            if session.closed:
+                return
+            if connection is not None and not connection.closed:
+                self._parts.server.close(session.id)  # Connected twice: Node's server closes such a connection too.
+                return
+            self._admit(session, namespace, auth)
         except ConnectionRefused as error:
-            self._refuse(session, error)
+            self.refuse(session, namespace, error)
         except InternalError:
-            self._refuse(session, _internal_error())  # Logged where it was raised.
+            self.refuse(session, namespace, _internal_error())  # Logged where it was raised.
         except EventError as error:
-            self._refuse(session, ConnectionRefused(error.message))
+            self.refuse(session, namespace, ConnectionRefused(error.message))
         except Exception as error:  # noqa: BLE001 - a client must never be admitted by accident
-            self._parts.application.report(error, None, _CONNECT)
-            self._refuse(session, _internal_error())
+            self._parts.application.report(error, None, _CONNECT, session.address)
+            self.refuse(session, namespace, _internal_error())
         finally:
-            session.is_connecting = False
+            session.connecting -= 1
 
-    def _admit(self, session: Session, auth: object) -> None:
-        with self._parts.limiter.attempt(session.address):
-            identity, token_header = authenticate(self._app, auth, session.environ)
-        self._parts.limiter.check_connects(identity.user_id)
-        connection = self._reserve(session, identity)
+    def _admit(self, session: Session, namespace: str, auth: object) -> None:
+        identity, token_header = self._identify(session, namespace, auth)
+        if identity.user_id:
+            self._parts.limiter.check_connects(identity.user_id)
+        connection = self._reserve(session, namespace, identity)
         connection.token_header = token_header
         connection.device = find_device(auth)
         try:
@@ -111,26 +111,46 @@ class Lifecycle:
             raise
         self._complete(connection)
 
-    def _reserve(self, session: Session, identity: Identity) -> Connection:
+    def _identify(self, session: Session, namespace: str, auth: object) -> Authenticated:
+        if namespace in self._parts.config.open_namespaces:
+            return _ANONYMOUS
+        with self._parts.limiter.attempt(session.address):
+            return authenticate(self._app, auth, session.environ)
+
+    def _reserve(self, session: Session, namespace: str, identity: Identity) -> Connection:
         server = self._parts.server
-        connection = Connection(server.reserve(session.id, user_room(identity.user_id)), identity, session)
+        rooms = (user_room(identity.user_id),) if namespace == DEFAULT_NAMESPACE else ()
+        connection = Connection(server.reserve(session.id, namespace, *rooms), identity, session, namespace)
         try:
             self._parts.registry.add(connection)
         except ConnectionRefused:
-            server.discard(connection.id)
+            server.discard(connection.id, namespace)
             raise
         return connection
 
     def _ask_application(self, connection: Connection, auth: object) -> None:
         application, server = self._parts.application, self._parts.server
-        for hook in application.hooks.on_connect:
+        for hook in application.hooks.on_connect if connection.user_id else ():
             if not application.decide(hook, connection.identity, connection=connection, event=_CONNECT, default=True):
                 raise ConnectionRefused
-        if server.has_own_handler(_CONNECT):
-            engine_id = connection.session.id
-            application.call(server.call_own_connect_handler, engine_id, connection.id, auth, connection=connection, event=_CONNECT)
+        if server.has_own_handler(_CONNECT, connection.namespace):
+            where = (connection.session.id, connection.namespace, connection.id)
+            application.call(server.call_own_connect_handler, *where, auth, connection=connection, event=_CONNECT)
 
     def _complete(self, connection: Connection) -> None:
+        if connection.namespace == DEFAULT_NAMESPACE:
+            self._complete_present(connection)
+            return
+        with connection.lock:
+            if not connection.closed and not connection.session.closed:
+                self._let_in(connection)
+                return
+            connection.closed = True
+        self._forget(connection)
+        self._tell_gone(connection, CLIENT_DISCONNECT, [])
+        raise ConnectionRefused
+
+    def _complete_present(self, connection: Connection) -> None:
         # Before the client hears that it is connected: whoever it tells can ask for its user's status anywhere. Outside the lock:
         # where several servers share it, this takes a moment.
         change = self._parts.features.presence.connected(connection.id, connection.user_id, connection.device)
@@ -138,14 +158,7 @@ class Lifecycle:
         with connection.lock:
             connection.closed = connection.closed or connection.session.closed or is_one_too_many
             if not connection.closed:
-                connection.session.connection = connection
-                connection.session.environ = _Essentials(connection.session.environ)
-                connection.admitted = True
-                self._parts.limiter.connected(connection.user_id)
-                self._parts.server.admit(connection.session.id, connection.id)
-                self._admitted(connection)
-                told = (connection.user_id, connection.id, connection.transport, connection.address)
-                logger.info("connected: user=%s id=%s transport=%s address=%s", *told)
+                self._let_in(connection)
                 self._announce(connection.user_id, change, online=True)
                 return
         # The application was asked before that, has heard of it, and so hears of its end.
@@ -154,6 +167,22 @@ class Lifecycle:
         self._forget(connection)
         self._tell_gone(connection, TOO_MANY_CONNECTIONS if is_one_too_many else CLIENT_DISCONNECT, [])
         raise too_many_connections(retry_after=self._parts.config.retry_after) if is_one_too_many else ConnectionRefused
+
+    def _let_in(self, connection: Connection) -> None:
+        session = connection.session
+        session.add(connection)
+        session.environ = Essentials(session.environ)
+        connection.admitted = True
+        self._parts.server.admit(session.id, connection.namespace, connection.id)
+        if connection.user_id:
+            self._parts.limiter.connected(connection.user_id)
+            self._admitted(connection)
+        told = (connection.user_id, connection.id, connection.transport, connection.address, connection.namespace)
+        self._log_of(connection, "connected: user=%s id=%s transport=%s address=%s namespace=%s", *told)
+
+    def _log_of(self, connection: Connection, message: str, *args: object) -> None:
+        peer = user_peer(connection.user_id, connection.address)
+        self._parts.peer_log.write(logger, logging.INFO, peer, message, *args)
 
     def _is_one_too_many(self, connection: Connection, change: Change) -> bool:
         """Say whether its user has too many connections with it, on all servers.
@@ -181,13 +210,29 @@ class Lifecycle:
         self._announce(connection.user_id, change, online=False)
 
     def _forget(self, connection: Connection) -> None:
-        self._parts.server.discard(connection.id)
+        self._parts.server.discard(connection.id, connection.namespace)
         self._parts.registry.remove(connection)
 
-    def _refuse(self, session: Session, error: ConnectionRefused) -> None:
-        logger.warning("refused: code=%s address=%s reason=%s", error.code, session.address, error.message)
-        if not session.closed:
-            self._parts.server.refuse(session.id, DEFAULT_NAMESPACE, refusal(error))
+    def refuse(self, session: Session, namespace: str, error: ConnectionRefused) -> None:
+        """Tell a client why it may not connect; a session to which that happens again and again ends."""
+        told = (error.code, session.address, namespace, error.message)
+        text = "refused: code=%s address=%s namespace=%s reason=%s"
+        self._parts.peer_log.write(logger, logging.WARNING, session.address, text, *told)
+        self._tell_refused(session, namespace, refusal(error))
+
+    def refuse_namespace(self, session: Session, namespace: str) -> None:
+        """Tell a client that there is no such namespace, in the words of Node's server."""
+        self._tell_refused(session, namespace, {"message": "Invalid namespace"})
+
+    def _tell_refused(self, session: Session, namespace: str, answer: Refusal | dict[str, str]) -> None:
+        if session.closed:
+            return
+        server = self._parts.server
+        server.refuse(session.id, namespace, answer)
+        session.refused += 1
+        if session.refused >= MAX_REFUSED:
+            session.closed = True  # Nothing more that it sends is looked at.
+            server.close_in_turn(session.id, _FAREWELL)
 
     # Going --------------------------------------------------------------------------------------------------------------------
 
@@ -201,30 +246,40 @@ class Lifecycle:
             if connection.closed:
                 return
             connection.closed = True
-            self._parts.server.remove(connection.id)
-            conversation_ids = self._membership.disconnected(connection)
+            self._parts.server.remove(connection.id, connection.namespace)
+            is_present = connection.namespace == DEFAULT_NAMESPACE
+            conversation_ids = self._membership.disconnected(connection) if is_present else []
             self._parts.registry.remove(connection)
             self._parts.limiter.release(connection)
+        if is_present:
+            self._end_presence_in_turn(connection, reason)
+        if not connection.session.open_connections():
+            self._parts.server.await_connect(connection.session.id)
+        told = (connection.user_id, connection.id, reason, connection.namespace)
+        self._log_of(connection, "disconnected: user=%s id=%s reason=%s namespace=%s", *told)
+        hooks = self._parts.application.hooks
+        has_own_handler = not own_handler_called and self._parts.server.has_own_handler(_DISCONNECT, connection.namespace)
+        if has_own_handler or hooks.on_disconnect or hooks.on_leave:
+            tell = self._tell_own_handler if has_own_handler else self._tell_gone
+            connection.session.mailbox.post(partial(tell, connection, reason, conversation_ids))
+
+    def _end_presence_in_turn(self, connection: Connection, reason: str) -> None:
         if self._parts.shared.is_local:
             self._end_presence(connection)
         elif reason != SHUTTING_DOWN or not self._parts.shared.leaves_entries:
             # Whoever calls this may be the event loop, which cannot wait for other servers.
             self._announcer.in_turn(connection.user_id, lambda: self._end_presence(connection))
-        logger.info("disconnected: user=%s id=%s reason=%s", connection.user_id, connection.id, reason)
-        hooks = self._parts.application.hooks
-        has_own_handler = not own_handler_called and self._parts.server.has_own_handler(_DISCONNECT)
-        if has_own_handler or hooks.on_disconnect or hooks.on_leave:
-            tell = self._tell_own_handler if has_own_handler else self._tell_gone
-            connection.session.mailbox.post(partial(tell, connection, reason, conversation_ids))
 
     def _tell_gone(self, connection: Connection, reason: str, conversation_ids: list[str]) -> None:
         application = self._parts.application
         self._membership.tell_left_all(connection, conversation_ids)
-        application.announce(list(application.hooks.on_disconnect), connection.identity, reason, connection=connection)
+        hooks = list(application.hooks.on_disconnect) if connection.user_id else []
+        application.announce(hooks, connection.identity, reason, connection=connection)
 
     def _tell_own_handler(self, connection: Connection, reason: str, conversation_ids: list[str]) -> None:
         handler = self._parts.server.call_own_disconnect_handler
-        self._parts.application.announce([handler], connection.session.id, connection.id, reason, connection=connection)
+        where = (connection.session.id, connection.namespace, connection.id)
+        self._parts.application.announce([handler], *where, reason, connection=connection)
         self._tell_gone(connection, reason, conversation_ids)
 
     def disconnect(self, connection: Connection, reason: str) -> None:
@@ -238,36 +293,10 @@ class Lifecycle:
             if connection.closed or not connection.admitted:
                 connection.closed = True  # One that is still being admitted is refused then.
                 return
-            self._parts.server.send_disconnect(connection.session.id)
+            self._parts.server.send_disconnect(connection.session.id, connection.namespace)
             self.disconnected(connection, reason)
-        self._parts.server.close_later(connection.session.id, _FAREWELL)
-
-
-class _Essentials(Mapping[str, Any]):
-    """What is left of a handshake's environment to authenticate the same session again: all of it weighs too much.
-
-    Without names, it weighs half of what a dictionary of the same would.
-
-    Args:
-        environ: The environment.
-    """
-
-    __slots__ = ("_values",)
-
-    def __init__(self, environ: Mapping[str, Any]) -> None:
-        self._values = tuple(map(environ.get, _ESSENTIAL))
-
-    def __getitem__(self, key: str) -> Any:
-        value = self._values[_ESSENTIAL.index(key)] if key in _ESSENTIAL else None
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return (key for key, value in zip(_ESSENTIAL, self._values, strict=True) if value is not None)
-
-    def __len__(self) -> int:
-        return sum(value is not None for value in self._values)
+        if not connection.session.open_connections():
+            self._parts.server.close_later(connection.session.id, _FAREWELL)
 
 
 def _internal_error() -> ConnectionRefused:

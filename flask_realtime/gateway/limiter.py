@@ -124,7 +124,7 @@ class Limiter:
             if connection.closed:
                 return Allowance(kind.rate, None)  # Nobody would release it.
             if connection.allowances is None:
-                connection.allowances = Allowances(self._users.enter(connection.user_id))
+                connection.allowances = Allowances(self._users.enter(connection.charged_to))
             return connection.allowances.add(*kind)
 
     def release(self, connection: Connection) -> None:
@@ -132,7 +132,7 @@ class Limiter:
         with self._lock:
             if connection.allowances is not None:
                 connection.allowances = None
-                self._users.leave(connection.user_id, self._clock())
+                self._users.leave(connection.charged_to, self._clock())
 
     # Users --------------------------------------------------------------------------------------------------------------------
 

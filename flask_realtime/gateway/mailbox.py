@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
@@ -10,8 +9,9 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from flask_realtime.gateway.locks import native_lock
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Task = Callable[[], None]
 

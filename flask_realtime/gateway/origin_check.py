@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask_realtime.features.limits import Bucket
+from flask_realtime.logs import get_logger
 from flask_realtime.rates import parse_rate
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Origins = Callable[..., Any] | list[str] | tuple[str, ...] | str
 

@@ -20,6 +20,9 @@ DEFAULT_NAMESPACE: Final = "/"
 MAX_ATTACHMENTS: Final = 10
 """Binary attachments of one packet, as in Node's parser; more are malformed."""
 
+MAX_EARLY_BYTES: Final = 8192
+"""Bytes that a client may send before its CONNECT was answered, the CONNECT packets themselves not counted."""
+
 _MAX_ID_DIGITS = 15
 _HEADER = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]*)(.*)", re.DOTALL)
 _EVENT = "2"

@@ -13,6 +13,7 @@ from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Registry
 from flask_realtime.gateway.delivery import Delivery
 from flask_realtime.gateway.limiter import Limiter
+from flask_realtime.gateway.peer_log import PeerLog
 from flask_realtime.gateway.server import SocketIOServer
 
 
@@ -37,3 +38,4 @@ class Parts:
     shared: Shared
     server: SocketIOServer
     delivery: Delivery
+    peer_log: PeerLog

@@ -73,7 +73,7 @@ class RevocationCheck:
         return self._next
 
     def _round(self) -> None:
-        everyone = [(connection, connection.identity) for connection in self._registry.everyone()]
+        everyone = [(connection, connection.identity) for connection in self._registry.everyone() if connection.user_id]
         reported = False
         try:
             for start in range(0, len(everyone), _BATCH):

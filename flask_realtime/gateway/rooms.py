@@ -1,4 +1,4 @@
-"""The rooms of the default namespace, in the form of a manager that python-socketio works with.
+"""The rooms of a namespace, in the form of a manager that python-socketio works with.
 
 python-socketio's own manager looks through every room there is when a connection leaves, and puts a connection in its rooms before
 it is admitted. Here a connection knows its rooms, and is in none of them until it is admitted: what is sent to it while the
@@ -97,25 +97,30 @@ class _Pending(_Member):
 
 
 class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no types
-    """The connections of one server, and the rooms they are in. Other namespaces are python-socketio's own business.
+    """The connections of one server in a namespace, and the rooms they are in; each further namespace has a manager of its own.
 
     Args:
         encode: Encodes an event: its name and arguments, and the number of its callback.
         find_receiver: Returns an engine session.
-        on_disconnected: Told the id of each connection that leaves the default namespace, whoever made it leave.
+        on_disconnected: Told the id of each connection that leaves its namespace, whoever made it leave.
         deliver_to_all: Sends one message to many of the sessions.
         find_websockets: Returns the WebSocket connections of sessions.
+        namespace: The namespace; the default one's manager is the one that python-socketio knows.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most have defaults
         self,
         encode: Encode,
         find_receiver: Callable[[str], Receiver],
         on_disconnected: Callable[[str], None],
         deliver_to_all: DeliverToAll = deliver_to_each,
         find_websockets: FindWebSockets = find_no_websockets,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
     ) -> None:
         super().__init__()
+        self._namespace = namespace
+        self._others: dict[str, RoomManager] = {}
         self._encode = encode
         self._find_receiver = find_receiver
         self.deliver_through(deliver_to_all, find_websockets)
@@ -137,6 +142,20 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         """
         self._deliver_to_all = deliver_to_all
         self._find_websockets = find_websockets
+        for manager in self._others.values():
+            manager.deliver_through(deliver_to_all, find_websockets)
+
+    def of(self, namespace: str) -> RoomManager:
+        """Return the manager of a namespace, which the application names."""
+        if namespace == self._namespace:
+            return self
+        manager = self._others.get(namespace)
+        if manager is None:
+            encode = partial(self._encode, namespace=namespace)
+            collaborators = (encode, self._find_receiver, self._on_disconnected, self._deliver_to_all, self._find_websockets)
+            manager = self._others[namespace] = RoomManager(*collaborators, namespace=namespace)
+            manager.set_server(self.server)
+        return manager
 
     # Admission ----------------------------------------------------------------------------------------------------------------
 
@@ -189,8 +208,8 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     ) -> None:
         """Send an event to a room, to some, or to everyone in the namespace."""
         room = to or room
-        if namespace != DEFAULT_NAMESPACE:
-            super().emit(event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, **kwargs)
+        if namespace != self._namespace:
+            self.of(namespace).emit(event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, **kwargs)
             return
         args = list(data) if isinstance(data, tuple) else [] if data is None else [data]
         skipped = [skip_sid] if isinstance(skip_sid, str) else skip_sid or ()
@@ -301,53 +320,55 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             remaining.pop(skip_connection, None)
         return remaining
 
+    def take_callback(self, sid: str, packet_id: int | None) -> Callable[..., None] | None:
+        """Take out what waits for a client's acknowledgement, or return None: nobody asked for it, or it came already."""
+        # The entry 0 is python-socketio's own counter.
+        callback: Callable[..., None] | None = self.callbacks.get(sid, {}).pop(packet_id, None) if packet_id else None
+        return callback
+
     # What python-socketio asks ------------------------------------------------------------------------------------------------
 
     def get_namespaces(self) -> list[str]:
         """Return the namespaces that have connections."""
-        return [*super().get_namespaces(), *([DEFAULT_NAMESPACE] if self._members else [])]
+        others = [namespace for manager in self._others.values() for namespace in manager.get_namespaces()]
+        return [*others, *([self._namespace] if self._members else [])]
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         """Return the connections in a room, each with its engine session."""
-        if namespace != DEFAULT_NAMESPACE:
-            yield from super().get_participants(namespace, room)
+        if namespace != self._namespace:
+            yield from self.of(namespace).get_participants(namespace, room)
         else:
             yield from [(sid, self._members[sid].engine_id) for sid in self._receivers(room)]
 
     def is_connected(self, sid: str, namespace: str) -> bool:
         """Say whether a connection is admitted and not about to leave."""
-        if namespace != DEFAULT_NAMESPACE:
-            return bool(super().is_connected(sid, namespace))
+        if namespace != self._namespace:
+            return self.of(namespace).is_connected(sid, namespace)
         member = self._members.get(sid)
         return member is not None and not member.leaving
 
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
         """Return the connection on an engine session."""
-        if namespace == DEFAULT_NAMESPACE:
-            return self._ids.get(eio_sid)
-        sid: str | None = super().sid_from_eio_sid(eio_sid, namespace)
-        return sid
+        return self.of(namespace)._ids.get(eio_sid)  # noqa: SLF001 - another one of this class
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
         """Return the engine session of a connection, one that is still being admitted or that just left too."""
-        if namespace != DEFAULT_NAMESPACE:
-            engine_id: str | None = super().eio_sid_from_sid(sid, namespace)
-            return engine_id
+        if namespace != self._namespace:
+            return self.of(namespace).eio_sid_from_sid(sid, namespace)
         member = self._members.get(sid) or self._pending.get(sid)
         return self._resolving.get(sid) if member is None else member.engine_id
 
     def pre_disconnect(self, sid: str, namespace: str) -> str | None:
         """Note that a connection is about to leave."""
-        if namespace != DEFAULT_NAMESPACE:
-            engine_id: str | None = super().pre_disconnect(sid, namespace)
-            return engine_id
+        if namespace != self._namespace:
+            return self.of(namespace).pre_disconnect(sid, namespace)
         member = self._members[sid]
         member.leaving = True
         return member.engine_id
 
     def is_sid_room(self, namespace: str, room: str) -> bool:
         """Say whether a room's name is a connection's id."""
-        return room in self._members if namespace == DEFAULT_NAMESPACE else bool(super().is_sid_room(namespace, room))
+        return room in self.of(namespace)._members  # noqa: SLF001 - as above
 
     def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
         """Enter a room; a connection that is still being admitted enters it then.
@@ -355,8 +376,8 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         Raises:
             ValueError: There is no such connection, or the room is another connection's own.
         """
-        if namespace != DEFAULT_NAMESPACE:
-            super().enter_room(sid, namespace, room, eio_sid=eio_sid)
+        if namespace != self._namespace:
+            self.of(namespace).enter_room(sid, namespace, room, eio_sid=eio_sid)
         elif sid in self._pending:
             self._note(self._pending[sid], room)
         elif sid not in self._members:
@@ -380,8 +401,8 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
 
     def leave_room(self, sid: str, namespace: str, room: str) -> None:
         """Leave a room."""
-        if namespace != DEFAULT_NAMESPACE:
-            super().leave_room(sid, namespace, room)
+        if namespace != self._namespace:
+            self.of(namespace).leave_room(sid, namespace, room)
         elif sid in self._pending:
             self._strike(self._pending[sid], room)
         elif sid in self._members:
@@ -409,23 +430,23 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
 
     def close_room(self, room: str, namespace: str) -> None:
         """Take every connection out of a room."""
-        if namespace != DEFAULT_NAMESPACE:
-            super().close_room(room, namespace)
+        if namespace != self._namespace:
+            self.of(namespace).close_room(room, namespace)
             return
         for sid in list(self._rooms.get(room, ())):
             self.leave_room(sid, namespace, room)
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
         """Return the rooms that a connection is in, its own too."""
-        if namespace != DEFAULT_NAMESPACE:
-            return list(super().get_rooms(sid, namespace))
+        if namespace != self._namespace:
+            return self.of(namespace).get_rooms(sid, namespace)
         member = self._members.get(sid)
         return [] if member is None else [sid, *member.rooms]
 
     def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
         """Take a connection out of its rooms, and say so."""
-        if namespace != DEFAULT_NAMESPACE:
-            super().disconnect(sid, namespace, **kwargs)
+        if namespace != self._namespace:
+            self.of(namespace).disconnect(sid, namespace, **kwargs)
             return
         member = self._members.pop(sid, None)
         if member is not None:

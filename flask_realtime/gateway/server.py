@@ -38,6 +38,7 @@ from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.rooms import Receiver, RoomManager
 from flask_realtime.gateway.serving import Serving
 from flask_realtime.gateway.suitability import GEVENT, THREADING, Choice
+from flask_realtime.logs import get_logger, protect
 
 
 class EngineEvents(Protocol):
@@ -53,7 +54,7 @@ class EngineEvents(Protocol):
         """Note that a session is gone."""
 
     def on_disconnected(self, connection_id: str) -> None:
-        """Note that a connection left the default namespace."""
+        """Note that a connection left its namespace."""
 
     def begin_drain(self) -> None:
         """Note that sessions are ended bit by bit from now on."""
@@ -64,6 +65,9 @@ class EngineEvents(Protocol):
     def settle(self) -> None:
         """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
 
+    def on_failure(self, engine_id: str, error: BaseException) -> None:
+        """Note that a session's message could not be handled."""
+
 
 class _Quiet(logging.Filter):
     """Keeps back what the libraries say about every packet: it holds tokens and messages."""
@@ -73,7 +77,7 @@ class _Quiet(logging.Filter):
 
 
 def _library_logger(name: str) -> logging.Logger:
-    logger = logging.getLogger(f"flask_realtime.{name}")
+    logger = get_logger(f"flask_realtime.{name}")
     if not any(isinstance(item, _Quiet) for item in logger.filters):
         logger.addFilter(_Quiet())
     return logger
@@ -129,6 +133,8 @@ class SocketIOServer:
     def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, events: EngineEvents) -> None:
         self.socketio = socketio
         self._server = socketio.server
+        protect(self._server.logger)
+        protect(self._server.eio.logger)
         self._engine = self._server.eio
         check_adoptable(self._server)
         self._events = events
@@ -206,13 +212,12 @@ class SocketIOServer:
         handlers: tuple[tuple[str, Callable[..., None]], ...] = (
             ("connect", self._on_open),
             ("message", self._events.on_message),
-            ("disconnect", self._on_close),
+            ("disconnect", self._events.on_close),
         )
         for event, handler in handlers:
             self._engine.on(event, handler)
             # Flask-SocketIO's test client calls these directly.
             setattr(self._server, f"_handle_eio_{event}", handler)
-        self._stock_message = type(self._server)._handle_eio_message.__get__(self._server)  # noqa: SLF001
         self._stock_open = type(self._server)._handle_eio_connect.__get__(self._server)  # noqa: SLF001
 
     # Sessions -----------------------------------------------------------------------------------------------------------------
@@ -258,18 +263,15 @@ class SocketIOServer:
 
     def _on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
         self._stock_open(engine_id, environ)
+        if not self._server.handlers and not self._server.namespace_handlers:
+            # Only handlers registered through Flask-SocketIO need the handshake's environment; it weighs more than all the rest.
+            self._server.environ.pop(engine_id, None)
         socket = self._engine.sockets.get(engine_id)
         on_message = self._events.on_open(engine_id, environ)
         if self._has_own_engine:
             socket.on_message = on_message
         elif socket is not None:
             socket.handle_post_request = partial(receive_post, socket)
-
-    def _on_close(self, engine_id: str, reason: str) -> None:
-        for namespace in list(self._rooms.get_namespaces()):
-            if namespace != DEFAULT_NAMESPACE:
-                self._server._handle_disconnect(engine_id, namespace, reason)  # noqa: SLF001
-        self._events.on_close(engine_id, reason)
 
     def transport(self, engine_id: str) -> str:
         """Return the transport that a session uses now."""
@@ -279,7 +281,6 @@ class SocketIOServer:
     def forget(self, engine_id: str) -> None:
         """Forget what was kept for a session that is gone."""
         self._server.environ.pop(engine_id, None)
-        self._server._binary_packet.pop(engine_id, None)  # noqa: SLF001
 
     def close(self, engine_id: str) -> None:
         """Close a session."""
@@ -299,6 +300,13 @@ class SocketIOServer:
         else:
             mailbox.wait_for_space()
 
+    def close_in_turn(self, engine_id: str, delay: float) -> None:
+        """Close a session behind what was sent to it: at once on WebSocket, after a delay where a client has to fetch it."""
+        if self.transport(engine_id) == "websocket":
+            self.close(engine_id)
+        else:
+            self.close_later(engine_id, delay)
+
     def close_later(self, engine_id: str, delay: float) -> None:
         """Close a session after a delay in seconds, in which a long-polling client can fetch what was sent to it."""
 
@@ -308,45 +316,51 @@ class SocketIOServer:
 
         self._server.start_background_task(close)
 
-    # The default namespace ----------------------------------------------------------------------------------------------------
+    # Connections ----------------------------------------------------------------------------------------------------
 
-    def reserve(self, engine_id: str, *rooms: str) -> str:
+    def reserve(self, engine_id: str, namespace: str, *rooms: str) -> str:
         """Make an id for a connection that may be admitted; see `RoomManager.reserve`."""
-        return self._rooms.reserve(engine_id, *rooms)
+        return self._rooms.of(namespace).reserve(engine_id, *rooms)
 
-    def discard(self, connection_id: str) -> None:
+    def discard(self, connection_id: str, namespace: str) -> None:
         """Forget a connection that is not admitted."""
-        self._rooms.discard(connection_id)
+        self._rooms.of(namespace).discard(connection_id)
 
-    def admit(self, engine_id: str, connection_id: str) -> None:
+    def admit(self, engine_id: str, namespace: str, connection_id: str) -> None:
         """Tell a client that it is connected, and let it into its rooms."""
         if self._has_own_engine:
             self._engine.claim(engine_id)
-        self._send_packet(engine_id, sio.CONNECT, {"sid": connection_id})
-        self._rooms.admit(connection_id)
-        if not self._server.handlers and not self._server.namespace_handlers:
-            # Only handlers registered through Flask-SocketIO need the handshake's environment; it weighs more than all the rest.
-            self._server.environ.pop(engine_id, None)
+        self._send_packet(engine_id, sio.CONNECT, {"sid": connection_id}, namespace=namespace)
+        self._rooms.of(namespace).admit(connection_id)
+
+    def await_connect(self, engine_id: str) -> None:
+        """Give a session that has no connection left its time to connect again."""
+        if self._has_own_engine:
+            self._engine.disclaim(engine_id)
 
     def refuse(self, engine_id: str, namespace: str, refusal: Refusal | Mapping[str, str]) -> None:
         """Tell a client that it may not connect to a namespace."""
         self._send_packet(engine_id, sio.CONNECT_ERROR, refusal, namespace=namespace)
 
-    def reply(self, engine_id: str, packet_id: int, args: list[Any]) -> None:
+    def reply(self, engine_id: str, packet_id: int, args: list[Any], namespace: str | None = None) -> None:
         """Answer an event's callback.
 
         Raises:
             PayloadNotSerializable: The arguments are not JSON.
         """
-        self._send_packet(engine_id, sio.ACK, args, id=packet_id)
+        self._send_packet(engine_id, sio.ACK, args, id=packet_id, namespace=namespace)
 
-    def send_disconnect(self, engine_id: str) -> None:
+    def send_disconnect(self, engine_id: str, namespace: str) -> None:
         """Tell a client that the server disconnected it; it does not come back by itself then."""
-        self._send_packet(engine_id, sio.DISCONNECT, None)
+        self._send_packet(engine_id, sio.DISCONNECT, None, namespace=namespace)
 
-    def remove(self, connection_id: str) -> None:
+    def remove(self, connection_id: str, namespace: str) -> None:
         """Take a connection out of all rooms."""
-        self._rooms.disconnect(connection_id, DEFAULT_NAMESPACE)
+        self._rooms.disconnect(connection_id, namespace)
+
+    def send_to(self, connection_id: str, namespace: str, event: str, *args: Any) -> None:
+        """Send an event to one connection in whatever namespace it is."""
+        self._rooms.emit(event, args, namespace, room=connection_id)
 
     def enter(self, connection_id: str, room: str) -> None:
         """Put a connection in a room."""
@@ -383,12 +397,14 @@ class SocketIOServer:
         # One room, the usual case, needs no union.
         self._rooms.send(message, rooms[0] if rooms is not None and len(rooms) == 1 else rooms, skip_rooms, skip_connection)
 
-    def acknowledge(self, connection_id: str, packet_id: int | None, args: list[Any]) -> None:
-        """Pass on a client's acknowledgement of an event that the application sent with a callback."""
-        # The entry 0 is python-socketio's own counter.
-        if packet_id and packet_id in self._rooms.callbacks.get(connection_id, ()):
-            # Not in the mailbox: a handler may be waiting there for just this, in `call`.
-            self._server.start_background_task(self._rooms.trigger_callback, connection_id, packet_id, args)
+    def take_callback(self, connection_id: str, namespace: str, packet_id: int | None) -> Callable[..., None] | None:
+        """Take out what waits for a client's acknowledgement of an event that the application sent, or return None."""
+        return self._rooms.of(namespace).take_callback(connection_id, packet_id)
+
+    def acknowledge(self, callback: Callable[..., None], args: list[Any]) -> None:
+        """Pass on a client's acknowledgement."""
+        # Not in the mailbox: a handler may be waiting there for just this, in `call`.
+        self._server.start_background_task(callback, *args)
 
     def _send_packet(self, engine_id: str, packet_type: int, data: Any, **fields: Any) -> None:
         self._server._send_packet(engine_id, self._server.packet_class(packet_type, data=data, **fields))  # noqa: SLF001
@@ -400,30 +416,18 @@ class SocketIOServer:
         server = self._server
         return namespace in server.handlers or namespace in server.namespace_handlers or namespace in server.namespaces
 
-    @property
-    def collecting_elsewhere(self) -> Mapping[str, Any]:
-        """The sessions whose attachments the stock server waits for, for another namespace."""
-        waiting: Mapping[str, Any] = self._server._binary_packet  # noqa: SLF001
-        return waiting
-
-    def pass_on(self, engine_id: str, data: object) -> None:
-        """Let the stock server handle a message for another namespace."""
-        if self._has_own_engine:
-            self._engine.claim(engine_id)
-        self._stock_message(engine_id, data)
-
-    def has_own_handler(self, event: str) -> bool:
-        """Say whether the application handles an event of the default namespace through Flask-SocketIO itself."""
+    def has_own_handler(self, event: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """Return whether the application handles an event of a namespace through Flask-SocketIO itself."""
         return (
-            self._server._get_event_handler(event, DEFAULT_NAMESPACE, ())[0] is not None  # noqa: SLF001
-            or DEFAULT_NAMESPACE in self._server.namespace_handlers
+            self._server._get_event_handler(event, namespace, ())[0] is not None  # noqa: SLF001
+            or namespace in self._server.namespace_handlers
         )
 
-    def call_own_handler(self, event: str, connection_id: str, *args: Any) -> Any:
+    def call_own_handler(self, event: str, namespace: str, connection_id: str, *args: Any) -> Any:
         """Call the application's own handler of an event."""
-        return self._server._trigger_event(event, DEFAULT_NAMESPACE, connection_id, *args)  # noqa: SLF001
+        return self._server._trigger_event(event, namespace, connection_id, *args)  # noqa: SLF001
 
-    def call_own_connect_handler(self, engine_id: str, connection_id: str, auth: object) -> None:
+    def call_own_connect_handler(self, engine_id: str, namespace: str, connection_id: str, auth: object) -> None:
         """Call the application's own connect handler.
 
         Raises:
@@ -431,7 +435,7 @@ class SocketIOServer:
         """
         token = self._connecting.set(True)
         try:
-            accepted = self.call_own_handler("connect", connection_id, self._server.environ[engine_id], auth)
+            accepted = self.call_own_handler("connect", namespace, connection_id, self._server.environ[engine_id], auth)
         except (SocketIOConnectionRefused, ConnectionRefusedError) as error:
             raise ConnectionRefused(*(str(argument) for argument in error.args[:1])) from error
         finally:
@@ -439,10 +443,10 @@ class SocketIOServer:
         if accepted is False:
             raise ConnectionRefused
 
-    def call_own_disconnect_handler(self, engine_id: str, connection_id: str, reason: str) -> None:
+    def call_own_disconnect_handler(self, engine_id: str, namespace: str, connection_id: str, reason: str) -> None:
         """Call the application's own disconnect handler, which may still ask for the connection's session."""
-        with self._rooms.resolving(connection_id, engine_id):
-            self.call_own_handler("disconnect", connection_id, reason)
+        with self._rooms.of(namespace).resolving(connection_id, engine_id):
+            self.call_own_handler("disconnect", namespace, connection_id, reason)
 
 
 class _StockSession(NamedTuple):

@@ -6,7 +6,6 @@ are started again where the guess was wrong.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -22,8 +21,9 @@ from flask_realtime.engine.stateless import StatelessRefusal
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.suitability import GEVENT, THREADING, Choice, Judgement, judge
 from flask_realtime.gateway.web_server import WebServer, find_web_server
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _UNSUITABLE_MESSAGE: Final = "This server is not run in a way that serves Socket.IO clients; its log says why"
 _FULL_MESSAGE: Final = "The server has no thread left for another client; try again later"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Concurrency, Event
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LONGEST_SLEEP: Final = 60.0
 """Seconds; the clock may be set meanwhile, where it is one that can be."""

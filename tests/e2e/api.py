@@ -70,6 +70,10 @@ class Api:
         assert found, f"{name}{start} called {len(self.hooks(name, *start))} times, not {count}"
         return self.hooks(name, *start)
 
+    def get(self, path: str) -> Any:
+        """GET and return the JSON of the answer."""
+        return self._sessions.http.get(self.url + path, timeout=SECONDS).json()
+
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         """POST JSON and return the JSON of the answer, which must be a success."""
         answer = self._sessions.http.post(self.url + path, json=body, headers=headers, timeout=SECONDS)

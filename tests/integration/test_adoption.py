@@ -6,10 +6,11 @@ from typing import Any
 import flask_socketio
 import pytest
 from flask import Flask, request
+from flask_jwt_extended import create_access_token
 from flask_socketio import SocketIO
 from socketio.manager import Manager
 
-from flask_realtime import Identity, Realtime
+from flask_realtime import Identity, Realtime, current_connection
 from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
@@ -196,16 +197,19 @@ def test_any_origin_together_with_cookies_is_refused_here_too(make_app: MakeApp)
         Realtime(app, socketio=SocketIO(app, async_mode="threading", cors_allowed_origins="*"))
 
 
-def test_another_namespace_stays_the_applications_own(app: Flask, socketio: SocketIO, connect: Connect) -> None:
-    seen = threading.Event()
+def test_another_namespace_has_handlers_of_its_own_that_know_the_user(app: Flask, socketio: SocketIO, connect: Connect) -> None:
+    seen: list[str] = []
 
     @socketio.on("connect", namespace="/admin")
     def connected() -> None:
-        seen.set()
+        seen.append(f"{request.namespace} {current_connection.namespace} {current_connection.user_id}")  # type: ignore[attr-defined]
 
     with connect(app, "ann") as ann:
-        ann._http.post(ann._session_url(), data="40/admin,")
-        ann._wait(seen.is_set, 5, "the connect handler of /admin")
+        with app.app_context():
+            token = create_access_token("ann")
+        ann._http.post(ann._session_url(), data='40/admin,{"token":"' + token + '"}')
+        ann._wait(lambda: bool(seen), 5, "the connect handler of /admin")
+        assert seen == ["/admin /admin ann"]
 
 
 def test_a_message_queue_is_refused_in_plain_words(make_app: MakeApp) -> None:

@@ -17,11 +17,12 @@ MAY_IMPORT = {
     "identity": set(),
     "contract": {"errors"},
     "rates": {"errors"},
+    "logs": set(),
     "small_sets": set(),
     "config": {"errors", "rates"},
-    "backends": {"contract", "errors", "small_sets"},
+    "backends": {"contract", "errors", "logs", "small_sets"},
     "features": {"backends", "contract", "errors", "rates", "small_sets"},
-    "engine": {"config", "contract", "errors"},
+    "engine": {"config", "contract", "errors", "logs"},
     "signatures": {"errors"},
     "hooks": {"contract", "errors", "identity", "rates", "signatures"},
     "gateway": {
@@ -33,6 +34,7 @@ MAY_IMPORT = {
         "features",
         "hooks",
         "identity",
+        "logs",
         "rates",
         "signals",
         "signatures",
@@ -62,7 +64,7 @@ FRAMEWORKS = {
     "sqlalchemy",
     "werkzeug",
 }
-PLAIN_PYTHON = {"backends", "errors", "features", "identity", "rates", "signatures", "small_sets"}
+PLAIN_PYTHON = {"backends", "errors", "features", "identity", "logs", "rates", "signatures", "small_sets"}
 # They are about python-socketio's own managers, as those of Redis are about redis-py.
 ABOUT_SOCKETIO = {"flask_realtime.backends.broker.amqp", "flask_realtime.backends.broker.kafka"}
 

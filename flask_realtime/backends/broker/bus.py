@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from random import uniform
@@ -17,8 +16,9 @@ from flask_realtime.backends.bus import Bus, Envelope, Receive
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.origins import Origins
 from flask_realtime.backends.packing import pack, unpack
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _PUBLISH_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,8 +9,9 @@ from time import monotonic
 from typing import Final
 
 from flask_realtime.backends.broker.batches import Packed
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MAX_BATCH_ITEMS: Final = 200
 MAX_BATCH_BYTES: Final = 256 * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import threading
@@ -15,8 +14,9 @@ from flask_realtime.backends.redis.duties import Duty, Reap, Report, Settle, Ver
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.lease import HELD, LOST, LeaseLost
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Tell = Callable[[str, int], object]
 """Told a user's id and the version of the change."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -15,8 +14,9 @@ from redis.exceptions import ResponseError
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.redis.connections import LOST, Address, OwnConnection
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -11,8 +10,9 @@ from typing import Final
 
 from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId
 from flask_realtime.backends.redis.options import BusOptions
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MAX_BATCH_ITEMS: Final = 200
 MAX_BATCH_BYTES: Final = 256 * 1024

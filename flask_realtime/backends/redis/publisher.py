@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from time import monotonic
@@ -14,8 +13,9 @@ from flask_realtime.backends.redis.envelopes import NO_ID, Item, fields_of
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.outbox import Outbox
 from flask_realtime.backends.redis.stream import Stream
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _CARE_SECONDS: Final = 1.0
 """How often the connection is used at least, while something is kept that Redis may have forgotten."""

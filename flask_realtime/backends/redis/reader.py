@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,8 +16,9 @@ from flask_realtime.backends.redis.envelopes import NO_ID, StreamId, origin_of, 
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.stream import Place, Stream
+from flask_realtime.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
 

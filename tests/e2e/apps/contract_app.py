@@ -134,6 +134,11 @@ def add_jwt(app: flask.Flask, notes: Notes) -> None:
         subject = str(claims["sub"])
         if subject.startswith("lookup-broken"):
             raise RuntimeError("the user database is gone")
+        if app.config.get("TEST_NOTE_REQUEST"):
+            seen = flask.request
+            names = ("User-Agent", "X-Tenant", "Origin")
+            headers = [seen.headers.get(name) for name in names]
+            notes.record("request", subject, seen.cookies.get("theme"), *headers, seen.args.get("from"), seen.remote_addr)
         return None if subject.startswith("unknown") else {"name": subject.title()}
 
 

@@ -1,9 +1,12 @@
 """The application that the engine's tests talk to: handlers that tests hold up and let go, and views that show the process."""
 
+import gc
 import json
+import logging
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -11,7 +14,7 @@ from flask_jwt_extended import create_access_token
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from flask_realtime import Identity, Realtime
+from flask_realtime import Identity, Realtime, current_connection
 from tests.e2e.apps.contract_app import KEY, NO_LIMITS, Notes, add_jwt, add_views
 
 GATE_SECONDS = 60.0
@@ -64,6 +67,8 @@ def build() -> tuple[flask.Flask, Realtime]:
     add_events(realtime, gates)
     add_counting_events(realtime)
     add_limited_events(realtime)
+    if "TEST_LOG_LEVEL" in app.config:
+        logging.basicConfig(level=app.config["TEST_LOG_LEVEL"])
     realtime.init_app(app)
     add_broken_namespace(realtime)
     add_views(app, realtime, calls)
@@ -120,6 +125,14 @@ def add_events(realtime: Realtime, gates: Gates) -> None:
     def say(_identity: Identity, text: Any) -> None:
         print(f"said: {text}", flush=True)  # noqa: T201 - as above
 
+    @realtime.on("app:raise")
+    def fail(_identity: Identity, text: Any) -> None:
+        raise RuntimeError(text)
+
+    @realtime.on("app:ask")
+    def ask(_identity: Identity) -> Any:
+        return realtime.socketio.call("question", 1, to=current_connection.id, timeout=GATE_SECONDS)
+
     @realtime.on("app:large")
     def large(_identity: Identity, size: Any) -> str:
         return "x" * int(size)
@@ -159,12 +172,15 @@ def add_limited_events(realtime: Realtime) -> None:
 
 
 def add_broken_namespace(realtime: Realtime) -> None:
-    """A namespace of the application's own, served by python-socketio alone, whose handler fails."""
+    """A namespace at which the server itself fails, in the event loop, before anything of the application's is called."""
 
-    def fail(*_args: Any) -> None:
-        raise RuntimeError("secret detail")
+    class Broken(dict[str, Any]):
+        def __contains__(self, name: object) -> bool:
+            if name == "/broken":
+                raise RuntimeError("secret detail")
+            return super().__contains__(name)
 
-    realtime.socketio.server.on("connect", fail, namespace="/broken")
+    realtime.socketio.server.namespace_handlers = Broken()
 
 
 def add_engine_views(app: flask.Flask, realtime: Realtime, gates: Gates) -> None:
@@ -178,6 +194,12 @@ def add_engine_views(app: flask.Flask, realtime: Realtime, gates: Gates) -> None
     @app.post("/body")
     def body() -> bytes:
         return flask.request.get_data()
+
+    @app.get("/memory")
+    def memory() -> dict[str, int]:
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return {"bytes": pages * os.sysconf("SC_PAGE_SIZE"), "sessions": len(realtime.socketio.server.eio.sockets)}
 
     @app.route("/own-websocket", websocket=True)
     @app.route("/socket.io-of-their-own/", websocket=True)

@@ -1,0 +1,108 @@
+"""Events in the application's own namespaces: those that it registered handlers for through `realtime.socketio`.
+
+They take the way of the default namespace's events: bounds, rates, order, and an answer whatever fails.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from flask_realtime.contract import events
+from flask_realtime.contract.payloads import error_answer, error_event
+from flask_realtime.contract.requests import Bounds, NewToken, parse_token
+from flask_realtime.errors import EventError, InternalError, UnknownEvent
+from flask_realtime.gateway.connection import Connection, Session
+from flask_realtime.gateway.dispatch import Dispatcher, answer_arguments
+from flask_realtime.gateway.packets import Packet
+from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.peer_log import user_peer
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
+
+Refresh = Callable[[Connection, NewToken], Any]
+
+
+class NamespaceEvents:
+    """Handles the events of connections to other namespaces than the default one.
+
+    Args:
+        parts: The gateway's parts.
+        dispatcher: Opens packets and counts them.
+        refresh: Handles `auth:refresh`.
+    """
+
+    def __init__(self, parts: Parts, dispatcher: Dispatcher, refresh: Refresh) -> None:
+        self._parts = parts
+        self._dispatcher = dispatcher
+        self._refresh = refresh
+        self._bounds = Bounds(max_status_ids=parts.config.max_status_ids)
+
+    def receive(self, connection: Connection, packet: Packet) -> None:
+        """Handle an event, behind those that the session sent before."""
+        session = connection.session
+        call = partial(self._handle, connection, packet, *self._read(connection, packet))
+        self._parts.server.post(session.id, session.mailbox, call)
+
+    def receive_early(self, session: Session, packet: Packet) -> None:
+        """Handle an event that came before its CONNECT was answered, once that is."""
+
+        def handle() -> None:
+            connection = session.connection_in(packet.namespace)
+            if connection is None or not connection.admitted:
+                self._parts.server.close(session.id)
+            elif not connection.closed:
+                self._handle(connection, packet, *self._read(connection, packet))
+
+        self._parts.server.post(session.id, session.mailbox, handle)
+
+    def _read(self, connection: Connection, packet: Packet) -> tuple[str, list[Any], EventError | None]:
+        """Read an event, and count it."""
+        name, failure = "", None
+        args: list[Any] = []
+        try:
+            name, args = self._dispatcher.open(packet)
+        except EventError as error:
+            failure = error
+        refusal = self._dispatcher.charge(connection, self._parts.limiter.kind(name))
+        return name, args, refusal or failure
+
+    def _handle(self, connection: Connection, packet: Packet, name: str, args: list[Any], failure: EventError | None) -> None:
+        if failure is not None:
+            self._fail(connection, packet, name, failure)
+            return
+        try:
+            answer = self._call(connection, name, args)
+            if packet.id is not None:
+                self._answer(connection, packet.id, answer)
+        except EventError as error:
+            self._fail(connection, packet, name, error)
+        except Exception as error:  # noqa: BLE001 - a client must always get its answer
+            self._parts.application.report(error, connection, name)
+            self._fail(connection, packet, name, InternalError())
+
+    def _call(self, connection: Connection, name: str, args: list[Any]) -> list[Any]:
+        server, application = self._parts.server, self._parts.application
+        if name == events.AUTH_REFRESH and connection.user_id:
+            return [self._refresh(connection, parse_token(args, self._bounds))]
+        if not server.has_own_handler(name, connection.namespace):
+            msg = f"The server does not know the event {name}"
+            raise UnknownEvent(msg)
+        where = (name, connection.namespace, connection.id)
+        return answer_arguments(application.call(server.call_own_handler, *where, *args, connection=connection, event=name))
+
+    def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
+        if not connection.closed:
+            self._parts.server.reply(connection.session.id, packet_id, args, connection.namespace)
+
+    def _fail(self, connection: Connection, packet: Packet, name: str, error: EventError) -> None:
+        told = (name, error.code, connection.user_id, connection.id, connection.namespace)
+        peer, text = user_peer(connection.user_id, connection.address), "failed: event=%s code=%s user=%s id=%s namespace=%s"
+        self._parts.peer_log.write(logger, logging.INFO, peer, text, *told)
+        if packet.id is not None:
+            self._answer(connection, packet.id, [error_answer(error)])
+        elif not connection.closed:
+            self._parts.server.send_to(connection.id, connection.namespace, events.REALTIME_ERROR, error_event(error, name))

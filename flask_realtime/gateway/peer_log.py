@@ -1,0 +1,129 @@
+"""A budget of log lines for each peer: what it provokes beyond a few lines a second is counted, and summed up in one later line."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask_realtime.features.limits import Bucket, network
+from flask_realtime.gateway.locks import native_lock
+from flask_realtime.gateway.mailbox import Concurrency, Event
+from flask_realtime.gateway.timer import DeadlineTimer
+from flask_realtime.logs import get_logger
+from flask_realtime.rates import Rate, parse_rate
+
+logger = get_logger(__name__)
+
+LINES: Final = parse_rate("3/second, burst 10")
+"""Lines that one peer may provoke."""
+
+ALL_LINES: Final = parse_rate("50/second, burst 200")
+"""Lines that all peers may provoke together: one may have many addresses."""
+
+SUMMARY_DELAY: Final = 5.0
+"""Seconds over which the lines that were left out are summed up."""
+
+_PEERS: Final = 1000
+"""Peers that are remembered; of more, those that were quiet for longest are forgotten."""
+
+_OTHERS: Final = "others"
+
+
+@dataclass(slots=True)
+class _Silence:
+    """Lines of one peer that were left out.
+
+    Args:
+        since: When the first was.
+        logger: Where the last one would have gone.
+        lines: How many there were.
+    """
+
+    since: float
+    logger: logging.Logger
+    lines: int = 0
+
+
+class PeerLog:
+    """Writes the log lines that a peer can provoke.
+
+    Args:
+        concurrency: Starts the greenlet or thread that sums up.
+        new_event: Makes an event of the same kind.
+        clock: Returns the time in seconds; it never goes back.
+        rate: The lines that one peer may provoke.
+    """
+
+    def __init__(
+        self,
+        concurrency: Concurrency,
+        new_event: Callable[[], Event],
+        clock: Callable[[], float] = time.monotonic,
+        rate: Rate = LINES,
+    ) -> None:
+        self._clock = clock
+        self._rate = rate
+        self._lock = native_lock()
+        self._all = Bucket(ALL_LINES)
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._silences: OrderedDict[str, _Silence] = OrderedDict()
+        self._timer = DeadlineTimer(concurrency, new_event, clock, self._next_summary, self._sum_up)
+
+    def write(
+        self, to: logging.Logger, level: int, peer: str, message: str, *args: Any, error: BaseException | None = None
+    ) -> None:
+        """Write a line, or count it where its peer has had its share.
+
+        Args:
+            to: The logger of the module that the line is from.
+            level: Its level.
+            peer: Who provoked it: an address, of which an IPv6 one counts by its /64, or a user as `user_peer` names it.
+            message: The line's text, with the places of its arguments.
+            args: Its arguments.
+            error: The exception that it tells of.
+        """
+        if not to.isEnabledFor(level):
+            return
+        if self._may_write(to, network(peer)):
+            to.log(level, message, *args, exc_info=error)
+        else:
+            self._timer.wake()
+
+    def _may_write(self, to: logging.Logger, peer: str) -> bool:
+        now = self._clock()
+        with self._lock:
+            if self._bucket(peer).take(now) and self._all.take(now):
+                return True
+            known = peer if peer in self._silences or len(self._silences) < _PEERS else _OTHERS
+            silence = self._silences.setdefault(known, _Silence(now, to))
+            silence.logger = to
+            silence.lines += 1
+            return False
+
+    def _bucket(self, peer: str) -> Bucket:
+        bucket = self._buckets.setdefault(peer, Bucket(self._rate))
+        self._buckets.move_to_end(peer)
+        if len(self._buckets) > _PEERS:
+            self._buckets.popitem(last=False)
+        return bucket
+
+    def _next_summary(self) -> float | None:
+        with self._lock:
+            first = next(iter(self._silences.values()), None)
+        return None if first is None else first.since + SUMMARY_DELAY
+
+    def _sum_up(self) -> None:
+        """Write one summary; the timer comes back for the next one."""
+        with self._lock:
+            peer, silence = self._silences.popitem(last=False)
+        seconds = self._clock() - silence.since
+        silence.logger.warning("left out: lines=%d peer=%s seconds=%.0f", silence.lines, peer, seconds)
+
+
+def user_peer(user_id: str, address: str) -> str:
+    """Return what stands for whoever is behind a connection: its user, or without one its address."""
+    return f"user {user_id}" if user_id else address

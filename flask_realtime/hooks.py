@@ -7,41 +7,28 @@ Hooks belong to a `Realtime` object and serve every application that it is initi
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
-from flask_realtime.contract.events import BY_NAME, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES, RateClass
-from flask_realtime.contract.ids import WireId
 from flask_realtime.errors import BadRequest, RegistrationError
+from flask_realtime.feature.feature import SHARED_LIMIT, Feature, check_name
+from flask_realtime.feature.hook import Hook
+from flask_realtime.feature.order import in_order
+from flask_realtime.feature.payloads import PayloadValidator, payload_validator, validated
 from flask_realtime.identity import Identity
 from flask_realtime.rates import InvalidRate, Rate, parse_rate
 
-AuthorizeJoin = Callable[[Identity, str], "bool | None"]
 OnConnect = Callable[[Identity], "bool | None"]
 OnDisconnect = Callable[[Identity, str], None]
-OnUser = Callable[[str], None]
-OnConversation = Callable[[Identity, str], None]
-OnNotificationRead = Callable[[Identity, str], None]
-OnNotificationsReadAll = Callable[[Identity], None]
-PresenceAudience = Callable[[str], "Iterable[WireId] | None"]
-RevokedTokens = Callable[[Sequence[str]], Iterable[str]]
 OnError = Callable[[Exception, "str | None", "Identity | None"], None]
 EventHandler = Callable[..., Any]
 
+ON_CONNECT: Final = Hook("on_connect")
+ON_DISCONNECT: Final = Hook("on_disconnect")
+ON_ERROR: Final = Hook("on_error")
+
 HookT = TypeVar("HookT", bound=Callable[..., Any])
-
-OWN_PREFIX = "realtime:"
-
-SHARED_LIMIT = RateClass.APPLICATION.value
-"""The limit of an event that has none of its own: it draws on what all such events share."""
-
-
-class PayloadValidator(Protocol):
-    """What checks an application event's payload: pydantic's `TypeAdapter`, or anything with its method."""
-
-    def validate_python(self, value: object, /) -> Any:
-        """Return the checked payload, or raise `ValueError`."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +82,7 @@ class ApplicationEvent:
             BadRequest: They do not fit.
         """
         if self.validator is not None:
-            args = [self._validated(self.validator, args)]
+            args = [validated(self.name, self.validator, args)]
         try:
             self.signature.bind(None, *args)
         except TypeError:
@@ -103,76 +90,54 @@ class ApplicationEvent:
             raise BadRequest(msg) from None
         return args
 
-    def _validated(self, validator: PayloadValidator, args: list[Any]) -> Any:
-        if len(args) != 1:
-            msg = f"{self.name} takes one argument, not {len(args)}"
-            raise BadRequest(msg)
-        try:
-            return validator.validate_python(args[0])
-        except ValueError as error:
-            raise BadRequest(_first_problem(error)) from None
 
-
-def _first_problem(error: ValueError) -> str:
-    """Name the first field that pydantic found wrong, without repeating what the client sent."""
-    problems = getattr(error, "errors", None)
-    if not callable(problems):
-        return str(error)
-    first = problems()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "payload"
-    return f"{place}: {first['msg']}"
-
-
-def payload_validator(payload: Any) -> PayloadValidator:
-    """Return the validator for a declared payload type."""
-    try:
-        from pydantic import TypeAdapter  # noqa: PLC0415 - only applications that declare payload types need pydantic
-    except ImportError:
-        msg = "Declaring a payload type needs pydantic: pip install 'flask-realtime[validation]'"
-        raise RegistrationError(msg) from None
-    validator: PayloadValidator = TypeAdapter(payload)
-    return validator
-
-
-@dataclass
 class Hooks:
-    """The hooks of one `Realtime` object, by name."""
+    """What is registered on one `Realtime` object: functions for hooks, features, and handlers of events.
 
-    authorize_join: AuthorizeJoin | None = None
-    presence_audience: PresenceAudience | None = None
-    revoked_tokens: RevokedTokens | None = None
-    on_connect: list[OnConnect] = field(default_factory=list)
-    on_disconnect: list[OnDisconnect] = field(default_factory=list)
-    on_user_online: list[OnUser] = field(default_factory=list)
-    on_user_offline: list[OnUser] = field(default_factory=list)
-    on_join: list[OnConversation] = field(default_factory=list)
-    on_leave: list[OnConversation] = field(default_factory=list)
-    on_notification_read: list[OnNotificationRead] = field(default_factory=list)
-    on_notifications_read_all: list[OnNotificationsReadAll] = field(default_factory=list)
-    on_error: list[OnError] = field(default_factory=list)
-    events: dict[str, ApplicationEvent] = field(default_factory=dict)
-    sealed: bool = False
+    Args:
+        features: The features that there are already.
+    """
 
-    def add(self, name: str, hook: HookT) -> HookT:
-        """Register a hook.
+    def __init__(self, features: Iterable[Feature[Any]] = ()) -> None:
+        self.features = in_order(features)
+        self.events: dict[str, ApplicationEvent] = {}
+        self.sealed = False
+        self._functions: dict[Hook, list[Callable[..., Any]]] = {}
+
+    def functions(self, hook: Hook) -> list[Callable[..., Any]]:
+        """Return the functions that are registered for a hook."""
+        return self._functions.get(hook, [])
+
+    def add(self, hook: Hook, function: HookT) -> HookT:
+        """Register a function for a hook.
 
         Args:
-            name: The hook's name, which is a field of this class.
-            hook: The application's function.
+            hook: The hook.
+            function: The application's function.
 
         Raises:
             RegistrationError: It comes after the first connection, is a coroutine function, or takes a place already taken.
         """
-        self._check(name, hook)
-        place = getattr(self, name)
-        if isinstance(place, list):
-            place.append(hook)
-        elif place is None:
-            setattr(self, name, hook)
-        else:
-            msg = f"{name} is registered already ({_describe(place)}); there can be only one."
+        self._check(hook.name, function)
+        functions = self._functions.setdefault(hook, [])
+        if hook.is_single and functions:
+            msg = f"{hook.name} is registered already ({_describe(functions[0])}); there can be only one."
             raise RegistrationError(msg)
-        return hook
+        functions.append(function)
+        return function
+
+    def add_feature(self, feature: Feature[Any]) -> None:
+        """Register a feature, and those that it requires.
+
+        Raises:
+            RegistrationError: Its name is taken, or one of its events.
+        """
+        self.features = in_order([*self.features, feature])
+        for name in feature.incoming:
+            if name in self.events:
+                msg = f"The event {name!r} has a handler already ({_describe(self.events[name].handler)})."
+                raise RegistrationError(msg)
+        feature.seal()
 
     def add_event(self, event: ApplicationEvent) -> None:
         """Register an application's own event.
@@ -181,7 +146,11 @@ class Hooks:
             RegistrationError: As for `add`, and for a name that the contract or Socket.IO has taken.
         """
         self._check(f"on({event.name!r})", event.handler)
-        _check_event_name(event.name)
+        check_name(event.name)
+        owner = next((feature for feature in self.features if event.name in feature.incoming), None)
+        if owner is not None:
+            msg = f"The event {event.name!r} belongs to the feature {owner.name!r}; use its hook instead."
+            raise RegistrationError(msg)
         if event.name in self.events:
             msg = f"The event {event.name!r} has a handler already ({_describe(self.events[event.name].handler)})."
             raise RegistrationError(msg)
@@ -195,19 +164,6 @@ class Hooks:
             # Its return value, a coroutine, would be true: a check written as one would admit everybody.
             msg = f"{name}: {_describe(hook)} is a coroutine function; hooks are plain functions."
             raise RegistrationError(msg)
-
-
-def _check_event_name(name: object) -> None:
-    if not isinstance(name, str) or not name or len(name) > MAX_EVENT_NAME_LENGTH:
-        msg = f"An event's name is a string of 1 to {MAX_EVENT_NAME_LENGTH} characters, not {name!r}."
-        raise RegistrationError(msg)
-    if name in RESERVED_NAMES or name.startswith(OWN_PREFIX):
-        msg = f"The event name {name!r} is reserved."
-        raise RegistrationError(msg)
-    known = BY_NAME.get(name)
-    if known is not None and known.from_client is not None:
-        msg = f"The event {name!r} belongs to the contract; use its hook instead."
-        raise RegistrationError(msg)
 
 
 def _describe(function: Callable[..., Any]) -> str:

@@ -21,7 +21,7 @@ from flask_realtime.errors import (
     RateLimited,
 )
 from flask_realtime.gateway.connection import Connection, current
-from flask_realtime.hooks import Hooks
+from flask_realtime.hooks import ON_ERROR, Hooks
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Application:
         user_id = connection.user_id if connection is not None else None
         logger.error("The application failed: event=%s user=%s", event, user_id, exc_info=error)
         identity = connection.identity if connection is not None else None
-        for hook in self.hooks.on_error:
+        for hook in self.hooks.functions(ON_ERROR):
             try:
                 self.in_context(hook, error, event, identity, connection=connection)
             except Exception:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from werkzeug.local import LocalProxy
 
 from flask_realtime.errors import ConnectionRefused
-from flask_realtime.features.limits import Allowances
+from flask_realtime.gateway.allowances import Allowances
 from flask_realtime.gateway.locks import native_lock, native_rlock
 from flask_realtime.gateway.mailbox import Mailbox
 from flask_realtime.gateway.packets import Packet
@@ -81,6 +81,11 @@ class Connection:
         return self.session.address
 
     @property
+    def environ(self) -> Mapping[str, Any]:
+        """What is left of the WSGI environment of its handshake."""
+        return self.session.environ
+
+    @property
     def transport(self) -> str:
         """The transport in use now, `polling` or `websocket`."""
         return self.session.transport_of(self.session.id)
@@ -144,11 +149,6 @@ class Registry:
         with self._lock:
             return list(self._connections.values())
 
-    def with_token(self, jti: str) -> list[Connection]:
-        """Return the connections that were opened with an access token."""
-        with self._lock:
-            return [connection for connection in self._connections.values() if connection.identity.claims.get("jti") == jti]
-
 
 def too_many_connections(message: str = "You have too many connections open") -> ConnectionRefused:
     """Return the refusal of a connection above a limit."""
@@ -159,3 +159,15 @@ current: ContextVar[Connection] = ContextVar("flask_realtime.current_connection"
 
 current_connection = cast("Connection", LocalProxy(current, unbound_message="This code was not called for a connection."))
 """The connection for which a hook or an event handler was called."""
+
+_MAX_DEVICE_LENGTH = 64
+
+
+def find_device(auth: object) -> str:
+    """Return what a client calls the device that it is on: `auth.device`, cut to 64 characters; nothing where that is no text.
+
+    Args:
+        auth: What came with the CONNECT packet; anything.
+    """
+    device = auth.get("device") if isinstance(auth, Mapping) else None
+    return device[:_MAX_DEVICE_LENGTH] if isinstance(device, str) and device.isprintable() else ""

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -16,27 +16,19 @@ from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.errors import BadRequest
-from flask_realtime.features.conversations import Conversations
-from flask_realtime.features.presence import Presence
-from flask_realtime.features.typing_indicators import TypingIndicators
-from flask_realtime.gateway.announcer import PresenceAnnouncer
+from flask_realtime.feature.feature import Feature
 from flask_realtime.gateway.application import Application
-from flask_realtime.gateway.builtin import BuiltinEvents
 from flask_realtime.gateway.connection import Connection, Registry, Session
 from flask_realtime.gateway.control import COMMAND, Control
 from flask_realtime.gateway.delivery import SEND, Delivery
 from flask_realtime.gateway.dispatch import Dispatcher
-from flask_realtime.gateway.expiry import TokenExpiry
-from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
+from flask_realtime.gateway.features import Features, Surroundings
+from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Authenticate, Lifecycle
 from flask_realtime.gateway.limiter import Limiter
-from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Mailbox
-from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, MalformedPacket, Packet, connect_payload, list_payload, parse
-from flask_realtime.gateway.parts import Features, Parts
-from flask_realtime.gateway.revocation import RevocationCheck
+from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.server import SocketIOServer
-from flask_realtime.gateway.timer import DeadlineTimer
 from flask_realtime.hooks import Hooks
 
 logger = logging.getLogger(__name__)
@@ -50,6 +42,18 @@ _SETTLE_TIMEOUT = 25.0
 _SETTLE_TICK = 0.02
 
 
+class Essential(NamedTuple):
+    """What a gateway cannot do without.
+
+    Args:
+        presence: The feature that keeps count of users' connections.
+        authenticate: Returns who is behind a connection attempt.
+    """
+
+    presence: Feature[Any]
+    authenticate: Authenticate
+
+
 class Gateway:
     """Everything between one application's Socket.IO server and the features.
 
@@ -59,9 +63,18 @@ class Gateway:
         config: Its settings.
         hooks: Its hooks.
         shared: What it shares with other servers.
+        essential: What it cannot do without.
     """
 
-    def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, hooks: Hooks, shared: Shared) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - it is what joins these
+        self,
+        app: Flask,
+        socketio: SocketIO,
+        config: RealtimeConfig,
+        hooks: Hooks,
+        shared: Shared,
+        essential: Essential,
+    ) -> None:
         self._hooks = hooks
         self._sessions: dict[str, Session] = {}
         self._ending: set[Session] = set()
@@ -70,11 +83,6 @@ class Gateway:
         self.parts = Parts(
             config=config,
             application=Application(app, hooks),
-            features=Features(
-                conversations=Conversations(shared.conversations),
-                typing=TypingIndicators(config.typing_timeout, time.monotonic, native_lock()),
-                presence=Presence(shared.presence),
-            ),
             registry=Registry(config.max_connections_per_user, config.max_connections),
             limiter=Limiter(config, hooks),
             shared=shared,
@@ -82,34 +90,19 @@ class Gateway:
             delivery=Delivery(app, server, None if shared.is_local else shared.publish),
         )
         self._collecting_elsewhere = self.parts.server.collecting_elsewhere
-        membership = Membership(self.parts)
-        self._announcer = PresenceAnnouncer(self.parts.application, self.parts.delivery.send, self._new_mailbox)
-        self._expiry = TokenExpiry(app, self.parts, self._end)
-        self._revocation = RevocationCheck(app, self.parts, self._end)
-        self.lifecycle = Lifecycle(app, self.parts, membership, self._announcer, self._admitted)
-        self.control = Control(self.parts, self.lifecycle, membership, shared.publish)
-        builtin = BuiltinEvents(self.parts, membership, self._typing_timer(), self._expiry)
-        self._dispatcher = Dispatcher(self.parts, builtin, self.lifecycle.disconnect)
+        self.features = Features(app, hooks.features)
+        self.control = Control(self.parts, self.features, shared.publish)
+        self.features.bind(self.parts, Surroundings(self._disconnect_connection, self.control.run_everywhere, self._new_mailbox))
+        presence = self.features.state_of(essential.presence)
+        self._announcer = presence.announcer
+        self.lifecycle = Lifecycle(app, self.parts, self.features, presence, essential.authenticate)
+        self._dispatcher = Dispatcher(self.parts, self.features, self.lifecycle.disconnect)
 
     def _new_mailbox(self) -> Mailbox:
         server = self.parts.server
         return Mailbox(server.concurrency, server.new_event, self.parts.config.max_pending_events)
 
-    def _typing_timer(self) -> DeadlineTimer:
-        typing, delivery = self.parts.features.typing, self.parts.delivery
-
-        def expire() -> None:
-            for send in typing.expire():
-                delivery.send(send)
-
-        server = self.parts.server
-        return DeadlineTimer(server.concurrency, server.new_event, time.monotonic, typing.next_deadline, expire)
-
-    def _admitted(self, connection: Connection) -> None:
-        self._expiry.watch(connection)
-        self._revocation.watch()
-
-    def _end(self, connection: Connection, reason: str) -> None:
+    def _disconnect_connection(self, connection: Connection, reason: str) -> None:
         self.lifecycle.disconnect(connection, reason)
 
     # What other servers tell ---------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from socketio.exceptions import ConnectionRefusedError as SocketIOConnectionRefu
 from socketio.manager import Manager
 
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.contract.payloads import Refusal
+from flask_realtime.contract.answers import Refusal
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineLimits, EngineServer

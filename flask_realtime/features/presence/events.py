@@ -1,0 +1,72 @@
+"""The words of presence: events and what they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypedDict
+
+from flask_realtime.contract.events import OutgoingEvent
+from flask_realtime.contract.ids import EXPECTED
+from flask_realtime.contract.parsing import only_argument, wire_id
+from flask_realtime.errors import BadRequest
+
+USER_GET_STATUS: Final = "user:get-status"
+USERS_GET_STATUS: Final = "users:get-status"
+
+Status = Literal["online", "offline"]
+
+
+class UserStatus(TypedDict):
+    """`user:status-changed`, and the answer to a question for a user's status."""
+
+    userId: str
+    status: Status
+
+
+USER_STATUS_CHANGED: Final[OutgoingEvent[UserStatus]] = OutgoingEvent(
+    "user:status-changed",
+    UserStatus,
+    "everyone, or those whom the `presence_audience` hook names",
+    "A user's first connection came, or the last one is gone.",
+    volatile=True,
+)
+
+
+class OneUser(NamedTuple):
+    """An event about one user."""
+
+    user_id: str
+
+
+class SomeUsers(NamedTuple):
+    """An event about some users, in the order asked for."""
+
+    user_ids: tuple[str, ...]
+
+
+class Settings(Protocol):
+    """The settings that bound a question."""
+
+    max_status_ids: int
+
+
+def user_status(user_id: str, *, online: bool) -> UserStatus:
+    """Build a user's status."""
+    return {"userId": user_id, "status": "online" if online else "offline"}
+
+
+def parse_user_id(args: Sequence[Any], _settings: object) -> OneUser:
+    """Parse an event whose only argument is a user's id."""
+    return OneUser(wire_id(only_argument(args, "userId", EXPECTED), "userId")[0])
+
+
+def parse_user_ids(args: Sequence[Any], settings: Settings) -> SomeUsers:
+    """Parse an event whose only argument is a list of user ids."""
+    values = only_argument(args, "userIds", "a list of user ids")
+    if not isinstance(values, list):
+        msg = "userIds must be a list of user ids"
+        raise BadRequest(msg)
+    if len(values) > settings.max_status_ids:
+        msg = f"userIds must hold at most {settings.max_status_ids} ids, not {len(values)}"
+        raise BadRequest(msg)
+    return SomeUsers(tuple(wire_id(value, f"userIds[{index}]")[0] for index, value in enumerate(values)))

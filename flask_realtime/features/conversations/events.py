@@ -15,7 +15,7 @@ GET_ONLINE_USERS: Final = "conversation:get-online-users"
 
 
 class ConversationReference(TypedDict):
-    """An object that names a conversation."""
+    """The payload of a client's `typing:start` and `typing:stop`."""
 
     conversationId: WireId
 

@@ -3,10 +3,12 @@
 from flask_realtime.backends.base import PresenceEntry
 from flask_realtime.emitter import RealtimeEmitter
 from flask_realtime.extension import Realtime
+from flask_realtime.feature import Caller, Emit, Feature, FeatureContext, Hook, Outcome, OutgoingEvent
 from flask_realtime.functions import (
     broadcast_to_all,
     disconnect_token,
     disconnect_user,
+    emit,
     emit_message_deleted,
     emit_message_read,
     emit_new_message,
@@ -20,6 +22,7 @@ from flask_realtime.functions import (
     remove_from_conversation,
     send_to_conversation,
     send_to_user,
+    state_of,
 )
 from flask_realtime.gateway.connection import current_connection
 from flask_realtime.identity import Identity
@@ -27,7 +30,14 @@ from flask_realtime.identity import Identity
 __version__ = "0.1.0"
 
 __all__ = [
+    "Caller",
+    "Emit",
+    "Feature",
+    "FeatureContext",
+    "Hook",
     "Identity",
+    "Outcome",
+    "OutgoingEvent",
     "PresenceEntry",
     "Realtime",
     "RealtimeEmitter",
@@ -36,6 +46,7 @@ __all__ = [
     "current_connection",
     "disconnect_token",
     "disconnect_user",
+    "emit",
     "emit_message_deleted",
     "emit_message_read",
     "emit_new_message",
@@ -49,4 +60,5 @@ __all__ = [
     "remove_from_conversation",
     "send_to_conversation",
     "send_to_user",
+    "state_of",
 ]

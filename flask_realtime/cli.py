@@ -14,6 +14,8 @@ from flask.cli import AppGroup
 from flask_realtime import functions
 from flask_realtime.errors import RealtimeError
 from flask_realtime.extension import current_gateway
+from flask_realtime.feature.feature import Feature
+from flask_realtime.features.conversations import conversations
 from flask_realtime.hooks import ApplicationEvent
 
 commands: Final = AppGroup(
@@ -106,7 +108,7 @@ def kick(user: str, conversation: str | None, reason: str | None) -> None:
 def rooms() -> None:
     """List the conversations that somebody has joined, with the number of users in each."""
     _servers()
-    for conversation_id, users in sorted(current_gateway().parts.features.conversations.sizes().items()):
+    for conversation_id, users in sorted(functions.state_of(conversations).sizes().items()):
         click.echo(f"{conversation_id}\t{users}")
 
 
@@ -117,7 +119,7 @@ def types(output: IO[str]) -> None:
     from flask_realtime.describe.events import describe  # noqa: PLC0415 - servers import this module, and describe nothing
     from flask_realtime.describe.typescript import typescript  # noqa: PLC0415 - as above
 
-    output.write(typescript(describe(_declared())))
+    output.write(typescript(describe(_features(), _declared())))
 
 
 @commands.command("asyncapi")
@@ -130,8 +132,14 @@ def asyncapi(title: str | None, api_version: str, output: IO[str]) -> None:
     from flask_realtime.describe.events import describe  # noqa: PLC0415 - see `types`
 
     path = current_gateway().parts.server.path.strip("/")
-    document = document_of(describe(_declared()), title=title or current_app.name, version=api_version, path=f"/{path}/")
+    document = document_of(
+        describe(_features(), _declared()), title=title or current_app.name, version=api_version, path=f"/{path}/"
+    )
     output.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _features() -> Iterable[Feature[Any]]:
+    return current_gateway().features.declared
 
 
 def _declared() -> Iterable[ApplicationEvent]:

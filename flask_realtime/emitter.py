@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
@@ -10,17 +10,22 @@ from flask.json.provider import DefaultJSONProvider
 from flask_realtime.backends.queue import connect
 from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.emits import Emits, Target
-from flask_realtime.errors import ConfigError
-from flask_realtime.features.conversations import Conversations
-from flask_realtime.features.effects import Send
-from flask_realtime.features.presence import Presence
+from flask_realtime.contract.effects import Emit
+from flask_realtime.errors import ConfigError, RegistrationError
+from flask_realtime.extension import Calls
+from flask_realtime.feature.calls import Target
+from flask_realtime.feature.context import HasState
+from flask_realtime.feature.feature import Feature
+from flask_realtime.features.conversations import Conversations, conversations
+from flask_realtime.features.presence import Presence, presence
 from flask_realtime.gateway.control import command_envelope
 from flask_realtime.gateway.delivery import envelope_of
 from flask_realtime.gateway.encoding import EventEncoder
 
+StateT = TypeVar("StateT")
 
-class RealtimeEmitter(Emits):
+
+class RealtimeEmitter(Calls):
     """Has the calls of `Realtime`, for the servers that share a message queue.
 
     A call that sends returns once the event is in the queue: True, or False where that took more than a second. `skip_sender` has
@@ -58,22 +63,27 @@ class _BusTarget:
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
-        self.presence: Presence = Presence(shared.presence)
-        self.conversations: Conversations = Conversations(shared.conversations)
+        self._states: dict[str, Any] = {
+            presence.name: Presence(shared.presence),
+            conversations.name: Conversations(shared.conversations),
+        }
         self._encoder = EventEncoder(DefaultJSONProvider(Flask(__name__)))
 
-    def send(self, send: Send, *, skip_sender: bool) -> bool:  # noqa: ARG002 - there is no sender
-        parts = self._encoder.encode([send.event, *send.args])
-        return send.rooms == () or self.shared.publish(envelope_of(send, parts))
+    def state_of(self, feature: HasState[StateT]) -> StateT:
+        try:
+            state: StateT = self._states[feature.name]
+        except KeyError:
+            msg = f"The feature {feature.name!r} keeps its state in the servers; a process that is none cannot see it."
+            raise RegistrationError(msg) from None
+        return state
 
-    def disconnect_user(self, user_id: str, reason: str | None) -> int:
-        count = len(self.presence.connections(user_id))
-        self.shared.publish(command_envelope("disconnect_user", user_id, reason))
-        return count
+    def emit(self, emit: Emit, *, skip_sender: bool) -> bool:  # noqa: ARG002 - there is no sender
+        parts = self._encoder.encode([emit.event, *emit.args])
+        return emit.rooms == () or self.shared.publish(envelope_of(emit, parts))
 
-    def disconnect_token(self, jti: str, reason: str | None) -> int:
-        self.shared.publish(command_envelope("disconnect_token", jti, reason))
+    def is_here(self, connection_id: str) -> bool:  # noqa: ARG002 - this process is no server
+        return False
+
+    def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
+        self.shared.publish(command_envelope(feature.name, command, *args))
         return 0
-
-    def remove_from_conversation(self, conversation_id: str, user_id: str) -> None:
-        self.shared.publish(command_envelope("remove_from_conversation", conversation_id, user_id))

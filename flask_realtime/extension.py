@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
 from flask import Flask, current_app, has_app_context
@@ -15,63 +14,30 @@ from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
 from flask_realtime.backends.queue import connect
 from flask_realtime.backends.shared import Alone, Shared
 from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
-from flask_realtime.emits import Emits
 from flask_realtime.errors import ConfigError, NotInitialised, RegistrationError
+from flask_realtime.feature.calls import Sending
+from flask_realtime.feature.feature import SHARED_LIMIT, Feature
+from flask_realtime.feature.hook import Hook, hook_decorator, named
+from flask_realtime.features.authentication import AuthenticationCalls, AuthenticationHooks, authenticate, authentication
+from flask_realtime.features.conversations import ConversationCalls, ConversationHooks, conversations
+from flask_realtime.features.messages import MessageCalls, messages
+from flask_realtime.features.notifications import NotificationCalls, NotificationHooks, notifications
+from flask_realtime.features.orders import OrderCalls, orders
+from flask_realtime.features.presence import PresenceCalls, PresenceHooks, presence
+from flask_realtime.features.typing_indicators import typing_indicators
 from flask_realtime.gateway.control import Control
-from flask_realtime.gateway.gateway import Gateway
+from flask_realtime.gateway.gateway import Essential, Gateway
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.server import check_adoptable, create_socketio
-from flask_realtime.hooks import (
-    SHARED_LIMIT,
-    ApplicationEvent,
-    AuthorizeJoin,
-    Hooks,
-    OnConnect,
-    OnConversation,
-    OnDisconnect,
-    OnError,
-    OnNotificationRead,
-    OnNotificationsReadAll,
-    OnUser,
-    PresenceAudience,
-    RevokedTokens,
-)
+from flask_realtime.hooks import ON_CONNECT, ON_DISCONNECT, ON_ERROR, ApplicationEvent, Hooks, OnConnect, OnDisconnect, OnError
 from flask_realtime.signatures import describe
 
 EXTENSION_KEY: Final = "realtime"
 
-MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
-AuthorizeJoinT = TypeVar("AuthorizeJoinT", bound=AuthorizeJoin)
 OnConnectT = TypeVar("OnConnectT", bound=OnConnect)
 OnDisconnectT = TypeVar("OnDisconnectT", bound=OnDisconnect)
-OnUserT = TypeVar("OnUserT", bound=OnUser)
-OnConversationT = TypeVar("OnConversationT", bound=OnConversation)
-OnNotificationReadT = TypeVar("OnNotificationReadT", bound=OnNotificationRead)
-OnNotificationsReadAllT = TypeVar("OnNotificationsReadAllT", bound=OnNotificationsReadAll)
-PresenceAudienceT = TypeVar("PresenceAudienceT", bound=PresenceAudience)
-RevokedTokensT = TypeVar("RevokedTokensT", bound=RevokedTokens)
 OnErrorT = TypeVar("OnErrorT", bound=OnError)
-
-
-def _named(usage: str) -> Callable[[MethodT], MethodT]:
-    """Have a decorator that lacks its argument show how it is written."""
-
-    def decorate(method: MethodT) -> MethodT:
-        @wraps(method)
-        def register(self: Realtime, *args: Any, **options: Any) -> Any:
-            if not args and not options.keys() & {"hook", "event"}:
-                name = method.__name__
-                msg = f"realtime.{name} was called without an argument: write {usage.format(name)} above the function."
-                raise RegistrationError(msg)
-            return method(self, *args, **options)
-
-        return cast("MethodT", register)
-
-    return decorate
-
-
-_hook: Final = _named("@realtime.{}, without parentheses,")
 
 
 def gateway_of(app: Flask) -> Gateway:
@@ -99,7 +65,25 @@ def current_gateway() -> Gateway:
     return gateway_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - the documented way
 
 
-class Realtime(Emits):
+BUILT_IN: Final[tuple[Feature[Any], ...]] = (
+    conversations,
+    typing_indicators,
+    messages,
+    notifications,
+    orders,
+    presence,
+    authentication,
+)
+"""The features that every application has, in the order of the reference."""
+
+_ESSENTIAL: Final = Essential(presence, authenticate)
+
+
+class Calls(Sending, ConversationCalls, MessageCalls, NotificationCalls, OrderCalls, PresenceCalls, AuthenticationCalls):
+    """The calls of the built-in features."""
+
+
+class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, AuthenticationHooks):
     """Real-time messaging, notifications, typing indicators and presence for Flask applications.
 
     One object may serve several applications: what belongs to one of them is kept in its `extensions`. The object holds the hooks,
@@ -116,7 +100,7 @@ class Realtime(Emits):
     """
 
     def __init__(self, app: Flask | None = None, *, socketio: SocketIO | None = None) -> None:
-        self._hooks = Hooks()
+        self._hooks = Hooks(BUILT_IN)
         self._adopted = socketio
         self._apps: WeakSet[Flask] = WeakSet()
         if app is not None:
@@ -140,7 +124,7 @@ class Realtime(Emits):
             msg = f"flask_realtime is set up on the application {app.name!r} already; call init_app once."
             raise ConfigError(msg)
         config = RealtimeConfig.from_mapping(app.config)
-        gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks, _shared(config))
+        gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks, _shared(config), _ESSENTIAL)
         if gateway.parts.server.allows_any_origin:
             _refuse_cookies(app)
         app.extensions[EXTENSION_KEY] = gateway
@@ -225,26 +209,39 @@ class Realtime(Emits):
         )
         raise NotInitialised(msg)
 
-    # Hooks --------------------------------------------------------------------------------------------------------------------
+    # Hooks and features -------------------------------------------------------------------------------------------------------
 
-    @_hook
-    def authorize_join(self, hook: AuthorizeJoinT) -> AuthorizeJoinT:
-        """Register the hook that decides who may join a conversation, or ask who is online in it. There can be one.
+    def hook(self, hook: Hook) -> Callable[[HandlerT], HandlerT]:
+        """Register a function for a feature's hook.
 
-        It gets the identity and the conversation's id, and returns True to admit; False or None refuses. Without it every join is
-        refused.
+        Args:
+            hook: The hook, as `Feature.hook` returned it.
+
+        Raises:
+            RegistrationError: There is one already where there can be one only, it comes after the first connection, or it is a
+                coroutine function.
         """
-        return self._hooks.add("authorize_join", hook)
 
-    @_hook
-    def presence_audience(self, hook: PresenceAudienceT) -> PresenceAudienceT:
-        """Register the hook that says who hears that a user came online or went offline. There can be one.
+        def register(function: HandlerT) -> HandlerT:
+            return self._hooks.add(hook, function)
 
-        It gets the user's id, and returns the ids of the users who are told, or None for everyone. If it fails, nobody is told.
+        return register
+
+    def register(self, feature: Feature[Any]) -> None:
+        """Add a feature, and those that it requires, to the applications that this object is initialised on from now on.
+
+        Args:
+            feature: The feature; it takes no further declarations.
+
+        Raises:
+            RegistrationError: An application is initialised already, or the feature's name or one of its events is taken.
         """
-        return self._hooks.add("presence_audience", hook)
+        if self._apps:
+            msg = f"The feature {feature.name!r} was registered after init_app and would not be served; register it before."
+            raise RegistrationError(msg)
+        self._hooks.add_feature(feature)
 
-    @_hook
+    @hook_decorator
     def on_connect(self, hook: OnConnectT) -> OnConnectT:
         """Register a hook that is called for each authenticated connection before it is admitted.
 
@@ -252,72 +249,22 @@ class Realtime(Emits):
         or None admits. What it sends to the user arrives after the client's `connect` event. If it fails, the connection is
         refused.
         """
-        return self._hooks.add("on_connect", hook)
+        return self._hooks.add(ON_CONNECT, hook)
 
-    @_hook
+    @hook_decorator
     def on_disconnect(self, hook: OnDisconnectT) -> OnDisconnectT:
         """Register a hook that is told of each connection that is gone: the identity, and the reason as text."""
-        return self._hooks.add("on_disconnect", hook)
+        return self._hooks.add(ON_DISCONNECT, hook)
 
-    @_hook
-    def on_user_online(self, hook: OnUserT) -> OnUserT:
-        """Register a hook that is told the id of each user who came online: whose first connection was admitted."""
-        return self._hooks.add("on_user_online", hook)
-
-    @_hook
-    def on_user_offline(self, hook: OnUserT) -> OnUserT:
-        """Register a hook that is told the id of each user who went offline: whose last connection is gone."""
-        return self._hooks.add("on_user_offline", hook)
-
-    @_hook
-    def on_join(self, hook: OnConversationT) -> OnConversationT:
-        """Register a hook that is told the identity and the conversation's id when a connection has joined.
-
-        If it raises, the connection is taken out again and the client gets the error.
-        """
-        return self._hooks.add("on_join", hook)
-
-    @_hook
-    def on_leave(self, hook: OnConversationT) -> OnConversationT:
-        """Register a hook that is told the identity and the conversation's id when a connection has left, or is gone."""
-        return self._hooks.add("on_leave", hook)
-
-    @_hook
-    def on_notification_read(self, hook: OnNotificationReadT) -> OnNotificationReadT:
-        """Register a hook that stores that a notification was read; it gets the identity and the notification's id.
-
-        It refuses by raising `NotFound` or another `EventError`; then none of the user's devices is told, and the sender gets the
-        error.
-        """
-        return self._hooks.add("on_notification_read", hook)
-
-    @_hook
-    def on_notifications_read_all(self, hook: OnNotificationsReadAllT) -> OnNotificationsReadAllT:
-        """Register a hook that stores that all of a user's notifications were read; it gets the identity.
-
-        If it raises, none of the user's devices is told, and the sender gets the error.
-        """
-        return self._hooks.add("on_notifications_read_all", hook)
-
-    @_hook
-    def revoked_tokens(self, hook: RevokedTokensT) -> RevokedTokensT:
-        """Register the hook that says which of some access tokens have been revoked. There can be one.
-
-        It gets their ids, the `jti` claims of at most 100 connections, and returns those that are revoked; their connections
-        end. It is asked every `REALTIME_REVOCATION_INTERVAL` seconds, in place of Flask-JWT-Extended's blocklist loader, which
-        takes one token at a time. If it fails, no connection ends. When a client connects, the loader alone is asked.
-        """
-        return self._hooks.add("revoked_tokens", hook)
-
-    @_hook
+    @hook_decorator
     def on_error(self, hook: OnErrorT) -> OnErrorT:
         """Register a hook that is told of each unexpected exception.
 
         It gets the exception, and the event's name and the identity where there are any, else None.
         """
-        return self._hooks.add("on_error", hook)
+        return self._hooks.add(ON_ERROR, hook)
 
-    @_named("@realtime.{}('my:event')")
+    @named("@realtime.{}('my:event')")
     def on(
         self, event: str, *, payload: Any = None, binary: bool = False, limit: str | None = SHARED_LIMIT
     ) -> Callable[[HandlerT], HandlerT]:

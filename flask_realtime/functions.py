@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask_realtime.emits import Emits, Target
-from flask_realtime.extension import current_gateway
+from flask_realtime.extension import Calls, current_gateway
+from flask_realtime.feature.calls import Target
 
 
-class _OnCurrentApplication(Emits):
+class _OnCurrentApplication(Calls):
     def _target(self) -> Target:
         return current_gateway().control
 
@@ -31,3 +31,5 @@ get_user_connections = _calls.get_user_connections
 disconnect_user = _calls.disconnect_user
 disconnect_token = _calls.disconnect_token
 remove_from_conversation = _calls.remove_from_conversation
+emit = _calls.emit
+state_of = _calls.state_of

@@ -7,4 +7,4 @@ from typing import Final
 from blinker import NamedSignal
 
 event_sent: Final = NamedSignal("event-sent")
-"""An event was handed to the transport. Receivers get it as `event`: a `flask_realtime.features.effects.Send`."""
+"""An event was handed to the transport. Receivers get it as `event`: a `flask_realtime.contract.effects.Send`."""

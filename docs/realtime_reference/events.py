@@ -1,15 +1,20 @@
-"""The event reference, from the contract's table."""
+"""The event reference, from the declarations of the built-in features."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from flask_realtime.contract.events import EVENTS, Event, FromClient, FromServer
+from flask_realtime.contract.events import IncomingEvent, OutgoingEvent
+from flask_realtime.describe.reference import Entry, entries
+from flask_realtime.extension import BUILT_IN
 from realtime_reference.shapes import shape
+
+ENTRIES = entries(BUILT_IN)
 
 
 def event_summary() -> str:
     """Return a table of all events, with a link to each."""
     rows = ["| Event | Direction | |", "|---|---|---|"]
-    rows += [f"| [`{event.name}`](#{_anchor(event)}) | {_direction(event)} | {_purpose(event)} |" for event in EVENTS]
+    rows += [f"| [`{event.name}`](#{_anchor(event)}) | {_direction(event)} | {_purpose(event)} |" for event in ENTRIES]
     return "\n".join(rows)
 
 
@@ -19,40 +24,37 @@ def event_list() -> str:
 
 
 def _blocks() -> Iterator[str]:
-    for section in dict.fromkeys(event.section for event in EVENTS):
+    for section in dict.fromkeys(event.section for event in ENTRIES):
         yield f"## {section}"
-        for event in EVENTS:
+        for event in ENTRIES:
             if event.section == section:
                 yield from _event(event)
 
 
-def _event(event: Event) -> Iterator[str]:
+def _event(event: Entry) -> Iterator[str]:
     yield f"({_anchor(event)})=\n### `{event.name}`"
-    if event.from_client is not None:
-        yield from _from_client(event.name, event.from_client)
-    if event.from_server is not None:
-        yield from _from_server(event.name, event.from_server)
+    if event.incoming is not None:
+        yield from _from_client(event.incoming)
+    if event.outgoing is not None:
+        yield from _from_server(event.outgoing)
 
 
-def _from_client(name: str, part: FromClient) -> Iterator[str]:
-    yield f"**Client to server.** {part.purpose}"
-    yield _code(f"socket.emit({_arguments(name, part.argument)}(answer) => console.log(answer));")
-    yield _facts([_argument(part.argument), f"Answer: `{shape(part.answer)}`"])
+def _from_client(event: IncomingEvent) -> Iterator[str]:
+    argument = "" if event.payload is None else f"{event.argument}, "
+    yield f"**Client to server.** {event.summary}"
+    yield _code(f"socket.emit('{event.name}', {argument}(answer) => console.log(answer));")
+    yield _facts([_argument(event), f"Answer: `{shape(event.answer)}`"])
 
 
-def _from_server(name: str, part: FromServer) -> Iterator[str]:
-    yield f"**Server to client.** {part.purpose}"
-    parameter = part.argument[0] if part.argument is not None else ""
-    yield _code(f"socket.on('{name}', ({parameter}) => console.log({parameter or repr(name)}));")
-    yield _facts([_argument(part.argument), f"Sent to: {part.receivers}"])
+def _from_server(event: OutgoingEvent[Any]) -> Iterator[str]:
+    parameter = "" if event.payload is None else event.argument
+    yield f"**Server to client.** {event.summary}"
+    yield _code(f"socket.on('{event.name}', ({parameter}) => console.log({parameter or repr(event.name)}));")
+    yield _facts([_argument(event), f"Sent to: {event.audience}"])
 
 
-def _arguments(name: str, argument: tuple[str, object] | None) -> str:
-    return f"'{name}', " if argument is None else f"'{name}', {argument[0]}, "
-
-
-def _argument(argument: tuple[str, object] | None) -> str:
-    return "No argument" if argument is None else f"`{argument[0]}`: `{shape(argument[1])}`"
+def _argument(event: IncomingEvent | OutgoingEvent[Any]) -> str:
+    return "No argument" if event.payload is None else f"`{event.argument}`: `{shape(event.payload)}`"
 
 
 def _code(line: str) -> str:
@@ -63,16 +65,16 @@ def _facts(facts: Iterable[str]) -> str:
     return "\n".join(f"- {fact}" for fact in facts)
 
 
-def _anchor(event: Event) -> str:
+def _anchor(event: Entry) -> str:
     return "event-" + event.name.replace(":", "-")
 
 
-def _direction(event: Event) -> str:
-    if event.from_client is not None and event.from_server is not None:
+def _direction(event: Entry) -> str:
+    if event.incoming is not None and event.outgoing is not None:
         return "both"
-    return "client to server" if event.from_client is not None else "server to client"
+    return "client to server" if event.incoming is not None else "server to client"
 
 
-def _purpose(event: Event) -> str:
-    part = event.from_client or event.from_server
-    return "" if part is None else part.purpose.split(". ")[0].rstrip(".")
+def _purpose(event: Entry) -> str:
+    part = event.incoming or event.outgoing
+    return "" if part is None else part.summary.split(". ")[0].rstrip(".")

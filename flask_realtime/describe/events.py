@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args, get_type_hints
 
-from flask_realtime.contract.events import EVENTS, FromClient, FromServer
-from flask_realtime.contract.payloads import Acknowledgement, ErrorAnswer, RefusalData
+from flask_realtime.contract.answers import ERROR_EVENT, Acknowledgement, ErrorAnswer, RefusalData
+from flask_realtime.contract.events import IncomingEvent, OutgoingEvent
 from flask_realtime.describe.schemas import ANYTHING, Schema, Schemas, any_of
+from flask_realtime.feature.feature import Feature
 from flask_realtime.hooks import ApplicationEvent
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -73,29 +74,32 @@ class Description:
     schemas: dict[str, Schema]
 
 
-def describe(declared: Iterable[ApplicationEvent]) -> Description:
-    """Describe the contract's events, and those that an application declared."""
+def describe(features: Iterable[Feature[Any]], declared: Iterable[ApplicationEvent]) -> Description:
+    """Describe the events of features, and those that an application declared without one."""
     schemas = Schemas()
     schemas.of(RefusalData)
     error_answer = schemas.of(ErrorAnswer)
-    clients = [_client_event(schemas, event.name, event.from_client) for event in EVENTS if event.from_client is not None]
-    servers = [_server_event(schemas, event.name, event.from_server) for event in EVENTS if event.from_server is not None]
+    ordered = list(features)
+    clients = [_client_event(schemas, event) for feature in ordered for event in feature.incoming.values()]
+    outgoing = [event for feature in ordered for event in feature.outgoing_events.values()]
+    servers = [_server_event(schemas, event) for event in [*outgoing, ERROR_EVENT]]
     clients += [_declared_event(schemas, event) for event in declared]
     return Description(tuple(clients), tuple(servers), error_answer, schemas.named)
 
 
-def _client_event(schemas: Schemas, name: str, part: FromClient) -> ClientEvent:
-    answer = schemas.of(part.answer)
-    return ClientEvent(name, part.purpose, _arguments(schemas, part.argument), answer, part.answer is not Acknowledgement)
+def _client_event(schemas: Schemas, event: IncomingEvent) -> ClientEvent:
+    answer = schemas.of(event.answer)
+    arguments = _arguments(schemas, event.argument, event.payload)
+    return ClientEvent(event.name, event.summary, arguments, answer, event.answer is not Acknowledgement)
 
 
-def _server_event(schemas: Schemas, name: str, part: FromServer) -> ServerEvent:
-    purpose = f"{part.purpose} Sent to {part.receivers}."
-    return ServerEvent(name, purpose, _arguments(schemas, part.argument))
+def _server_event(schemas: Schemas, event: OutgoingEvent[Any]) -> ServerEvent:
+    summary = f"{event.summary} Sent to {event.audience}."
+    return ServerEvent(event.name, summary, _arguments(schemas, event.argument, event.payload))
 
 
-def _arguments(schemas: Schemas, argument: tuple[str, Any] | None) -> tuple[Argument, ...]:
-    return () if argument is None else (Argument(argument[0], schemas.of(argument[1])),)
+def _arguments(schemas: Schemas, name: str, payload: Any) -> tuple[Argument, ...]:
+    return () if payload is None else (Argument(name, schemas.of(payload)),)
 
 
 def _declared_event(schemas: Schemas, event: ApplicationEvent) -> ClientEvent:

@@ -22,7 +22,7 @@ from flask_realtime.errors import (
 )
 from flask_realtime.gateway.connection import Connection, current
 from flask_realtime.gateway.peer_log import PeerLog, user_peer
-from flask_realtime.hooks import Hooks
+from flask_realtime.hooks import ON_ERROR, Hooks
 from flask_realtime.logs import get_logger
 from flask_realtime.signatures import describe
 
@@ -133,7 +133,7 @@ class Application:
             peer = address if connection is None else user_peer(connection.user_id, connection.address)
             self._peer_log.write(logger, logging.ERROR, peer, message, event, user_id, error=error)
         identity = connection.identity if connection is not None and connection.user_id else None
-        for hook in self.hooks.on_error:
+        for hook in self.hooks.functions(ON_ERROR):
             try:
                 self.in_context(hook, error, event, identity, connection=connection)
             except Exception:

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from werkzeug.local import LocalProxy
 
+from flask_realtime.allowances import Allowances, Bucket, network
 from flask_realtime.errors import ConnectionRefused
-from flask_realtime.features.limits import Allowances, Bucket, network
 from flask_realtime.gateway.locks import native_lock, native_rlock
 from flask_realtime.gateway.mailbox import Mailbox
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, Packet
@@ -117,6 +117,15 @@ class Connection:
         return self.session.address
 
     @property
+    def environ(self) -> Mapping[str, Any]:
+        """What is left of the WSGI environment of its handshake."""
+        return self.session.environ
+
+    def of_session(self) -> list[Connection]:
+        """Return the connections of the same client to all namespaces."""
+        return self.session.open_connections()
+
+    @property
     def transport(self) -> str:
         """The transport in use now, `polling` or `websocket`."""
         return self.session.transport_of(self.session.id)
@@ -188,11 +197,6 @@ class Registry:
         with self._lock:
             return list(self._connections.values())
 
-    def with_token(self, jti: str) -> list[Connection]:
-        """Return the connections that were opened with an access token."""
-        with self._lock:
-            return [connection for connection in self._connections.values() if connection.identity.claims.get("jti") == jti]
-
 
 def too_many_connections(
     message: str = "You have too many connections open", *, retry_after: float | None = None
@@ -205,3 +209,15 @@ current: ContextVar[Connection] = ContextVar("flask_realtime.current_connection"
 
 current_connection = cast("Connection", LocalProxy(current, unbound_message="This code was not called for a connection."))
 """The connection for which a hook or an event handler was called."""
+
+_MAX_DEVICE_LENGTH = 64
+
+
+def find_device(auth: object) -> str:
+    """Return what a client calls the device that it is on: `auth.device`, cut to 64 characters; nothing where that is no text.
+
+    Args:
+        auth: What came with the CONNECT packet; anything.
+    """
+    device = auth.get("device") if isinstance(auth, Mapping) else None
+    return device[:_MAX_DEVICE_LENGTH] if isinstance(device, str) and device.isprintable() else ""

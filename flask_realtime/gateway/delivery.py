@@ -9,8 +9,8 @@ from typing import Any, Final
 from flask import Flask
 
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.features.effects import Send
 from flask_realtime.gateway.server import SocketIOServer
 from flask_realtime.signals import event_sent
 
@@ -36,7 +36,7 @@ class Delivery:
         self._publish = publish
         self._versions: OrderedDict[str, int] = OrderedDict()
 
-    def send(self, send: Send) -> bool:
+    def send(self, emit: Emit) -> bool:
         """Send an event to those who are to get it, on every server.
 
         Returns:
@@ -45,26 +45,26 @@ class Delivery:
         Raises:
             PayloadNotSerializable: Its arguments are not JSON.
         """
-        message = self._deliver_here(send)
-        return message is None or self._publish is None or self._publish(envelope_of(send, message.parts))
+        message = self._deliver_here(emit)
+        return message is None or self._publish is None or self._publish(envelope_of(emit, message.parts))
 
-    def send_again(self, send: Send) -> bool:
+    def send_again(self, emit: Emit) -> bool:
         """Send an event that was sent before, as it is, to those who are to get it now.
 
         Returns:
             What `send` does.
         """
-        message = send.encoded
+        message = emit.encoded
         if message is None:
-            return self.send(send)
-        self._server.deliver_again(message, send.rooms, send.skip_rooms, send.skip_connection)
+            return self.send(emit)
+        self._server.deliver_again(message, emit.rooms, emit.except_rooms, emit.except_connection)
         if event_sent.receivers:
-            event_sent.send(self._app, event=send)
-        return self._publish is None or self._publish(envelope_of(send, message.parts))
+            event_sent.send(self._app, event=emit)
+        return self._publish is None or self._publish(envelope_of(emit, message.parts))
 
-    def send_here(self, send: Send) -> None:
+    def send_here(self, emit: Emit) -> None:
         """Send an event that concerns this server's connections alone."""
-        self._deliver_here(send)
+        self._deliver_here(emit)
 
     def receive(self, envelope: Envelope) -> None:
         """Deliver what another server sent; it goes to the sockets as it came."""
@@ -74,16 +74,16 @@ class Delivery:
         message = OutboundMessage(envelope.parts, volatile=header["volatile"])
         self._server.deliver(message, header["rooms"], header["skip_rooms"], header["skip_connection"])
 
-    def _deliver_here(self, send: Send) -> OutboundMessage | None:
-        rooms, message = send.rooms, send.encoded
+    def _deliver_here(self, emit: Emit) -> OutboundMessage | None:
+        rooms, message = emit.rooms, emit.encoded
         if rooms is not None and not rooms:
             return None
         if message is None:
-            message = send.encoded = self._server.encode(send.event, send.args, volatile=send.volatile)
-        if not self._is_late(send.order):
-            self._server.deliver(message, rooms, send.skip_rooms, send.skip_connection)
+            message = emit.encoded = self._server.encode(emit.event, emit.args, volatile=emit.volatile)
+        if not self._is_late(emit.order):
+            self._server.deliver(message, rooms, emit.except_rooms, emit.except_connection)
         if event_sent.receivers:
-            event_sent.send(self._app, event=send)
+            event_sent.send(self._app, event=emit)
         encoded: OutboundMessage = message
         return encoded
 
@@ -101,20 +101,20 @@ class Delivery:
         return False
 
 
-def envelope_of(send: Send, parts: tuple[str | bytes, ...]) -> Envelope:
+def envelope_of(emit: Emit, parts: tuple[str | bytes, ...]) -> Envelope:
     """Return what the other servers need to deliver an event.
 
     Args:
-        send: The event.
+        emit: The event.
         parts: Its encoded packet.
     """
     header: dict[str, Any] = {
-        "rooms": send.rooms,
-        "skip_rooms": send.skip_rooms,
-        "skip_connection": send.skip_connection,
-        "volatile": send.volatile,
-        "order": send.order,
+        "rooms": emit.rooms,
+        "skip_rooms": emit.except_rooms,
+        "skip_connection": emit.except_connection,
+        "volatile": emit.volatile,
+        "order": emit.order,
     }
-    if send.tells is not None:
-        header["tells"] = send.tells
+    if emit.note is not None:
+        header["note"] = emit.note
     return Envelope(SEND, header, parts)

@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 
-from flask_realtime.contract import events
-from flask_realtime.contract.payloads import ACKNOWLEDGED, error_answer, error_event
-from flask_realtime.contract.requests import Bounds
+from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_answer, error_event
+from flask_realtime.contract.effects import Emit
 from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
-from flask_realtime.features.effects import Send
-from flask_realtime.gateway.builtin import BuiltinEvents
 from flask_realtime.gateway.connection import Connection, Session
+from flask_realtime.gateway.features import Features, Work
 from flask_realtime.gateway.limiter import Kind
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, Packet, event_payload
 from flask_realtime.gateway.parts import Parts
@@ -26,8 +24,6 @@ from flask_realtime.hooks import ApplicationEvent
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
-
-Work = Callable[[Connection, Any], Any]
 
 RATE_LIMIT: Final = "rate limit"
 """Why a connection ends that goes on sending too much."""
@@ -48,6 +44,7 @@ class _Call(NamedTuple):
         request: Its arguments, parsed.
         may_wait: Whether that may wait: for the application's code, or for what servers share.
         answers_several: Whether the answer is a list of arguments, as Flask-SocketIO's handlers may give, and not just one.
+        repeat: Returns what handles it again in less time; None for what does not come again and again.
     """
 
     packet: Packet
@@ -57,6 +54,7 @@ class _Call(NamedTuple):
     request: Any
     may_wait: bool = True
     answers_several: bool = False
+    repeat: Callable[..., Callable[[], bool] | None] | None = None
 
 
 class Dispatcher:
@@ -64,18 +62,17 @@ class Dispatcher:
 
     Args:
         parts: The gateway's parts.
-        builtin: The contract's own events.
+        features: The features, whose events they are.
         disconnect: Ends a connection, for a reason.
     """
 
-    def __init__(self, parts: Parts, builtin: BuiltinEvents, disconnect: Callable[[Connection, str], None]) -> None:
+    def __init__(self, parts: Parts, features: Features, disconnect: Callable[[Connection, str], None]) -> None:
         self._parts = parts
-        self._builtin = builtin
+        self._events = features.events
         self._disconnect = disconnect
         self._limiter = parts.limiter
         self._max_nesting = parts.config.max_nesting
-        self._bounds = Bounds(max_status_ids=parts.config.max_status_ids)
-        self._parsers = {event.name: event.from_client.parse for event in events.EVENTS if event.from_client is not None}
+        self._settings = parts.config
         # A character has four bytes at most, so a short text needs no counting; attachments do.
         self._surely_small = parts.config.max_payload_bytes // 4
         self._remembered: dict[str, _Call] = {}
@@ -114,7 +111,7 @@ class Dispatcher:
             return True
         self._begin(session, connection, call)
         allowance = self._limiter.allowance(connection, call.kind)
-        again = self._builtin.repeat(call.event, connection, call.request, allowance)
+        again = None if call.repeat is None else call.repeat(connection, call.request, allowance)
         session.repeatable = None if again is None else (text, again)
         return True
 
@@ -186,12 +183,12 @@ class Dispatcher:
         return event_payload(packet, self._max_nesting)
 
     def _resolve(self, name: str, args: list[Any], packet: Packet, kind: Kind) -> _Call:
-        handler = self._builtin.handlers.get(name)
-        if handler is not None:
-            if packet.attachments:
+        event = self._events.get(name)
+        if event is not None:
+            if packet.attachments and not event.binary:
                 raise _no_binary(name)
-            request = self._parsers[name](args, self._bounds)
-            return _Call(packet, name, kind, handler, request, self._builtin.may_wait(name))
+            request = event.parse(args, self._settings)
+            return _Call(packet, name, kind, event.work, request, event.may_wait, repeat=event.repeat)
         application_event = self._parts.application.hooks.events.get(name)
         if application_event is not None:
             if packet.attachments and not application_event.binary:
@@ -247,7 +244,7 @@ class Dispatcher:
         if call.packet.id is not None:
             self._answer(connection, call.packet.id, [error_answer(error)])
         else:
-            self._parts.delivery.send_here(Send(events.REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
+            self._parts.delivery.send_here(Emit(REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
 
 
 def answer_arguments(answer: Any) -> list[Any]:

@@ -6,35 +6,29 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flask import Flask
 from flask_socketio import SocketIO
 from socketio import packet as sio
 
+from flask_realtime.allowances import Bucket
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.engine.socket import MAX_CONNECT_BYTES
 from flask_realtime.errors import BadRequest, ConnectionRefused
-from flask_realtime.features.conversations import Conversations
-from flask_realtime.features.limits import Bucket
-from flask_realtime.features.presence import Presence
-from flask_realtime.features.typing_indicators import TypingIndicators
-from flask_realtime.gateway.announcer import HELD_BACK, PresenceAnnouncer
+from flask_realtime.feature.feature import Feature
 from flask_realtime.gateway.application import Application
-from flask_realtime.gateway.builtin import BuiltinEvents
 from flask_realtime.gateway.connection import Connection, Registry, Session
 from flask_realtime.gateway.control import COMMAND, Control
 from flask_realtime.gateway.delivery import SEND, Delivery
 from flask_realtime.gateway.dispatch import Dispatcher
-from flask_realtime.gateway.expiry import TokenExpiry
+from flask_realtime.gateway.features import Features, Surroundings
 from flask_realtime.gateway.handshake import for_authentication
-from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
+from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Authenticate, Lifecycle
 from flask_realtime.gateway.limiter import Limiter
-from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Mailbox
-from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.namespaces import NamespaceEvents
 from flask_realtime.gateway.packets import (
     DEFAULT_NAMESPACE,
@@ -45,11 +39,9 @@ from flask_realtime.gateway.packets import (
     list_payload,
     parse,
 )
-from flask_realtime.gateway.parts import Features, Parts
+from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.peer_log import PeerLog
-from flask_realtime.gateway.revocation import RevocationCheck
 from flask_realtime.gateway.server import SocketIOServer
-from flask_realtime.gateway.timer import DeadlineTimer
 from flask_realtime.hooks import Hooks
 from flask_realtime.logs import get_logger
 from flask_realtime.rates import parse_rate
@@ -71,6 +63,18 @@ _SETTLE_TIMEOUT = 25.0
 _SETTLE_TICK = 0.02
 
 
+class Essential(NamedTuple):
+    """What a gateway cannot do without.
+
+    Args:
+        presence: The feature that keeps count of users' connections.
+        authenticate: Returns who is behind a connection attempt.
+    """
+
+    presence: Feature[Any]
+    authenticate: Authenticate
+
+
 class Gateway:
     """Everything between one application's Socket.IO server and the features.
 
@@ -80,9 +84,18 @@ class Gateway:
         config: Its settings.
         hooks: Its hooks.
         shared: What it shares with other servers.
+        essential: What it cannot do without.
     """
 
-    def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, hooks: Hooks, shared: Shared) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - it is what joins these
+        self,
+        app: Flask,
+        socketio: SocketIO,
+        config: RealtimeConfig,
+        hooks: Hooks,
+        shared: Shared,
+        essential: Essential,
+    ) -> None:
         self._hooks = hooks
         self._sessions: dict[str, Session] = {}
         self._ending: set[Session] = set()
@@ -92,11 +105,6 @@ class Gateway:
         self.parts = Parts(
             config=config,
             application=Application(app, hooks, peer_log),
-            features=Features(
-                conversations=Conversations(shared.conversations),
-                typing=TypingIndicators(config.typing_timeout, time.monotonic, native_lock()),
-                presence=Presence(shared.presence),
-            ),
             registry=Registry(config.max_connections_per_user, config.max_connections, config.retry_after),
             limiter=Limiter(config, hooks),
             shared=shared,
@@ -104,36 +112,18 @@ class Gateway:
             delivery=Delivery(app, server, None if shared.is_local else shared.publish),
             peer_log=peer_log,
         )
-        membership = Membership(self.parts)
-        self._announcer = PresenceAnnouncer(self.parts, self._new_mailbox, self._new_timer)
-        self._expiry = TokenExpiry(app, self.parts, self._end)
-        self._revocation = RevocationCheck(app, self.parts, self._end)
-        self.lifecycle = Lifecycle(app, self.parts, membership, self._announcer, self._admitted)
-        self.control = Control(self.parts, self.lifecycle, membership, shared.publish)
-        builtin = BuiltinEvents(self.parts, membership, self._typing_timer(), self._expiry)
-        self._dispatcher = Dispatcher(self.parts, builtin, self.lifecycle.disconnect)
-        self._namespaces = NamespaceEvents(self.parts, self._dispatcher, builtin.auth_refresh)
+        self.features = Features(app, hooks.features)
+        self.control = Control(self.parts, self.features, shared.publish)
+        self.features.bind(self.parts, Surroundings(self._end, self.control, self._new_mailbox))
+        presence = self.features.state_of(essential.presence)
+        self._announcer = presence.announcer
+        self.lifecycle = Lifecycle(app, self.parts, self.features, presence, essential.authenticate)
+        self._dispatcher = Dispatcher(self.parts, self.features, self.lifecycle.disconnect)
+        self._namespaces = NamespaceEvents(self.parts, self._dispatcher, self.features.events)
 
     def _new_mailbox(self) -> Mailbox:
         server = self.parts.server
         return Mailbox(server.concurrency, server.new_event, self.parts.config.max_pending_events)
-
-    def _typing_timer(self) -> DeadlineTimer:
-        typing, delivery = self.parts.features.typing, self.parts.delivery
-
-        def expire() -> None:
-            for send in typing.expire():
-                delivery.send(send)
-
-        return self._new_timer(typing.next_deadline, expire)
-
-    def _new_timer(self, next_deadline: Callable[[], float | None], expire: Callable[[], None]) -> DeadlineTimer:
-        server = self.parts.server
-        return DeadlineTimer(server, server.new_event, time.monotonic, next_deadline, expire)
-
-    def _admitted(self, connection: Connection) -> None:
-        self._expiry.watch(connection)
-        self._revocation.watch()
 
     def _end(self, connection: Connection, reason: str) -> None:
         self.lifecycle.disconnect(connection, reason)
@@ -143,16 +133,11 @@ class Gateway:
     def _receive_from_others(self, envelope: Envelope) -> None:
         if envelope.kind == SEND:
             self.parts.delivery.receive(envelope)
-            if "tells" in envelope.header:
-                self._hear(envelope.header["tells"], envelope.header["order"][1], announced=True)
-        elif envelope.kind == HELD_BACK:
-            self._hear(envelope.header["tells"], envelope.header["version"], announced=False)
+            note = envelope.header.get("note")
+            if note is not None:
+                self.features.run_command(note[0], note[1], *note[2])
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
-
-    def _hear(self, tells: tuple[str, bool], version: int, *, announced: bool) -> None:
-        user_id, online = tells
-        self._announcer.heard(user_id, online=online, version=version, announced=announced)
 
     def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - what shares has no names for it
         self._announcer.changed(user_id, online=online, version=version)

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final, Protocol
 
 from flask import Flask
 
 from flask_realtime.backends.base import Change
-from flask_realtime.contract.payloads import Refusal, refusal
+from flask_realtime.contract.answers import Refusal, refusal
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
-from flask_realtime.gateway.announcer import PresenceAnnouncer
-from flask_realtime.gateway.auth import Authenticated, authenticate, find_device
-from flask_realtime.gateway.connection import Connection, Session, too_many_connections
+from flask_realtime.gateway.connection import Connection, Session, find_device, too_many_connections
+from flask_realtime.gateway.features import Departure, Features
 from flask_realtime.gateway.handshake import Essentials
-from flask_realtime.gateway.membership import Membership
 from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.peer_log import user_peer
+from flask_realtime.hooks import ON_CONNECT, ON_DISCONNECT
 from flask_realtime.identity import Identity
 from flask_realtime.logs import get_logger
 
@@ -35,7 +34,7 @@ TOO_MANY_CONNECTIONS: Final = "too many connections"
 MAX_REFUSED: Final = 5
 """Attempts to connect that one session may have refused; then it ends."""
 
-_ANONYMOUS: Final = Authenticated(Identity("", {}), {})
+_ANONYMOUS: Final[tuple[Identity, Mapping[str, Any]]] = (Identity("", {}), {})
 """Who connects to an open namespace."""
 
 _FAREWELL = 5.0
@@ -48,30 +47,58 @@ _CONNECT = "connect"
 _DISCONNECT = "disconnect"
 
 
+class Announcer(Protocol):
+    """Tells who came and went."""
+
+    def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
+        """Announce that a user came online or went offline, unless that happens too often."""
+
+    def in_turn(self, user_id: str, task: Callable[[], None]) -> None:
+        """Do something that concerns a user after all that was to be done before."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing left to announce."""
+
+
+class PresenceState(Protocol):
+    """Keeps count of users' connections, on all servers."""
+
+    announcer: Any
+
+    def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:
+        """Note a connection."""
+
+    def disconnected(self, connection_id: str, user_id: str) -> Change:
+        """Forget a connection."""
+
+    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
+        """Say whether a user has more connections than a number of them; None where that is to be asked again."""
+
+
+Authenticate = Callable[[Flask, object, Mapping[str, Any]], tuple[Identity, Mapping[str, Any]]]
+
+_NOTHING_LEFT: Final = Departure((), ())
+
+
 class Lifecycle:
     """Admits connections and sees them off.
 
     Args:
         app: The application.
         parts: The gateway's parts.
-        membership: Which connections are in which conversations.
-        announcer: Tells who came and went.
-        admitted: Called with each connection as soon as its client was told that it is connected; it must not wait.
+        features: The features, which hear of connections.
+        presence: Keeps count of users' connections.
+        authenticate: Returns who is behind a connection attempt, or raises `ConnectionRefused`.
     """
 
-    def __init__(
-        self,
-        app: Flask,
-        parts: Parts,
-        membership: Membership,
-        announcer: PresenceAnnouncer,
-        admitted: Callable[[Connection], None],
-    ) -> None:
+    def __init__(self, app: Flask, parts: Parts, features: Features, presence: PresenceState, authenticate: Authenticate) -> None:
         self._app = app
         self._parts = parts
-        self._membership = membership
-        self._announcer = announcer
-        self._admitted = admitted
+        self._features = features
+        self._presence = presence
+        self._announcer = presence.announcer
+        self._authenticate = authenticate
 
     # Coming -------------------------------------------------------------------------------------------------------------------
 
@@ -111,11 +138,11 @@ class Lifecycle:
             raise
         self._complete(connection)
 
-    def _identify(self, session: Session, namespace: str, auth: object) -> Authenticated:
+    def _identify(self, session: Session, namespace: str, auth: object) -> tuple[Identity, Mapping[str, Any]]:
         if namespace in self._parts.config.open_namespaces:
             return _ANONYMOUS
         with self._parts.limiter.attempt(session.address):
-            return authenticate(self._app, auth, session.environ)
+            return self._authenticate(self._app, auth, session.environ)
 
     def _reserve(self, session: Session, namespace: str, identity: Identity) -> Connection:
         server = self._parts.server
@@ -130,7 +157,7 @@ class Lifecycle:
 
     def _ask_application(self, connection: Connection, auth: object) -> None:
         application, server = self._parts.application, self._parts.server
-        for hook in application.hooks.on_connect if connection.user_id else ():
+        for hook in application.hooks.functions(ON_CONNECT) if connection.user_id else ():
             if not application.decide(hook, connection.identity, connection=connection, event=_CONNECT, default=True):
                 raise ConnectionRefused
         if server.has_own_handler(_CONNECT, connection.namespace):
@@ -147,13 +174,13 @@ class Lifecycle:
                 return
             connection.closed = True
         self._forget(connection)
-        self._tell_gone(connection, CLIENT_DISCONNECT, [])
+        self._tell_gone(connection, CLIENT_DISCONNECT, _NOTHING_LEFT)
         raise ConnectionRefused
 
     def _complete_present(self, connection: Connection) -> None:
         # Before the client hears that it is connected: whoever it tells can ask for its user's status anywhere. Outside the lock:
         # where several servers share it, this takes a moment.
-        change = self._parts.features.presence.connected(connection.id, connection.user_id, connection.device)
+        change = self._presence.connected(connection.id, connection.user_id, connection.device)
         is_one_too_many = self._is_one_too_many(connection, change)
         with connection.lock:
             connection.closed = connection.closed or connection.session.closed or is_one_too_many
@@ -163,9 +190,9 @@ class Lifecycle:
                 return
         # The application was asked before that, has heard of it, and so hears of its end.
         self._announce(connection.user_id, change, online=True)
-        self._end_presence(connection)
+        self._end_presence(connection, _NOTHING_LEFT)
         self._forget(connection)
-        self._tell_gone(connection, TOO_MANY_CONNECTIONS if is_one_too_many else CLIENT_DISCONNECT, [])
+        self._tell_gone(connection, TOO_MANY_CONNECTIONS if is_one_too_many else CLIENT_DISCONNECT, _NOTHING_LEFT)
         raise too_many_connections(retry_after=self._parts.config.retry_after) if is_one_too_many else ConnectionRefused
 
     def _let_in(self, connection: Connection) -> None:
@@ -176,7 +203,7 @@ class Lifecycle:
         self._parts.server.admit(session.id, connection.namespace, connection.id)
         if connection.user_id:
             self._parts.limiter.connected(connection.user_id)
-            self._admitted(connection)
+            self._features.connected(connection)
         told = (connection.user_id, connection.id, connection.transport, connection.address, connection.namespace)
         self._log_of(connection, "connected: user=%s id=%s transport=%s address=%s namespace=%s", *told)
 
@@ -194,7 +221,7 @@ class Lifecycle:
         limit = parts.config.max_connections_per_user
         exceeds: bool | None = None if change.connections > limit else False
         while exceeds is None and not (connection.closed or connection.session.closed or parts.shared.leaves_entries):
-            exceeds = parts.features.presence.has_more_than(limit, connection.user_id, time.monotonic() - began)
+            exceeds = self._presence.has_more_than(limit, connection.user_id, time.monotonic() - began)
             if exceeds is None:
                 parts.server.sleep(_LOOK_AGAIN)
         return bool(exceeds)
@@ -203,10 +230,10 @@ class Lifecycle:
         if change.happened:
             self._announcer.changed(user_id, online=online, version=change.version, hold=change.hold)
 
-    def _end_presence(self, connection: Connection) -> None:
-        features = self._parts.features
-        change = features.presence.disconnected(connection.id, connection.user_id)
-        features.conversations.share_end(connection.id)
+    def _end_presence(self, connection: Connection, departure: Departure) -> None:
+        change = self._presence.disconnected(connection.id, connection.user_id)
+        for share in departure.changes:
+            share()
         self._announce(connection.user_id, change, online=False)
 
     def _forget(self, connection: Connection) -> None:
@@ -248,39 +275,40 @@ class Lifecycle:
             connection.closed = True
             self._parts.server.remove(connection.id, connection.namespace)
             is_present = connection.namespace == DEFAULT_NAMESPACE
-            conversation_ids = self._membership.disconnected(connection) if is_present else []
+            departure = self._features.disconnected(connection) if is_present else _NOTHING_LEFT
             self._parts.registry.remove(connection)
             self._parts.limiter.release(connection)
         if is_present:
-            self._end_presence_in_turn(connection, reason)
+            self._end_presence_in_turn(connection, reason, departure)
         if not connection.session.open_connections():
             self._parts.server.await_connect(connection.session.id)
         told = (connection.user_id, connection.id, reason, connection.namespace)
         self._log_of(connection, "disconnected: user=%s id=%s reason=%s namespace=%s", *told)
         hooks = self._parts.application.hooks
         has_own_handler = not own_handler_called and self._parts.server.has_own_handler(_DISCONNECT, connection.namespace)
-        if has_own_handler or hooks.on_disconnect or hooks.on_leave:
+        if has_own_handler or hooks.functions(ON_DISCONNECT) or departure.announcements:
             tell = self._tell_own_handler if has_own_handler else self._tell_gone
-            connection.session.mailbox.post(partial(tell, connection, reason, conversation_ids))
+            connection.session.mailbox.post(partial(tell, connection, reason, departure))
 
-    def _end_presence_in_turn(self, connection: Connection, reason: str) -> None:
+    def _end_presence_in_turn(self, connection: Connection, reason: str, departure: Departure) -> None:
         if self._parts.shared.is_local:
-            self._end_presence(connection)
+            self._end_presence(connection, departure)
         elif reason != SHUTTING_DOWN or not self._parts.shared.leaves_entries:
             # Whoever calls this may be the event loop, which cannot wait for other servers.
-            self._announcer.in_turn(connection.user_id, lambda: self._end_presence(connection))
+            self._announcer.in_turn(connection.user_id, lambda: self._end_presence(connection, departure))
 
-    def _tell_gone(self, connection: Connection, reason: str, conversation_ids: list[str]) -> None:
+    def _tell_gone(self, connection: Connection, reason: str, departure: Departure) -> None:
         application = self._parts.application
-        self._membership.tell_left_all(connection, conversation_ids)
-        hooks = list(application.hooks.on_disconnect) if connection.user_id else []
+        for told in departure.announcements:
+            application.announce(application.hooks.functions(told.hook), *told.args, connection=connection)
+        hooks = application.hooks.functions(ON_DISCONNECT) if connection.user_id else []
         application.announce(hooks, connection.identity, reason, connection=connection)
 
-    def _tell_own_handler(self, connection: Connection, reason: str, conversation_ids: list[str]) -> None:
+    def _tell_own_handler(self, connection: Connection, reason: str, departure: Departure) -> None:
         handler = self._parts.server.call_own_disconnect_handler
         where = (connection.session.id, connection.namespace, connection.id)
         self._parts.application.announce([handler], *where, reason, connection=connection)
-        self._tell_gone(connection, reason, conversation_ids)
+        self._tell_gone(connection, reason, departure)
 
     def disconnect(self, connection: Connection, reason: str) -> None:
         """End a connection from the server's side.

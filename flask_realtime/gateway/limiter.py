@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from flask_realtime.allowances import Allowance, Allowances, Bucket, Failures, KeyedBuckets, Users, retry_after
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.contract.events import EVENTS, RateClass
 from flask_realtime.errors import ConnectionRefused, RateLimited
-from flask_realtime.features.limits import Allowance, Allowances, Bucket, Failures, KeyedBuckets, Users, retry_after
+from flask_realtime.feature.feature import SHARED_LIMIT
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.hooks import Hooks
@@ -52,7 +52,7 @@ class Limiter:
 
     Args:
         config: The limits.
-        hooks: The application's events, some of which may have limits of their own.
+        hooks: The events of features and of the application, some of which have limits of their own.
         clock: Returns the time in seconds; it never goes back.
     """
 
@@ -65,11 +65,14 @@ class Limiter:
         self._users = Users()
         self._lock = native_lock()
         kinds = {name: Kind(number, rate, config.user_limits[name]) for number, (name, rate) in enumerate(config.limits.items())}
-        kinds[RateClass.AUTHENTICATION.value] = Kind(len(kinds), _AUTHENTICATION, None)
+        kinds["authentication"] = Kind(len(kinds), _AUTHENTICATION, None)
         self._count = len(kinds)
-        self._others = kinds[RateClass.APPLICATION.value]
-        senders = ((event.name, event.from_client) for event in EVENTS if event.from_client is not None)
-        self._by_event = {name: kinds[sender.rate_class.value] for name, sender in senders}
+        self._kinds = kinds
+        self._others = kinds[SHARED_LIMIT]
+        self._by_event: dict[str, Kind] = {}
+        for feature in hooks.features:
+            for event in feature.incoming.values():
+                self._by_event[event.name] = self._kind_of(event.limit)
 
     # Events -------------------------------------------------------------------------------------------------------------------
 
@@ -77,13 +80,20 @@ class Limiter:
         """Return the allowance that an event draws on, one that nobody knows too."""
         return self._by_event.get(event) or self._kind_of_application(event)
 
+    def _kind_of(self, limit: str | None) -> Kind:
+        return self._kinds.get(limit or "") or self._new_kind(None if limit is None else parse_rate(limit))
+
+    def _new_kind(self, rate: Rate | None) -> Kind:
+        kind = Kind(self._count, rate, rate)
+        self._count += 1
+        return kind
+
     def _kind_of_application(self, name: str) -> Kind:
         event = self._hooks.events.get(name)
         if event is None or event.shares_limit:
             return self._others
         with self._lock:
-            kind = self._by_event[name] = Kind(self._count, event.rate, event.rate)
-            self._count += 1
+            kind = self._by_event[name] = self._new_kind(event.rate)
         return kind
 
     def charge(self, connection: Connection, kind: Kind) -> RateLimited | None:

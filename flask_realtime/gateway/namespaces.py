@@ -6,24 +6,21 @@ They take the way of the default namespace's events: bounds, rates, order, and a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from flask_realtime.contract import events
-from flask_realtime.contract.payloads import error_answer, error_event
-from flask_realtime.contract.requests import Bounds, NewToken, parse_token
+from flask_realtime.contract.answers import REALTIME_ERROR, error_answer, error_event
 from flask_realtime.errors import EventError, InternalError, UnknownEvent
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.dispatch import Dispatcher, answer_arguments
+from flask_realtime.gateway.features import BoundEvent
 from flask_realtime.gateway.packets import Packet
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.peer_log import user_peer
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
-
-Refresh = Callable[[Connection, NewToken], Any]
 
 
 class NamespaceEvents:
@@ -32,14 +29,13 @@ class NamespaceEvents:
     Args:
         parts: The gateway's parts.
         dispatcher: Opens packets and counts them.
-        refresh: Handles `auth:refresh`.
+        events: The events of features, some of which are there in every namespace.
     """
 
-    def __init__(self, parts: Parts, dispatcher: Dispatcher, refresh: Refresh) -> None:
+    def __init__(self, parts: Parts, dispatcher: Dispatcher, events: Mapping[str, BoundEvent]) -> None:
         self._parts = parts
         self._dispatcher = dispatcher
-        self._refresh = refresh
-        self._bounds = Bounds(max_status_ids=parts.config.max_status_ids)
+        self._events = events
 
     def receive(self, connection: Connection, packet: Packet) -> None:
         """Handle an event, behind those that the session sent before."""
@@ -86,8 +82,9 @@ class NamespaceEvents:
 
     def _call(self, connection: Connection, name: str, args: list[Any]) -> list[Any]:
         server, application = self._parts.server, self._parts.application
-        if name == events.AUTH_REFRESH and connection.user_id:
-            return [self._refresh(connection, parse_token(args, self._bounds))]
+        event = self._events.get(name)
+        if event is not None and event.in_every_namespace and connection.user_id:
+            return [event.work(connection, event.parse(args, self._parts.config))]
         if not server.has_own_handler(name, connection.namespace):
             msg = f"The server does not know the event {name}"
             raise UnknownEvent(msg)
@@ -105,4 +102,4 @@ class NamespaceEvents:
         if packet.id is not None:
             self._answer(connection, packet.id, [error_answer(error)])
         elif not connection.closed:
-            self._parts.server.send_to(connection.id, connection.namespace, events.REALTIME_ERROR, error_event(error, name))
+            self._parts.server.send_to(connection.id, connection.namespace, REALTIME_ERROR, error_event(error, name))

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask_realtime.features.limits import Bucket
+from flask_realtime.allowances import Bucket
 from flask_realtime.logs import get_logger
 from flask_realtime.rates import parse_rate
 

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.features.conversations import Conversations
-from flask_realtime.features.presence import Presence
-from flask_realtime.features.typing_indicators import TypingIndicators
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Registry
 from flask_realtime.gateway.delivery import Delivery
@@ -18,21 +15,11 @@ from flask_realtime.gateway.server import SocketIOServer
 
 
 @dataclass(frozen=True)
-class Features:
-    """The features that keep state."""
-
-    conversations: Conversations
-    typing: TypingIndicators
-    presence: Presence
-
-
-@dataclass(frozen=True)
 class Parts:
     """The parts of one application's gateway."""
 
     config: RealtimeConfig
     application: Application
-    features: Features
     registry: Registry
     limiter: Limiter
     shared: Shared

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask_realtime.features.limits import Bucket, network
+from flask_realtime.allowances import Bucket, network
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.mailbox import Concurrency, Event
 from flask_realtime.gateway.timer import DeadlineTimer

@@ -21,7 +21,7 @@ from socketio.exceptions import ConnectionRefusedError as SocketIOConnectionRefu
 from socketio.manager import Manager
 
 from flask_realtime.config import PREFIX, RealtimeConfig
-from flask_realtime.contract.payloads import Refusal
+from flask_realtime.contract.answers import Refusal
 from flask_realtime.engine.installing import install_in_server, install_where_loaded
 from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.messages import OutboundMessage

@@ -9,9 +9,9 @@ from typing import Any
 
 from flask import Flask
 
+from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.ids import WireId, parse_id
 from flask_realtime.contract.rooms import conversation_room, user_room
-from flask_realtime.features.effects import Send
 from flask_realtime.signals import event_sent
 
 
@@ -62,8 +62,8 @@ def capture_events(app: Flask) -> Iterator[list[CapturedEvent]]:
     """
     captured: list[CapturedEvent] = []
 
-    def record(_app: Flask, event: Send) -> None:
-        captured.append(CapturedEvent(event.event, event.args, event.rooms, event.skip_connection))
+    def record(_app: Flask, event: Emit) -> None:
+        captured.append(CapturedEvent(event.event, event.args, event.rooms, event.except_connection))
 
     with event_sent.connected_to(record, sender=app):
         yield captured

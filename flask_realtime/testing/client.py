@@ -20,10 +20,11 @@ from flask import Flask
 from socketio import packet as sio
 from werkzeug.test import Client
 
-from flask_realtime.contract.events import JOIN_CONVERSATION, USER_GET_STATUS
 from flask_realtime.contract.ids import WireId
 from flask_realtime.errors import ConnectionRefused
 from flask_realtime.extension import gateway_of
+from flask_realtime.features.conversations.events import JOIN_CONVERSATION
+from flask_realtime.features.presence.events import USER_GET_STATUS
 
 TIMEOUT: Final = 5.0
 """Seconds that a call waits for what it was promised, unless told otherwise."""

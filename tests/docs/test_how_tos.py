@@ -1,5 +1,6 @@
 """What the how-to guides say, seen from a client of the applications in them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,8 @@ import pytest
 import requests
 
 from tests.docs.conftest import SECONDS, Serve, token
-from tests.docs.pages import ROOT, python
-from tests.e2e.clients import Refused
+from tests.docs.pages import ROOT, blocks, python
+from tests.e2e.clients import Refused, node
 from tests.e2e.servers import process_environment
 
 RAISING_HANDLERS = """
@@ -250,13 +251,50 @@ def test_a_connection_s_address_is_the_one_that_a_proxy_names(serve: Serve) -> N
     assert alice.call("whereami") == "203.0.113.7"
 
 
-def test_testing(tmp_path: Path) -> None:
-    (tmp_path / "test_page.py").write_text(python("docs/how-to/testing.md"), encoding="utf-8")
+FEATURES = "docs/how-to/features.md"
+
+
+def test_features(serve: Serve) -> None:
+    page = serve(FEATURES)
+    alice, bob = page.connect("alice"), page.connect("bob")
+    result = {"poll": "lunch", "votes": {"2": 1}, "closed": False}
+    assert bob.call("poll:vote", {"poll": "lunch", "choice": 2}) == result
+    assert alice.wait_for("poll:result").data == result
+    assert page.request("GET", "/polls/lunch") == {"result": result}
+    page.request("POST", "/polls/lunch/remind")
+    assert bob.wait_for("poll:result").data == bob.wait_for("poll:result").data == result
+    assert "choice" in bob.call("poll:vote", {"poll": "lunch", "choice": "many"})["error"]["message"]
+    assert bob.call("poll:vote", {"poll": "dinner", "choice": 1})["error"]["code"] == "not_found"
+    assert alice.call("poll:close", "lunch")["closed"] is True
+    assert bob.call("poll:vote", {"poll": "lunch", "choice": 1})["error"]["code"] == "forbidden"
+    assert page.value("closed_polls") == ["lunch"]
+
+
+def test_the_features_have_the_types_that_the_page_shows(tmp_path: Path) -> None:
+    (tmp_path / "page.py").write_text(python(FEATURES), encoding="utf-8")
+    command = [sys.executable, "-m", "flask", "--app", "page", "realtime", "types"]
+    environment = process_environment({"PYTHONPATH": f"{ROOT}:{tmp_path}"})
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    (excerpt,) = re.findall(r"```typescript\n(.*?)```", (ROOT / FEATURES).read_text(encoding="utf-8"), re.DOTALL)
+    assert [line for line in excerpt.splitlines() if line not in done.stdout.splitlines()] == []
+
+
+def test_the_features_page_is_short_and_its_script_is_javascript() -> None:
+    (page,) = blocks(FEATURES, "html")
+    assert len(page.splitlines()) <= 40
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    checked = subprocess.run([node(), "--check", "-"], input=script, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("name", "count"), [("docs/how-to/testing.md", 4), (FEATURES, 2)])
+def test_testing(tmp_path: Path, name: str, count: int) -> None:
+    (tmp_path / "test_page.py").write_text(python(name), encoding="utf-8")
     # The plugin is named: where the package is installed, pytest finds it by itself.
     command = [sys.executable, "-m", "pytest", "-p", "no:flask_realtime", "-p", "flask_realtime.testing.plugin", "-W", "error"]
     environment = process_environment({"PYTHONPATH": str(ROOT)})
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{count} passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_from_polling(serve: Serve) -> None:

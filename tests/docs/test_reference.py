@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from flask_realtime.config import PREFIX, RealtimeConfig
-from flask_realtime.contract.events import EVENTS
+from flask_realtime.describe.reference import entries
 from flask_realtime.errors import EventError
+from flask_realtime.extension import BUILT_IN
 from tests.docs.pages import DOCS, ROOT
 
 SECONDS = 100.0
@@ -53,7 +54,7 @@ def text_of(page: Path) -> str:
 def test_the_page_of_events_has_a_section_for_every_event_of_the_contract(built: Path) -> None:
     page = built / "reference" / "events.html"
     headings = re.findall(r"<h3>(.*?)<a", page.read_text(encoding="utf-8"), re.DOTALL)
-    assert [re.sub(r"<[^>]+>", "", heading) for heading in headings] == [event.name for event in EVENTS]
+    assert [re.sub(r"<[^>]+>", "", heading) for heading in headings] == [entry.name for entry in entries(BUILT_IN)]
 
 
 def test_the_page_of_events_shows_payloads_as_json(built: Path) -> None:
@@ -82,7 +83,8 @@ def test_the_page_of_errors_has_the_codes_of_refused_connections() -> None:
 
 
 def test_the_package_refuses_with_documented_codes_alone() -> None:
-    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "flask_realtime" / "gateway").glob("*.py"))
+    folders = (ROOT / "flask_realtime" / "gateway", ROOT / "flask_realtime" / "features")
+    source = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
     used = set(re.findall(r'\bcode="(\w+)"', source)) | set(re.findall(r'Error, "(\w+)", "', source))
     assert used == CONNECT_CODES - {"connection_refused"}
 

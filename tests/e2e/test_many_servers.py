@@ -277,7 +277,7 @@ def test_a_change_of_a_user_that_comes_behind_a_later_one_is_not_told(cluster: C
     emitter = RealtimeEmitter(cluster.redis.url)
     for is_online, version in ((True, 2), (False, 1), (True, 3)):
         change = Presence.status_changed(ann, online=is_online, audience=None, version=version)
-        assert emitter._target().send(change, skip_sender=False)
+        assert emitter.emit(change)
     eventually(lambda: statuses(watcher, ann).count("online") == 2, "the others are told")
     assert statuses(watcher, ann) == ["online", "online"]
     emitter.close()

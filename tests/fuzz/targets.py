@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
 from http.client import parse_headers as parse_headers_slowly
+from types import SimpleNamespace
 from typing import Any, Final
 
 import flask
@@ -19,20 +20,21 @@ from engineio.exceptions import EngineIOError
 
 from flask_realtime.backends.redis.envelopes import read as read_entry
 from flask_realtime.contract import json
-from flask_realtime.contract.events import EVENTS
 from flask_realtime.contract.ids import MAX_ID_LENGTH
-from flask_realtime.contract.requests import Bounds, NewToken
 from flask_realtime.engine.frames import FrameError, FrameParser, Message, Opcode
 from flask_realtime.engine.handshake import answer_to, fault_of
 from flask_realtime.engine.headers import BadHead, read_fields
 from flask_realtime.engine.polling import read_post
 from flask_realtime.errors import BadRequest
+from flask_realtime.extension import BUILT_IN
+from flask_realtime.features.authentication.events import NewToken
 from flask_realtime.gateway.packets import MalformedPacket, connect_payload, event_payload, parse
 
 _MAX_MESSAGE = 4096
 _MAX_NESTING = 32
 _MAX_IDS = 10
-_PARSERS = [event.from_client.parse for event in EVENTS if event.from_client is not None]
+_PARSERS = [event.parse for feature in BUILT_IN for event in feature.incoming.values()]
+_SETTINGS = SimpleNamespace(max_status_ids=_MAX_IDS)
 _WRITER = json.ApplicationJSON(flask.Flask(__name__).json)
 
 
@@ -76,7 +78,7 @@ def packets(data: bytes) -> None:
     assert name
     for parse_arguments in _PARSERS:
         with suppress(BadRequest):
-            request = parse_arguments(args, Bounds(max_status_ids=_MAX_IDS))
+            request = parse_arguments(args, _SETTINGS)
             ids = [value for field in request for value in (field if isinstance(field, tuple) else [field])]
             assert len(ids) <= _MAX_IDS
             assert all(len(str(value)) <= MAX_ID_LENGTH for value in ids) or isinstance(request, NewToken)

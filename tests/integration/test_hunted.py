@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_realtime.contract.events import EVENTS
+from flask_realtime.describe.reference import entries
+from flask_realtime.extension import BUILT_IN
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.example_support import Example, error, running
 
 NO_LIMITS = dict.fromkeys(("typing", "presence", "joins", "notifications", "application"))
-NAMES = sorted(event.name for event in EVENTS)
+NAMES = sorted(entry.name for entry in entries(BUILT_IN))
 FIELDS = (
     "username password title participantIds content messageIds userId type message link data status".split()  # noqa: SIM905 - shorter
 )

@@ -18,8 +18,9 @@ from flask_jwt_extended.exceptions import JWTExtendedException, RevokedTokenErro
 from jwt.exceptions import PyJWTError
 from werkzeug.test import EnvironBuilder
 
-from flask_realtime.gateway import auth, quick_tokens
-from flask_realtime.gateway.tokens import verify_in_request
+from flask_realtime.features.authentication import quick_tokens
+from flask_realtime.features.authentication import verification as auth
+from flask_realtime.features.authentication.tokens import verify_in_request
 
 KEY = "0123456789abcdef" * 4
 OTHER_KEY = KEY[::-1]
@@ -246,8 +247,11 @@ def reimport(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
     """Imports what verifies tokens as if for the first time, and returns the module that chooses how."""
     for module in (quick_tokens, auth):
         monkeypatch.delitem(sys.modules, module.__name__)
-    package, originals = sys.modules["flask_realtime.gateway"], {"quick_tokens": quick_tokens, "auth": auth}
-    yield lambda: importlib.import_module("flask_realtime.gateway.auth")
+    package, originals = (
+        sys.modules["flask_realtime.features.authentication"],
+        {"quick_tokens": quick_tokens, "verification": verification},
+    )
+    yield lambda: importlib.import_module("flask_realtime.features.authentication.verification")
     for name, module in originals.items():
         setattr(package, name, module)
 

@@ -52,10 +52,10 @@ _STORE: Final = (
 )
 
 PLAN: Final[dict[str, Suite]] = {
-    "flask_realtime/features/limits.py": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
-    "flask_realtime/features/typing_indicators.py": Suite(("unit/test_typing_indicators.py", *_GATEWAY), ("e2e/test_typing.py",)),
+    "flask_realtime/allowances.py": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
+    "flask_realtime/features/typing_indicators": Suite(("unit/test_typing_indicators.py", *_GATEWAY), ("e2e/test_typing.py",)),
     "flask_realtime/features": Suite(
-        ("unit/test_features.py", "contract", *_GATEWAY), ("e2e/test_presence.py", "e2e/test_messaging.py")
+        ("unit/test_features.py", "unit/test_calls.py", "contract", *_GATEWAY), ("e2e/test_presence.py", "e2e/test_messaging.py")
     ),
     "flask_realtime/contract/ids.py": Suite(
         ("unit/test_ids.py", "unit/test_payloads.py", "integration/test_bounds.py"), ("e2e/test_answers.py",)
@@ -69,17 +69,19 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/mailbox.py": Suite(
         ("unit/test_mailbox.py", "integration/test_hook_calls.py"), ("e2e/test_hazards.py",)
     ),
-    "flask_realtime/gateway/auth.py": Suite(("unit/test_auth.py", "integration/test_tokens.py"), ("e2e/test_tokens.py",)),
-    "flask_realtime/gateway/quick_tokens.py": Suite(("integration/test_tokens.py",), ("e2e/test_tokens.py",)),
-    "flask_realtime/gateway/expiry.py": Suite(("unit/test_expiry.py", *_GATEWAY), ("e2e/test_tokens.py",)),
+    "flask_realtime/features/authentication/verification.py": Suite(
+        ("unit/test_auth.py", "integration/test_tokens.py"), ("e2e/test_tokens.py",)
+    ),
+    "flask_realtime/features/authentication/quick_tokens.py": Suite(("integration/test_tokens.py",), ("e2e/test_tokens.py",)),
+    "flask_realtime/features/authentication": Suite(("unit/test_expiry.py", *_GATEWAY), ("e2e/test_tokens.py",)),
     "flask_realtime/gateway/timer.py": Suite(("unit/test_expiry.py", "integration/test_revocation.py"), ("e2e/test_typing.py",)),
-    "flask_realtime/gateway/revocation.py": Suite(("integration/test_revocation.py",), ("e2e/test_tokens.py",)),
+    "flask_realtime/features/authentication/revocation.py": Suite(("integration/test_revocation.py",), ("e2e/test_tokens.py",)),
     "flask_realtime/gateway/packets.py": Suite(("unit/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
     "flask_realtime/gateway/control.py": Suite(_GATEWAY, ("e2e/test_python_api.py",)),
     "flask_realtime/gateway/delivery.py": Suite(
         ("unit/test_delivery.py", "unit/test_rooms.py", *_GATEWAY), ("e2e/test_messaging.py",)
     ),
-    "flask_realtime/gateway/membership.py": Suite(
+    "flask_realtime/features/conversations": Suite(
         ("unit/test_membership.py", *_GATEWAY, "integration/test_hook_database.py"),
         ("e2e/test_messaging.py", "e2e/test_python_api.py"),
     ),

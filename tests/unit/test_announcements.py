@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_realtime.features.announcements import Announcement, Announcements
+from flask_realtime.features.presence.announcements import Announcement, Announcements
 
 MINUTE = 60.0
 

@@ -9,7 +9,8 @@ from flask_jwt_extended import JWTManager, create_access_token
 from werkzeug.test import EnvironBuilder
 
 from flask_realtime.errors import ConfigError, ConnectionRefused
-from flask_realtime.gateway.auth import authenticate, find_device, find_token
+from flask_realtime.features.authentication.verification import authenticate, find_token
+from flask_realtime.gateway.connection import find_device
 
 LONGEST = 8192
 Send = Callable[[str], tuple[Any, dict[str, Any]]]

@@ -8,15 +8,15 @@ import flask
 import pytest
 
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.features.effects import Send
 from flask_realtime.gateway import delivery as module
 from flask_realtime.gateway.delivery import Delivery, envelope_of
 from flask_realtime.gateway.encoding import EventEncoder
 from flask_realtime.gateway.server import SocketIOServer
 from flask_realtime.signals import event_sent
 
-EVENT = Send("news", ({"id": 1},), ("green", "red"), ("blue",), "c1", volatile=True)
+EVENT = Emit("news", ({"id": 1},), ("green", "red"), ("blue",), "c1", volatile=True)
 
 
 class Server:
@@ -59,8 +59,8 @@ def world() -> World:
     return World()
 
 
-def ordered(version: int, subject: str = "user:ann") -> Send:
-    return Send("status", (version,), None, order=(subject, version))
+def ordered(version: int, subject: str = "user:ann") -> Emit:
+    return Emit("status", (version,), None, order=(subject, version))
 
 
 def numbers(world: World) -> list[str]:
@@ -93,9 +93,9 @@ def test_who_sends_hears_whether_the_bus_took_it() -> None:
 
 
 def test_no_rooms_are_nobody_and_none_is_everyone(world: World) -> None:
-    assert world.delivery.send(Send("news", (), ())) is True
+    assert world.delivery.send(Emit("news", (), ())) is True
     assert (world.server.delivered, world.published) == ([], [])
-    world.delivery.send(Send("news", (), None))
+    world.delivery.send(Emit("news", (), None))
     assert (len(world.server.delivered), len(world.published)) == (1, 1)
 
 
@@ -105,7 +105,7 @@ def test_what_concerns_this_server_alone_is_not_published(world: World) -> None:
 
 
 def test_an_event_is_encoded_once_however_often_it_is_sent(world: World) -> None:
-    send = Send("typing:start", (), ("green",))
+    send = Emit("typing:start", (), ("green",))
     assert world.delivery.send_again(send) is True
     assert (len(world.server.delivered), len(world.server.again)) == (1, 0)
     assert world.delivery.send_again(send) is True
@@ -118,17 +118,17 @@ def test_an_event_is_encoded_once_however_often_it_is_sent(world: World) -> None
 
 
 def test_a_signal_tells_of_each_event_that_is_sent_here(world: World) -> None:
-    told: list[Send] = []
+    told: list[Emit] = []
 
-    def note(_app: flask.Flask, event: Send) -> None:
+    def note(_app: flask.Flask, event: Emit) -> None:
         told.append(event)
 
-    send = Send("news", (), ("green",))
+    send = Emit("news", (), ("green",))
     with event_sent.connected_to(note, sender=world.app):
         world.delivery.send(send)
         world.delivery.send_again(send)
         world.delivery.send_here(send)
-        world.delivery.send(Send("news", (), ()))
+        world.delivery.send(Emit("news", (), ()))
         world.delivery.receive(envelope_of(send, ('2["news"]',)))
     assert told == [send, send, send]
 

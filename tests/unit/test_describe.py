@@ -8,13 +8,17 @@ from typing import Any, TypedDict
 
 import pytest
 
-from flask_realtime.contract.events import EVENTS
-from flask_realtime.contract.payloads import MessagesReadPayload, UserStatus
 from flask_realtime.describe.asyncapi import asyncapi
-from flask_realtime.describe.events import Description, describe
+from flask_realtime.describe.events import Description
+from flask_realtime.describe.events import describe as describe_all
 from flask_realtime.describe.schemas import Schemas
 from flask_realtime.describe.typescript import expression, typescript
+from flask_realtime.extension import BUILT_IN
+from flask_realtime.features.messages.events import MessagesReadPayload
+from flask_realtime.features.presence.events import UserStatus
 from flask_realtime.hooks import ApplicationEvent
+
+describe = functools.partial(describe_all, BUILT_IN)
 
 STRING = {"type": "string"}
 NUMBER = {"type": "number"}
@@ -131,8 +135,11 @@ def test_an_answer_says_nothing_of_how_a_date_is_written() -> None:
 
 def test_every_event_of_the_contract_is_described_in_its_directions() -> None:
     description = describe(())
-    assert [event.name for event in description.client_events] == [event.name for event in EVENTS if event.from_client]
-    assert [event.name for event in description.server_events] == [event.name for event in EVENTS if event.from_server]
+    assert [event.name for event in description.client_events] == [name for feature in BUILT_IN for name in feature.incoming]
+    assert [event.name for event in description.server_events] == [
+        *(name for feature in BUILT_IN for name in feature.outgoing_events),
+        "realtime:error",
+    ]
 
 
 def test_an_event_has_a_callback_that_may_be_left_out_unless_it_is_a_question() -> None:

@@ -1,38 +1,8 @@
-"""Messages, notifications and presence, without Flask or sockets."""
-
-from typing import Any
-
-import pytest
+"""Conversations and presence, without Flask or sockets."""
 
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
-from flask_realtime.errors import InvalidId
-from flask_realtime.features import messages, notifications
 from flask_realtime.features.conversations import Conversations
 from flask_realtime.features.presence import Presence
-
-
-def test_messages_go_to_their_conversation_with_the_ids_as_they_were_spelt() -> None:
-    assert messages.new_message(7, {"id": 1}).rooms == messages.new_message("7", {}).rooms == ("conversation:7",)
-    assert messages.messages_read(7, [1, "2"], "ann").args == ({"conversationId": 7, "messageIds": [1, "2"], "userId": "ann"},)
-    assert messages.messages_read("7", [1], None).args == ({"conversationId": "7", "messageIds": [1]},)
-    assert messages.message_deleted("7", 1).args == ({"conversationId": "7", "messageId": 1},)
-
-
-@pytest.mark.parametrize("bad", ["", None, True, [], "x" * 129])
-def test_a_message_for_no_conversation_is_an_error(bad: Any) -> None:
-    with pytest.raises(InvalidId):
-        messages.new_message(bad, {})
-
-
-def test_notifications_reach_all_of_a_users_devices() -> None:
-    sends = [
-        notifications.new_notification("7", {}),
-        notifications.notification_read("7", 3),
-        notifications.all_notifications_read("7"),
-        notifications.order_update("7", {}),
-    ]
-    assert {send.rooms for send in sends} == {("user:7",)}
-    assert all(send.skip_connection is None and not send.skip_rooms for send in sends)
 
 
 def test_a_second_tab_neither_comes_nor_goes() -> None:
@@ -119,38 +89,3 @@ def test_a_join_that_was_overtaken_by_leaving_is_taken_back() -> None:
     conversations.share_leave("c1", "1")
     conversations.share_join("c1", "ann", "1")
     assert conversations.online_users("1") == []
-
-
-def test_an_applications_own_event_goes_to_the_conversation() -> None:
-    send = Conversations.custom("7", "poll:new", ({"id": 1}, "two"))
-    assert (send.event, send.args, send.rooms) == ("poll:new", ({"id": 1}, "two"), ("conversation:7",))
-
-
-@pytest.mark.parametrize("bad", ["", None, True])
-def test_each_id_of_a_message_is_checked_and_the_error_names_it(bad: Any) -> None:
-    with pytest.raises(InvalidId, match="message_ids"):
-        messages.messages_read("7", ["1", bad], "ann")
-    with pytest.raises(InvalidId, match="conversation_id"):
-        messages.messages_read(bad, ["1"], "ann")
-    with pytest.raises(InvalidId, match="message_id"):
-        messages.message_deleted("7", bad)
-    with pytest.raises(InvalidId, match="conversation_id"):
-        messages.message_deleted(bad, "1")
-
-
-def test_events_have_the_contracts_names() -> None:
-    sends = [messages.new_message("7", {}), messages.messages_read("7", [], None), messages.message_deleted("7", "1")]
-    assert [send.event for send in sends] == ["message:new", "messages:read", "message:deleted"]
-    told = [
-        notifications.new_notification("7", {"a": 1}),
-        notifications.notification_read("7", 3),
-        notifications.order_update("7", 1),
-    ]
-    assert [(send.event, send.args) for send in told] == [
-        ("notification:new", ({"a": 1},)),
-        ("notification:read", (3,)),
-        ("order:update", (1,)),
-    ]
-    assert notifications.all_notifications_read("7").args == ()
-    assert not any(send.volatile or send.order for send in (*sends, *told)), "nobody may do without these"
-    assert notifications.to_user("7", "news", 1, 2).args == (1, 2)

@@ -19,19 +19,22 @@ MAY_IMPORT = {
     "rates": {"errors"},
     "logs": set(),
     "small_sets": set(),
+    "allowances": {"rates"},
     "config": {"errors", "rates"},
     "backends": {"contract", "errors", "logs", "small_sets"},
-    "features": {"backends", "contract", "errors", "rates", "small_sets"},
-    "engine": {"config", "contract", "errors", "logs"},
     "signatures": {"errors"},
-    "hooks": {"contract", "errors", "identity", "rates", "signatures"},
+    "feature": {"contract", "errors", "identity", "signatures"},
+    "features": {"allowances", "backends", "contract", "errors", "feature", "identity", "rates", "small_sets"},
+    "engine": {"config", "contract", "errors", "logs"},
+    "hooks": {"contract", "errors", "feature", "identity", "rates", "signatures"},
     "gateway": {
+        "allowances",
         "backends",
         "config",
         "contract",
         "engine",
         "errors",
-        "features",
+        "feature",
         "hooks",
         "identity",
         "logs",
@@ -41,16 +44,14 @@ MAY_IMPORT = {
         "small_sets",
     },
     "signals": set(),
-    "emits": {"backends", "contract", "features"},
-    "emitter": {"backends", "config", "emits", "errors", "features", "gateway"},
-    "extension": {"backends", "config", "emits", "errors", "gateway", "hooks", "signatures"},
-    "functions": {"emits", "extension"},
+    "extension": {"backends", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
+    "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
+    "functions": {"extension", "feature"},
     "store": {"contract", "errors", "extension", "identity"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
-    "describe": {"contract", "hooks"},
-    "worker": {"engine"},
-    "cli": {"contract", "describe", "errors", "extension", "functions", "hooks"},
-    "__init__": {"backends", "emitter", "extension", "functions", "gateway", "identity"},
+    "describe": {"contract", "feature", "hooks"},
+    "cli": {"contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks"},
+    "__init__": {"backends", "emitter", "extension", "feature", "functions", "gateway", "identity"},
 }
 FRAMEWORKS = {
     "engineio",
@@ -64,9 +65,29 @@ FRAMEWORKS = {
     "sqlalchemy",
     "werkzeug",
 }
-PLAIN_PYTHON = {"backends", "errors", "features", "identity", "logs", "rates", "signatures", "small_sets"}
+PLAIN_PYTHON = {
+    "backends",
+    "contract",
+    "errors",
+    "feature",
+    "features",
+    "identity",
+    "logs",
+    "rates",
+    "signatures",
+    "small_sets",
+}
 # They are about python-socketio's own managers, as those of Redis are about redis-py.
 ABOUT_SOCKETIO = {"flask_realtime.backends.broker.amqp", "flask_realtime.backends.broker.kafka"}
+_TOKENS = "flask_realtime.features.authentication."
+# What these do is to ask Flask-JWT-Extended; JSON is written by the application's provider.
+ABOUT_FLASK = {
+    f"{_TOKENS}quick_tokens": {"flask", "flask_jwt_extended"},
+    f"{_TOKENS}revocation": {"flask_jwt_extended", "gevent"},
+    f"{_TOKENS}tokens": {"flask", "flask_jwt_extended"},
+    f"{_TOKENS}verification": {"flask", "flask_jwt_extended"},
+    "flask_realtime.contract.json": {"flask"},
+}
 
 
 def module_names() -> dict[str, Path]:
@@ -121,7 +142,14 @@ def test_a_feature_knows_the_interfaces_of_back_ends_alone(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) in PLAIN_PYTHON))
 def test_the_inner_parts_know_no_framework(module: str) -> None:
     roots = {name.split(".")[0] for name in imported_names(MODULES[module])}
-    assert roots & FRAMEWORKS == ({"socketio"} if module in ABOUT_SOCKETIO else set())
+    assert roots & FRAMEWORKS == ({"socketio"} if module in ABOUT_SOCKETIO else ABOUT_FLASK.get(module, set()))
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) == "features" and name.count(".") > 1))
+def test_a_feature_knows_the_face_alone_of_others(module: str) -> None:
+    own = ".".join(module.split(".")[:3])
+    others = {name for name in IMPORTS[module] if part(name) == "features"} - {name for name in MODULES if name.startswith(own)}
+    assert {name for name in others if name.count(".") > 2} == set()
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_realtime.allowances import Allowance, Bucket, Failures, Users, network, retry_after
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.errors import ConnectionRefused
-from flask_realtime.features.limits import Allowance, Bucket, Failures, Users, network, retry_after
 from flask_realtime.gateway.limiter import Limiter
 from flask_realtime.hooks import Hooks
 from flask_realtime.rates import PERIODS, Rate, parse_rate

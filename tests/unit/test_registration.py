@@ -11,8 +11,8 @@ from flask import Flask
 from flask_socketio import SocketIO
 
 from flask_realtime import Realtime, RealtimeEmitter
-from flask_realtime.contract.events import EVENTS
 from flask_realtime.errors import ConfigError, RegistrationError
+from flask_realtime.extension import BUILT_IN as FEATURES
 
 HOOKS = {
     "authorize_join": 2,
@@ -30,7 +30,7 @@ HOOKS = {
 }
 """How many arguments each hook gets."""
 
-BUILT_IN = [event.name for event in EVENTS if event.from_client is not None]
+BUILT_IN = [name for feature in FEATURES for name in feature.incoming]
 
 
 def takes_none() -> None: ...

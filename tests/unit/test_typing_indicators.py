@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_realtime.features.effects import Send
+from flask_realtime.contract.effects import Emit
 from flask_realtime.features.typing_indicators import TypingIndicators
 
 
@@ -26,12 +26,12 @@ def typing(clock: Clock) -> TypingIndicators:
     return TypingIndicators(7, clock)
 
 
-STOP = Send("typing:stop", ({"conversationId": 1, "userId": "ann"},), ("conversation:1",), ("user:ann",), volatile=True)
+STOP = Emit("typing:stop", ({"conversationId": 1, "userId": "ann"},), ("conversation:1",), ("user:ann",), volatile=True)
 
 
 def test_a_start_and_a_stop_go_to_the_other_users_of_the_conversation(typing: TypingIndicators) -> None:
     start = typing.start("c1", "ann", "1", 1)
-    assert start == Send(
+    assert start == Emit(
         "typing:start", ({"conversationId": 1, "userId": "ann"},), ("conversation:1",), ("user:ann",), volatile=True
     )
     assert typing.stop("c1", "ann", "1", 1) == STOP

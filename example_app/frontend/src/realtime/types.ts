@@ -130,15 +130,15 @@ export interface ClientToServerEvents {
   'join:conversation': (conversationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /** Leave a conversation. Leaving one that the connection is not in is no error. */
   'leave:conversation': (conversationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
-  /** Say that the user is typing. Only from a connection that has joined the conversation. */
-  'typing:start': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
-  /** Say that the user stopped typing. Only from a connection that has joined the conversation. */
-  'typing:stop': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
    * Ask which users have a connection joined to a conversation. Only for one who has joined, or whom
    * `authorize_join` admits.
    */
   'conversation:get-online-users': (conversationId: string | number, callback: (answer: string[] | ErrorAnswer) => void) => void;
+  /** Say that the user is typing. Only from a connection that has joined the conversation. */
+  'typing:start': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /** Say that the user stopped typing. Only from a connection that has joined the conversation. */
+  'typing:stop': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
    * Mark a notification as read. The application's `on_notification_read` hook stores it; if the hook
    * fails nobody is told.

@@ -1,0 +1,85 @@
+"""Answers: what a client's callback gets, and what it gets when something fails."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypedDict
+
+from flask_realtime.contract.events import OutgoingEvent
+from flask_realtime.errors import ConnectionRefused, EventError
+
+REALTIME_ERROR: Final = "realtime:error"
+"""The event of an error for which the client passed no callback."""
+
+
+class Acknowledgement(TypedDict):
+    """The answer to an event that the document gives no answer of its own."""
+
+    ok: Literal[True]
+
+
+class _ErrorRequired(TypedDict):
+    code: str
+    message: str
+
+
+class ErrorDetail(_ErrorRequired, total=False):
+    """What went wrong; `retryAfter` is in seconds."""
+
+    retryAfter: float
+
+
+class ErrorAnswer(TypedDict):
+    """The answer to an event that failed."""
+
+    error: ErrorDetail
+
+
+class ErrorEvent(ErrorAnswer):
+    """`realtime:error`: an event failed for which the client passed no callback."""
+
+    event: str
+
+
+class _RefusalRequired(TypedDict):
+    code: str
+
+
+class RefusalData(_RefusalRequired, total=False):
+    """`error.data` of a `connect_error`; `retryAfter` is in seconds."""
+
+    retryAfter: float
+
+
+class Refusal(TypedDict):
+    """The payload of a CONNECT_ERROR packet."""
+
+    message: str
+    data: RefusalData
+
+
+ERROR_EVENT: Final[OutgoingEvent[ErrorEvent]] = OutgoingEvent(
+    REALTIME_ERROR, ErrorEvent, "the connection that sent the event", "An event failed that was sent without a callback."
+)
+
+ACKNOWLEDGED: Acknowledgement = {"ok": True}
+
+
+def error_answer(error: EventError) -> ErrorAnswer:
+    """Build the answer to an event that failed."""
+    detail: ErrorDetail = {"code": error.code, "message": error.message}
+    if error.retry_after is not None:
+        detail["retryAfter"] = error.retry_after
+    return {"error": detail}
+
+
+def error_event(error: EventError, event: str) -> ErrorEvent:
+    """Build the payload of `realtime:error`."""
+    return {"error": error_answer(error)["error"], "event": event}
+
+
+def refusal(error: ConnectionRefused) -> Refusal:
+    """Build the payload of a CONNECT_ERROR packet."""
+    data: RefusalData = {"code": error.code}
+    if error.retry_after is not None:
+        data["retryAfter"] = error.retry_after
+    return {"message": error.message, "data": data}

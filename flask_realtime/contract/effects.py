@@ -1,0 +1,77 @@
+"""Effects: what a feature wants to happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+
+@dataclass(slots=True)
+class Emit:
+    """An event to be sent.
+
+    Args:
+        event: The event's name.
+        args: Its arguments.
+        rooms: The rooms whose connections get it, each connection once; None for everyone. No rooms reach nobody.
+        except_rooms: Rooms whose connections do not get it.
+        except_connection: A connection that does not get it, or None.
+        volatile: Whether a receiver that is far behind may do without it: the next such event makes up for it.
+        order: What it is about, and its place among the events about that; one that comes after a later one is dropped. None where
+            that cannot happen.
+        note: The feature whose command the other servers run when they deliver it, the command, and its arguments; None for none.
+        encoded: What the edge keeps with it, so that an effect that happens again and again is encoded once.
+    """
+
+    event: str
+    args: tuple[Any, ...]
+    rooms: tuple[str, ...] | None
+    except_rooms: tuple[str, ...] = ()
+    except_connection: str | None = None
+    volatile: bool = False
+    order: tuple[str, int] | None = None
+    note: tuple[str, str, tuple[Any, ...]] | None = None
+    encoded: Any = field(default=None, compare=False, repr=False)
+
+
+class Outcome:
+    """What handling an event came to: the answer, and what is to be sent.
+
+    Args:
+        answer: What the client's callback gets; None stands for `{"ok": true}`.
+        emits: What is sent, in this order, before the answer.
+    """
+
+    __slots__ = ("answer", "emits")
+
+    def __init__(self, answer: Any = None, emits: Iterable[Emit] = ()) -> None:
+        self.answer = answer
+        self.emits: Sequence[Emit] = tuple(emits)
+
+
+@dataclass(slots=True)
+class Share:
+    """A change that servers share; it may have to wait for them, so it comes when no lock is held.
+
+    Args:
+        change: Makes the change.
+    """
+
+    change: Callable[[], object]
+
+
+@dataclass(slots=True)
+class Announce:
+    """Functions of the application that are told of something, after everything else.
+
+    Args:
+        hook: The hook that they are registered for.
+        args: What they are told.
+    """
+
+    hook: Any
+    args: tuple[Any, ...]
+
+
+Effect: TypeAlias = "Emit | Share | Announce"

@@ -1,0 +1,60 @@
+"""Parsing: an event's arguments, checked before anything else looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from flask_realtime.contract.ids import WireId, parse_wire_id
+from flask_realtime.errors import BadRequest, InvalidId
+
+MAX_PROBLEMS: Final = 10
+"""What one answer names of all that is wrong with a payload."""
+
+Parse = Callable[[Sequence[Any], Any], Any]
+"""Gets an event's arguments and the application's settings; returns what the handler gets, or raises `BadRequest`."""
+
+
+class Empty(NamedTuple):
+    """An event without a payload."""
+
+
+def parse_nothing(_args: Sequence[Any], _settings: object) -> Empty:
+    """Parse an event that has no payload; whatever comes with it is ignored, as Node's server does."""
+    return Empty()
+
+
+def only_argument(args: Sequence[Any], field: str, expected: str) -> Any:
+    """Return an event's first argument; what comes behind it is ignored, as Node's server does.
+
+    Args:
+        args: The arguments.
+        field: The argument's name, for the error.
+        expected: What it must be, for the error.
+
+    Raises:
+        BadRequest: There is none.
+    """
+    if not args:
+        msg = f"{field} is missing: expected {expected}"
+        raise BadRequest(msg)
+    return args[0]
+
+
+def wire_id(value: object, field: str) -> tuple[str, WireId]:
+    """Return the text of an id, and the id as it was spelt.
+
+    Raises:
+        BadRequest: It is none.
+    """
+    try:
+        return parse_wire_id(value, field)
+    except InvalidId as error:
+        raise BadRequest(str(error)) from None
+
+
+def listed(problems: Iterable[str]) -> str:
+    """Join what is wrong with a payload to one message, which names the first ten problems and counts the others."""
+    every = list(problems)
+    more = len(every) - MAX_PROBLEMS
+    return "; ".join(every[:MAX_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,34 @@
+"""The reference of events: each name once, with what features say of it in either direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask_realtime.contract.answers import ERROR_EVENT
+from flask_realtime.contract.events import IncomingEvent, OutgoingEvent
+from flask_realtime.feature.feature import Feature
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event; in both directions where both parts are there."""
+
+    name: str
+    section: str
+    incoming: IncomingEvent | None
+    outgoing: OutgoingEvent[Any] | None
+
+
+def entries(features: Iterable[Feature[Any]]) -> list[Entry]:
+    """Return the events of features by section, in the order declared, and `realtime:error` behind them."""
+    found = [entry for feature in features for entry in _entries(feature)]
+    sections = list(dict.fromkeys(entry.section for entry in found))
+    found.sort(key=lambda entry: sections.index(entry.section))
+    return [*found, Entry(ERROR_EVENT.name, "Errors", None, ERROR_EVENT)]
+
+
+def _entries(feature: Feature[Any]) -> list[Entry]:
+    names = dict.fromkeys([*feature.incoming, *feature.outgoing_events])
+    return [Entry(name, feature.section, feature.incoming.get(name), feature.outgoing_events.get(name)) for name in names]

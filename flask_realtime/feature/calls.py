@@ -1,0 +1,119 @@
+"""What the calls of features have in common: methods of `Realtime`, and functions on the current application."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol, TypeVar
+
+from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.events import RESERVED_NAMES
+from flask_realtime.contract.ids import WireId, parse_id
+from flask_realtime.contract.rooms import conversation_room, user_room
+from flask_realtime.feature.context import HasState
+from flask_realtime.feature.feature import Feature
+
+StateT = TypeVar("StateT")
+
+
+class Target(Protocol):
+    """What calls act on: a server, or the bus alone."""
+
+    def state_of(self, feature: HasState[StateT]) -> StateT:
+        """Return the state of a feature."""
+
+    def emit(self, emit: Emit, *, skip_sender: bool) -> bool:
+        """Send an event, and say whether it is on its way to all servers."""
+
+    def is_here(self, connection_id: str) -> bool:
+        """Return whether a connection is on this server."""
+
+    def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
+        """Run a feature's command on every server, and return what it returned on this one."""
+
+
+class Calls(ABC):
+    """The calls of one feature; `Realtime` inherits those of all built-in ones.
+
+    Those that send return whether the event is on its way to all servers. False means that the message queue cannot be reached now:
+    the connections of this server have the event, the other servers get it when the queue is back, if that is soon enough; the log
+    says so too. Without a message queue it is always True.
+
+    Wherever one takes `skip_sender`, True leaves out the connection that the current request names in its `X-Socket-ID` header, or,
+    in a hook or an event handler, the connection that it was called for. Payloads may hold whatever the application's JSON provider
+    can serialise; `PayloadNotSerializable` is raised for anything else. Ids are strings or integers; `InvalidId` is raised for
+    anything else.
+    """
+
+    @abstractmethod
+    def _target(self) -> Target:
+        """Return what to act on."""
+
+    def _emit(self, emit: Emit, *, skip_sender: bool) -> bool:
+        return self._target().emit(emit, skip_sender=skip_sender)
+
+
+class Sending(Calls):
+    """The calls that send events of the application's own."""
+
+    def emit(self, emit: Emit, *, skip_sender: bool = False) -> bool:
+        """Send an event that a feature declares, as its `OutgoingEvent` addressed it.
+
+        Args:
+            emit: The event and its receivers.
+            skip_sender: Whether to leave out the sender's connection.
+        """
+        return self._emit(emit, skip_sender=skip_sender)
+
+    def state_of(self, feature: HasState[StateT]) -> StateT:
+        """Return a feature's state in the current application.
+
+        Raises:
+            RegistrationError: The feature is not registered.
+        """
+        return self._target().state_of(feature)
+
+    def send_to_user(self, user_id: WireId, event: str, *args: Any, skip_sender: bool = False) -> bool:
+        """Send an event of the application's own to all of a user's connections.
+
+        Args:
+            user_id: The user.
+            event: The event's name.
+            args: Its arguments.
+            skip_sender: Whether to leave out the sender's connection.
+        """
+        room = user_room(parse_id(user_id, "user_id"))
+        return self._emit(Emit(sendable(event), args, (room,)), skip_sender=skip_sender)
+
+    def send_to_conversation(self, conversation_id: WireId, event: str, *args: Any, skip_sender: bool = False) -> bool:
+        """Send an event of the application's own to every connection joined to a conversation.
+
+        Args:
+            conversation_id: The conversation.
+            event: The event's name.
+            args: Its arguments.
+            skip_sender: Whether to leave out the sender's connection.
+        """
+        room = conversation_room(parse_id(conversation_id, "conversation_id"))
+        return self._emit(Emit(sendable(event), args, (room,)), skip_sender=skip_sender)
+
+    def broadcast_to_all(self, event: str, *args: Any, skip_sender: bool = False) -> bool:
+        """Send an event of the application's own to every connection.
+
+        Args:
+            event: The event's name.
+            args: Its arguments.
+            skip_sender: Whether to leave out the sender's connection.
+        """
+        return self._emit(Emit(sendable(event), args, rooms=None), skip_sender=skip_sender)
+
+
+def sendable(event: object) -> str:
+    """Return the name of an event that an application may send.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(event, str) or not event or event in RESERVED_NAMES:
+        msg = f"{event!r} is no event that can be sent: it must be a non-empty string, and not one of Socket.IO's own"
+        raise ValueError(msg)
+    return event

@@ -1,0 +1,300 @@
+"""The `Feature` class."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Generic, TypeVar
+
+from flask_realtime.contract.answers import Acknowledgement
+from flask_realtime.contract.effects import Effect
+from flask_realtime.contract.events import MAX_EVENT_NAME_LENGTH, OWN_PREFIX, RESERVED_NAMES, IncomingEvent, OutgoingEvent
+from flask_realtime.contract.parsing import Parse
+from flask_realtime.errors import RegistrationError
+from flask_realtime.feature.context import FeatureContext
+from flask_realtime.feature.hook import Hook
+from flask_realtime.feature.payloads import parser_of
+from flask_realtime.signatures import check_hook
+
+StateT = TypeVar("StateT")
+PayloadT = TypeVar("PayloadT")
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+Listener = Callable[..., "Iterable[Effect] | None"]
+ListenerT = TypeVar("ListenerT", bound=Listener)
+
+_STATE_AND_CALLER: Final = 2
+
+_LIFE_CYCLE: Final = {"connect": "on_connect is its hook.", "disconnect": "on_disconnect is its hook."}
+
+SHARED_LIMIT: Final = "application"
+"""The limit of an event that has none of its own: it draws on what all such events share."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """What a feature wants to hear of connections: functions that never wait, and may return what is to be sent."""
+
+    admitted: list[Listener] = field(default_factory=list)
+    connected: list[Listener] = field(default_factory=list)
+    joined: list[Listener] = field(default_factory=list)
+    left: list[Listener] = field(default_factory=list)
+    disconnected: list[Listener] = field(default_factory=list)
+
+
+class Feature(Generic[StateT]):
+    """A part of an application: its events in both directions, its handlers, hooks and state.
+
+    Like Flask's `Blueprint` it records what is declared on it. `Realtime.register` adds it to the applications that a `Realtime`
+    object is initialised on, each of which gets a state of its own.
+
+    Args:
+        name: The feature's name; no two features of an application share one.
+        state: Makes the state of one application from a `FeatureContext`.
+        requires: Features whose states this one uses; they are registered with it.
+        section: The heading of its events in the reference.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        state: Callable[[FeatureContext], StateT],
+        requires: Sequence[Feature[Any]] = (),
+        section: str | None = None,
+    ) -> None:
+        self.name: Final = name
+        self.requires: Final = tuple(requires)
+        self.section: Final = section or name.replace("_", " ").capitalize()
+        self.make_state: Final[Callable[[FeatureContext], StateT]] = state
+        self.incoming: Final[dict[str, IncomingEvent]] = {}
+        self.outgoing_events: Final[dict[str, OutgoingEvent[Any]]] = {}
+        self.commands: Final[dict[str, Callable[..., object]]] = {}
+        self.hooks: Final[dict[str, Hook]] = {}
+        self.listeners: Final = Listeners()
+        self._is_sealed = False
+
+    def __repr__(self) -> str:
+        return f"<Feature {self.name}>"
+
+    def event(  # noqa: PLR0913 - what an event can say of itself; all but the name have defaults
+        self,
+        name: str,
+        *,
+        payload: Any = None,
+        parse: Parse | None = None,
+        argument: str = "payload",
+        answer: Any = Acknowledgement,
+        limit: str | None = SHARED_LIMIT,
+        binary: bool = False,
+        inline: bool | Callable[[FeatureContext], bool] = False,
+        app_context: bool = True,
+        summary: str | None = None,
+        hint: str = "There is no hook for it.",
+        in_every_namespace: bool = False,
+    ) -> Callable[[FunctionT], FunctionT]:
+        """Declare an event that clients send, and register its handler.
+
+        The handler gets the feature's state, the `Caller`, and the payload where there is one. It returns an `Outcome`, or just the
+        answer; None stands for `{"ok": true}`. It refuses by raising an `EventError`.
+
+        Args:
+            name: The event's name on the wire.
+            payload: The type of the only argument: a dataclass, pydantic model, or anything else that pydantic can check. None for
+                an event without arguments.
+            parse: Checks the arguments in place of pydantic: gets their list and the settings, and returns what the handler gets,
+                or raises `BadRequest`. The payload is a description alone then.
+            argument: What the argument is called in the reference and in TypeScript.
+            answer: The type of the answer, for the reference and TypeScript.
+            limit: How often one user may send it, as a rate such as `"5/minute"`; the name of a limit of `REALTIME_LIMITS` that it
+                draws on; or None for no limit.
+            binary: Whether it may carry binary attachments, which arrive as `bytes`.
+            inline: Whether the handler never waits, or a function of the context that says so. It is then called at once, in the
+                event loop and without an application context: a database, another server or a sleep would make everybody wait.
+            app_context: Whether the handler is called in an application context; one that only asks hooks needs none.
+            summary: What the event does, for the reference; by default the first paragraph of the handler's docstring.
+            hint: What an error tells somebody who registers a handler of this name with `Realtime.on`.
+            in_every_namespace: Whether it is there in the application's own namespaces too, which it registers through
+                `Realtime.socketio`.
+
+        Raises:
+            RegistrationError: The name is taken or reserved, the limit is no rate, the handler does not take what it gets, or the
+                feature is registered already.
+        """
+        self._require_open(f"event({name!r})")
+        check_name(name)
+        if name in self.incoming:
+            msg = f"{self.name}: the event {name!r} has a handler already."
+            raise RegistrationError(msg)
+        parsed = ("state", "caller", "payload") if payload is not None or parse is not None else ("state", "caller")
+
+        def register(handler: FunctionT) -> FunctionT:
+            self._require_takes(handler, parsed, f"event({name!r})")
+            self.incoming[name] = IncomingEvent(
+                name=name,
+                handler=handler,
+                parse=parse or parser_of(name, payload),
+                has_payload=len(parsed) > _STATE_AND_CALLER,
+                payload=payload,
+                argument=argument,
+                answer=answer,
+                limit=limit,
+                binary=binary,
+                inline=inline,
+                app_context=app_context,
+                summary=summary if summary is not None else _first_paragraph(handler),
+                hint=hint,
+                in_every_namespace=in_every_namespace,
+            )
+            return handler
+
+        return register
+
+    def repeats(self, name: str) -> Callable[[FunctionT], FunctionT]:
+        """Register what handles an inline event that comes again and again in the same words, as `typing:start` does, in less time.
+
+        The function gets the state, the caller, the payload, and the caller's allowance. It returns None, or a function that does
+        again what the event asks for and returns whether it could: if not, the event is handled like any other.
+
+        Args:
+            name: The event, which has its handler already.
+        """
+        self._require_open(f"repeats({name!r})")
+
+        def register(function: FunctionT) -> FunctionT:
+            self.incoming[name] = replace(self.incoming[name], repeat=function)
+            return function
+
+        return register
+
+    def outgoing(  # noqa: PLR0913 - as above
+        self,
+        name: str,
+        payload: Any,
+        *,
+        audience: str,
+        summary: str,
+        argument: str = "payload",
+        volatile: bool = False,
+    ) -> OutgoingEvent[Any]:
+        """Declare an event that the server sends.
+
+        Args:
+            name: The event's name on the wire.
+            payload: The type of its only argument; None for an event without arguments.
+            audience: Who gets it, for the reference.
+            summary: When it is sent, for the reference.
+            argument: What the argument is called in the reference and in TypeScript.
+            volatile: Whether a client that is far behind may do without it.
+
+        Raises:
+            RegistrationError: The name is taken or reserved, or the feature is registered already.
+        """
+        event: OutgoingEvent[Any] = OutgoingEvent(name, payload, audience, summary, argument, volatile=volatile)
+        self.add_outgoing(event)
+        return event
+
+    def add_outgoing(self, *events: OutgoingEvent[Any]) -> None:
+        """Declare events that the server sends and that are made already, as those in a module of their own are."""
+        for event in events:
+            self._require_open(f"outgoing({event.name!r})")
+            check_name(event.name)
+            if event.name in self.outgoing_events:
+                msg = f"{self.name}: the outgoing event {event.name!r} is declared already."
+                raise RegistrationError(msg)
+            self.outgoing_events[event.name] = event
+
+    def hook(self, name: str, parameters: Sequence[str], *, single: bool = False, default: Any = None) -> Hook:
+        """Declare a hook, for which an application registers functions with `Realtime.hook`.
+
+        Args:
+            name: The hook's name, for errors and the log.
+            parameters: The names of what its functions get, by position.
+            single: Whether there can be one function only, whose return value counts.
+            default: What counts where there is none, or it returns None.
+        """
+        return self.add_hook(Hook(f"{self.name}.{name}", tuple(parameters), single, default))
+
+    def add_hook(self, hook: Hook) -> Hook:
+        """Declare a hook that is made already."""
+        self._require_open(f"hook({hook.name!r})")
+        self.hooks[hook.name] = hook
+        return hook
+
+    def command(self, name: str) -> Callable[[FunctionT], FunctionT]:
+        """Register a function that `FeatureContext.everywhere` runs on every server; it gets the state and what JSON can hold."""
+        self._require_open(f"command({name!r})")
+
+        def register(function: FunctionT) -> FunctionT:
+            self.commands[name] = function
+            return function
+
+        return register
+
+    def on_admitted(self, listener: ListenerT) -> ListenerT:
+        """Register a function that hears of each connection of a user, in whatever namespace: as `on_connected`."""
+        return self._listen(self.listeners.admitted, listener, ("state", "caller"))
+
+    def on_connected(self, listener: ListenerT) -> ListenerT:
+        """Register a function that hears of each connection whose client was just told that it is connected.
+
+        It gets the state and the `Caller`, must not wait, and may return what is to be sent.
+        """
+        return self._listen(self.listeners.connected, listener, ("state", "caller"))
+
+    def on_joined(self, listener: ListenerT) -> ListenerT:
+        """Register a function that hears of each connection that joined a conversation.
+
+        It gets the state, the `Caller` and the conversation's id; otherwise it is like one for `on_connected`.
+        """
+        return self._listen(self.listeners.joined, listener, ("state", "caller", "conversation_id"))
+
+    def on_left(self, listener: ListenerT) -> ListenerT:
+        """Register a function that hears of each connection that left a conversation without being gone: as `on_joined`."""
+        return self._listen(self.listeners.left, listener, ("state", "caller", "conversation_id"))
+
+    def on_disconnected(self, listener: ListenerT) -> ListenerT:
+        """Register a function that hears of each connection that is gone: as `on_connected`."""
+        return self._listen(self.listeners.disconnected, listener, ("state", "caller"))
+
+    def seal(self) -> None:
+        """Take no further declarations; `Realtime.register` calls it."""
+        self._is_sealed = True
+
+    def _listen(self, listeners: list[Listener], listener: ListenerT, takes: tuple[str, ...]) -> ListenerT:
+        name = getattr(listener, "__name__", repr(listener))
+        self._require_open(name)
+        self._require_takes(listener, takes, name)
+        listeners.append(listener)
+        return listener
+
+    def _require_open(self, what: str) -> None:
+        if self._is_sealed:
+            msg = f"{self.name}: {what} came after Realtime.register and would have no effect; declare everything before."
+            raise RegistrationError(msg)
+
+    def _require_takes(self, function: Callable[..., Any], takes: tuple[str, ...], what: str) -> None:
+        check_hook(f"{self.name}: {what}", function, takes)
+
+
+def stateless(context: FeatureContext) -> FeatureContext:
+    """Make the state of a feature that keeps nothing: its handlers get the context itself."""
+    return context
+
+
+def check_name(name: object) -> None:
+    """Check the name of an event of an application's own.
+
+    Raises:
+        RegistrationError: It is none, or one that Socket.IO or the extension keeps for itself.
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_EVENT_NAME_LENGTH:
+        msg = f"An event's name is a string of 1 to {MAX_EVENT_NAME_LENGTH} characters, not {name!r}."
+        raise RegistrationError(msg)
+    if name in RESERVED_NAMES or name.startswith(OWN_PREFIX):
+        msg = f"The event name {name!r} is reserved. {_LIFE_CYCLE.get(name, 'There is no hook for it.')}"
+        raise RegistrationError(msg)
+
+
+def _first_paragraph(function: Callable[..., Any]) -> str:
+    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())

@@ -1,0 +1,17 @@
+"""Conversations: who has joined which, and who may."""
+
+from flask_realtime.features.conversations.api import ConversationCalls
+from flask_realtime.features.conversations.events import ConversationReference, OneConversation, parse_conversation_reference
+from flask_realtime.features.conversations.feature import conversations
+from flask_realtime.features.conversations.hooks import ConversationHooks
+from flask_realtime.features.conversations.state import Conversations
+
+__all__ = [
+    "ConversationCalls",
+    "ConversationHooks",
+    "ConversationReference",
+    "Conversations",
+    "OneConversation",
+    "conversations",
+    "parse_conversation_reference",
+]

@@ -1,0 +1,21 @@
+"""What an application calls about conversations, and the hooks that it registers."""
+
+from __future__ import annotations
+
+from flask_realtime.contract.ids import WireId, parse_id
+from flask_realtime.feature.calls import Calls
+from flask_realtime.features.conversations.feature import REMOVE, conversations
+
+
+class ConversationCalls(Calls):
+    """The calls about conversations."""
+
+    def remove_from_conversation(self, conversation_id: WireId, user_id: WireId) -> None:
+        """Take all of a user's connections out of a conversation, which a lost membership wants.
+
+        Args:
+            conversation_id: The conversation.
+            user_id: The user.
+        """
+        arguments = (parse_id(conversation_id, "conversation_id"), parse_id(user_id, "user_id"))
+        self._target().everywhere(conversations, REMOVE, *arguments)

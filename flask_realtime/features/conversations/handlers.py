@@ -1,0 +1,54 @@
+"""What conversations do on an event, and at a connection's end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flask_realtime.contract.effects import Effect
+from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.features.conversations.events import GET_ONLINE_USERS, OneConversation
+from flask_realtime.features.conversations.hooks import AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE
+from flask_realtime.features.conversations.membership import Membership
+from flask_realtime.features.conversations.state import Conversations
+
+
+class ConversationRooms(Conversations):
+    """The state of conversations in one application: who has joined what, and the ways in and out.
+
+    Args:
+        context: The surroundings of the feature.
+    """
+
+    def __init__(self, context: FeatureContext) -> None:
+        super().__init__(context.backend.conversations)
+        self.membership = Membership(context, self, AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE)
+        self.connections_of = context.connections_of
+        self.everywhere = context.everywhere
+
+
+def join(state: ConversationRooms, caller: Caller, request: OneConversation) -> None:
+    """Handle `join:conversation`."""
+    state.membership.join(caller, request.conversation_id)
+
+
+def leave(state: ConversationRooms, caller: Caller, request: OneConversation) -> None:
+    """Handle `leave:conversation`."""
+    state.membership.leave(caller, request.conversation_id)
+
+
+def online_users(state: ConversationRooms, caller: Caller, request: OneConversation) -> list[str]:
+    """Handle `conversation:get-online-users`."""
+    if not state.is_joined(caller.id, request.conversation_id):
+        state.membership.authorize(caller, request.conversation_id, GET_ONLINE_USERS)
+    return state.online_users(request.conversation_id)
+
+
+def disconnected(state: ConversationRooms, caller: Caller) -> Iterable[Effect]:
+    """Forget a connection that is gone."""
+    return state.membership.disconnected(caller)
+
+
+def remove(state: ConversationRooms, conversation_id: str, user_id: str) -> None:
+    """Take a user's connections on this server out of a conversation."""
+    for caller in state.connections_of(user_id):
+        state.membership.leave(caller, conversation_id)

@@ -1,0 +1,97 @@
+"""Membership: rooms, state and the application's hooks kept in step when connections join and leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask_realtime.contract.effects import Announce, Effect, Share
+from flask_realtime.contract.rooms import conversation_room
+from flask_realtime.errors import EventError, Forbidden, TooManyRooms
+from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.feature.hook import Hook
+from flask_realtime.features.conversations.events import JOIN_CONVERSATION
+from flask_realtime.features.conversations.state import Conversations
+
+
+class Membership:
+    """Which connections are in which conversations.
+
+    Args:
+        context: The surroundings of the feature.
+        conversations: Who has joined what.
+        authorize_join: The hook that decides who may.
+        on_join: The hook that is told of those who did.
+        on_leave: The hook that is told of those who left.
+    """
+
+    def __init__(
+        self, context: FeatureContext, conversations: Conversations, authorize_join: Hook, on_join: Hook, on_leave: Hook
+    ) -> None:
+        self._context = context
+        self._conversations = conversations
+        self._authorize_join = authorize_join
+        self._on_join = on_join
+        self._on_leave = on_leave
+        self._max_rooms = context.config.max_rooms
+
+    def authorize(self, caller: Caller, conversation_id: str, event: str) -> None:
+        """Ask the application whether a user may see a conversation.
+
+        Raises:
+            Forbidden: It said no, or there is nobody to ask.
+            EventError: The hook raised it, or failed.
+        """
+        if not self._context.decide(self._authorize_join, caller.identity, conversation_id, caller=caller, event=event):
+            msg = "You may not join this conversation"
+            raise Forbidden(msg)
+
+    def join(self, caller: Caller, conversation_id: str) -> None:
+        """Let a connection join.
+
+        Raises:
+            TooManyRooms: The connection has joined as many as it may.
+            EventError: The application refused, or a hook failed; the connection is not joined then.
+        """
+        self._require_space(caller, conversation_id)
+        try:
+            self.authorize(caller, conversation_id, JOIN_CONVERSATION)
+            if self._enter(caller, conversation_id):
+                self._context.joined(caller, conversation_id)
+                self._context.call(self._on_join, caller.identity, conversation_id, caller=caller, event=JOIN_CONVERSATION)
+        except EventError:
+            self.leave(caller, conversation_id)
+            raise
+
+    def leave(self, caller: Caller, conversation_id: str) -> None:
+        """Let a connection leave; the other features and the application hear of it if it was joined."""
+        context = self._context
+        with caller.lock:
+            context.leave_room(caller, conversation_room(conversation_id))
+            left = self._conversations.leave(caller.id, conversation_id)
+            context.left(caller, conversation_id)
+        if left:
+            self._conversations.share_leave(caller.id, conversation_id)
+            context.announce(self._on_leave, caller.identity, conversation_id, caller=caller)
+
+    def disconnected(self, caller: Caller) -> Iterator[Effect]:
+        """Forget a connection that is gone."""
+        conversation_ids = self._conversations.disconnected(caller.id)
+        yield Share(lambda: self._conversations.share_end(caller.id))
+        for conversation_id in conversation_ids:
+            yield Announce(self._on_leave, (caller.identity, conversation_id))
+
+    def _require_space(self, caller: Caller, conversation_id: str) -> None:
+        conversations, most = self._conversations, self._max_rooms
+        if conversations.count_joined(caller.id) >= most and not conversations.is_joined(caller.id, conversation_id):
+            msg = f"You have joined {most} conversations, as many as one connection may; leave one first"
+            raise TooManyRooms(msg)
+
+    def _enter(self, caller: Caller, conversation_id: str) -> bool:
+        with caller.lock:
+            if caller.closed:
+                return False
+            self._context.enter_room(caller, conversation_room(conversation_id))
+            joined = self._conversations.join(caller.id, conversation_id)
+        if joined:
+            self._conversations.share_join(caller.id, caller.user_id, conversation_id)
+        return joined

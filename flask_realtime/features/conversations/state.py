@@ -1,0 +1,75 @@
+"""Conversations: who has joined which."""
+
+from __future__ import annotations
+
+from flask_realtime.backends.base import ConversationBackend
+from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
+
+
+class Conversations:
+    """Joined conversations.
+
+    Which of this process's connections are in a conversation is asked on every typing event, so it is kept here; who is in it on
+    every server is the back end's.
+
+    Args:
+        backend: What servers share of it.
+    """
+
+    def __init__(self, backend: ConversationBackend) -> None:
+        self._backend = backend
+        self._joined: dict[str, SmallSet] = {}
+
+    def join(self, connection_id: str, conversation_id: str) -> bool:
+        """Note that a connection of this process joined, and say whether it was not joined before; `share_join` is to follow."""
+        joined = self._joined.get(connection_id, NOTHING)
+        if conversation_id in joined:
+            return False
+        self._joined[connection_id] = with_name(joined, conversation_id)
+        return True
+
+    def share_join(self, connection_id: str, user_id: str, conversation_id: str) -> None:
+        """Let all servers know that a connection joined; may wait for them."""
+        self._backend.join(conversation_id, user_id, connection_id)
+        if not self.is_joined(connection_id, conversation_id):
+            self._backend.leave(conversation_id, connection_id)  # It left meanwhile, and that may have overtaken this.
+
+    def leave(self, connection_id: str, conversation_id: str) -> bool:
+        """Forget that a connection of this process joined, and say whether it was joined; `share_leave` is to follow."""
+        joined = self._joined.get(connection_id, NOTHING)
+        if conversation_id not in joined:
+            return False
+        rest = without_name(joined, conversation_id)
+        if rest:
+            self._joined[connection_id] = rest
+        else:
+            self._joined.pop(connection_id, None)
+        return True
+
+    def share_leave(self, connection_id: str, conversation_id: str) -> None:
+        """Let all servers know that a connection left; may wait for them."""
+        self._backend.leave(conversation_id, connection_id)
+
+    def disconnected(self, connection_id: str) -> list[str]:
+        """Forget a connection of this process, and return the conversations that it was joined to; `share_end` is to follow."""
+        return list(self._joined.pop(connection_id, NOTHING))
+
+    def share_end(self, connection_id: str) -> None:
+        """Let all servers know that a connection is gone; may wait for them."""
+        self._backend.leave_all(connection_id)
+
+    def is_joined(self, connection_id: str, conversation_id: str) -> bool:
+        """Say whether a connection of this process is joined."""
+        return conversation_id in self._joined.get(connection_id, NOTHING)
+
+    def count_joined(self, connection_id: str) -> int:
+        """Return how many conversations a connection of this process has joined."""
+        return len(self._joined.get(connection_id, NOTHING))
+
+    def online_users(self, conversation_id: str) -> list[str]:
+        """Return the distinct users with a joined connection, on every server."""
+        return self._backend.users(conversation_id)
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many users have joined each conversation, on every server."""
+        return {conversation_id: len(self.online_users(conversation_id)) for conversation_id in self._backend.conversations()}

@@ -1,0 +1,64 @@
+"""What an application calls about messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask_realtime.contract.ids import WireId, parse_id, parse_wire_id
+from flask_realtime.feature.calls import Calls
+from flask_realtime.features.messages.events import (
+    MESSAGE_DELETED,
+    MESSAGE_NEW,
+    MESSAGES_READ,
+    message_deleted_payload,
+    messages_read_payload,
+)
+
+
+class MessageCalls(Calls):
+    """The calls about messages."""
+
+    def emit_new_message(self, conversation_id: WireId, message: Any, *, skip_sender: bool = False) -> bool:
+        """Send `message:new` to every connection joined to a conversation.
+
+        Args:
+            conversation_id: The conversation.
+            message: The message, as the clients are to see it.
+            skip_sender: Whether to leave out the sender's connection.
+        """
+        return self._emit(MESSAGE_NEW.to_conversation(conversation_id, message), skip_sender=skip_sender)
+
+    def emit_message_read(
+        self,
+        conversation_id: WireId,
+        message_ids: Iterable[WireId],
+        user_id: WireId | None = None,
+        *,
+        skip_sender: bool = False,
+    ) -> bool:
+        """Send `messages:read` to every connection joined to a conversation.
+
+        Args:
+            conversation_id: The conversation.
+            message_ids: The messages that were read.
+            user_id: Who read them, where that is to be known.
+            skip_sender: Whether to leave out the sender's connection.
+        """
+        _, wire_id = parse_wire_id(conversation_id, "conversation_id")
+        ids = [parse_wire_id(message_id, "message_ids")[1] for message_id in message_ids]
+        reader = None if user_id is None else parse_id(user_id, "user_id")
+        payload = messages_read_payload(wire_id, ids, reader)
+        return self._emit(MESSAGES_READ.to_conversation(conversation_id, payload), skip_sender=skip_sender)
+
+    def emit_message_deleted(self, conversation_id: WireId, message_id: WireId, *, skip_sender: bool = False) -> bool:
+        """Send `message:deleted` to every connection joined to a conversation.
+
+        Args:
+            conversation_id: The conversation.
+            message_id: The message that was deleted.
+            skip_sender: Whether to leave out the sender's connection.
+        """
+        _, wire_id = parse_wire_id(conversation_id, "conversation_id")
+        payload = message_deleted_payload(wire_id, parse_wire_id(message_id, "message_id")[1])
+        return self._emit(MESSAGE_DELETED.to_conversation(conversation_id, payload), skip_sender=skip_sender)

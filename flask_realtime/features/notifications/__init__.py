@@ -1,0 +1,7 @@
+"""Notifications: what reaches all of one user's devices, and what they have read of it."""
+
+from flask_realtime.features.notifications.api import NotificationCalls
+from flask_realtime.features.notifications.feature import notifications
+from flask_realtime.features.notifications.hooks import NotificationHooks
+
+__all__ = ["NotificationCalls", "NotificationHooks", "notifications"]

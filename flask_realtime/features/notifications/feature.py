@@ -1,0 +1,44 @@
+"""Notifications: what reaches all of one user's devices, and what they have read of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask_realtime.contract.ids import WireId
+from flask_realtime.contract.parsing import parse_nothing
+from flask_realtime.feature.feature import Feature, stateless
+from flask_realtime.features.notifications import handlers, hooks
+from flask_realtime.features.notifications.events import (
+    NOTIFICATION_NEW,
+    NOTIFICATION_READ,
+    NOTIFICATIONS_READ_ALL,
+    parse_notification_id,
+)
+
+notifications: Final = Feature("notifications", state=stateless)
+
+notifications.add_outgoing(NOTIFICATION_NEW, NOTIFICATION_READ, NOTIFICATIONS_READ_ALL)
+notifications.add_hook(hooks.ON_NOTIFICATION_READ)
+notifications.add_hook(hooks.ON_NOTIFICATIONS_READ_ALL)
+
+notifications.event(
+    NOTIFICATION_READ.name,
+    hint="on_notification_read is its hook.",
+    payload=WireId,
+    parse=parse_notification_id,
+    argument="notificationId",
+    limit="notifications",
+    app_context=False,
+    summary="Mark a notification as read. The application's `on_notification_read` hook stores it; if the hook fails nobody is "
+    "told.",
+)(handlers.read)
+
+notifications.event(
+    NOTIFICATIONS_READ_ALL.name,
+    hint="on_notifications_read_all is its hook.",
+    parse=parse_nothing,
+    limit="notifications",
+    app_context=False,
+    summary="Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if the hook fails "
+    "nobody is told.",
+)(handlers.read_all)

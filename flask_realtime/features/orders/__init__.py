@@ -1,0 +1,6 @@
+"""Orders: what a user hears of them."""
+
+from flask_realtime.features.orders.api import OrderCalls
+from flask_realtime.features.orders.feature import orders
+
+__all__ = ["OrderCalls", "orders"]

@@ -1,0 +1,23 @@
+"""What an application calls about orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_realtime.contract.ids import WireId
+from flask_realtime.feature.calls import Calls
+from flask_realtime.features.orders.events import ORDER_UPDATE
+
+
+class OrderCalls(Calls):
+    """The calls about orders."""
+
+    def emit_order_update(self, user_id: WireId, order: Any, *, skip_sender: bool = False) -> bool:
+        """Send `order:update` to all of a user's connections.
+
+        Args:
+            user_id: The user whose order it is.
+            order: The order, as the clients are to see it.
+            skip_sender: Whether to leave out the sender's connection.
+        """
+        return self._emit(ORDER_UPDATE.to_user(user_id, order), skip_sender=skip_sender)

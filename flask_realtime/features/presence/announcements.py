@@ -1,0 +1,176 @@
+"""Which changes of users' presence are announced, and when: not every one of a user who comes and goes without end."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple
+
+from flask_realtime.allowances import Bucket
+from flask_realtime.rates import parse_rate
+
+RATE: Final = parse_rate("6/minute, burst 6")
+"""Of the announcements of one user: at most 12 in any minute, and none is held back for more than 10 seconds."""
+
+_PATIENCE: Final = 1.0
+"""Seconds that the server with which a change was made has to announce it; then another one does, since it may be gone."""
+
+
+class Announcement(NamedTuple):
+    """A user's status, as it is to be announced.
+
+    Args:
+        user_id: The user.
+        online: Whether the user is online.
+        version: The change's place among the changes of this user, on all servers.
+    """
+
+    user_id: str
+    online: bool
+    version: int
+
+
+class _Record:
+    """What is known of one user's changes, here and on other servers."""
+
+    __slots__ = ("bucket", "due", "latest", "told", "told_version", "version")
+
+    def __init__(self) -> None:
+        self.bucket = Bucket(RATE)
+        self.told: bool | None = None
+        self.told_version = -1
+        self.latest: bool | None = None
+        self.version = -1
+        self.due = math.inf
+
+    def is_idle(self, now: float) -> bool:
+        return self.due == math.inf and self.bucket.full_at <= now
+
+    def note(self, version: int, *, online: bool) -> None:
+        if version > self.version:
+            self.version, self.latest = version, online
+
+    def announced(self, version: int, *, online: bool) -> None:
+        if version > self.told_version:
+            self.told_version, self.told = version, online
+
+
+class Announcements:
+    """Decides which changes are announced. The last one always is; one back to what was announced last never.
+
+    Args:
+        clock: Returns the time in seconds; it never goes back.
+        lock: Keeps threads out of each other's way.
+    """
+
+    def __init__(self, clock: Callable[[], float], lock: AbstractContextManager[Any]) -> None:
+        self._clock = clock
+        self._lock = lock
+        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._queue: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> bool:
+        """Note a change, and return whether it is to be announced now. If not, it may be due later.
+
+        Args:
+            user_id: The user.
+            online: Whether the user is online now.
+            version: The change's place among the changes of this user, on all servers.
+            hold: Seconds for which all servers together have no announcement of this user left.
+        """
+        with self._lock:
+            now = self._clock()
+            record = self._record(user_id, now)
+            is_back = record.latest != record.told == online
+            if version < record.version:
+                return False
+            record.note(version, online=online)
+            if is_back:
+                record.due = math.inf
+                return False
+            if not hold and record.bucket.take(now):
+                record.announced(version, online=online)
+                record.due = math.inf
+                return True
+            self._schedule(user_id, record, now + max(hold, record.bucket.wait(now)))
+            return False
+
+    def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
+        """Note a change of which another server told.
+
+        Args:
+            user_id: The user.
+            online: Whether the user is online then.
+            version: The change's place among the changes of this user, on all servers.
+            announced: Whether it was announced, or held back.
+        """
+        with self._lock:
+            now = self._clock()
+            record = self._record(user_id, now)
+            is_news = version > record.version
+            record.note(version, online=online)
+            if announced:
+                record.bucket.take(now)
+                record.announced(version, online=online)
+            if record.latest == record.told:
+                record.due = math.inf
+            else:
+                patience = _PATIENCE * random.uniform(1, 2) if is_news else 0.0  # noqa: S311 - not all servers at once
+                self._schedule(user_id, record, now + record.bucket.wait(now) + patience)
+
+    def take_due(self) -> list[str]:
+        """Return users of whom something is due; each is to be released, or held back."""
+        with self._lock:
+            now, due = self._clock(), []
+            while self._queue and self._queue[0][0] <= now:
+                at, user_id = heapq.heappop(self._queue)
+                record = self._records.get(user_id)
+                if record is not None and record.due == at:  # Else it was announced meanwhile, or taken back.
+                    record.due = now
+                    due.append(user_id)
+            return due
+
+    def release(self, user_id: str) -> Announcement | None:
+        """Return what is to be announced of a user now; None where it is not due any more."""
+        with self._lock:
+            record, now = self._records[user_id], self._clock()
+            if record.due > now or record.latest is None or record.latest == record.told:
+                return None
+            if not record.bucket.take(now):
+                self._schedule(user_id, record, now + record.bucket.wait(now))
+                return None
+            record.due = math.inf
+            record.announced(record.version, online=record.latest)
+            return Announcement(user_id, record.latest, record.version)
+
+    def hold(self, user_id: str, seconds: float) -> None:
+        """Hold back what is due of a user a while longer."""
+        with self._lock:
+            record, now = self._records[user_id], self._clock()
+            if record.due <= now:
+                self._schedule(user_id, record, now + seconds)
+
+    def next_deadline(self) -> float | None:
+        """Return when something may be due, or None."""
+        with self._lock:
+            return self._queue[0][0] if self._queue else None
+
+    def _record(self, user_id: str, now: float) -> _Record:
+        record = self._records.get(user_id)
+        if record is None:
+            record = self._records[user_id] = _Record()
+        self._records.move_to_end(user_id)
+        while (oldest := next(iter(self._records))) != user_id and self._records[oldest].is_idle(now):
+            del self._records[oldest]
+        return record
+
+    def _schedule(self, user_id: str, record: _Record, at: float) -> None:
+        record.due = at
+        heapq.heappush(self._queue, (at, user_id))

@@ -1,0 +1,115 @@
+"""Tells the world that users came and went.
+
+The application's hooks may take their time; what concerns one user still goes out in the order in which it happened. The hooks hear
+of every change; clients hear of those that `Announcements` lets through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from weakref import WeakValueDictionary
+
+from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.ids import parse_id
+from flask_realtime.feature.context import FeatureContext, Mailbox, Task
+from flask_realtime.features.presence.announcements import Announcement, Announcements
+from flask_realtime.features.presence.events import HEARD
+from flask_realtime.features.presence.hooks import ON_USER_OFFLINE, ON_USER_ONLINE, PRESENCE_AUDIENCE
+from flask_realtime.features.presence.state import Presence
+
+
+class PresenceAnnouncer:
+    """Announces presence changes, and tells the application's hooks.
+
+    Args:
+        context: The surroundings of the feature.
+        presence: Who is online.
+    """
+
+    def __init__(self, context: FeatureContext, presence: Presence) -> None:
+        self._context = context
+        self._presence = presence
+        self._announcements = Announcements(context.clock, context.lock())
+        self._timer = context.timer(self._announcements.next_deadline, self._announce_due)
+        self._lock = context.lock()
+        # A mailbox lives as long as it has something to do: its greenlet or thread holds it.
+        self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing left to announce."""
+        return not self._mailboxes
+
+    def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
+        """Announce that a user came online or went offline, unless that happens too often.
+
+        Args:
+            user_id: The user.
+            online: Whether the user is online now.
+            version: The change's place among the changes of this user, on all servers.
+            hold: Seconds for which it is not to be announced; see `Change`.
+        """
+        if not any(map(self._context.is_registered, (PRESENCE_AUDIENCE, ON_USER_ONLINE, ON_USER_OFFLINE))):
+            self._announce(user_id, online=online, version=version, hold=hold)
+        else:
+            self.in_turn(user_id, lambda: self._announce_and_tell(user_id, online=online, version=version, hold=hold))
+
+    def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
+        """Note a change of which another server told; see `Announcements.heard`."""
+        self._announcements.heard(user_id, online=online, version=version, announced=announced)
+        self._wake()
+
+    def in_turn(self, user_id: str, task: Task) -> None:
+        """Do something that concerns a user after all that was to be done before."""
+        with self._lock:
+            mailbox = self._mailboxes.get(user_id)
+            if mailbox is None:
+                mailbox = self._mailboxes[user_id] = self._context.new_mailbox()
+            mailbox.post(task)
+
+    def _announce_and_tell(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
+        self._announce(user_id, online=online, version=version, hold=hold)
+        self._context.announce(ON_USER_ONLINE if online else ON_USER_OFFLINE, user_id)
+
+    def _announce(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
+        if self._announcements.changed(user_id, online=online, version=version, hold=hold):
+            self._tell(user_id, online=online, version=version)
+            return
+        self._context.elsewhere(HEARD, user_id, online, version, False)  # noqa: FBT003 - as the command has them
+        self._wake()
+
+    def _announce_due(self) -> Iterable[Emit]:
+        for user_id in self._announcements.take_due():
+            wait = self._presence.take_announcement(user_id)
+            if wait:
+                self._announcements.hold(user_id, wait)
+                continue
+            due = self._announcements.release(user_id)
+            if due is not None:
+                self._tell_in_turn(due)
+        return ()
+
+    def _tell_in_turn(self, due: Announcement) -> None:
+        user_id, online, version = due
+        if not self._context.is_registered(PRESENCE_AUDIENCE):
+            self._tell(user_id, online=online, version=version)
+        else:
+            self.in_turn(user_id, lambda: self._tell(user_id, online=online, version=version))
+
+    def _wake(self) -> None:
+        deadline = self._announcements.next_deadline()
+        if deadline is not None:
+            self._timer.wake_by(deadline)
+
+    def _tell(self, user_id: str, *, online: bool, version: int) -> None:
+        if not self._context.is_registered(PRESENCE_AUDIENCE):
+            self._context.emit(Presence.status_changed(user_id, online=online, audience=None, version=version))
+        else:
+            # Where the audience hook fails, nobody is told, rather than everyone.
+            self._context.announce_with(lambda: self._tell_audience(user_id, online=online, version=version))
+
+    def _tell_audience(self, user_id: str, *, online: bool, version: int) -> None:
+        hooks = self._context.functions(PRESENCE_AUDIENCE)
+        members = hooks[0](user_id) if hooks else None
+        audience = None if members is None else [parse_id(member, "presence_audience") for member in members]
+        self._context.emit(Presence.status_changed(user_id, online=online, audience=audience, version=version))

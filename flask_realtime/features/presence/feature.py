@@ -1,0 +1,51 @@
+"""Presence: who is online."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask_realtime.contract.ids import WireId
+from flask_realtime.feature.feature import Feature
+from flask_realtime.features.presence import handlers, hooks
+from flask_realtime.features.presence.events import (
+    HEARD,
+    USER_GET_STATUS,
+    USER_STATUS_CHANGED,
+    USERS_GET_STATUS,
+    UserStatus,
+    parse_user_id,
+    parse_user_ids,
+)
+
+presence: Final = Feature("presence", state=handlers.AnnouncedPresence)
+
+presence.add_outgoing(USER_STATUS_CHANGED)
+presence.add_hook(hooks.PRESENCE_AUDIENCE)
+presence.add_hook(hooks.ON_USER_ONLINE)
+presence.add_hook(hooks.ON_USER_OFFLINE)
+
+presence.event(
+    USER_GET_STATUS,
+    payload=WireId,
+    parse=parse_user_id,
+    argument="userId",
+    answer=UserStatus,
+    limit="presence",
+    inline=handlers.never_waits,
+    app_context=False,
+    summary="Ask whether a user is online.",
+)(handlers.get_status)
+
+presence.event(
+    USERS_GET_STATUS,
+    payload=list[WireId],
+    parse=parse_user_ids,
+    argument="userIds",
+    answer=list[UserStatus],
+    limit="presence",
+    inline=handlers.never_waits,
+    app_context=False,
+    summary="Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order asked.",
+)(handlers.get_statuses)
+
+presence.command(HEARD)(handlers.heard)

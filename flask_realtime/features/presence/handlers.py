@@ -1,0 +1,41 @@
+"""What presence answers."""
+
+from __future__ import annotations
+
+from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.features.presence.announcer import PresenceAnnouncer
+from flask_realtime.features.presence.events import OneUser, SomeUsers, UserStatus
+from flask_realtime.features.presence.state import Presence
+
+
+class AnnouncedPresence(Presence):
+    """The state of presence in one application: who is online, and who is told of it.
+
+    Args:
+        context: The surroundings of the feature.
+    """
+
+    def __init__(self, context: FeatureContext) -> None:
+        super().__init__(context.backend.presence)
+        self.announcer = PresenceAnnouncer(context, self)
+
+
+def never_waits(context: FeatureContext) -> bool:
+    """Return whether questions are answered from memory."""
+    is_local: bool = context.backend.is_local
+    return is_local
+
+
+def get_status(state: Presence, _caller: Caller, request: OneUser) -> UserStatus:
+    """Handle `user:get-status`."""
+    return state.status(request.user_id)
+
+
+def get_statuses(state: Presence, _caller: Caller, request: SomeUsers) -> list[UserStatus]:
+    """Handle `users:get-status`."""
+    return state.statuses(request.user_ids)
+
+
+def heard(state: AnnouncedPresence, user_id: str, online: bool, version: int, announced: bool) -> None:  # noqa: FBT001 - from JSON
+    """Note a change of which another server told."""
+    state.announcer.heard(user_id, online=online, version=version, announced=announced)

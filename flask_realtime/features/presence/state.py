@@ -1,0 +1,87 @@
+"""Presence: who is online.
+
+A user is online from the first connection until the last one is gone; a second tab is neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from flask_realtime.backends.base import Change, PresenceBackend, PresenceEntry
+from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.rooms import user_room
+from flask_realtime.features.presence.events import HEARD, USER_STATUS_CHANGED, UserStatus, user_status
+
+
+class Presence:
+    """Who is online, on every server.
+
+    Args:
+        backend: What servers share of it.
+    """
+
+    def __init__(self, backend: PresenceBackend) -> None:
+        self._backend = backend
+
+    def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:
+        """Note a connection, and say whether the user came online with it.
+
+        Args:
+            connection_id: The connection.
+            user_id: Whose it is.
+            device: What it said that it is, or nothing.
+        """
+        return self._backend.add(user_id, connection_id, device)
+
+    def disconnected(self, connection_id: str, user_id: str) -> Change:
+        """Forget a connection, and say whether the user went offline with it."""
+        return self._backend.remove(user_id, connection_id)
+
+    def is_online(self, user_id: str) -> bool:
+        """Say whether a user is online."""
+        return bool(self._backend.online([user_id]))
+
+    def status(self, user_id: str) -> UserStatus:
+        """Return a user's status."""
+        return user_status(user_id, online=self.is_online(user_id))
+
+    def statuses(self, user_ids: Sequence[str]) -> list[UserStatus]:
+        """Return the users' statuses, in the order asked for."""
+        online = self._backend.online(user_ids)
+        return [user_status(user_id, online=user_id in online) for user_id in user_ids]
+
+    def users(self) -> list[str]:
+        """Return the ids of all users who are online."""
+        return self._backend.users()
+
+    def count(self) -> int:
+        """Return how many users are online."""
+        return self._backend.count()
+
+    def connections(self, user_id: str) -> list[PresenceEntry]:
+        """Return a user's connections."""
+        return self._backend.connections(user_id)
+
+    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
+        """Say whether a user has more connections than a number of them; None where that is to be asked again."""
+        return self._backend.has_more_than(number, user_id, within)
+
+    def take_announcement(self, user_id: str) -> float:
+        """Take one from what all servers may announce of a user; return 0, or the seconds after which there may be one."""
+        return self._backend.take_announcement(user_id)
+
+    @staticmethod
+    def status_changed(user_id: str, *, online: bool, audience: Iterable[str] | None, version: int) -> Emit:
+        """Announce that a user came online or went offline.
+
+        Args:
+            user_id: The user.
+            online: Whether the user is online now.
+            audience: The users who are told, or None for everyone.
+            version: The change's place among the changes of this user, on all servers.
+        """
+        payload = user_status(user_id, online=online)
+        emit = USER_STATUS_CHANGED.to_everyone(payload) if audience is None else USER_STATUS_CHANGED.to_users(audience, payload)
+        emit.order = (user_room(user_id), version)
+        emit.note = ("presence", HEARD, (user_id, online, version, True))
+        return emit

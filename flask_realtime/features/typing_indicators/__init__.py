@@ -1,0 +1,6 @@
+"""Typing indicators: relayed to the other users of a conversation, and ended when the typist cannot."""
+
+from flask_realtime.features.typing_indicators.feature import typing_indicators
+from flask_realtime.features.typing_indicators.state import TypingIndicators
+
+__all__ = ["TypingIndicators", "typing_indicators"]

@@ -1,0 +1,44 @@
+"""The words of typing indicators: events and what they carry."""
+
+from __future__ import annotations
+
+from typing import Final, TypedDict
+
+from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.events import OutgoingEvent
+from flask_realtime.contract.ids import WireId
+
+_AUDIENCE: Final = "the other users in the conversation"
+
+
+class TypingPayload(TypedDict):
+    """`typing:start` and `typing:stop`, to the other users of a conversation."""
+
+    conversationId: WireId
+    userId: str
+
+
+TYPING_START: Final[OutgoingEvent[TypingPayload]] = OutgoingEvent(
+    "typing:start", TypingPayload, _AUDIENCE, "Another user is typing.", volatile=True
+)
+TYPING_STOP: Final[OutgoingEvent[TypingPayload]] = OutgoingEvent(
+    "typing:stop",
+    TypingPayload,
+    _AUDIENCE,
+    "Another user stopped typing; also sent when the typist disconnects, leaves, or says nothing for `REALTIME_TYPING_TIMEOUT` "
+    "seconds.",
+    volatile=True,
+)
+
+
+def relayed(event: OutgoingEvent[TypingPayload], user_id: str, conversation_id: str, wire_id: WireId) -> Emit:
+    """Address a typing event to the other users of a conversation.
+
+    Args:
+        event: The event.
+        user_id: Who types.
+        conversation_id: The conversation.
+        wire_id: Its id as the client writes it.
+    """
+    payload: TypingPayload = {"conversationId": wire_id, "userId": user_id}
+    return event.to_conversation(conversation_id, payload, except_user=user_id)

@@ -1,0 +1,37 @@
+"""Typing indicators: relayed to the other users of a conversation, and ended when the typist cannot."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask_realtime.feature.feature import Feature
+from flask_realtime.features.conversations import ConversationReference, conversations, parse_conversation_reference
+from flask_realtime.features.typing_indicators import handlers
+from flask_realtime.features.typing_indicators.events import TYPING_START, TYPING_STOP
+from flask_realtime.features.typing_indicators.handlers import Typing
+
+typing_indicators: Final = Feature("typing_indicators", state=Typing, requires=[conversations], section="Messaging")
+
+typing_indicators.add_outgoing(TYPING_START, TYPING_STOP)
+
+typing_indicators.event(
+    TYPING_START.name,
+    payload=ConversationReference,
+    parse=parse_conversation_reference,
+    limit="typing",
+    inline=True,
+    summary="Say that the user is typing. Only from a connection that has joined the conversation.",
+)(handlers.start)
+typing_indicators.repeats(TYPING_START.name)(handlers.repeat_start)
+
+typing_indicators.event(
+    TYPING_STOP.name,
+    payload=ConversationReference,
+    parse=parse_conversation_reference,
+    limit="typing",
+    inline=True,
+    summary="Say that the user stopped typing. Only from a connection that has joined the conversation.",
+)(handlers.stop)
+
+typing_indicators.on_left(handlers.left)
+typing_indicators.on_disconnected(handlers.disconnected)

@@ -1,0 +1,92 @@
+"""What typing indicators do on an event, when their time is up, and when a connection leaves or is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Protocol
+
+from flask_realtime.contract.effects import Emit, Outcome
+from flask_realtime.errors import NotJoined
+from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.features.conversations import OneConversation, conversations
+from flask_realtime.features.typing_indicators.state import TypingIndicators, TypingState
+
+
+class Allowance(Protocol):
+    """What a connection has left for typing events."""
+
+    def take(self, now: float) -> bool:
+        """Take one, and say whether there was one."""
+
+
+class Typing(TypingIndicators):
+    """The state of typing indicators in one application.
+
+    Args:
+        context: The surroundings of the feature.
+    """
+
+    def __init__(self, context: FeatureContext) -> None:
+        super().__init__(context.config.typing_timeout, context.clock, context.lock())
+        self.clock = context.clock
+        self.emit_again = context.emit_again
+        self.is_joined = context.state_of(conversations).is_joined
+        self.timer = context.timer(self.next_deadline, self.expire)
+
+    def require_joined(self, caller: Caller, conversation_id: str) -> None:
+        """Check that a connection may type.
+
+        Raises:
+            NotJoined: It has not joined the conversation.
+        """
+        if not self.is_joined(caller.id, conversation_id):
+            raise NotJoined
+
+
+def start(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
+    """Handle `typing:start`."""
+    conversation_id, wire_id = request
+    state.require_joined(caller, conversation_id)
+    started = state.start(caller.id, caller.user_id, conversation_id, wire_id)
+    state.timer.wake()
+    return Outcome(emits=(started,))
+
+
+def stop(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
+    """Handle `typing:stop`."""
+    conversation_id, wire_id = request
+    state.require_joined(caller, conversation_id)
+    return Outcome(emits=(state.stop(caller.id, caller.user_id, conversation_id, wire_id),))
+
+
+def repeat_start(state: Typing, caller: Caller, request: OneConversation, allowance: Allowance) -> Callable[[], bool] | None:
+    """Return what handles the same `typing:start` again, as long as the typing state lasts."""
+    typing_state = state.state(caller.id, request.conversation_id)
+    return None if typing_state is None else partial(_go_on, state, typing_state, allowance)
+
+
+def _go_on(state: Typing, typing_state: TypingState, allowance: Allowance) -> bool:
+    now = state.clock()
+    # What has ended, or is too much, is for the usual way to count and to refuse.
+    if typing_state.started is None or not allowance.take(now):
+        return False
+    # A typing state ends when its connection leaves the conversation, or altogether, so whoever has one may go on.
+    started = state.go_on(typing_state, now)
+    if started is None:
+        return False
+    try:
+        state.emit_again(started)
+    except Exception:  # noqa: BLE001 - the usual way reports it
+        return False
+    return True
+
+
+def left(state: Typing, caller: Caller, conversation_id: str) -> Iterable[Emit]:
+    """End what a connection types in a conversation that it leaves."""
+    return state.left(caller.id, conversation_id)
+
+
+def disconnected(state: Typing, caller: Caller) -> Iterable[Emit]:
+    """End what a connection types that is gone."""
+    return state.disconnected(caller.id)

@@ -1,0 +1,160 @@
+"""Typing indicators: relayed to the other users of a conversation, and ended when the typist cannot."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Any, Final
+
+from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.ids import WireId
+from flask_realtime.features.typing_indicators.events import TYPING_START, TYPING_STOP, relayed
+
+_ENDED: Final = 64
+"""States that have ended and may still be looked at when they would have been due, besides as many as there are."""
+
+
+@dataclass(slots=True, eq=False)
+class TypingState:
+    """A user is typing on a connection, in a conversation.
+
+    Args:
+        key: The connection and the conversation.
+        user_id: The user.
+        wire_id: The conversation's id as the client writes it.
+        deadline: The clock's time at which it ends unless the client says that it goes on.
+        started: What the others are told; None once it has ended.
+    """
+
+    key: tuple[str, str]
+    user_id: str
+    wire_id: WireId
+    deadline: float
+    started: Emit | None
+
+
+class TypingIndicators:
+    """Who is typing where.
+
+    Args:
+        timeout: Seconds without a `start` after which a typing state ends.
+        clock: Returns the time in seconds; it never goes back.
+        lock: Keeps threads out of each other's way.
+    """
+
+    def __init__(self, timeout: float, clock: Callable[[], float], lock: AbstractContextManager[Any] | None = None) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._lock = lock or threading.Lock()
+        self._typing: dict[tuple[str, str], TypingState] = {}
+        # When to look at each state next. One that went on meanwhile is put back then: to keep the order at each start costs more.
+        self._due: list[tuple[float, int, TypingState]] = []
+        self._numbers = count()
+        self._conversations: dict[str, dict[str, None]] = {}
+        self._devices: Counter[tuple[str, str]] = Counter()
+
+    def start(self, connection_id: str, user_id: str, conversation_id: str, wire_id: WireId) -> Emit:
+        """Note that a user types on a connection, and tell the others."""
+        key, deadline = (connection_id, conversation_id), self._clock() + self._timeout
+        with self._lock:
+            state = self._typing.get(key)
+            if state is None or state.started is None or state.wire_id != wire_id:
+                return self._begin(key, user_id, wire_id, deadline)
+            state.deadline = deadline
+            return state.started
+
+    def state(self, connection_id: str, conversation_id: str) -> TypingState | None:
+        """Return the typing state of a connection in a conversation, with which `go_on` can be asked."""
+        return self._typing.get((connection_id, conversation_id))
+
+    def go_on(self, state: TypingState, now: float) -> Emit | None:
+        """Note that a user still types, as `start` in the same words would.
+
+        Args:
+            state: What the user types.
+            now: The clock's time.
+
+        Returns:
+            What the others are told; None where the state has ended.
+        """
+        with self._lock:
+            state.deadline = now + self._timeout
+            return state.started
+
+    def _begin(self, key: tuple[str, str], user_id: str, wire_id: WireId, deadline: float) -> Emit:
+        connection_id, conversation_id = key
+        self._forget(*key)
+        started = relayed(TYPING_START, user_id, conversation_id, wire_id)
+        state = self._typing[key] = TypingState(key, user_id, wire_id, deadline, started)
+        if len(self._due) > 2 * len(self._typing) + _ENDED:
+            self._due = [entry for entry in self._due if entry[2].started is not None]
+            heapify(self._due)
+        heappush(self._due, (deadline, next(self._numbers), state))
+        self._conversations.setdefault(connection_id, {})[conversation_id] = None
+        self._devices[user_id, conversation_id] += 1
+        return started
+
+    def stop(self, connection_id: str, user_id: str, conversation_id: str, wire_id: WireId) -> Emit:
+        """Note that a user stopped typing on a connection, and tell the others."""
+        with self._lock:
+            self._forget(connection_id, conversation_id)
+        return relayed(TYPING_STOP, user_id, conversation_id, wire_id)
+
+    def left(self, connection_id: str, conversation_id: str) -> list[Emit]:
+        """End what a connection types in a conversation that it leaves."""
+        with self._lock:
+            return self._end(connection_id, conversation_id)
+
+    def disconnected(self, connection_id: str) -> list[Emit]:
+        """End everything that a connection types."""
+        with self._lock:
+            conversations = list(self._conversations.get(connection_id, ()))
+            return [send for conversation_id in conversations for send in self._end(connection_id, conversation_id)]
+
+    def expire(self) -> list[Emit]:
+        """End the typing states whose time is up."""
+        now = self._clock()
+        ended: list[Emit] = []
+        with self._lock:
+            while self._due and self._due[0][0] <= now:
+                deadline, _, state = heappop(self._due)
+                if state.started is None:
+                    continue
+                if state.deadline > deadline:
+                    heappush(self._due, (state.deadline, next(self._numbers), state))
+                else:
+                    ended += self._end(*state.key)
+        return ended
+
+    def next_deadline(self) -> float | None:
+        """Return the clock's time at which the next typing state may end, or None where nobody types."""
+        with self._lock:
+            while self._due and self._due[0][2].started is None:
+                heappop(self._due)
+            return self._due[0][0] if self._due else None
+
+    def _end(self, connection_id: str, conversation_id: str) -> list[Emit]:
+        state = self._forget(connection_id, conversation_id)
+        if state is None or self._devices[state.user_id, conversation_id]:
+            return []  # On another device the user goes on typing.
+        return [relayed(TYPING_STOP, state.user_id, conversation_id, state.wire_id)]
+
+    def _forget(self, connection_id: str, conversation_id: str) -> TypingState | None:
+        state = self._typing.pop((connection_id, conversation_id), None)
+        if state is None:
+            return None
+        state.started = None
+        conversations = self._conversations[connection_id]
+        del conversations[conversation_id]
+        if not conversations:
+            del self._conversations[connection_id]
+        device = (state.user_id, conversation_id)
+        self._devices[device] -= 1
+        if not self._devices[device]:
+            del self._devices[device]
+        return state

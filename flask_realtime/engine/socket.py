@@ -121,6 +121,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         """Wait for packets to send to the client."""
         packets: list[eio.Packet] = super().poll()
         self._queued = 0
+        if not self._is_claimed and self.queue.empty():
+            self._lazy_queue = None  # It is most of what a session weighs that nobody uses.
         return packets
 
     # Limits ----------------------------------------------------------------------------------------------------------------

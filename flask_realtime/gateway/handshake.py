@@ -11,6 +11,9 @@ from typing import Any, Final
 MAX_HEADERS: Final = 4096
 """Bytes that a client's headers and address may take, all together, until it is admitted; what does not fit is left out."""
 
+_LEAST: Final = 2048
+"""Bytes that they may take beside a long token."""
+
 MAX_TOKEN_HEADER: Final = 8192 + len("Bearer ")
 """Characters of an `Authorization` header that may hold a token; a longer one holds none."""
 
@@ -60,10 +63,10 @@ def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
         environ: The environment of the handshake.
     """
     kept: dict[str, Any] = {}
-    left = MAX_HEADERS
-    token = environ.get("HTTP_AUTHORIZATION")
-    if token is not None:
-        kept["HTTP_AUTHORIZATION"] = token if len(token) <= MAX_TOKEN_HEADER else _IMPLAUSIBLE
+    token = environ.get("HTTP_AUTHORIZATION", "")
+    if token:
+        kept["HTTP_AUTHORIZATION"] = token = token if len(token) <= MAX_TOKEN_HEADER else _IMPLAUSIBLE
+    left = max(MAX_HEADERS - len(token), _LEAST)
     others = (name for name in environ if name.startswith("HTTP_"))
     for name in dict.fromkeys((*_FIRST, *others)):
         value = environ.get(name)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -198,11 +198,11 @@ def test_rooms_hold_those_who_joined(desk: Desk, new_id: NewId, mode: str) -> No
 
 
 def test_its_disconnect_handler_hears_of_every_end_once(desk: Desk, new_id: NewId) -> None:
-    ends = [
+    ends: list[tuple[Callable[[JSClient], None], str]] = [
         (lambda client: client.disconnect(), "client disconnect"),
         (lambda client: client.cut(), "transport close"),
         (lambda client: client.emit("kick"), "server disconnect"),
-        (lambda _client: desk.api.emit("disconnect_user", user, "enough"), "enough"),
+        (lambda client: desk.api.emit("disconnect_user", client.call("who")["user"], "enough"), "enough"),
     ]
     for end, reason in ends:
         user = new_id("ann")

@@ -54,7 +54,7 @@ def test_an_argument_by_name_stays_in_one_line(written: io.StringIO) -> None:
 def test_a_traceback_keeps_its_lines_and_its_messages_none_of_theirs(written: io.StringIO) -> None:
     def fail() -> None:
         try:
-            {}[FORGED]
+            dict[str, int]()[FORGED]
         except KeyError as error:
             raise ValueError(FORGED) from error
 

@@ -125,6 +125,14 @@ def test_after_a_rewind_everything_kept_is_written_again_as_what_it_was(clock: C
     assert [item.written for item in again] == [StreamId(5), StreamId(5), StreamId(7)]
 
 
+def test_what_was_written_again_is_kept_once(clock: Clock) -> None:
+    outbox = Outbox(BusOptions(), clock)
+    fill(outbox, 3)
+    for entry in range(1, 4):
+        assert write_all(outbox, StreamId(entry)) == [1, 2, 3]
+        outbox.rewind()
+
+
 def test_the_written_go_before_the_waiting_and_the_oldest_first(clock: Clock) -> None:
     outbox = Outbox(BusOptions(max_items=4), clock)
     fill(outbox, 3)

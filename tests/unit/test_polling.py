@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from engineio.exceptions import ContentTooLongError, EngineIOError
 
-from flask_realtime.engine.polling import MAX_PACKETS_IN_A_POST, read_post
+from flask_realtime.engine.polling import MAX_PACKETS_IN_A_POST, read_post, receive_post
 
 LIMIT = 20
 
@@ -49,3 +50,11 @@ def test_all_packets_of_a_body_arrive_in_order_as_many_as_are_allowed() -> None:
 def test_what_is_no_body_of_packets_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(EngineIOError):
         read_post(bad, LIMIT)
+
+
+def test_a_socket_receives_each_packet_of_a_body_in_order() -> None:
+    received: list[Any] = []
+    socket = SimpleNamespace(server=SimpleNamespace(max_http_buffer_size=LIMIT), receive=received.append)
+    receive_post(socket, environ(b"4a\x1e4b"))
+    assert [packet.data for packet in received] == ["a", "b"]
+    assert MAX_PACKETS_IN_A_POST == 10_000

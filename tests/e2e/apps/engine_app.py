@@ -131,7 +131,7 @@ def add_events(realtime: Realtime, gates: Gates) -> None:
 
     @realtime.on("app:ask")
     def ask(_identity: Identity) -> Any:
-        return realtime.socketio.call("question", 1, to=current_connection.id, timeout=GATE_SECONDS)
+        return realtime.socketio.call("question", 1, to=current_connection.id, timeout=5)
 
     @realtime.on("app:large")
     def large(_identity: Identity, size: Any) -> str:

@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
     "functions": {"extension", "feature"},
     "store": {"contract", "errors", "extension", "identity"},
+    "worker": {"engine"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "describe": {"contract", "feature", "hooks"},
     "cli": {"contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks"},

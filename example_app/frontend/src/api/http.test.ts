@@ -1,6 +1,6 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 
-import { currentSession, setSession } from '../session/session';
+import { currentSession, setSession } from '../features/authentication/session';
 import { call, renewalTime } from './http';
 
 const LIFE_SECONDS = 900;

@@ -1,5 +1,5 @@
 import { RealtimeError } from '../realtime/socket';
-import { currentSession, setSession } from '../session/session';
+import { currentSession, setSession } from '../features/authentication/session';
 
 const TIMEOUT_MS = 15_000;
 const SESSION_ENDED = 'Your log-in has ended. Please log in again.';

@@ -1,5 +1,7 @@
-import { LoginPage } from '../session/LoginPage';
-import { useSession } from '../session/session';
+import { tokens } from '../features/authentication/api';
+import { LoginPage } from '../features/authentication/LoginPage';
+import { useSession } from '../features/authentication/session';
+import { RealtimeProvider } from '../realtime/RealtimeProvider';
 import { AnnouncerProvider } from '../ui/Announcer';
 import { ToastProvider } from '../ui/Toasts';
 import { ChatPage } from './ChatPage';
@@ -10,7 +12,9 @@ export function App() {
   return (
     <AnnouncerProvider>
       <ToastProvider>
-        <ChatPage key={session.user.id} user={session.user} />
+        <RealtimeProvider key={session.user.id} tokens={tokens}>
+          <ChatPage user={session.user} />
+        </RealtimeProvider>
       </ToastProvider>
     </AnnouncerProvider>
   );

@@ -1,32 +1,32 @@
 import { useCallback, useEffect, useState } from 'react';
 
-import { AdminPanel } from '../admin/AdminPanel';
-import { notificationStore, tokens } from '../api/chat';
-import { ConversationList } from '../chat/ConversationList';
-import { ConversationPane } from '../chat/ConversationPane';
-import { NewConversation } from '../chat/NewConversation';
-import { PeopleList } from '../chat/PeopleList';
-import { useInbox } from '../chat/useInbox';
-import { showBrowserNotification } from '../notifications/browserNotifications';
-import { useUpdates } from '../notifications/useUpdates';
-import type { Message } from '../realtime/useConversation';
-import { useNotifications } from '../realtime/useNotifications';
-import { usePresence } from '../realtime/usePresence';
-import { useRealtime } from '../realtime/useRealtime';
-import type { User } from '../session/session';
+import type { User } from '../features/authentication/session';
+import { useSessionEnd } from '../features/authentication/useSessionEnd';
+import { ConversationList } from '../features/conversations/ConversationList';
+import { ConversationPane } from '../features/conversations/ConversationPane';
+import { NewConversation } from '../features/conversations/NewConversation';
+import { useInbox } from '../features/conversations/useInbox';
+import { closeConversation, openConversation, useOpenConversation } from '../features/conversations/useOpenConversation';
+import { useReturnFocus } from '../features/conversations/useReturnFocus';
+import type { Message } from '../features/messages/messageList';
+import { notificationStore } from '../features/notifications/api';
+import { showBrowserNotification } from '../features/notifications/browserNotifications';
+import { useNotifications } from '../features/notifications/useNotifications';
+import { useUpdates } from '../features/orders/useUpdates';
+import { PeopleList } from '../features/presence/PeopleList';
+import { usePresence } from '../features/presence/usePresence';
+import { useRealtime } from '../realtime/RealtimeProvider';
 import { useAnnouncer } from '../ui/Announcer';
 import { useToasts } from '../ui/Toasts';
+import { AdminPanel } from './AdminPanel';
 import { ConnectionBanner } from './ConnectionStatus';
 import { Header } from './Header';
-import { closeConversation, openConversation, useOpenConversation } from './useOpenConversation';
-import { useReturnFocus } from './useReturnFocus';
-import { useSessionEnd } from './useSessionEnd';
 
 // The API does not tell who is an administrator; it refuses the others.
 const ADMINISTRATOR = 'alice';
 
 export function ChatPage({ user }: { user: User }) {
-  const { socket, status, refusal, reconnect } = useRealtime(tokens);
+  const { status, refusal, reconnect } = useRealtime();
   const openId = useOpenConversation();
   const announce = useAnnouncer();
   const { show } = useToasts();
@@ -43,14 +43,14 @@ export function ChatPage({ user }: { user: User }) {
     },
     [announce],
   );
-  const inbox = useInbox(socket, user.id, onMessage);
-  const present = usePresence(socket, inbox.people.map(({ id }) => id));
+  const inbox = useInbox(user.id, onMessage);
+  const present = usePresence(inbox.people.map(({ id }) => id));
   const online = status === 'connected' ? present : null;
-  const notifications = useNotifications(socket, notificationStore, (item) => {
+  const notifications = useNotifications(notificationStore, (item) => {
     show(item.title, item.message);
     showBrowserNotification(item.title, item.message, `notification-${item.id}`);
   });
-  const updates = useUpdates(socket, ({ title, text, createdAt }) => {
+  const updates = useUpdates(({ title, text, createdAt }) => {
     show(title, text);
     showBrowserNotification(title, text, `update-${createdAt}`);
   });
@@ -87,7 +87,6 @@ export function ChatPage({ user }: { user: User }) {
             onMore={inbox.hasMore ? inbox.loadMore : null}
             openId={openId}
             online={online}
-            socket={socket}
             userId={user.id}
             onNew={() => setIsCreating(true)}
           />
@@ -98,7 +97,6 @@ export function ChatPage({ user }: { user: User }) {
             <ConversationPane
               key={open.id}
               conversation={open}
-              socket={socket}
               user={user}
               isAdministrator={isAdministrator}
               online={online}

@@ -1,6 +1,6 @@
 import { CloudOff, Hourglass, LoaderCircle, ShieldAlert, WifiOff } from 'lucide-react';
 
-import type { ConnectionStatus as Status, Refusal } from '../realtime/useRealtime';
+import type { ConnectionStatus as Status, Refusal } from '../realtime/supervision';
 import { Button } from '../ui/Button';
 
 const TEXT: Record<Status, string> = {

@@ -2,16 +2,16 @@ import * as Menu from '@radix-ui/react-dropdown-menu';
 import { LogOut, MessageSquare, ShieldCheck } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 
-import { logOut } from '../api/chat';
-import { NotificationCentre } from '../notifications/NotificationCentre';
-import type { Update } from '../notifications/useUpdates';
-import type { useNotifications } from '../realtime/useNotifications';
-import type { ConnectionStatus as Status } from '../realtime/useRealtime';
-import type { User } from '../session/session';
+import { logOut } from '../features/authentication/api';
+import type { User } from '../features/authentication/session';
+import { closeConversation } from '../features/conversations/useOpenConversation';
+import { NotificationCentre } from '../features/notifications/NotificationCentre';
+import type { useNotifications } from '../features/notifications/useNotifications';
+import type { Update } from '../features/orders/useUpdates';
+import type { ConnectionStatus as Status } from '../realtime/supervision';
 import { Avatar } from '../ui/Avatar';
 import { Button } from '../ui/Button';
 import { ConnectionStatus } from './ConnectionStatus';
-import { closeConversation } from './useOpenConversation';
 
 interface Props {
   user: User;
@@ -40,7 +40,7 @@ export function Header({ user, status, notifications, updates, onAdminister }: P
           <ShieldCheck className="size-5" aria-hidden />
         </Button>
       )}
-      <NotificationCentre held={notifications} updates={updates} />
+      <NotificationCentre notifications={notifications} updates={updates} />
       <UserMenu user={user} />
     </header>
   );

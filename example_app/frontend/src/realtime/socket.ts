@@ -1,17 +1,47 @@
 import type { Socket } from 'socket.io-client';
 
-import type { ClientToServerEvents, ServerToClientEvents } from './types';
+import type { ApplicationEvents } from './events';
+import type { ClientToServerEvents, ErrorAnswer, ServerToClientEvents } from './types';
 
-/** Events of the application itself; declare them by merging with this interface. */
-export interface ApplicationEvents {}
+/** Events of which an application declares some itself: its own ones, and payloads that the extension leaves open. */
+export type WithOwn<Events, Own> = Omit<Events, keyof Own> & Own;
 
-/** What the server says about the token that a connection was opened with. */
-export interface TokenEvents {
-  'auth:expiring': (payload: { expiresAt: string }) => void;
-  'auth:expired': () => void;
+export type IncomingEvents<Own = ApplicationEvents> = WithOwn<ServerToClientEvents, Own>;
+
+export type RealtimeSocket<Own = ApplicationEvents> = Socket<IncomingEvents<Own>, ClientToServerEvents>;
+
+/** `error` of a `connect_error`; the server's refusals carry data. */
+export interface ConnectError extends Error {
+  data?: { code?: string; retryAfter?: number };
 }
 
-export type RealtimeSocket = Socket<ServerToClientEvents & TokenEvents & ApplicationEvents, ClientToServerEvents>;
+/** What the connection says of itself. */
+export interface ConnectionEvents {
+  connect: () => void;
+  disconnect: (reason: string) => void;
+  connect_error: (error: ConnectError) => void;
+}
+
+export type SocketEvents = IncomingEvents & ConnectionEvents;
+
+/** The values that a client sends with an event, its callback left out. */
+export type Sent<Name extends keyof ClientToServerEvents> =
+  Required<Parameters<ClientToServerEvents[Name]>> extends [...infer Values, infer _Callback] ? Values : never;
+
+/** What the server answers to an event where it does not answer with an error. */
+export type Answer<Name extends keyof ClientToServerEvents> =
+  Required<Parameters<ClientToServerEvents[Name]>> extends [...infer _Values, (answer: infer Given) => void]
+    ? Exclude<Given, ErrorAnswer>
+    : never;
+
+type Listener = (...args: any[]) => void;
+
+/** A socket for events whose name is a type variable, which Socket.IO's own types do not follow. */
+interface AnySocket {
+  on(name: any, listener: Listener): unknown;
+  off(name: any, listener: Listener): unknown;
+  timeout(milliseconds: number): { emitWithAck(name: any, ...values: any[]): Promise<any> };
+}
 
 /** The server answered, and said no. */
 export class RealtimeError extends Error {
@@ -35,19 +65,30 @@ export function isFinal(error: unknown): boolean {
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
+const isErrorAnswer = (answer: unknown): answer is ErrorAnswer =>
+  typeof answer === 'object' && answer !== null && 'error' in answer && Boolean(answer.error);
+
 /** Send an event and return the answer; an error answer, and no answer in time, are thrown. */
-export async function ask<Answer>(socket: RealtimeSocket, event: string, ...args: unknown[]): Promise<Answer> {
+export async function request<Name extends keyof ClientToServerEvents>(
+  socket: RealtimeSocket,
+  name: Name,
+  ...values: Sent<Name>
+): Promise<Answer<Name>> {
   // Socket.IO would keep the event until it is connected again, long after anybody waits for the answer.
   if (!socket.connected) throw new Error('There is no connection');
-  const answer: unknown = await (socket as unknown as Socket).timeout(ANSWER_TIMEOUT_MS).emitWithAck(event, ...args);
-  const error = (answer as { error?: { code: string; message: string; retryAfter?: number } } | null)?.error;
-  if (error) throw new RealtimeError(error.code, error.message, error.retryAfter);
-  return answer as Answer;
+  const sender: AnySocket = socket;
+  const answer: Answer<Name> | ErrorAnswer = await sender.timeout(ANSWER_TIMEOUT_MS).emitWithAck(name, ...values);
+  if (!isErrorAnswer(answer)) return answer;
+  const { code, message, retryAfter } = answer.error;
+  throw new RealtimeError(code, message, retryAfter);
 }
 
-/** Call a function for the connection that there is, and for each that follows. Returns what ends that. */
-export function onEachConnection(socket: RealtimeSocket, connected: () => void): () => void {
-  if (socket.connected) connected();
-  socket.on('connect', connected);
-  return () => void socket.off('connect', connected);
+/** Listen to events of a socket. Returns a function that stops listening. */
+export function listen(socket: RealtimeSocket, handlers: Partial<SocketEvents>): () => void {
+  const source: AnySocket = socket;
+  const listeners: [string, Listener][] = Object.entries(handlers);
+  for (const [name, listener] of listeners) source.on(name, listener);
+  return () => {
+    for (const [name, listener] of listeners) source.off(name, listener);
+  };
 }

@@ -1,4 +1,5 @@
-import type { Message, MessagePage, MessageStore } from '../realtime/useConversation';
+import type { Message, MessagePage } from '../features/messages/messageList';
+import type { MessageStore } from '../features/messages/useMessages';
 
 export const ALICE = { id: '1', username: 'alice' };
 export const BOB = { id: '2', username: 'bob' };

@@ -1,0 +1,88 @@
+import { useState, type FormEvent, type ReactNode } from 'react';
+
+import { sendNotification } from '../features/notifications/api';
+import { announce, sendOrder } from '../features/orders/api';
+import type { Person } from '../features/presence/api';
+import { Button } from '../ui/Button';
+import { SelectField, TextField } from '../ui/Field';
+import { Modal } from '../ui/Modal';
+
+interface Props {
+  isOpen: boolean;
+  onOpenChange: (isOpen: boolean) => void;
+  people: Person[];
+}
+
+export function AdminPanel({ isOpen, onOpenChange, people }: Props) {
+  const options = people.map(({ id, username }) => (
+    <option key={id} value={id}>
+      {username}
+    </option>
+  ));
+  return (
+    <Modal
+      title="Administration"
+      description="What an application tells its users without being asked."
+      isOpen={isOpen}
+      onOpenChange={onOpenChange}
+    >
+      <div className="grid gap-6">
+        <SendForm name="Notification" action="Send notification" send={(get) => sendNotification(get('user'), get('title'), get('text'))}>
+          <SelectField label="Recipient" name="user">
+            {options}
+          </SelectField>
+          <TextField label="Notification title" name="title" maxLength={200} required autoComplete="off" />
+          <TextField label="Notification text" name="text" maxLength={4000} required autoComplete="off" />
+        </SendForm>
+        <SendForm name="Order" action="Send order" send={(get) => sendOrder(get('user'), get('status'))}>
+          <SelectField label="Customer" name="user">
+            {options}
+          </SelectField>
+          <TextField label="Order status" name="status" maxLength={64} required autoComplete="off" />
+        </SendForm>
+        <SendForm name="Announcement" action="Announce" send={(get) => announce(get('message'))}>
+          <TextField label="Announcement text" name="message" maxLength={4000} required autoComplete="off" />
+        </SendForm>
+      </div>
+    </Modal>
+  );
+}
+
+interface FormProps {
+  name: string;
+  action: string;
+  send: (get: (field: string) => string) => Promise<unknown>;
+  children: ReactNode;
+}
+
+function SendForm({ name, action, send, children }: FormProps) {
+  const [outcome, setOutcome] = useState({ text: '', hasFailed: false });
+
+  async function handleSubmit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const data = new FormData(form);
+    try {
+      await send((field) => String(data.get(field)));
+      for (const input of form.querySelectorAll('input')) input.value = '';
+      setOutcome({ text: 'Sent.', hasFailed: false });
+    } catch (error) {
+      setOutcome({ text: (error as Error).message, hasFailed: true });
+    }
+  }
+
+  return (
+    <form aria-label={name} onSubmit={(event) => void handleSubmit(event)} className="grid gap-3">
+      <h3 className="border-b border-line pb-1 font-semibold">{name}</h3>
+      {children}
+      <div className="flex items-center justify-between gap-3">
+        <p role="status" className={`text-sm ${outcome.hasFailed ? 'text-danger' : 'text-muted'}`}>
+          {outcome.text}
+        </p>
+        <Button type="submit" kind="primary">
+          {action}
+        </Button>
+      </div>
+    </form>
+  );
+}

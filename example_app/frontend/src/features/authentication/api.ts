@@ -1,0 +1,23 @@
+import { call, callOpenly, renewAccessToken, renewalTime } from '../../api/http';
+import type { TokenSource } from '../../realtime/supervision';
+import { currentSession, setSession, type Session } from './session';
+
+export const tokens: TokenSource = {
+  current: () => currentSession()?.accessToken ?? null,
+  renew: renewAccessToken,
+};
+
+export async function logIn(username: string, password: string): Promise<void> {
+  const session = await callOpenly<Omit<Session, 'renewAt'>>('/api/auth/login', { username, password });
+  setSession({ ...session, renewAt: renewalTime(session.accessToken) });
+}
+
+export async function logOut(): Promise<void> {
+  try {
+    await call('POST', '/api/auth/logout');
+  } catch {
+    // Without the server the tokens cannot be revoked; forgetting them is what is left.
+  } finally {
+    setSession(null);
+  }
+}

@@ -1,0 +1,13 @@
+import { joinNames } from '../../ui/names';
+import type { User } from '../authentication/session';
+import type { Conversation } from './api';
+
+/** Who takes part beside the user; in a conversation with oneself, oneself. */
+export function othersIn(conversation: Conversation, userId: string): User[] {
+  const others = conversation.participants.filter(({ id }) => id !== userId);
+  return others.length > 0 ? others : conversation.participants;
+}
+
+export function conversationName(conversation: Conversation, userId: string): string {
+  return conversation.title ?? joinNames(othersIn(conversation, userId).map(({ username }) => username));
+}

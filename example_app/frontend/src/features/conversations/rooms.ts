@@ -1,0 +1,56 @@
+import { request, type RealtimeSocket } from '../../realtime/socket';
+
+interface Rooms {
+  /** How many parts of the page need each conversation. */
+  holders: Map<string, number>;
+  /** The joins of one connection; a new connection has joined nothing. */
+  joins: Map<string, Promise<unknown>>;
+  connectionId: string | undefined;
+}
+
+const roomsBySocket = new WeakMap<RealtimeSocket, Rooms>();
+
+function roomsOf(socket: RealtimeSocket): Rooms {
+  let rooms = roomsBySocket.get(socket);
+  if (!rooms) {
+    rooms = { holders: new Map(), joins: new Map(), connectionId: socket.id };
+    roomsBySocket.set(socket, rooms);
+  }
+  if (rooms.connectionId !== socket.id) {
+    rooms.joins.clear();
+    rooms.connectionId = socket.id;
+  }
+  return rooms;
+}
+
+/**
+ * Keep a conversation joined for a part of the page. The socket leaves it when the last part has released it, so that two
+ * hooks can use the same conversation. Returns a function that releases it.
+ */
+export function retainRoom(socket: RealtimeSocket, conversationId: string): () => void {
+  const { holders } = roomsOf(socket);
+  holders.set(conversationId, (holders.get(conversationId) ?? 0) + 1);
+  return () => {
+    const left = (holders.get(conversationId) ?? 1) - 1;
+    if (left > 0) {
+      holders.set(conversationId, left);
+      return;
+    }
+    holders.delete(conversationId);
+    const isJoined = roomsOf(socket).joins.delete(conversationId);
+    if (isJoined && socket.connected) socket.emit('leave:conversation', conversationId);
+  };
+}
+
+/** Join a conversation, once for each connection however many ask for it. */
+export function enterRoom(socket: RealtimeSocket, conversationId: string): Promise<unknown> {
+  const { joins } = roomsOf(socket);
+  let join = joins.get(conversationId);
+  if (!join) {
+    join = request(socket, 'join:conversation', conversationId);
+    joins.set(conversationId, join);
+    // A join that failed may succeed another time.
+    join.catch(() => joins.delete(conversationId));
+  }
+  return join;
+}

@@ -1,0 +1,129 @@
+import { act, waitFor } from '@testing-library/react';
+import { describe, expect, it } from 'vitest';
+
+import { openSocket, type FakeSocket } from '../../testing/fakeSocket';
+import { ALICE, BOB, FakeStore } from '../../testing/messages';
+import { renderRealtimeHook } from '../../testing/realtime';
+import { useMessages } from './useMessages';
+
+async function open(store: FakeStore, socket: FakeSocket = openSocket()) {
+  const hook = renderRealtimeHook(socket, () => useMessages('1', ALICE.id, store));
+  await waitFor(() => expect(hook.result.current.isLoaded).toBe(true));
+  const ids = () => hook.result.current.messages.map(({ id }) => id);
+  return { ...hook, socket, ids };
+}
+
+describe('opening', () => {
+  it('joins first, and loads the newest messages', async () => {
+    const { socket, ids, result } = await open(new FakeStore(5));
+    expect(socket.sentEvents('join:conversation')).toEqual([['1']]);
+    expect(ids()).toEqual(['3', '4', '5']);
+    expect(result.current.hasEarlier).toBe(true);
+  });
+
+  it('loads earlier ones up to the first', async () => {
+    const { result, ids } = await open(new FakeStore(5));
+    await act(() => result.current.loadEarlier());
+    expect([ids(), result.current.hasEarlier]).toEqual([['1', '2', '3', '4', '5'], false]);
+  });
+
+  it('is undone when the hook goes', async () => {
+    const { socket, unmount } = await open(new FakeStore(1));
+    unmount();
+    expect(socket.sentEvents('leave:conversation')).toEqual([['1']]);
+    expect(socket.listenerCount).toBe(0);
+  });
+});
+
+describe('events', () => {
+  it('of this conversation change it, those of others do not', async () => {
+    const store = new FakeStore(2);
+    const { socket, ids, result } = await open(store);
+    act(() => socket.receive('message:new', store.add()));
+    act(() => socket.receive('message:new', store.add({ conversationId: '2' })));
+    act(() => socket.receive('message:deleted', { conversationId: 1, messageId: 1 }));
+    act(() => socket.receive('messages:read', { conversationId: '1', messageIds: ['2'], userId: ALICE.id }));
+    expect(ids()).toEqual(['2', '3']);
+    expect(result.current.messages.map(({ isRead }) => isRead)).toEqual([true, false]);
+  });
+});
+
+describe('after a lost connection', () => {
+  it('nothing is missing, nothing is there twice, and what was deleted is gone', async () => {
+    const store = new FakeStore(4);
+    const { socket, ids } = await open(store);
+    act(() => socket.lose());
+    for (let count = 0; count < 7; count += 1) store.add();
+    store.delete('3');
+    act(() => socket.open());
+    await waitFor(() => expect(ids()).toEqual(['2', '4', '5', '6', '7', '8', '9', '10', '11']));
+    expect(socket.sentEvents('join:conversation')).toHaveLength(2);
+  });
+
+  it('it tries again until the server answers', async () => {
+    const store = new FakeStore(1);
+    const { socket, ids, result } = await open(store);
+    act(() => socket.lose());
+    store.add();
+    store.isDown = true;
+    act(() => socket.open());
+    await waitFor(() => expect(result.current.error).not.toBeNull());
+    store.isDown = false;
+    await waitFor(() => expect(ids()).toEqual(['1', '2']), { timeout: 3_000 });
+    expect(result.current.error).toBeNull();
+  });
+});
+
+describe('sending', () => {
+  it('shows the message at once, and once', async () => {
+    const store = new FakeStore(1);
+    const { socket, result, ids } = await open(store);
+    let deliver = () => {};
+    store.onSend = (message) =>
+      new Promise((answer) => {
+        deliver = () => {
+          socket.receive('message:new', message);
+          answer();
+        };
+      });
+    act(() => result.current.send('hello'));
+    expect(result.current.outgoing.map(({ content, state }) => [content, state])).toEqual([['hello', 'sending']]);
+    await act(async () => deliver());
+    expect(ids()).toEqual(['1', '2']);
+    expect(result.current.outgoing).toEqual([]);
+  });
+
+  it('keeps what could not be sent, for another try', async () => {
+    const store = new FakeStore(1);
+    const { result, ids } = await open(store);
+    store.isDown = true;
+    act(() => result.current.send('hello'));
+    await waitFor(() => expect(result.current.outgoing[0]?.state).toBe('failed'));
+    store.isDown = false;
+    act(() => result.current.retry(result.current.outgoing[0]?.key ?? ''));
+    await waitFor(() => expect(ids()).toEqual(['1', '2']));
+    expect(result.current.outgoing).toEqual([]);
+  });
+
+  it('lets go of what is not to be sent any more', async () => {
+    const store = new FakeStore(0);
+    const { result } = await open(store);
+    store.isDown = true;
+    act(() => result.current.send('hello'));
+    await waitFor(() => expect(result.current.outgoing[0]?.state).toBe('failed'));
+    act(() => result.current.discard(result.current.outgoing[0]?.key ?? ''));
+    expect(result.current.outgoing).toEqual([]);
+  });
+});
+
+describe('reading', () => {
+  it('marks what others have written, up to the given message, once', async () => {
+    const store = new FakeStore(2);
+    store.add({ senderId: ALICE.id, sender: ALICE });
+    const { result } = await open(store);
+    await act(() => Promise.all([result.current.markRead('2'), result.current.markRead('2')]));
+    await act(() => result.current.markRead('3'));
+    expect(store.read).toEqual([['1', '2']]);
+    expect(result.current.messages.filter(({ isRead, senderId }) => isRead && senderId === BOB.id)).toHaveLength(2);
+  });
+});

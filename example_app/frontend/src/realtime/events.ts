@@ -1,0 +1,19 @@
+/** The application's part of the events that the server sends. Whoever copies this folder writes this file anew. */
+
+import type { Conversation } from '../features/conversations/api';
+import type { Message } from '../features/messages/messageList';
+import type { NotificationItem } from '../features/notifications/useNotifications';
+import type { OrderUpdate } from '../features/orders/useUpdates';
+
+/** Events of the application that `flask realtime types` does not know. */
+interface UndeclaredEvents {
+  announcement: (announcement: { message: string; createdAt: string }) => void;
+  'conversation:new': (conversation: Conversation) => void;
+}
+
+/** Events whose payload the extension leaves to the application, with its types; and the application's own events. */
+export interface ApplicationEvents extends UndeclaredEvents {
+  'message:new': (message: Message) => void;
+  'notification:new': (notification: NotificationItem) => void;
+  'order:update': (order: OrderUpdate) => void;
+}

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response
 
+from example_app.announcements import announcements
 from example_app.auth import auth
 from example_app.conversations import conversations
 from example_app.database import prepare_database
@@ -27,6 +28,7 @@ BLUEPRINTS = (auth, users, conversations, messages, notifications, orders, healt
 
 # Who may join a conversation, and what happens when a notification is read, is in the database.
 store.register(realtime)
+realtime.register(announcements)
 
 
 def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | None = None) -> Flask:

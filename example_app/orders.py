@@ -6,9 +6,10 @@ from http import HTTPStatus
 
 from flask import Blueprint, abort
 
+from example_app.announcements import Announcement, announcement
 from example_app.extensions import db, realtime
 from example_app.models import Order, find_user
-from example_app.schemas import Announcement, NewOrder, read_body
+from example_app.schemas import NewAnnouncement, NewOrder, read_body
 from example_app.serializers import Json, order_json, timestamp
 from example_app.tokens import require_access_token, require_administrator
 from flask_realtime.store import utc_now
@@ -35,7 +36,7 @@ def create_order() -> tuple[Json, HTTPStatus]:
 @orders.post("/announcements")
 def announce() -> tuple[Json, HTTPStatus]:
     """Tell everybody who is connected. Announcements are not stored."""
-    body = read_body(Announcement)
-    announcement = {"message": body.message, "createdAt": timestamp(utc_now())}
-    realtime.broadcast_to_all("announcement", announcement)
-    return announcement, HTTPStatus.ACCEPTED
+    body = read_body(NewAnnouncement)
+    announced = Announcement(message=body.message, createdAt=timestamp(utc_now()))
+    realtime.emit(announcement.to_everyone(announced))
+    return dict(announced), HTTPStatus.ACCEPTED

@@ -154,7 +154,7 @@ class NewOrder(Body):
     status: Annotated[Line, Field(max_length=MAX_STATUS_LENGTH)]
 
 
-class Announcement(Body):
+class NewAnnouncement(Body):
     """Something to tell everybody who is connected."""
 
     message: Annotated[Line, Field(max_length=MAX_CONTENT_LENGTH)]

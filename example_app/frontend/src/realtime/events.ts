@@ -7,7 +7,6 @@ import type { OrderUpdate } from '../features/orders/useUpdates';
 
 /** Events of the application that `flask realtime types` does not know. */
 interface UndeclaredEvents {
-  announcement: (announcement: { message: string; createdAt: string }) => void;
   'conversation:new': (conversation: Conversation) => void;
 }
 

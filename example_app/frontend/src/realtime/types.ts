@@ -6,6 +6,12 @@ export interface Acknowledgement {
   ok: true;
 }
 
+/** An announcement, as clients get it. */
+export interface Announcement {
+  message: string;
+  createdAt: string;
+}
+
 /** The payload of a client's `typing:start` and `typing:stop`. */
 export interface ConversationReference {
   conversationId: string | number;
@@ -117,6 +123,8 @@ export interface ServerToClientEvents {
    * disconnects the client next. Sent to the connection whose token it was.
    */
   'auth:expired': (payload: Expiry) => void;
+  /** An administrator announces something. Sent to every connection. */
+  'announcement': (announcement: Announcement) => void;
   /** An event failed that was sent without a callback. Sent to the connection that sent the event. */
   'realtime:error': (payload: ErrorEvent) => void;
 }

@@ -247,10 +247,8 @@ def reimport(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
     """Imports what verifies tokens as if for the first time, and returns the module that chooses how."""
     for module in (quick_tokens, auth):
         monkeypatch.delitem(sys.modules, module.__name__)
-    package, originals = (
-        sys.modules["flask_realtime.features.authentication"],
-        {"quick_tokens": quick_tokens, "verification": verification},
-    )
+    package = sys.modules["flask_realtime.features.authentication"]
+    originals: dict[str, Any] = {"quick_tokens": quick_tokens, "verification": auth}
     yield lambda: importlib.import_module("flask_realtime.features.authentication.verification")
     for name, module in originals.items():
         setattr(package, name, module)

@@ -7,6 +7,9 @@ from flask_realtime.contract.rooms import conversation_room
 from flask_realtime.errors import EventError, Forbidden, TooManyRooms
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.parts import Parts
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
 
 
 class Membership:
@@ -18,6 +21,7 @@ class Membership:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._has_told = False
 
     def authorize(self, connection: Connection, conversation_id: str, event: str) -> None:
         """Ask the application whether a user may see a conversation.
@@ -29,9 +33,19 @@ class Membership:
         application = self._parts.application
         hook = application.hooks.authorize_join
         args = (connection.identity, conversation_id)
-        if hook is None or not application.decide(hook, *args, connection=connection, event=event, default=False):
-            msg = "You may not join this conversation"
-            raise Forbidden(msg)
+        if hook is None:
+            self._tell_of_missing_hook()
+        elif application.decide(hook, *args, connection=connection, event=event, default=False):
+            return
+        msg = "You may not join this conversation"
+        raise Forbidden(msg)
+
+    def _tell_of_missing_hook(self) -> None:
+        if not self._has_told:
+            self._has_told = True
+            logger.warning(
+                "There is no authorize_join hook, so that every join is refused; register one with @realtime.authorize_join."
+            )
 
     def join(self, connection: Connection, conversation_id: str) -> None:
         """Let a connection join.

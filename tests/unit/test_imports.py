@@ -41,15 +41,16 @@ MAY_IMPORT = {
         "small_sets",
     },
     "signals": set(),
+    "checks": {"backends", "config", "errors", "gateway", "logs"},
     "emits": {"backends", "contract", "features"},
     "emitter": {"backends", "config", "emits", "errors", "features", "gateway"},
-    "extension": {"backends", "config", "emits", "errors", "gateway", "hooks", "signatures"},
+    "extension": {"backends", "checks", "config", "emits", "errors", "gateway", "hooks", "signatures"},
     "functions": {"emits", "extension"},
     "store": {"contract", "errors", "extension", "identity"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "describe": {"contract", "hooks"},
     "worker": {"engine"},
-    "cli": {"contract", "describe", "errors", "extension", "functions", "hooks"},
+    "cli": {"checks", "contract", "describe", "errors", "extension", "functions", "hooks"},
     "__init__": {"backends", "emitter", "extension", "functions", "gateway", "identity"},
 }
 FRAMEWORKS = {

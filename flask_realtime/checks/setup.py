@@ -15,8 +15,9 @@ from flask_realtime.checks.findings import Finding
 from flask_realtime.config import PREFIX, RealtimeConfig
 from flask_realtime.errors import ConfigError
 from flask_realtime.gateway.gateway import Gateway
+from flask_realtime.gateway.serving import Serving
 
-_INNER = ("app", "wsgi_app", "_wsgi_app")
+_INNER = ("app", "wsgi_app", "_wsgi_app", "_application")
 """Where a middleware keeps what it wraps."""
 
 _WORKERS = re.compile(r"(?:^|\s)(?:-w|--workers)[\s=]*(\d+)")
@@ -73,7 +74,9 @@ def _proxy_fixes(app: Flask, engine_middleware: object) -> tuple[bool, bool]:
     while current is not None:
         is_inside = is_inside or current is engine_middleware
         found[is_inside] = found[is_inside] or isinstance(current, ProxyFix)
-        current = next((vars(current)[name] for name in _INNER if name in getattr(current, "__dict__", ())), None)
+        owner = getattr(current, "__self__", None)
+        wrapper = owner if isinstance(owner, Serving) else current
+        current = next((vars(wrapper)[name] for name in _INNER if name in getattr(wrapper, "__dict__", ())), None)
     return found[False], found[True]
 
 

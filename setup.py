@@ -10,10 +10,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = (ROOT / "flask_realtime" / "__init__.py").read_text(encoding="utf-8")
 (VERSION,) = re.findall(r'^__version__ = "(.+)"$', PACKAGE, re.MULTILINE)
 
-SERVER = ["gunicorn>=22.0"]
+SERVER = ["gunicorn[gevent]>=22.0"]  # From version 27 on, its gevent worker needs what only this extra of it brings.
 REDIS = ["redis>=5.0"]
 AMQP = ["kombu>=5.5"]
-KAFKA = ["kafka-python>=2.1"]
+KAFKA = ["kafka-python>=2.1,<3"]  # 3 warns on import, and does not understand the broker that confluent-kafka has for tests.
 VALIDATION = ["pydantic>=2.5"]
 POSTGRESQL = ["psycopg[binary]>=3.1.18"]
 EXAMPLE = [*SERVER, *VALIDATION]
@@ -26,9 +26,9 @@ TEST = [
     *EXAMPLE,
     *REDIS,
     *AMQP,
+    *KAFKA,
     "a2wsgi>=1.10",
     "asgiref>=3.8",
-    "kafka-python>=2.1,<3",  # 3 warns on import, and does not understand the broker that confluent-kafka has for tests.
     "confluent-kafka>=2.5",
     "coverage>=7.10",
     "hypothesis>=6.100",
@@ -46,14 +46,15 @@ TEST = [
 DEV = [
     *DOCS,
     *TEST,
-    "build>=1.2",
     "mypy>=1.11",
+    "packaging>=24.0",
     "pytest-xdist>=3.5",
     "ruff>=0.15",
     "tox>=4.21",
     "types-gevent",
     "types-requests",
     "types-setuptools",
+    "uv>=0.5",
 ]
 
 setup(
@@ -82,18 +83,21 @@ setup(
     package_data={"flask_realtime": ["py.typed"]},
     install_requires=[
         "blinker>=1.6.2",
+        "click>=8.1.3",
         "Flask>=3.0",
         "Flask-JWT-Extended>=4.6",
         "Flask-SocketIO>=5.5",
         "Flask-SQLAlchemy>=3.1",
         "gevent>=24.2",
         "gevent-websocket>=0.10.1",
+        "greenlet>=3.0",
         "orjson>=3.9",
         "PyJWT>=2.8",
         "python-engineio>=4.11",
         "python-socketio>=5.12",
         "simple-websocket>=1.0",
         "SQLAlchemy>=2.0",
+        "Werkzeug>=3.0",
     ],
     extras_require={
         "server": SERVER,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import tempfile
@@ -46,6 +47,7 @@ def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=15),
         JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=30),
     )
+    app.config.update(realtime_settings(os.environ))
     app.config.update(overrides)
     url = app.config["SQLALCHEMY_DATABASE_URI"] = with_driver(app.config["SQLALCHEMY_DATABASE_URI"])
     if url.startswith("postgresql"):
@@ -57,6 +59,18 @@ def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
 def database_url() -> str:
     """Return the database that the environment names, or the default one."""
     return os.environ.get("DATABASE_URL") or DEFAULT_DATABASE_URL
+
+
+def realtime_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the `REALTIME_*` settings of an environment: as JSON where they parse, else as the text that they are."""
+    return {name: _value(text) for name, text in environment.items() if name.startswith("REALTIME_")}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def with_driver(url: str) -> str:

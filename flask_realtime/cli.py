@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import IO, Any, Final
 
 import click
-from flask import current_app
-from flask.cli import AppGroup
+from flask import Flask, current_app
+from flask.cli import AppGroup, ScriptInfo
 
 from flask_realtime import functions
+from flask_realtime.checks import Finding, find_all
 from flask_realtime.errors import RealtimeError
-from flask_realtime.extension import current_gateway
+from flask_realtime.extension import current_gateway, gateway_of
 from flask_realtime.feature.feature import Feature
 from flask_realtime.features.conversations import conversations
 from flask_realtime.hooks import ApplicationEvent
@@ -110,6 +112,33 @@ def rooms() -> None:
     _servers()
     for conversation_id, users in sorted(functions.state_of(conversations).sizes().items()):
         click.echo(f"{conversation_id}\t{users}")
+
+
+@commands.command("check", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
+@click.pass_context
+def check(context: click.Context, *, as_json: bool) -> None:
+    """Check how the application is set up, and say how to mend what is wrong.
+
+    Exits with 1 if something is wrong for certain; hints, at what may be meant, change nothing about that.
+    """
+    findings = _findings(context.ensure_object(ScriptInfo).load_app)
+    problems = sum(finding.level == "problem" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": not problems, "findings": [finding._asdict() for finding in findings]}, indent=2))
+    else:
+        for finding in findings:
+            click.echo(f"{finding.level} {finding.code}: {finding}")
+        click.echo(f"{problems} problem{'' if problems == 1 else 's'}" if problems else "OK: no problem was found.")
+    sys.exit(1 if problems else 0)
+
+
+def _findings(load: Callable[[], Flask]) -> list[Finding]:
+    try:
+        app = load()
+        return find_all(app, gateway_of(app))
+    except RealtimeError as error:  # It says itself how to mend it.
+        return [Finding("setup_failed", str(error), "")]
 
 
 @commands.command("types")

@@ -13,6 +13,7 @@ from gevent.monkey import is_module_patched
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
 from flask_realtime.backends.queue import connect
 from flask_realtime.backends.shared import Alone, Shared
+from flask_realtime.checks import warn_at_start
 from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
 from flask_realtime.errors import ConfigError, NotInitialised, RegistrationError
 from flask_realtime.feature.calls import Sending
@@ -128,6 +129,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         if gateway.parts.server.allows_any_origin:
             _refuse_cookies(app)
         app.extensions[EXTENSION_KEY] = gateway
+        warn_at_start(app, gateway)
         self._apps.add(app)
 
     def run(self, app: Flask, host: str = "127.0.0.1", port: int = 3000, **options: Any) -> None:

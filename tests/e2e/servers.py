@@ -34,15 +34,18 @@ class Server:
         command: The program and its arguments.
         environment: Variables set beside the ones that every program needs.
         pass_fds: File descriptors that the process inherits.
+        folder: Where it runs.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int] = (), folder: Path = ROOT
+    ) -> None:
         self.url = ""
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=folder,
             env=process_environment(environment),
             pass_fds=pass_fds,
             stdin=subprocess.DEVNULL,

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from example_app.extensions import db
 from example_app.models import User, models
-from example_app.settings import read_or_create_secret, with_driver
+from example_app.settings import read_or_create_secret, realtime_settings, with_driver
 from tests.integration.example_support import Caller, Example, new_database, running
 
 PROCESSES = 6
@@ -136,3 +136,37 @@ def test_environment_is_read(monkeypatch: pytest.MonkeyPatch, database_url: str,
     assert not (tmp_path / "instance" / "jwt.key").exists()
     with app.app_context():
         db.engine.dispose()
+
+
+def test_settings_of_the_environment_are_json_where_they_parse() -> None:
+    environment = {
+        "REALTIME_MAX_ROOMS": "7",
+        "REALTIME_TYPING_TIMEOUT": "2.5",
+        "REALTIME_MAX_CONNECTIONS": "null",
+        "REALTIME_CORS_ALLOWED_ORIGINS": '["https://a.example", "https://b.example"]',
+        "REALTIME_PATH": "/realtime/",
+        "REALTIME_MESSAGE_QUEUE_CHANNEL": "{broken",
+        "OTHER": "1",
+    }
+    assert realtime_settings(environment) == {
+        "REALTIME_MAX_ROOMS": 7,
+        "REALTIME_TYPING_TIMEOUT": 2.5,
+        "REALTIME_MAX_CONNECTIONS": None,
+        "REALTIME_CORS_ALLOWED_ORIGINS": ["https://a.example", "https://b.example"],
+        "REALTIME_PATH": "/realtime/",
+        "REALTIME_MESSAGE_QUEUE_CHANNEL": "{broken",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("REALTIME_MAX_ROOMS", "many", "REALTIME_MAX_ROOMS must be an integer above 0, not 'many'"),
+        ("REALTIME_ROOMS", "7", "REALTIME_ROOMS is not a setting of flask_realtime. Did you mean REALTIME_MAX_ROOMS?"),
+    ],
+)
+def test_a_setting_of_the_environment_that_cannot_work_stops_the_start(tmp_path: Path, name: str, value: str, told: str) -> None:
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/chat.db", "JWT_SECRET_KEY": "x" * 32, name: value}
+    done = subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"flask_realtime.errors.ConfigError: {told}"

@@ -1,15 +1,11 @@
 """The package as its users get it: built, installed into an empty environment, and used there."""
 
-import subprocess
-import sys
 import tarfile
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.packaging.conftest import EnvironmentWith
+from tests.packaging.environments import ROOT
 
 TINY_APPLICATION = """
 from flask import Flask
@@ -29,37 +25,6 @@ assert answer.status_code == 200, answer.text
 assert answer.text.startswith("0{"), answer.text
 print(flask_realtime.__file__)
 """
-
-
-def run(command: Sequence[str | Path], folder: Path) -> str:
-    """Run a command to its end and return what it printed; a failure shows all of it."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with a source distribution, and the wheel built from that."""
-    folder = tmp_path_factory.mktemp("dist")
-    run([sys.executable, "-m", "build", "--outdir", folder, ROOT], folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheel(built: Path) -> Path:
-    (wheel,) = built.glob("*.whl")
-    return wheel
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds the wheel and what it requires."""
-    folder = tmp_path_factory.mktemp("environment")
-    run([sys.executable, "-m", "venv", folder], folder)
-    python = folder / "bin" / "python"
-    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], folder)
-    return python
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
@@ -83,12 +48,12 @@ def test_the_source_distribution_holds_what_its_tests_need(built: Path) -> None:
     assert not any("node_modules" in name for name in names)
 
 
-def test_an_application_runs_with_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
-    (tmp_path / "tiny.py").write_text(TINY_APPLICATION, encoding="utf-8")
-    location = run([installed, "-W", "error::DeprecationWarning:flask_realtime", "tiny.py"], tmp_path)
-    assert Path(location.strip()).is_relative_to(installed.parents[1])
+def test_an_application_runs_with_the_installed_wheel(environment_with: EnvironmentWith) -> None:
+    environment = environment_with()
+    location = environment.run(TINY_APPLICATION)
+    assert Path(location.strip()).is_relative_to(environment.folder)
 
 
-def test_a_type_checker_sees_the_installed_package_as_typed(installed: Path) -> None:
+def test_a_type_checker_sees_the_installed_package_as_typed(environment_with: EnvironmentWith) -> None:
     source = "from importlib.resources import files; print(files('flask_realtime').joinpath('py.typed').is_file())"
-    assert run([installed, "-c", source], installed.parent) == "True\n"
+    assert environment_with().run(source) == "True\n"

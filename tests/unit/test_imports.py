@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "backends": {"contract", "errors", "logs", "small_sets"},
     "signatures": {"errors"},
     "feature": {"contract", "errors", "identity", "signatures"},
-    "features": {"allowances", "backends", "contract", "errors", "feature", "identity", "rates", "small_sets"},
+    "features": {"allowances", "backends", "contract", "errors", "feature", "identity", "logs", "rates", "small_sets"},
     "engine": {"config", "contract", "errors", "logs"},
     "hooks": {"contract", "errors", "feature", "identity", "rates", "signatures"},
     "gateway": {
@@ -44,14 +44,15 @@ MAY_IMPORT = {
         "small_sets",
     },
     "signals": set(),
-    "extension": {"backends", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
+    "checks": {"backends", "config", "errors", "features", "gateway", "logs"},
+    "extension": {"backends", "checks", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
     "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
     "functions": {"extension", "feature"},
     "store": {"contract", "errors", "extension", "identity"},
     "worker": {"engine"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "describe": {"contract", "feature", "hooks"},
-    "cli": {"contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks"},
+    "cli": {"checks", "contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks"},
     "__init__": {"backends", "emitter", "extension", "feature", "functions", "gateway", "identity"},
 }
 FRAMEWORKS = {

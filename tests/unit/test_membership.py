@@ -52,6 +52,9 @@ class World:
             raise self.answer
         return self.answer
 
+    def is_registered(self, hook: Hook) -> bool:
+        return bool(self.hooks[hook])
+
     def decide(self, hook: Hook, *args: Any, caller: Connection, event: str) -> bool:
         assert (caller.user_id, event) == (args[0].user_id, "join:conversation")
         answers = [function(*args) for function in self.hooks[hook]]

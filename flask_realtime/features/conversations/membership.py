@@ -11,6 +11,9 @@ from flask_realtime.feature.context import Caller, FeatureContext
 from flask_realtime.feature.hook import Hook
 from flask_realtime.features.conversations.events import JOIN_CONVERSATION
 from flask_realtime.features.conversations.state import Conversations
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
 
 
 class Membership:
@@ -33,6 +36,7 @@ class Membership:
         self._on_join = on_join
         self._on_leave = on_leave
         self._max_rooms = context.config.max_rooms
+        self._has_told = False
 
     def authorize(self, caller: Caller, conversation_id: str, event: str) -> None:
         """Ask the application whether a user may see a conversation.
@@ -41,9 +45,19 @@ class Membership:
             Forbidden: It said no, or there is nobody to ask.
             EventError: The hook raised it, or failed.
         """
-        if not self._context.decide(self._authorize_join, caller.identity, conversation_id, caller=caller, event=event):
-            msg = "You may not join this conversation"
-            raise Forbidden(msg)
+        if not self._context.is_registered(self._authorize_join):
+            self._tell_of_missing_hook()
+        elif self._context.decide(self._authorize_join, caller.identity, conversation_id, caller=caller, event=event):
+            return
+        msg = "You may not join this conversation"
+        raise Forbidden(msg)
+
+    def _tell_of_missing_hook(self) -> None:
+        if not self._has_told:
+            self._has_told = True
+            logger.warning(
+                "There is no authorize_join hook, so that every join is refused; register one with @realtime.authorize_join."
+            )
 
     def join(self, caller: Caller, conversation_id: str) -> None:
         """Let a connection join.

@@ -1,0 +1,13 @@
+"""Checks of how an application is set up: what is wrong for certain, what may be, and how to mend either.
+
+`flask realtime check` makes all of them; at the first request an application's server makes those that cost nothing and need no
+network, and logs what they find. None of them guesses: what cannot be known from inside the application is not checked.
+
+Each finding is a `Finding`: a code for machines, a level, the problem and its remedy. To test one, call its function with an
+application that has it.
+"""
+
+from flask_realtime.checks.findings import Finding, Level
+from flask_realtime.checks.runs import find_all, find_certain, warn_at_start
+
+__all__ = ["Finding", "Level", "find_all", "find_certain", "warn_at_start"]

@@ -1,0 +1,70 @@
+"""Which checks are made when: all by command, and the certain and cheap ones when a server starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Any
+
+from flask import Flask
+
+from flask_realtime.checks.findings import Finding
+from flask_realtime.checks.setup import check_hooks, check_middleware, check_origins, check_settings, check_workers
+from flask_realtime.checks.surroundings import check_database, check_queue, check_versions
+from flask_realtime.checks.tokens import check_tokens
+from flask_realtime.gateway.gateway import Gateway
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
+
+
+def find_certain(app: Flask, gateway: Gateway) -> list[Finding]:
+    """Return what is wrong for certain with a server that is about to serve, as far as that is known without asking others."""
+    findings = chain(check_tokens(app), check_settings(app, gateway), check_middleware(app, gateway))
+    return [finding for finding in findings if finding.level == "problem"]
+
+
+def find_all(app: Flask, gateway: Gateway) -> list[Finding]:
+    """Return whatever can be known, the message queue's answer included; what is wrong for certain comes first."""
+    findings = chain(
+        check_tokens(app),
+        check_settings(app, gateway),
+        check_hooks(gateway),
+        check_middleware(app, gateway),
+        check_workers(gateway),
+        check_queue(gateway),
+        check_versions(),
+        check_origins(gateway),
+        check_database(app),
+    )
+    return sorted(findings, key=lambda finding: finding.level != "problem")
+
+
+def warn_at_start(app: Flask, gateway: Gateway) -> None:
+    """Log what is wrong for certain when the application gets its first request: whatever is set up is set up by then."""
+
+    def warn() -> None:
+        for finding in find_certain(app, gateway):
+            logger.warning("%s: %s", app.name, finding)
+
+    app.wsgi_app = _BeforeFirstRequest(app.wsgi_app, warn)  # type: ignore[method-assign]  # the documented way
+
+
+class _BeforeFirstRequest:
+    """A WSGI application before whose first request something is done.
+
+    Args:
+        wsgi_app: The application.
+        action: What is done.
+    """
+
+    def __init__(self, wsgi_app: Callable[..., Iterable[bytes]], action: Callable[[], None]) -> None:
+        self._wsgi_app = wsgi_app
+        self._action: Callable[[], None] | None = action
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Hand a request on to the application."""
+        if self._action is not None:
+            action, self._action = self._action, None
+            action()
+        return self._wsgi_app(environ, start_response)

@@ -1,0 +1,108 @@
+"""Checks of the configuration, the hooks and the middleware of an application."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from flask_realtime.checks.findings import Finding
+from flask_realtime.config import PREFIX, RealtimeConfig
+from flask_realtime.errors import ConfigError
+from flask_realtime.features.conversations import AUTHORIZE_JOIN
+from flask_realtime.gateway.gateway import Gateway
+from flask_realtime.gateway.serving import Serving
+
+_INNER = ("app", "wsgi_app", "_wsgi_app", "_application")
+"""Where a middleware keeps what it wraps."""
+
+_WORKERS = re.compile(r"(?:^|\s)(?:-w|--workers)[\s=]*(\d+)")
+
+
+def check_settings(app: Flask, gateway: Gateway) -> Iterator[Finding]:
+    """Find settings that came too late to have an effect."""
+    try:
+        now = RealtimeConfig.from_mapping(app.config)
+    except ConfigError as error:
+        yield Finding("setting_invalid", f"{error}.", "It was set after init_app, and has no effect as it is.")
+        return
+    for item in fields(RealtimeConfig):
+        if getattr(now, item.name) != getattr(gateway.parts.config, item.name):
+            key = f"{PREFIX}{item.name.upper()}"
+            yield Finding(
+                "setting_late", f"{key} was changed after init_app, which has read it.", "Set it before Realtime.init_app."
+            )
+
+
+def check_hooks(gateway: Gateway) -> Iterator[Finding]:
+    """Find out whether anybody can join a conversation."""
+    if not gateway.parts.application.hooks.functions(AUTHORIZE_JOIN):
+        yield Finding(
+            "authorize_join_missing",
+            "There is no authorize_join hook, so that every join:conversation is refused.",
+            "Register one with @realtime.authorize_join; where there are no conversations, one that returns False.",
+        )
+
+
+def check_middleware(app: Flask, gateway: Gateway) -> Iterator[Finding]:
+    """Find out whether Socket.IO's requests pass the middleware that tells the clients' addresses."""
+    outside, inside = _proxy_fixes(app, gateway.parts.server.socketio.sockio_mw)
+    if inside and not outside:
+        yield Finding(
+            "proxy_fix_inside",
+            "ProxyFix was added before init_app: Socket.IO's requests do not pass it, and have the proxy's address and origin.",
+            "Add it after Realtime.init_app: app.wsgi_app = ProxyFix(app.wsgi_app, ...).",
+        )
+    elif not outside and app.config.get("PREFERRED_URL_SCHEME") == "https" and gateway.parts.config.cors_allowed_origins is None:
+        yield Finding(
+            "proxy_fix_missing",
+            "PREFERRED_URL_SCHEME is https, and there is no ProxyFix: behind a proxy that ends TLS, the application's own pages "
+            "are refused as another origin.",
+            "If there is such a proxy, wrap app.wsgi_app in ProxyFix after Realtime.init_app.",
+            "hint",
+        )
+
+
+def _proxy_fixes(app: Flask, engine_middleware: object) -> tuple[bool, bool]:
+    """Return whether there is a ProxyFix outside the engine's middleware, and one inside."""
+    found, is_inside = [False, False], False
+    current: object = app.wsgi_app
+    while current is not None:
+        is_inside = is_inside or current is engine_middleware
+        found[is_inside] = found[is_inside] or isinstance(current, ProxyFix)
+        owner = getattr(current, "__self__", None)
+        wrapper = owner if isinstance(owner, Serving) else current
+        current = next((vars(wrapper)[name] for name in _INNER if name in getattr(wrapper, "__dict__", ())), None)
+    return found[False], found[True]
+
+
+def check_origins(gateway: Gateway) -> Iterator[Finding]:
+    """Find out whether any page may connect."""
+    if gateway.parts.server.allows_any_origin:
+        yield Finding(
+            "any_origin",
+            "Any web page may connect, if it has a token.",
+            f"If that is not meant, list the pages' origins in {PREFIX}CORS_ALLOWED_ORIGINS.",
+            "hint",
+        )
+
+
+def check_workers(gateway: Gateway, environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """Find out whether gunicorn is told to start several workers that would know nothing of each other."""
+    count = _workers(environment)
+    if count > 1 and gateway.parts.shared.is_local:
+        yield Finding(
+            "workers_without_queue",
+            f"gunicorn is to start {count} workers, and without {PREFIX}MESSAGE_QUEUE each knows its own clients only.",
+            f"Set {PREFIX}MESSAGE_QUEUE to the URL of a Redis server, or start one worker.",
+        )
+
+
+def _workers(environment: Mapping[str, str]) -> int:
+    told: Any = _WORKERS.findall(environment.get("GUNICORN_CMD_ARGS", ""))[-1:] or [environment.get("WEB_CONCURRENCY", "1")]
+    return int(told[0]) if told[0].isdecimal() else 1

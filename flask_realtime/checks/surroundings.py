@@ -1,0 +1,100 @@
+"""Checks of what an application stands on: its message queue, its database's driver, its packages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from typing import Final
+
+from flask import Flask
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.checks.findings import Finding
+from flask_realtime.gateway.gateway import Gateway
+
+DISTRIBUTION: Final = "flask-realtime"
+_BLOCKING: Final = {"psycopg2": "psycopg 3 (postgresql+psycopg://)", "mysqldb": "PyMySQL (mysql+pymysql://)"}
+_REQUIREMENT: Final = re.compile(r"([\w.-]+)(?:\[[^\]]*\])?\s*>=\s*([\w.]+)")
+
+
+def check_queue(gateway: Gateway) -> Iterator[Finding]:
+    """Find out whether the message queue can be reached, and is set up as it should be."""
+    shared = gateway.parts.shared
+    try:
+        shared.check()
+        warnings = shared.warnings()
+    except BackendUnavailable as error:
+        yield Finding(
+            "queue_unreachable", f"The message queue cannot be reached: {error}.", "Start it, or mend REALTIME_MESSAGE_QUEUE."
+        )
+        return
+    for line in warnings:
+        yield Finding("queue_doubtful", line, "")
+
+
+def check_database(app: Flask) -> Iterator[Finding]:
+    """Find out whether the database's driver lets others go on while it waits."""
+    if "sqlalchemy" not in app.extensions:
+        return
+    try:
+        driver = make_url(app.config.get("SQLALCHEMY_DATABASE_URI") or "").get_dialect().driver
+    except (SQLAlchemyError, ImportError):
+        return
+    if driver == "pysqlite":
+        problem = "The database is SQLite: under gevent, a worker stands still while it waits for somebody else's write."
+        yield Finding("database_sqlite", problem, "Use PostgreSQL where many write.", "hint")
+    elif driver in _BLOCKING:
+        problem = (
+            f"The database's driver is {driver}: under gevent, a worker stands still during each query, unless it was patched."
+        )
+        yield Finding("database_driver_blocks", problem, f"Use {_BLOCKING[driver]}.", "hint")
+
+
+def check_versions(
+    requirements: Iterable[str] | None = None, version_of: Callable[[str], str] = metadata.version
+) -> Iterator[Finding]:
+    """Find packages that are older than the package can work with; those of extras count where they are installed.
+
+    Args:
+        requirements: What the package requires; what its metadata says where none is given.
+        version_of: Returns the version of a package; raises `PackageNotFoundError` where it is not installed.
+    """
+    for name, least, is_extra in _minimums(_own_requirements() if requirements is None else requirements):
+        try:
+            version = version_of(name)
+        except metadata.PackageNotFoundError:
+            if not is_extra:
+                yield Finding("package_missing", f"{name} is not installed.", f"Run: pip install '{name}>={least}'")
+            continue
+        if _numbers(version) < _numbers(least):
+            problem = f"{name} {version} is older than {least}, the oldest version that flask_realtime works with."
+            yield Finding("package_old", problem, f"Run: pip install '{name}>={least}'")
+
+
+def _own_requirements() -> list[str]:
+    try:
+        return metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _minimums(requirements: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+    seen: set[str] = set()
+    for requirement in requirements:
+        text, _, marker = requirement.partition(";")
+        found = _REQUIREMENT.match(text)
+        if found is not None and found[0] not in seen:
+            seen.add(found[0])
+            yield found[1], found[2], "extra" in marker
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return a version's leading numbers, without zeros at the end, for comparing: 2.0 is no older than 2."""
+    release = re.match(r"\d+(?:\.\d+)*", version)
+    numbers = [int(part) for part in release[0].split(".")] if release else [0]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

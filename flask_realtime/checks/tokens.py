@@ -1,0 +1,50 @@
+"""Checks of what tokens are verified with: without it nobody can connect, or anybody might."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from flask import Flask
+from flask_jwt_extended.config import config
+from flask_jwt_extended.default_callbacks import default_decode_key_callback
+
+from flask_realtime.checks.findings import Finding
+from flask_realtime.gateway.tokens import EXTENSION
+
+MIN_KEY_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""As RFC 7518, section 3.2, has it: as many as the hash has."""
+
+
+def check_tokens(app: Flask) -> Iterator[Finding]:
+    """Find out whether Flask-JWT-Extended is set up, with a key that is one."""
+    if EXTENSION not in app.extensions:
+        yield Finding(
+            "jwt_manager_missing",
+            "Flask-JWT-Extended is not set up on this application, so that every connection is refused.",
+            "Call JWTManager(app) before the application serves.",
+        )
+        return
+    # A loader of the application's own may have its keys from anywhere.
+    if getattr(app.extensions[EXTENSION], "_decode_key_callback", None) is default_decode_key_callback:
+        yield from _check_key(app)
+
+
+def _check_key(app: Flask) -> Iterator[Finding]:
+    with app.app_context():
+        algorithm = config.algorithm
+        try:
+            key: object = config.decode_key
+        except RuntimeError as error:
+            yield Finding(
+                "jwt_key_missing", f"No token can be verified: {error}.", "Set it, to what stays the same after a restart."
+            )
+            return
+    wanted = MIN_KEY_BYTES.get(algorithm, 0)
+    length = len(str(key).encode() if not isinstance(key, bytes) else key)
+    if length < wanted:
+        yield Finding(
+            "jwt_key_short",
+            f"The secret that signs tokens has {length} bytes, and {algorithm} wants {wanted} or more: it can be guessed.",
+            f"Set JWT_SECRET_KEY to the output of: python -c 'import secrets; print(secrets.token_hex({wanted}))'",
+        )

@@ -10,7 +10,7 @@ from flask_jwt_extended.config import config
 from flask_jwt_extended.default_callbacks import default_decode_key_callback
 
 from flask_realtime.checks.findings import Finding
-from flask_realtime.gateway.tokens import EXTENSION
+from flask_realtime.features.authentication import EXTENSION
 
 MIN_KEY_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """As RFC 7518, section 3.2, has it: as many as the hash has."""

@@ -23,7 +23,7 @@ class Suite(NamedTuple):
     @property
     def stages(self) -> list[Sequence[str]]:
         """The fast ones in the order in which they are tried: most faults are seen by the first, which take a second."""
-        first = [test for test in self.fast if test.startswith("unit/")]
+        first = [test for test in self.fast if test.startswith(("unit/", "contract"))]
         return [stage for stage in (first, [test for test in self.fast if test not in first]) if stage]
 
 
@@ -101,12 +101,28 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine": Suite(("unit/test_websocket.py", "unit/test_heartbeat.py", "unit/test_handler.py"), _ENGINE_E2E),
     "flask_realtime/backends/memory.py": Suite(("contract/test_backends.py", "unit/test_features.py", *_APPLICATIONS)),
     "flask_realtime/backends/redis/outbox.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
+    "flask_realtime/backends/redis/envelopes.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
+    "flask_realtime/backends/redis/stream.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
+    "flask_realtime/backends/redis/publisher.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
+    "flask_realtime/backends/redis/reader.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
+    "flask_realtime/backends/redis/entries.py": Suite(("contract", "integration/test_redis_entries.py"), _REDIS[1:]),
+    "flask_realtime/backends/redis/lease.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/duties.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/ledger.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
+    "flask_realtime/backends/redis/outage.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
+    "flask_realtime/backends/broker/batches.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),
+    "flask_realtime/backends/broker/outbox.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),
     "flask_realtime/backends/broker": Suite(
         ("unit/test_broker_bus.py", "integration/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
     ),
     "flask_realtime/backends": Suite(("contract/test_backends.py", "integration/test_redis_bus.py"), ("e2e/test_many_servers.py",)),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
+    "example_app/address.py": Suite(("integration/test_example_address.py", "integration/test_example_startup.py")),
+    "example_app/files.py": Suite(("integration/test_example_files.py", "integration/test_example_startup.py")),
+    "example_app/limits.py": Suite(("integration/test_example_limits.py", "integration/test_example_auth.py")),
+    "example_app/tokens.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
+    "example_app/auth.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
     "example_app": Suite(_EXAMPLE, ("e2e/test_example.py",)),
     "flask_realtime": Suite(("unit", *_GATEWAY)),
 }

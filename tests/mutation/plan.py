@@ -14,7 +14,7 @@ class Suite(NamedTuple):
 
     Args:
         fast: Paths under `tests/` that start no server; run first.
-        slow: Paths under `tests/` that do; run for what the first ones miss.
+        slow: Paths under `tests/` that do, or that take minutes; run for what the first ones miss.
     """
 
     fast: Sequence[str]
@@ -103,8 +103,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/redis/outbox.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
     "flask_realtime/backends/redis/envelopes.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
     "flask_realtime/backends/redis/stream.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
-    "flask_realtime/backends/redis/publisher.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
-    "flask_realtime/backends/redis/reader.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
+    "flask_realtime/backends/redis/publisher.py": Suite(
+        ("integration/test_redis_publishing.py",), ("integration/test_redis_bus.py",)
+    ),
+    "flask_realtime/backends/redis/reader.py": Suite(("integration/test_redis_publishing.py",), ("integration/test_redis_bus.py",)),
     "flask_realtime/backends/redis/entries.py": Suite(("contract", "integration/test_redis_entries.py"), _REDIS[1:]),
     "flask_realtime/backends/redis/lease.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/redis/duties.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
@@ -117,12 +119,21 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_broker_bus.py", "integration/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
     ),
     "flask_realtime/backends": Suite(("contract/test_backends.py", "integration/test_redis_bus.py"), ("e2e/test_many_servers.py",)),
+    "flask_realtime/store/columns.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
+    "flask_realtime/store/mixins.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
+    "flask_realtime/store/models.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
+    "flask_realtime/store/messages.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
+    "flask_realtime/store/conversations.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
+    "flask_realtime/store/notifications.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
     "example_app/address.py": Suite(("integration/test_example_address.py", "integration/test_example_startup.py")),
     "example_app/files.py": Suite(("integration/test_example_files.py", "integration/test_example_startup.py")),
     "example_app/limits.py": Suite(("integration/test_example_limits.py", "integration/test_example_auth.py")),
     "example_app/tokens.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
     "example_app/auth.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
+    "example_app/health.py": Suite(("integration/test_example_api.py",), ("e2e/test_example.py",)),
+    "example_app/conversations.py": Suite(("integration/test_example_api.py",), (*_EXAMPLE[2:5], "e2e/test_example.py")),
+    "example_app/messages.py": Suite(("integration/test_example_api.py",), (*_EXAMPLE[2:5], "e2e/test_example.py")),
     "example_app": Suite(_EXAMPLE, ("e2e/test_example.py",)),
     "flask_realtime": Suite(("unit", *_GATEWAY)),
 }

@@ -103,7 +103,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_handler.py", "unit/test_installing.py"), ("e2e/test_engine_selection.py",)
     ),
     "flask_realtime/engine/own_websocket.py": Suite(("unit/test_own_websocket.py",), ("e2e/test_engine_handshake.py",)),
-    "flask_realtime/engine/stateless.py": Suite(("unit/test_stateless.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/engine/stateless.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/engine/threads.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/engine/takeover.py": Suite(("unit/test_takeover.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/hangup.py": Suite(("unit/test_hangup.py",), ("e2e/test_engine_bad_clients.py",)),

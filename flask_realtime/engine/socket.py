@@ -352,7 +352,9 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     def _finish_upgrade(self, probe: WebSocket) -> None:
         self.websocket, self._probe = probe, None
         self.upgraded, self._is_probed = True, False
-        waiting, self._lazy_queue = self._lazy_queue, None
+        waiting = self._lazy_queue
+        if not self._is_polled:  # A poll that waits looks for its queue once more when it ends.
+            self._lazy_queue = None
         while waiting is not None and not waiting.empty():
             packet = waiting.get_nowait()
             if packet is not None and packet.packet_type != eio.NOOP:

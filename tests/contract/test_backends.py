@@ -148,3 +148,16 @@ def test_conversations_may_have_any_name(conversations: ConversationBackend) -> 
     assert [conversations.users(name) for name in ODD_IDS] == [[f"user of {name}"] for name in ODD_IDS]
     assert conversations.leave_all("c1") == list(ODD_IDS)
     assert [conversations.users(name) for name in ODD_IDS] == [[] for _ in ODD_IDS]
+
+
+def test_memory_knows_whose_the_connections_are() -> None:
+    presence, conversations = MemoryPresence(server_id="here"), MemoryConversations()
+    assert (presence.owners(), conversations.owners(), conversations.owner("c1")) == ({}, {}, None)
+    for user, connection in (("ann", "c1"), ("ann", "c2"), ("bob", "c3")):
+        presence.add(user, connection)
+        conversations.join("1", user, connection)
+    conversations.join("2", "bob", "c4")
+    assert presence.owners() == {"c1": "ann", "c2": "ann", "c3": "bob"}
+    assert conversations.owners() == {"c1": "ann", "c2": "ann", "c3": "bob", "c4": "bob"}
+    assert [conversations.owner(connection) for connection in ("c1", "c4", "c9")] == ["ann", "bob", None]
+    assert (conversations.conversations(), conversations.joined("c4"), conversations.joined("c9")) == (["1", "2"], ["2"], [])

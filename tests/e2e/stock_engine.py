@@ -23,6 +23,7 @@ NO_DRAIN = "gunicorn ends the worker without a word to its WebSockets"
 CONNECTION_LIMIT = "every open WebSocket has a place in gunicorn's pool of connections"
 SHAKES_FIRST = "gevent-websocket shakes hands before the application is asked, and fails on what is no key"
 NO_HEAD = "gevent waits for ever for the rest of a request's head, and of a TLS handshake"
+HEAVY = "python-engineio keeps a queue and a greenlet for each session"
 UNFAIR = "gevent-websocket reads as long as there is something to read"
 
 FAILS: dict[str, str] = {
@@ -109,6 +110,18 @@ WAITS: dict[str, str] = {
     "*::test_more_sockets_than_worker_connections_leave_plain_http_answering": CONNECTION_LIMIT,
     "*::test_a_mass_disconnect_takes_time_in_proportion": CONNECTION_LIMIT,
     "*::test_sigterm_*": NO_DRAIN,
+    "*::test_no_packet_lifts_the_connect_time_out_but_an_admission[[]4*": NO_DEADLINE,
+    "*::test_who_was_let_in_stays_past_the_time_out": NO_DEADLINE,
+    "*::test_who_left_the_last_namespace_has_the_time_out_again[[]*": NO_DEADLINE,
+    "*::test_a_session_that_is_not_admitted_keeps_what_authentication_needs[[]*": HEAVY,
+    "*::test_a_message_before_admission_is_refused_at_its_header": LATE_LIMIT,
+    "*::test_who_is_admitted_may_send_more": LATE_LIMIT,
+    "*::test_who_has_left_may_send_little_again": LATE_LIMIT,
+    "*::test_a_session_whose_connects_are_refused_again_and_again_ends": ZOMBIES,
+    "*::test_acknowledgements_that_nothing_waits_for_are_counted[[]*": ZOMBIES,
+    "*::test_an_acknowledgement_has_the_bound_of_an_event[[]65537*": ZOMBIES,
+    "*::test_comings_and_goings_of_one_session_are_counted[[]*": ZOMBIES,
+    "*::test_malformed_packets_fill_no_log[[]*": ZOMBIES,
 }
 """Tests that fail after waiting for what never comes, or that depend on how much the server had to bear: they are not run."""
 

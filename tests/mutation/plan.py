@@ -14,7 +14,7 @@ class Suite(NamedTuple):
 
     Args:
         fast: Paths under `tests/` that start no server; run first.
-        slow: Paths under `tests/` that do; run for what the first ones miss.
+        slow: Paths under `tests/` that do, or that take minutes; run for what the first ones miss.
     """
 
     fast: Sequence[str]
@@ -23,7 +23,7 @@ class Suite(NamedTuple):
     @property
     def stages(self) -> list[Sequence[str]]:
         """The fast ones in the order in which they are tried: most faults are seen by the first, which take a second."""
-        first = [test for test in self.fast if test.startswith("unit/")]
+        first = [test for test in self.fast if test.startswith(("unit/", "contract"))]
         return [stage for stage in (first, [test for test in self.fast if test not in first]) if stage]
 
 
@@ -90,25 +90,77 @@ PLAN: Final[dict[str, Suite]] = {
         ("e2e/test_answers.py", "e2e/test_connecting.py", "e2e/test_python_api.py"),
     ),
     "flask_realtime/engine/frames.py": Suite(("unit/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),
-    "flask_realtime/engine/websocket.py": Suite(("unit/test_websocket.py", "unit/test_frames.py"), _ENGINE_E2E),
+    "flask_realtime/engine/websocket.py": Suite(("unit/test_websocket_life.py", "unit/test_websocket.py"), _ENGINE_E2E),
+    "flask_realtime/engine/tls.py": Suite(("unit/test_websocket_life.py",), ("e2e/test_tls.py",)),
+    "flask_realtime/engine/socket.py": Suite(("unit/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/test_heartbeat.py",), _ENGINE_E2E),
-    "flask_realtime/engine/headers.py": Suite(("unit/test_headers.py", "unit/test_handler.py"), ("e2e/test_engine_handshake.py",)),
-    "flask_realtime/engine/handler.py": Suite(("unit/test_handler.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/headers.py": Suite(("unit/test_headers.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/handshake.py": Suite(
+        ("unit/test_handshake.py", "unit/test_fuzz_corpus.py"), ("e2e/test_engine_handshake.py",)
+    ),
+    "flask_realtime/engine/handler.py": Suite(("unit/test_front_door.py", "unit/test_handler.py"), ("e2e/test_front_door.py",)),
+    "flask_realtime/engine/body.py": Suite(("unit/test_body.py",), ("e2e/test_front_door.py",)),
+    "flask_realtime/engine/places.py": Suite(("unit/test_places.py",), ("e2e/test_front_door.py",)),
+    "flask_realtime/engine/installing.py": Suite(
+        ("unit/test_handler.py", "unit/test_installing.py"), ("e2e/test_engine_selection.py",)
+    ),
+    "flask_realtime/engine/own_websocket.py": Suite(("unit/test_own_websocket.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/stateless.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/engine/threads.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/engine/takeover.py": Suite(("unit/test_takeover.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/hangup.py": Suite(("unit/test_hangup.py",), ("e2e/test_engine_bad_clients.py",)),
+    "flask_realtime/engine/shutdown.py": Suite(("unit/test_shutdown.py",), ("e2e/test_drain.py",)),
     "flask_realtime/engine/drain.py": Suite(("unit/test_drain.py",), ("e2e/test_drain.py",)),
     "flask_realtime/engine/concurrency.py": Suite(("unit/test_greenlets.py",), ("e2e/test_engine_conformance.py",)),
-    "flask_realtime/engine/handover.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
-    "flask_realtime/engine/links.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/messages.py": Suite(("unit/test_messages.py",), ("e2e/test_messaging.py",)),
+    "flask_realtime/engine/handover.py": Suite(("unit/test_handing_over.py", "unit/test_handover.py"), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/links.py": Suite(("unit/test_handover.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/socket_folder.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/relay.py": Suite(("unit/test_relay.py",), ("e2e/test_workers.py",)),
     "flask_realtime/engine/polling.py": Suite(("unit/test_polling.py",), _ENGINE_E2E),
-    "flask_realtime/engine/passing.py": Suite(("unit/test_passing.py", "unit/test_handover.py"), ("e2e/test_workers.py",)),
-    "flask_realtime/engine": Suite(("unit/test_websocket.py", "unit/test_heartbeat.py", "unit/test_handler.py"), _ENGINE_E2E),
+    "flask_realtime/engine/passing.py": Suite(("unit/test_passing.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)),
+    "flask_realtime/engine": Suite(("unit/test_websocket_life.py", "unit/test_heartbeat.py", "unit/test_handler.py"), _ENGINE_E2E),
+    "flask_realtime/rates.py": Suite(("unit/test_rates.py", *_APPLICATIONS)),
+    "flask_realtime/small_sets.py": Suite(("unit/test_small_sets.py", *_APPLICATIONS)),
+    "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),
+    "flask_realtime/signatures.py": Suite(("unit/test_registration.py", *_APPLICATIONS)),
+    "flask_realtime/config.py": Suite(("unit/test_config.py", *_APPLICATIONS)),
+    "flask_realtime/errors.py": Suite(("unit/test_payloads.py", "unit/test_errors.py", *_APPLICATIONS)),
     "flask_realtime/backends/memory.py": Suite(("contract/test_backends.py", "unit/test_features.py", *_APPLICATIONS)),
     "flask_realtime/backends/redis/outbox.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
+    "flask_realtime/backends/redis/envelopes.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
+    "flask_realtime/backends/redis/stream.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
+    "flask_realtime/backends/redis/publisher.py": Suite(
+        ("integration/test_redis_publishing.py",), ("integration/test_redis_bus.py",)
+    ),
+    "flask_realtime/backends/redis/reader.py": Suite(("integration/test_redis_publishing.py",), ("integration/test_redis_bus.py",)),
+    "flask_realtime/backends/redis/entries.py": Suite(("contract", "integration/test_redis_entries.py"), _REDIS[1:]),
+    "flask_realtime/backends/redis/lease.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/duties.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/ledger.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
+    "flask_realtime/backends/redis/outage.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
+    "flask_realtime/backends/broker/batches.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),
+    "flask_realtime/backends/broker/outbox.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),
     "flask_realtime/backends/broker": Suite(
         ("unit/test_broker_bus.py", "integration/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
     ),
     "flask_realtime/backends": Suite(("contract/test_backends.py", "integration/test_redis_bus.py"), ("e2e/test_many_servers.py",)),
+    "flask_realtime/store/columns.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
+    "flask_realtime/store/mixins.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
+    "flask_realtime/store/models.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
+    "flask_realtime/store/messages.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
+    "flask_realtime/store/conversations.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
+    "flask_realtime/store/notifications.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
+    "example_app/address.py": Suite(("integration/test_example_address.py", "integration/test_example_startup.py")),
+    "example_app/files.py": Suite(("integration/test_example_files.py", "integration/test_example_startup.py")),
+    "example_app/limits.py": Suite(("integration/test_example_limits.py", "integration/test_example_auth.py")),
+    "example_app/tokens.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
+    "example_app/auth.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
+    "example_app/health.py": Suite(("integration/test_example_api.py",), ("e2e/test_example.py",)),
+    "example_app/conversations.py": Suite(("integration/test_example_api.py",), (*_EXAMPLE[2:5], "e2e/test_example.py")),
+    "example_app/messages.py": Suite(("integration/test_example_api.py",), (*_EXAMPLE[2:5], "e2e/test_example.py")),
     "example_app": Suite(_EXAMPLE, ("e2e/test_example.py",)),
     "flask_realtime": Suite(("unit", *_GATEWAY)),
 }

@@ -16,6 +16,16 @@ def test_the_defaults_work_and_other_keys_are_left_alone() -> None:
 def test_events_are_kept_for_a_minute_and_servers_have_ten_seconds_to_give_a_sign_of_life() -> None:
     config = RealtimeConfig()
     assert (config.message_queue_retention, config.server_lease) == (60, 10)
+    assert RealtimeConfig(server_lease=8.0).retry_after == 4.0
+
+
+def test_the_defaults_are_those_that_are_documented() -> None:
+    config = RealtimeConfig()
+    assert (config.ping_interval, config.ping_timeout, config.typing_timeout, config.connect_timeout) == (25, 20, 7, 45)
+    assert (config.keep_alive, config.drain_time, config.expiry_warning, config.expiry_grace) == (75, 10, 60, 25)
+    assert (config.max_payload_bytes, config.max_http_buffer_size, config.max_backlog_bytes) == (65_536, 1_000_000, 1_048_576)
+    assert (config.max_status_ids, config.max_connections_per_user, config.max_rooms, config.max_nesting) == (100, 20, 200, 32)
+    assert (config.max_pending_events, config.max_head_bytes, config.revocation_interval) == (256, 32_768, 30)
 
 
 def test_a_value_is_taken_from_its_key() -> None:

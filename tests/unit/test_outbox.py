@@ -9,7 +9,7 @@ import pytest
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.origins import Origins
 from flask_realtime.backends.packing import pack
-from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, fields_of, read
+from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, fields_of, origin_of, read
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.outbox import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Outbox
 
@@ -220,3 +220,34 @@ def test_an_entry_says_what_was_written_before() -> None:
     items = [Item(0.0, head, body, 0, 1, StreamId(3, 1)), Item(0.0, head, body, 0, 2)]
     entry = read(as_redis_returns(fields_of("ann", items)))
     assert [entry.first_written(index, StreamId(9)) for index in range(2)] == [StreamId(3, 1), StreamId(9)]
+
+
+def test_an_entry_that_is_written_first_tells_of_no_other() -> None:
+    head, body = pack(Envelope("send", {}))
+    names = fields_of("ann", [Item(0.0, head, body, 0, 1)])[::2]
+    assert names == ["o", "n", "h", "p"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "origin"), [([b"o", b"ann", b"n", b"1"], b"ann"), ([b"n", b"1", b"o", b"ann"], b""), ([b"o"], b""), ([], b"")]
+)
+def test_an_origin_is_read_where_it_belongs(fields: list[bytes], origin: bytes) -> None:
+    assert origin_of(fields) == origin
+
+
+ENTRY = [b"o", b"ann", b"n", b"1", b"h", b'[["send",{},[]],["send",{},[]]]', b"p", b""]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [ENTRY[2:], ENTRY[:6], [*ENTRY, b"w"], [*ENTRY, b"w", b"1-0"], [*ENTRY, b"w", b"1-0 2-0 3-0"], [*ENTRY, b"w", b"x 2-0"]],
+)
+def test_an_entry_that_is_not_whole_is_refused(fields: list[bytes]) -> None:
+    assert len(list(read(ENTRY).envelopes())) == 2
+    with pytest.raises(ValueError, match=r"no field|zip|as many ids|invalid literal"):
+        read(fields)
+
+
+def test_ids_are_read_as_redis_writes_them() -> None:
+    assert [StreamId.parse(text) for text in (b"12-3", b"0-0")] == [StreamId(12, 3), NO_ID]
+    assert str(StreamId(12, 3)) == "12-3"

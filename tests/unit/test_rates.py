@@ -49,3 +49,8 @@ def test_a_rate_says_how_far_apart_and_how_far_ahead() -> None:
     rate = parse_rate("30/minute, burst 3")
     assert (rate.interval, rate.ahead) == (2.0, 4.0)
     assert rate.times(3) == Rate(90, "minute", 9)
+
+
+@pytest.mark.parametrize(("period", "seconds"), [("second", 1.0), ("minute", 60.0), ("hour", 3600.0)])
+def test_a_rate_of_one_is_one_in_each_period(period: str, seconds: float) -> None:
+    assert parse_rate(f"1/{period}").interval == seconds

@@ -19,3 +19,12 @@ def test_a_set_holds_what_was_added_and_not_taken_out_in_order(steps: list[tuple
     assert list(names) == expected
     assert len(names) == len(expected)
     assert all((str(name) in names) == (str(name) in expected) for name in range(21))
+
+
+def test_a_large_set_loses_what_is_taken_out_as_a_small_one_does() -> None:
+    names = NOTHING
+    for number in range(12):
+        names = with_name(names, f"{number}")
+    for gone in ("3", "unknown", "11"):
+        names = without_name(names, gone)
+    assert list(names) == [f"{number}" for number in range(11) if number != 3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from math import ceil
 from time import monotonic
 from typing import Final
 
@@ -105,7 +106,7 @@ class Reader:
     def _beginning(self, place: Place) -> StreamId:
         if place.last.milliseconds > place.now:  # The clock was set back; ids go on from where they were.
             return place.last
-        return StreamId(place.now - round(1000 * (monotonic() - self._made_at)) - 1)
+        return StreamId(place.now - ceil(1000 * (monotonic() - self._made_at)) - 1)
 
     def _begin_again(self, place: Place) -> None:
         """Look for what was written again, perhaps with a clock that is behind the last one: what is known is not handed on."""

@@ -1,0 +1,131 @@
+"""A server's entries, with a real Redis: what is written at once, and what is left to the housekeeping."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis.entries import Answer, State
+from tests.redis_fleet import FleetServer
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(redis_server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def channel() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def server(redis_server: RedisServer, channel: str) -> Iterator[FleetServer]:
+    server = FleetServer(redis_server.url, "here", channel=channel)
+    yield server
+    server.close()
+
+
+def left(server: FleetServer) -> dict[str, str]:
+    return server.entries.ledger.take(100, lambda _: 1)
+
+
+def calls_of_on_left(server: FleetServer) -> list[str]:
+    calls: list[str] = []
+    server.entries.on_left = lambda: calls.append("left")
+    return calls
+
+
+def test_what_redis_answered_is_left_to_nobody(server: FleetServer) -> None:
+    calls = calls_of_on_left(server)
+    assert server.presence.add("ann", "c1").happened
+    server.entries.lease.is_doubtful = True
+    assert not server.presence.add("ann", "c2").happened
+    assert (calls, server.entries.ledger.is_clear) == ([], True)
+
+
+def test_a_connection_that_is_being_written_is_left_to_the_housekeeping(server: FleetServer) -> None:
+    calls = calls_of_on_left(server)
+    server.entries.ledger.begin("c1")
+    server.presence.add("ann", "c1")
+    assert (calls, left(server)) == (["left"], {}), "the one that writes it has not ended"
+    server.entries.ledger.end("c1")
+    assert left(server) == {"c1": "ann"}
+    assert server.presence.users() == ["ann"]
+
+
+def test_while_redis_is_away_the_housekeeping_is_not_woken() -> None:
+    server = FleetServer("redis://127.0.0.1:1", "here")
+    calls = calls_of_on_left(server)
+    assert server.presence.add("ann", "c1").happened
+    assert (calls, left(server)) == ([], {"c1": "ann"})
+    server.close()
+
+
+def test_where_redis_has_forgotten_the_lease_the_housekeeping_is_woken(server: FleetServer, client: Redis, channel: str) -> None:
+    server.presence.add("ann", "c1")
+    calls = calls_of_on_left(server)
+    client.delete(*client.keys(f"{{{channel}}}*"))
+    assert server.presence.add("bob", "c2").happened
+    assert (calls, left(server)) == (["left"], {"c2": "bob"})
+
+
+def test_where_nothing_changes_nothing_is_written(server: FleetServer) -> None:
+    assert server.entries.write("ann", "c1", lambda: None, scripts.ADD, "0 ") == (None, None)
+    assert server.entries.ledger.is_clear
+    assert server.presence.users() == []
+
+
+def test_an_answer_has_the_number_of_connections_where_one_was_added(server: FleetServer) -> None:
+    server.presence.add("ann", "c1")
+    _, added = server.entries.write("ann", "c2", lambda: True, scripts.ADD, "0 ")
+    _, removed = server.entries.write("ann", "c2", lambda: True, scripts.REMOVE, "0", "[]")
+    assert added is not None
+    assert (added.code, added.connections) == (scripts.STAYS, 2)
+    assert removed == Answer(scripts.STAYS, removed.version if removed else 0, 0, 0)
+
+
+def test_a_connections_state_is_its_own(server: FleetServer) -> None:
+    server.presence.add("ann", "c1", "phone")
+    server.conversations.join("1", "ann", "c1")
+    server.conversations.join("2", "ann", "c1")
+    since = server.entries.presence.connections("ann")[0].since
+    assert server.entries.state("ann", "c1") == State(
+        "c1", "ann", f"{since} phone", ["1", "2"], 0, is_repeated=False, is_unheard=False
+    )
+    assert (server.entries.joined("c1"), server.entries.weight("c1"), server.entries.weight("c9")) == ('["1","2"]', 3, 1)
+    outage = server.entries.outage
+    outage.told_online["ann"] = 7
+    outage.unanswered_removals.add("c1")
+    outage.unanswered_arrivals.add("c2")
+    assert server.entries.state("ann", "c1")[4:] == (7, True, False)
+    assert server.entries.state("bob", "c2") == State("c2", "bob", "", [], 0, is_repeated=False, is_unheard=True)
+
+
+def test_every_connection_is_left_whether_it_is_present_or_has_joined(server: FleetServer) -> None:
+    server.presence.add("ann", "c1")
+    server.conversations.join("1", "bob", "c2")
+    server.entries.leave_all_to_be_written()
+    assert left(server) == {"c1": "ann", "c2": "bob"}
+
+
+def test_the_connections_of_others_are_those_of_live_servers(server: FleetServer, redis_server: RedisServer, channel: str) -> None:
+    there = FleetServer(redis_server.url, "there.too", channel=channel)
+    server.presence.add("ann", "c1")
+    there.presence.add("ann", "c2", "a b")
+    ((connection_id, server_id, note),) = server.entries.elsewhere("user:ann")
+    assert (connection_id, server_id) == ("c2", "there.too")
+    assert note.endswith(" a b")
+    there.close()

@@ -1,0 +1,229 @@
+"""WebSockets on servers with threads, and the refusal of those where a server keeps none."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import simple_websocket
+
+from flask_realtime.engine import stateless, threads
+from flask_realtime.engine.stateless import StatelessRefusal
+from flask_realtime.engine.threads import ThreadWebSocket, accept, end_request
+
+SECONDS = 10.0
+HANDSHAKE = {
+    "REQUEST_METHOD": "GET",
+    "HTTP_UPGRADE": "websocket",
+    "HTTP_CONNECTION": "Upgrade",
+    "HTTP_SEC_WEBSOCKET_KEY": base64.b64encode(bytes(16)).decode(),
+    "HTTP_SEC_WEBSOCKET_VERSION": "13",
+    "QUERY_STRING": "EIO=4&transport=websocket",
+    "PATH_INFO": "/socket.io/",
+    "HTTP_HOST": "localhost",
+}
+
+
+class Client:
+    """A client that shakes hands on a connection that a server hands out."""
+
+    def __init__(self) -> None:
+        self.sock, self.server = socket.socketpair()
+        self.sock.settimeout(SECONDS)
+        self.environ: dict[str, Any] = {**HANDSHAKE, "werkzeug.socket": self.server}
+
+    def read_answer(self) -> bytes:
+        """Read the answer's head."""
+        data = b""
+        while not data.endswith(b"\r\n\r\n"):
+            data += self.sock.recv(1)
+        return data
+
+    def read_frame(self) -> tuple[int, bytes]:
+        """Read a short frame."""
+        first, size = self.sock.recv(1)[0], self.sock.recv(1)[0]
+        if size == 126:
+            size = int.from_bytes(self.sock.recv(2), "big")
+        data = b""
+        while len(data) < size:
+            data += self.sock.recv(size - len(data))
+        return first & 0xF, data
+
+    def send(self, opcode: int, data: bytes) -> None:
+        """Send a short frame."""
+        self.sock.sendall(bytes([0x80 | opcode, 0x80 | len(data)]) + bytes(4) + data)
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    client = Client()
+    yield client
+    client.sock.close()
+    client.server.close()
+
+
+def test_messages_go_both_ways_until_the_client_ends_it(client: Client) -> None:
+    got: list[Any] = []
+
+    def handle(websocket: ThreadWebSocket) -> None:
+        websocket.send("answer")
+        websocket.send(b"\x01")
+        for opcode, data in ((1, b"text"), (2, b"\x00"), (8, b"\x03\xe8")):
+            client.send(opcode, data)
+        got.extend(iter(websocket.wait, None))
+        with pytest.raises(OSError):  # noqa: PT011 - python-engineio looks for no more than that
+            websocket.send("late")
+        websocket.close()
+
+    server = SimpleNamespace(max_http_buffer_size=100)
+    assert list(ThreadWebSocket(handle, server)(client.environ, None)) == []
+    assert client.read_answer().startswith(b"HTTP/1.1 101 ")
+    assert [client.read_frame(), client.read_frame()] == [(1, b"answer"), (2, b"\x01")]
+    assert got == ["text", b"\x00"]
+
+
+def test_the_server_may_end_it(client: Client) -> None:
+    ThreadWebSocket(lambda websocket: websocket.close(), SimpleNamespace(max_http_buffer_size=100))(client.environ, None)
+    client.read_answer()
+    assert client.read_frame()[0] == 8
+
+
+def test_a_message_that_is_too_large_ends_it_for_its_user_too(client: Client) -> None:
+    websocket = accept(client.environ, 10)
+    client.send(1, b"x" * 10)
+    assert websocket.receive(timeout=SECONDS) == "x" * 10
+    client.send(1, b"x" * 11)
+    with pytest.raises(simple_websocket.ConnectionClosed):
+        websocket.receive(timeout=SECONDS)
+    assert websocket.connected is False
+
+
+def test_where_no_connection_is_handed_out_none_is_opened() -> None:
+    with pytest.raises(RuntimeError):
+        accept(HANDSHAKE, 10)
+
+
+def test_gunicorn_has_a_sign_of_its_own() -> None:
+    with pytest.raises(StopIteration):
+        end_request(SimpleNamespace(mode="gunicorn"), None)
+
+
+def test_werkzeugs_handler_writes_and_reads_nothing_more(client: Client) -> None:
+    read_file = client.server.makefile("rb")
+    handler = SimpleNamespace(close_connection=False, wfile=client.server.makefile("wb"), rfile=read_file, connection=client.server)
+    handler.wfile.close()
+    started: list[Any] = []
+    code = compile("def call(self, function, *args):\n    return function(*args)\n", "serving", "exec")
+    module: dict[str, Any] = {"__name__": "werkzeug.serving"}
+    exec(code, module)  # noqa: S102 - only the name of its module is different
+    answer = module["call"](handler, end_request, SimpleNamespace(mode="werkzeug"), lambda *args: started.append(args))
+    assert (answer, started) == ((), [("101 Switching Protocols", [])])
+    handler.wfile.write(b"nowhere")
+    assert (handler.close_connection, read_file.closed) == (True, True)
+    assert handler.connection is not client.server
+    assert (handler.connection.recv(1), handler.rfile.read()) == (b"", b"")
+    connection = handler.connection
+    handler.rfile.close()
+    assert connection.fileno() == -1
+    assert handler.rfile.closed
+    client.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.sock.recv(1)
+
+
+def test_on_another_server_nothing_is_cut_off() -> None:
+    assert end_request(SimpleNamespace(mode="eventlet"), lambda *_: pytest.fail("nothing to answer")) == ()
+    assert threads._werkzeug_handler() is None  # noqa: SLF001
+
+
+# Refusals ------------------------------------------------------------------------------------------------
+
+REFUSAL = '44{"message":"no","data":{"code":"wrong_server"}}'
+
+
+@pytest.fixture
+def refusal() -> StatelessRefusal:
+    return StatelessRefusal("no", lambda environ: [("X", environ["PATH_INFO"])], code="wrong_server")
+
+
+def answer(refusal: StatelessRefusal, **environ: Any) -> tuple[str, dict[str, str], bytes]:
+    started: list[Any] = []
+    body = b"".join(refusal({"PATH_INFO": "/a", "REQUEST_METHOD": "GET", **environ}, lambda *args: started.append(args)))
+    ((status, headers),) = started
+    return status, dict(headers), body
+
+
+def test_a_polling_client_gets_its_session_and_the_refusal_at_once(refusal: StatelessRefusal) -> None:
+    status, headers, body = answer(refusal, QUERY_STRING="EIO=4&transport=polling")
+    opened, refused = body.decode().split("\x1e")
+    assert (status, refused, opened[0]) == ("200 OK", REFUSAL, "0")
+    greeting = json.loads(opened[1:])
+    assert len(greeting.pop("sid")) == 32
+    assert greeting == {"upgrades": [], "pingInterval": 25_000, "pingTimeout": 20_000, "maxPayload": 1_000_000}
+    assert headers == {
+        "Content-Type": "text/plain; charset=UTF-8", "Content-Length": str(len(body)), "Cache-Control": "no-store", "X": "/a",
+    }  # fmt: skip
+
+
+def test_what_a_refused_client_still_asks_is_agreed_to(refusal: StatelessRefusal) -> None:
+    assert answer(refusal, QUERY_STRING="sid=x&transport=polling")[::2] == ("200 OK", b"1")
+    for query in ("transport=polling", "sid=x&transport=polling"):
+        assert answer(refusal, QUERY_STRING=query, REQUEST_METHOD="POST")[::2] == ("200 OK", b"ok")
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"QUERY_STRING": "transport=websocket&sid=x"}, "400 Bad Request"),
+        ({"HTTP_UPGRADE": ""}, "400 Bad Request"),
+        ({"HTTP_SEC_WEBSOCKET_KEY": ""}, "400 Bad Request"),
+        ({"QUERY_STRING": "sid=x"}, "400 Bad Request"),
+        ({}, "501 Not Implemented"),
+    ],
+)
+def test_a_websocket_that_cannot_be_opened_is_answered(refusal: StatelessRefusal, changed: dict[str, str], status: str) -> None:
+    assert answer(refusal, **{**HANDSHAKE, **changed})[::2] == (status, b"no")
+
+
+def test_what_gevent_websocket_opened_gets_the_packets_and_the_end(refusal: StatelessRefusal) -> None:
+    sent: list[str] = []
+    opened = SimpleNamespace(send=sent.append, close=lambda: sent.append("closed"))
+    assert list(refusal({**HANDSHAKE, "wsgi.websocket": opened}, None)) == []
+    assert (sent[0][:2], sent[1:]) == ("0{", [REFUSAL, "closed"])
+
+
+def refuse(refusal: StatelessRefusal, client: Client) -> threading.Thread:
+    """Refuse a client, beside it."""
+    thread = threading.Thread(target=refusal, args=(client.environ, lambda *_: None), daemon=True)
+    client.send(1, b"40{}")
+    thread.start()
+    client.read_answer()
+    assert client.read_frame()[1][:2] == b"0{"
+    assert client.read_frame() == (1, REFUSAL.encode())
+    return thread
+
+
+def test_a_client_is_told_why_and_has_the_time_to_go(
+    refusal: StatelessRefusal, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stateless, "_PATIENCE", 100 * SECONDS)
+    thread = refuse(refusal, client)
+    client.send(8, b"\x03\xe8")
+    assert client.read_frame()[0] == 8
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+def test_a_client_that_does_not_go_is_sent_away(refusal: StatelessRefusal, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stateless._PATIENCE == 1.0  # noqa: SLF001
+    monkeypatch.setattr(stateless, "_PATIENCE", 0.05)
+    thread = refuse(refusal, client)
+    assert client.read_frame()[0] == 8
+    thread.join(SECONDS)
+    assert not thread.is_alive()

@@ -99,9 +99,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/handler.py": Suite(("unit/test_front_door.py", "unit/test_handler.py"), ("e2e/test_front_door.py",)),
     "flask_realtime/engine/body.py": Suite(("unit/test_body.py",), ("e2e/test_front_door.py",)),
     "flask_realtime/engine/places.py": Suite(("unit/test_places.py",), ("e2e/test_front_door.py",)),
-    "flask_realtime/engine/installing.py": Suite(
-        ("unit/test_handler.py", "unit/test_installing.py"), ("e2e/test_engine_selection.py",)
-    ),
+    "flask_realtime/engine/installing.py": Suite(("unit/test_handler.py"), ("e2e/test_engine_selection.py",)),
     "flask_realtime/engine/own_websocket.py": Suite(("unit/test_own_websocket.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/stateless.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/engine/threads.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
@@ -123,7 +121,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),
     "flask_realtime/signatures.py": Suite(("unit/test_registration.py", *_APPLICATIONS)),
     "flask_realtime/config.py": Suite(("unit/test_config.py", *_APPLICATIONS)),
-    "flask_realtime/errors.py": Suite(("unit/test_payloads.py", "unit/test_errors.py", *_APPLICATIONS)),
+    "flask_realtime/errors.py": Suite(("unit/test_payloads.py", *_APPLICATIONS)),
     "flask_realtime/backends/memory.py": Suite(("contract/test_backends.py", "unit/test_features.py", *_APPLICATIONS)),
     "flask_realtime/backends/redis/outbox.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
     "flask_realtime/backends/redis/envelopes.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),

@@ -452,6 +452,24 @@ def test_the_descriptor_of_a_connection_that_ended_is_free_again() -> None:
     client.close()
 
 
+def test_over_tls_a_connection_ends_though_somebody_still_holds_its_reader() -> None:
+    client, server = gevent.socket.socketpair()
+    client.settimeout(SECONDS)
+    with closing(client), server.makefile("rb"):
+        TlsWebSocket(server, Receiver(), LIMIT, LIMIT).abort()
+        assert client.recv(1) == b""
+
+
+def test_over_tls_what_cannot_be_decrypted_ends_the_connection() -> None:
+    def fail(_size: int) -> bytes:
+        raise OSError
+
+    receiver = Receiver()
+    sock = SimpleNamespace(recv=fail, shutdown=lambda _how: None, close=lambda: None)
+    TlsWebSocket(sock, receiver, LIMIT, LIMIT).run()
+    assert receiver.lost == ["transport error"]
+
+
 def test_a_kernel_that_is_only_busy_loses_nothing(connect: Connect) -> None:
     peer = connect(WebSocket)
     peer.begin()

@@ -99,7 +99,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/handler.py": Suite(("unit/test_front_door.py", "unit/test_handler.py"), ("e2e/test_front_door.py",)),
     "flask_realtime/engine/body.py": Suite(("unit/test_body.py",), ("e2e/test_front_door.py",)),
     "flask_realtime/engine/places.py": Suite(("unit/test_places.py",), ("e2e/test_front_door.py",)),
-    "flask_realtime/engine/installing.py": Suite(("unit/test_handler.py"), ("e2e/test_engine_selection.py",)),
+    "flask_realtime/engine/installing.py": Suite(
+        ("unit/test_handler.py", "unit/test_installing.py"), ("e2e/test_engine_selection.py",)
+    ),
     "flask_realtime/engine/own_websocket.py": Suite(("unit/test_own_websocket.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/stateless.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/engine/threads.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),

@@ -201,10 +201,10 @@ def test_an_idle_connection_ends_and_a_request_under_way_does_not(doors: Callabl
 def test_places_are_given_back_with_the_connection(door: Door) -> None:
     door.ask(GET)
     places = door.kind.places
-    assert len(places._idle) == 1  # noqa: SLF001
+    assert len(places._idle) == 1
     door.client.close()
     with gevent.Timeout(SECONDS):
-        while places._waiting or places._idle:  # noqa: SLF001
+        while places._waiting or places._idle:
             gevent.sleep(0.001)
 
 
@@ -212,7 +212,7 @@ def test_a_request_under_way_does_not_count_as_idle(door: Door) -> None:
     waiting: list[int] = []
 
     def body(_environ: object) -> bytes:
-        waiting.append(len(door.kind.places._waiting))  # noqa: SLF001
+        waiting.append(len(door.kind.places._waiting))
         return b""
 
     door.body = body

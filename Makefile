@@ -51,7 +51,9 @@ run: $(VENV)/run.stamp
 		'The server starts without the page: its API and Socket.IO work.' '' >&2
 	$(BIN)/python -m example_app
 
-test: lint types docs frontend unit-matrix $(JS)/node_modules/stamp $(VENV)/redis.stamp
+test: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp $(FRONTEND)/node_modules/stamp
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types docs frontend
+	$(MAKE) --no-print-directory unit-matrix
 	E2E_ENGINE=stock $(BIN)/python -m pytest tests/e2e --numprocesses 2 --dist loadfile $(ENGINE_DOES_NOT_MATTER)
 	E2E_WORKERS=4 $(BIN)/python -m pytest $(CONTRACT) --numprocesses 2 --dist loadfile
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

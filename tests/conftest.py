@@ -1,20 +1,76 @@
 """What holds for every test."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
+import gevent
 import hypothesis
 import pytest
+
+from tests import guardian, origins
+from tests.leaks import forget, interrupt, lasting, nothing_left, nothing_left_by_a_test
 
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
+FAILED = pytest.StashKey[bool]()
+
+# Not yet the other tests: applications made in the tests' own process have no end there, which leaves timers and heartbeats.
+WATCHED = ("contract/", "integration/test_broker_carriers", "integration/test_redis_", "packaging/", "suite/", "unit/")
+
+guardian.watch()
+origins.record()
+gevent.get_hub()  # Each process has one for good: it is no test's.
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_by_a_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not is_watched(request.path):
+        yield
+        return
+    with nothing_left_by_a_test(lambda: request.node.stash.get(FAILED, False)):
+        yield
+        request.node.funcargs.clear()  # pytest would keep them until after this.
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_by_a_module(request: pytest.FixtureRequest) -> Iterator[None]:
+    with nothing_left() if is_watched(request.path) else nullcontext():
+        yield
+
+
+def is_watched(path: Path) -> bool:
+    """Return whether a file's tests are looked at for what they leave."""
+    return str(path).startswith(tuple(f"{Path(__file__).parent}/{part}" for part in WATCHED))
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Let an interrupted run end at once."""
+    interrupt()
+
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+    """Let what a fixture of a wider scope starts outlive the test in which it is first asked for."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with lasting(fixturedef.argname):
+        return (yield)
+
+
+def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[object]) -> None:
+    """What a fixture started has to be gone with it."""
+    forget(fixturedef.argname)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that cannot run shows nothing: it fails instead of being skipped."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped instead of run: {report.longrepr}"
+    item.stash[FAILED] = report.failed or item.stash.get(FAILED, False)
     return report

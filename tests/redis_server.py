@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+from tests import guardian
+
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 NO_PERSISTENCE = ("--save", "", "--appendonly", "no")
@@ -66,6 +68,7 @@ class RedisServer:
             return self
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command(), cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        guardian.name(self._process.pid)
         if not _poll(lambda: not self.is_running or self._answers(), START_SECONDS) or not self.is_running:
             raise RedisServerError((self._folder / "log").read_text(errors="replace")[-2000:])
         return self

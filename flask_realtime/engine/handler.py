@@ -129,7 +129,8 @@ class EngineHandler(WSGIHandler):
         # What logs the answer finds no request of before there, and nothing that came with this one.
         self.__dict__.pop("headers", None)
         self.environ = {"REMOTE_ADDR": _ip(self.client_address), **_UNREAD}
-        self.requestline, self.response_headers = "", []
+        self.requestline, self.response_headers, self._orig_status = "", [], None
+        self.response_length = 0
         return ex.status, ex.answer
 
     # The body -----------------------------------------------------------------------------------------------------------------

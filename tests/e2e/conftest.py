@@ -17,6 +17,7 @@ from tests.e2e.raw import RawPolling, RawSocket
 from tests.e2e.servers import Server, gunicorn
 from tests.e2e.stock_engine import mark_known_failures
 from tests.e2e.wire import Wire
+from tests.leaks import lasting
 from tests.redis_server import RedisServer
 
 CONTRACT_APP = "tests.e2e.apps.contract_app:create_app()"
@@ -48,7 +49,8 @@ class Servers:
         settings = json.dumps({"REALTIME_ENGINE": ENGINE, **config}, sort_keys=True)
         key = application + settings
         if key not in self._running:
-            self._running[key] = self._start(application, settings)
+            with lasting("servers"):
+                self._running[key] = self._start(application, settings)
         return Api(self._running[key].url)
 
     def _start(self, application: str, settings: str) -> Server:
@@ -133,6 +135,9 @@ class ClientFactory:
             client.release()
 
 
+SERVERS = pytest.StashKey[Servers]()
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     with ExitStack() as stack:
@@ -149,8 +154,9 @@ def driver() -> Iterator[JSDriver]:
 
 
 @pytest.fixture(autouse=True)
-def _mark_logs(servers: Servers) -> None:
+def _mark_logs(request: pytest.FixtureRequest, servers: Servers) -> None:
     servers.mark()
+    request.node.stash[SERVERS] = servers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -163,8 +169,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the servers logged during a test that failed."""
     report = yield
-    servers = getattr(item, "funcargs", {}).get("servers")
-    if report.failed and isinstance(servers, Servers):
+    servers = item.stash.get(SERVERS, None)
+    if report.failed and servers is not None:
         report.sections.append(("servers' logs", servers.new_lines()))
     return report
 

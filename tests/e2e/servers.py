@@ -14,6 +14,8 @@ from pathlib import Path
 
 import requests
 
+from tests import guardian
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -189,7 +191,7 @@ def poll(condition: Callable[[], bool], timeout: float, interval: float = 0.02) 
 
 def process_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The variables that a child gets: the few that every program needs, and ``extra``."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG", guardian.VARIABLE)
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
     return {**inherited, "PYTHONUNBUFFERED": "1", **extra}
 

@@ -125,8 +125,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),
     "flask_realtime/signatures.py": Suite(("unit/test_registration.py", *_APPLICATIONS)),
     "flask_realtime/config.py": Suite(("unit/test_config.py", *_APPLICATIONS)),
-    "flask_realtime/errors.py": Suite(("unit/test_payloads.py", "unit/test_errors.py", *_APPLICATIONS)),
-    "flask_realtime/backends/memory.py": Suite(("contract/test_backends.py", "unit/test_features.py", *_APPLICATIONS)),
+    "flask_realtime/errors.py": Suite(("unit/test_payloads.py", *_APPLICATIONS)),
+    "flask_realtime/backends/memory.py": Suite(
+        ("contract/test_backends.py", "unit/test_features.py", "unit/test_broker_bus.py", *_APPLICATIONS)
+    ),
     "flask_realtime/backends/redis/outbox.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
     "flask_realtime/backends/redis/envelopes.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
     "flask_realtime/backends/redis/stream.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
@@ -135,7 +137,9 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/backends/redis/reader.py": Suite(("integration/test_redis_publishing.py",), ("integration/test_redis_bus.py",)),
     "flask_realtime/backends/redis/entries.py": Suite(("contract", "integration/test_redis_entries.py"), _REDIS[1:]),
-    "flask_realtime/backends/redis/lease.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/lease.py": Suite(
+        ("integration/test_redis_duties.py", "integration/test_redis_entries.py", "contract"), _REDIS[1:]
+    ),
     "flask_realtime/backends/redis/duties.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/redis/ledger.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/redis/outage.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
@@ -153,8 +157,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/store/conversations.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
     "flask_realtime/store/notifications.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
-    "example_app/address.py": Suite(("integration/test_example_address.py", "integration/test_example_startup.py")),
-    "example_app/files.py": Suite(("integration/test_example_files.py", "integration/test_example_startup.py")),
+    "example_app/address.py": Suite(("integration/test_example_address.py",), ("integration/test_example_startup.py",)),
+    "example_app/files.py": Suite(("integration/test_example_files.py",), ("integration/test_example_startup.py",)),
     "example_app/limits.py": Suite(("integration/test_example_limits.py", "integration/test_example_auth.py")),
     "example_app/tokens.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
     "example_app/auth.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),

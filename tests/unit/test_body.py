@@ -130,7 +130,7 @@ def test_malformed_chunks_end_the_connection_and_nothing_else_is_read(request_: 
     with pytest.raises(BadBody, match="malformed"):
         body.read()
     assert request_.close_connection
-    body._discard()  # noqa: SLF001 - gevent calls it
+    body._discard()
 
 
 def test_an_extension_may_be_long(request_: Request) -> None:
@@ -141,7 +141,7 @@ def test_an_extension_may_be_long(request_: Request) -> None:
 @pytest.mark.parametrize(("data", "length"), [(b"abc", 4), (b"", 1), (b"3\r\nab", None), (b"3", None), (b"1\r\na\r\n0\r\n", None)])
 def test_a_body_that_ends_too_soon_is_none(request_: Request, data: bytes, length: int | None) -> None:
     body = request_.body(data, length)
-    request_.client.shutdown(gevent.socket.SHUT_WR)  # type: ignore[attr-defined]
+    request_.client.shutdown(gevent.socket.SHUT_WR)
     with pytest.raises(BodyEnded, match="not all there") as caught:
         body.read()
     assert caught.value.errno == errno.ECONNRESET or caught.value.args[0] == errno.ECONNRESET

@@ -217,3 +217,9 @@ def test_changes_of_presence_on_two_servers_compare_by_time(exchange: Exchange) 
     assert (later.happened, earlier.happened) == (True, True)
     here.stop(0.1)
     there.stop(0.1)
+
+
+def test_nobody_waits_for_an_outbox_that_is_closed() -> None:
+    outbox = Outbox(60.0)
+    outbox.close()
+    assert outbox.take(3600) == []

@@ -47,7 +47,7 @@ class Server:
         self.handlers = {"disconnect": lambda *end: self.ended.append(end)}
         self.forget = self.forgotten.append
         self.heartbeat = SimpleNamespace(answered=self.answered.append)
-        self.greenlets = SimpleNamespace(start_background_task=lambda target, *args: gevent.spawn(target, *args))
+        self.greenlets = SimpleNamespace(start_background_task=gevent.spawn)
         self.shutdown_signal = SimpleNamespace(install=self.installed.append)
         self.create_queue = gevent.queue.JoinableQueue
 
@@ -69,10 +69,10 @@ def server() -> Server:
 def session(server: Server) -> Iterator[Session]:
     session = EngineSocket(server, "the id")
     session.connected = True
-    session.got = []  # type: ignore[attr-defined]
-    session.on_message = session.got.append  # type: ignore[attr-defined]
+    session.got = []
+    session.on_message = session.got.append
     yield session
-    for websocket in (session.websocket, session._probe):  # noqa: SLF001
+    for websocket in (session.websocket, session._probe):
         if websocket is not None:
             websocket.abort()
 
@@ -243,7 +243,7 @@ def test_who_does_not_answer_a_ping_is_told_that_it_is_over(session: Session, op
 
 
 def test_a_failing_end_is_logged_and_ends_nothing_else(session: Session, server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    server.handlers["disconnect"] = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
+    server.handlers["disconnect"] = lambda *_: 1 / 0  # type: ignore[assignment]
     session.time_out()
     until(lambda: "could not be closed" in caplog.text)
 
@@ -333,6 +333,7 @@ def test_a_client_changes_over_and_loses_nothing(session: Session, client: Clien
 
 
 def test_a_poll_that_waits_ends_when_the_client_changes_over(session: Session, client: Client) -> None:
+    poll: Any
     upgrade(session, client)
     client.expect_answer()
     poll = gevent.spawn(session.handle_get_request, {}, None)
@@ -458,7 +459,7 @@ def test_a_packet_that_no_client_may_send_ends_the_session(session: Session, ser
 
 
 def test_a_poll_beside_another_ends_the_session(session: Session, server: Server) -> None:
-    poll = gevent.spawn(session.handle_get_request, {}, None)
+    poll: Any = gevent.spawn(session.handle_get_request, {}, None)
     gevent.sleep(0)
     with pytest.raises(EngineIOError, match="overlapping"):
         session.handle_get_request({}, None)
@@ -504,7 +505,7 @@ def test_a_body_that_is_still_read_ends_with_its_session_and_is_no_excuse(sessio
 
 def test_a_client_that_hangs_up_during_its_poll_is_gone(session: Session, client: Client, server: Server) -> None:
     reader = client.server.makefile("rb")
-    poll = gevent.spawn(session.handle_get_request, {"wsgi.input": SimpleNamespace(rfile=reader)}, None)
+    poll: Any = gevent.spawn(session.handle_get_request, {"wsgi.input": SimpleNamespace(rfile=reader)}, None)
     settle()
     client.sock.close()
     assert poll.get(timeout=SECONDS) is not None
@@ -566,7 +567,7 @@ def test_who_leaves_has_what_waits_first(session: Session, server: Server) -> No
 
 
 def test_a_poll_that_waits_ends_at_once(session: Session, server: Server) -> None:
-    poll = gevent.spawn(session.handle_get_request, {}, None)
+    poll: Any = gevent.spawn(session.handle_get_request, {}, None)
     gevent.sleep(0)
     session.leave("shutting down")
     assert [packet.packet_type for packet in poll.get(timeout=SECONDS)] == [eio.CLOSE]

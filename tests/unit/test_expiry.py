@@ -1,6 +1,8 @@
 """When connections are warned and ended, with a clock that the test moves; and the timer that waits for it."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -189,9 +191,19 @@ class Deadlines:
         with self.changed:
             assert self.changed.wait_for(lambda: self.done == done, SECONDS), self.done
 
+    def close(self) -> None:
+        """End the timer's thread: nothing is due any more."""
+        self.waiting.clear()
+        self.timer.wake_by(0)
 
-def test_an_earlier_deadline_does_not_wait_for_a_later_one() -> None:
-    deadlines = Deadlines()
+
+@pytest.fixture
+def deadlines() -> Iterator[Deadlines]:
+    with closing(Deadlines()) as deadlines:
+        yield deadlines
+
+
+def test_an_earlier_deadline_does_not_wait_for_a_later_one(deadlines: Deadlines) -> None:
     deadlines.add(5000)
     deadlines.add(1000)
     deadlines.wait_for([1000])
@@ -199,15 +211,13 @@ def test_an_earlier_deadline_does_not_wait_for_a_later_one() -> None:
     deadlines.wait_for([1000, 999])
 
 
-def test_a_deadline_after_a_pause_is_met_too() -> None:
-    deadlines = Deadlines()
+def test_a_deadline_after_a_pause_is_met_too(deadlines: Deadlines) -> None:
     for number in range(5):
         deadlines.add(number)
         deadlines.wait_for(list(range(number + 1)))
 
 
-def test_a_failure_does_not_keep_the_next_deadline_from_being_met(caplog: pytest.LogCaptureFixture) -> None:
-    deadlines = Deadlines()
+def test_a_failure_does_not_keep_the_next_deadline_from_being_met(deadlines: Deadlines, caplog: pytest.LogCaptureFixture) -> None:
     expire = deadlines.expire
 
     def fail_once() -> None:

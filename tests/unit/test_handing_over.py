@@ -57,8 +57,8 @@ class TlsSocket(ssl.SSLSocket):
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
-        self.settimeout, self.gettimeout = inner.settimeout, inner.gettimeout
-        self.recv, self.sendall = inner.recv, inner.sendall
+        for name in ("settimeout", "gettimeout", "recv", "sendall"):
+            setattr(self, name, getattr(inner, name))
 
     def fileno(self) -> int:
         """Return the inner connection's descriptor."""
@@ -118,7 +118,7 @@ def other(owner: tuple[Neighbours, Server]) -> Neighbours:
 
 
 def parent_of(neighbours: Neighbours) -> Path:
-    folder = neighbours._folder  # noqa: SLF001 - where it was told to have it
+    folder = neighbours._folder
     assert folder is not None
     return folder.path.parent
 

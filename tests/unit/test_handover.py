@@ -147,6 +147,35 @@ def test_where_too_many_wait_nobody_waits_longer(path: Path, client: Any) -> Non
         assert all(isinstance(item.exception, OSError) for item in offers)
 
 
+def accepted(deaf: Any) -> Any:
+    """The next connection to a socket, as soon as there is one."""
+    with gevent.Timeout(SECONDS):
+        while True:
+            with suppress(BlockingIOError):
+                return deaf.accept()[0]
+            gevent.sleep(0.001)
+
+
+def test_who_finds_too_many_waiting_tries_again(path: Path, client: Any) -> None:
+    with closing(deaf_listener(path)) as deaf:
+        waiting: list[Any] = []
+        while not waiting or not waiting[-1].connect_ex(str(path)):
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].settimeout(0)
+        offering = gevent.spawn(offer, path, PROGRESS, client[1].fileno())
+        gevent.sleep(0)
+        for link in waiting[:-1]:
+            accepted(deaf).close()
+            link.close()
+        arrival = Arrival(gevent.socket.socket(fileno=accepted(deaf).detach()))
+        sock, address = arrival.take(SECONDS)
+        assert address == PROGRESS.address
+        sock.close()
+        offering.get(timeout=SECONDS).close()
+        for link in waiting:
+            link.close()
+
+
 def test_a_full_pool_takes_nothing_until_there_is_a_place(path: Path, client: Any) -> None:
     owner = Owner(1)
     busy = gevent.event.Event()

@@ -72,7 +72,7 @@ def test_a_client_that_closes_is_noticed_once(connection: Connection) -> None:
 def test_a_client_that_resets_is_noticed(connection: Connection) -> None:
     with connection.watch():
         linger = struct.pack("ii", 1, 0)
-        connection.client.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_LINGER, linger)  # type: ignore[attr-defined]
+        connection.client.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_LINGER, linger)
         connection.client.close()
         until_called(connection)
     assert connection.calls == ["hung up"]

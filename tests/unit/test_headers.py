@@ -117,6 +117,17 @@ def test_a_head_may_have_so_many_bytes_and_no_more(size: int, is_whole: bool) ->
     assert len(read_fields(whole, "HTTP/1.1", 18).headers.items()) == 2
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_head_may_have_a_hundred_fields_and_no_more(is_whole: bool) -> None:  # noqa: FBT001 - a case
+    def read(count: int) -> Any:
+        data = b"X: y\r\n" * count + b"\r\n"
+        return read_fields(reader(data) if is_whole else io.BufferedReader(Piecewise(data)), "HTTP/1.0", MANY)
+
+    assert len(read(100).headers.items()) == 100
+    with pytest.raises(HeadTooLarge):
+        read(101)
+
+
 @pytest.mark.parametrize(
     ("lines", "version", "is_last"),
     [

@@ -1,6 +1,6 @@
 """The heartbeat: who is due when, with a clock that the test moves, and the one timer with real, short times."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,8 +119,12 @@ class Connection:
 
 
 @pytest.fixture
-def heartbeat() -> Heartbeat:
-    return Heartbeat(0.02, 0.04, 1000)
+def heartbeat() -> Iterator[Heartbeat]:
+    heartbeat = Heartbeat(0.02, 0.04, 1000)
+    yield heartbeat
+    for waiting in heartbeat._queues:
+        for connection in list(waiting._deadlines):
+            heartbeat.remove(connection)
 
 
 def is_set(event: Event) -> bool:

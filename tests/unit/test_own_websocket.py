@@ -95,7 +95,7 @@ def test_an_application_that_fails_leaves_no_websocket_open(monkeypatch: pytest.
 
     def application(environ: Any, _start_response: Any) -> Any:
         environ["wsgi.websocket"].receive()
-        environ["wsgi.websocket"]._opened.close = lambda: closed.append("closed")  # noqa: SLF001
+        environ["wsgi.websocket"]._opened.close = lambda: closed.append("closed")
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -114,8 +115,13 @@ def test_who_goes_on_keeps_its_place(places: Places, connections: list[Any], how
 
 def test_who_waits_alone_is_left_where_something_else_gives_up_a_place(places: Places, connections: list[Any]) -> None:
     asked: list[str] = []
-    for name, is_free in (("none", False), ("some", True), ("more", True)):
-        places.reserves.append(lambda name=name, is_free=is_free: [asked.append(name), is_free][1])  # type: ignore[misc]
+
+    def ask(name: str, *, is_free: bool) -> bool:
+        asked.append(name)
+        return is_free
+
+    for name in ("none", "some", "more"):
+        places.reserves.append(partial(ask, name, is_free=name != "none"))
     full = server()
     places.wait(connections[0], full)
     assert (ended(connections), asked) == ([], ["none", "some"])

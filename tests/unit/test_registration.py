@@ -13,6 +13,7 @@ from flask_socketio import SocketIO
 from flask_realtime import Realtime, RealtimeEmitter
 from flask_realtime.errors import ConfigError, RegistrationError
 from flask_realtime.extension import BUILT_IN as FEATURES
+from flask_realtime.signatures import signature_of
 
 HOOKS = {
     "authorize_join": 2,
@@ -160,6 +161,23 @@ def test_a_handler_takes_the_identity_and_as_many_arguments_as_it_likes(function
 def test_a_handler_that_cannot_get_the_identity_is_refused(function: Any) -> None:
     with pytest.raises(RegistrationError, match=r"^on\('chat:say'\): .* the identity and the event's arguments, by position: "):
         Realtime().on("chat:say")(function)
+
+
+def test_the_error_says_which_parameters_a_handler_may_have() -> None:
+    def handler(identity: Any, text: str, more: int = 1, *, option: str) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"Its parameters must be \(identity, text\); more need defaults\.$"):
+        Realtime().on("chat:say")(handler)
+
+
+def test_a_decorated_function_shows_the_signature_of_the_one_inside() -> None:
+    def inside(identity: Any, text: str) -> None: ...
+
+    @functools.wraps(inside)
+    def outside(*_args: Any) -> None: ...
+
+    assert list(signature_of(outside).parameters) == ["identity", "text"]
+    assert len(signature_of(print).parameters) > 0
 
 
 @pytest.mark.parametrize("function", [takes_one, takes_three, narrowing(takes_two)])

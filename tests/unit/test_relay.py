@@ -65,7 +65,7 @@ def test_bytes_go_both_ways_unchanged(relays: Relays, relayed: Relayed) -> None:
 
 def test_a_client_that_has_said_all_still_gets_its_answer(relays: Relays, relayed: Relayed) -> None:
     relayed.client.sendall(b"last")
-    relayed.client.shutdown(gevent.socket.SHUT_WR)  # type: ignore[attr-defined]
+    relayed.client.shutdown(gevent.socket.SHUT_WR)
     assert read(relayed.owner, 100) == b"last"
     relayed.owner.sendall(b"answer")
     assert read(relayed.client, 6) == b"answer"

@@ -21,7 +21,10 @@ class TlsSocket(ssl.SSLSocket):
 
     def __init__(self) -> None:
         self.timeouts: list[Any] = []
-        self.settimeout = self.timeouts.append
+
+    def settimeout(self, value: Any) -> None:
+        """Note a timeout."""
+        self.timeouts.append(value)
 
     def close(self) -> None:
         """It has nothing to close."""

@@ -132,14 +132,14 @@ def test_werkzeugs_handler_writes_and_reads_nothing_more(client: Client) -> None
     handler.rfile.close()
     assert connection.fileno() == -1
     assert handler.rfile.closed
-    client.sock.setblocking(False)
+    client.sock.settimeout(0)
     with pytest.raises(BlockingIOError):
         client.sock.recv(1)
 
 
 def test_on_another_server_nothing_is_cut_off() -> None:
     assert end_request(SimpleNamespace(mode="eventlet"), lambda *_: pytest.fail("nothing to answer")) == ()
-    assert threads._werkzeug_handler() is None  # noqa: SLF001
+    assert threads._werkzeug_handler() is None
 
 
 # Refusals ------------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_a_client_is_told_why_and_has_the_time_to_go(
 
 
 def test_a_client_that_does_not_go_is_sent_away(refusal: StatelessRefusal, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stateless._PATIENCE == 1.0  # noqa: SLF001
+    assert stateless._PATIENCE == 1.0
     monkeypatch.setattr(stateless, "_PATIENCE", 0.05)
     thread = refuse(refusal, client)
     assert client.read_frame()[0] == 8

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +23,6 @@ from flask_realtime.engine.websocket import WebSocket, write_to_all
 
 SECONDS = 10.0
 LIMIT = 1_000_000
-Connect = Callable[..., Any]
 TEXT, BINARY, CLOSE, PING, PONG = Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE, Opcode.PING, Opcode.PONG
 
 
@@ -97,11 +98,19 @@ class Peer:
         return written
 
 
+Connect = Callable[..., Peer]
+
+
 def until(is_so: Callable[[], object]) -> None:
     """Let the event loop turn until something is so."""
     with gevent.Timeout(SECONDS):
         while not is_so():
             gevent.sleep(0.001)
+
+
+def has(peer: Peer, count: int) -> bool:
+    """Say whether so many messages have come."""
+    return len(peer.receiver.got) == count
 
 
 def masked(opcode: int, payload: bytes, first: int = 0x80) -> bytes:
@@ -170,7 +179,7 @@ def test_single_texts_arrive_one_by_one(peer: Peer) -> None:
     peer.begin()
     for number in range(3):
         peer.client.sendall(masked(TEXT, b"%d" % number))
-        until(lambda number=number: len(peer.receiver.got) == number + 1)
+        until(partial(has, peer, number + 1))
     assert (peer.receiver.got, peer.receiver.lost) == (["0", "1", "2"], [])
 
 
@@ -376,7 +385,7 @@ def test_a_pause_does_not_keep_a_connection_from_its_end(peer: Peer) -> None:
     peer.websocket.pause()
     assert not peer.websocket.is_paused
     peer.client.close()
-    until(lambda: peer.websocket.has_backlog is False and peer.websocket._state is module.State.CLOSED)  # noqa: SLF001
+    until(lambda: peer.websocket.has_backlog is False and peer.websocket._state is module.State.CLOSED)
     assert (peer.receiver.got, peer.receiver.lost) == (["first"], [])
 
 
@@ -423,7 +432,7 @@ def test_a_peer_that_answers_a_close_frame_leaves_nothing_behind(connect: Connec
     peer.websocket.close()
     peer.rest()
     peer.client.close()
-    until(lambda: peer.websocket._state is module.State.CLOSED)  # noqa: SLF001
+    until(lambda: peer.websocket._state is module.State.CLOSED)
     assert module.LINGER == 2.0
 
 
@@ -452,10 +461,28 @@ def test_the_descriptor_of_a_connection_that_ended_is_free_again() -> None:
     client.close()
 
 
+def test_over_tls_a_connection_ends_though_somebody_still_holds_its_reader() -> None:
+    client, server = gevent.socket.socketpair()
+    client.settimeout(SECONDS)
+    with closing(client), server.makefile("rb"):
+        TlsWebSocket(server, Receiver(), LIMIT, LIMIT).abort()
+        assert client.recv(1) == b""
+
+
+def test_over_tls_what_cannot_be_decrypted_ends_the_connection() -> None:
+    def fail(_size: int) -> bytes:
+        raise OSError
+
+    receiver = Receiver()
+    sock = SimpleNamespace(recv=fail, shutdown=lambda _how: None, close=lambda: None)
+    TlsWebSocket(sock, receiver, LIMIT, LIMIT).run()
+    assert receiver.lost == ["transport error"]
+
+
 def test_a_kernel_that_is_only_busy_loses_nothing(connect: Connect) -> None:
     peer = connect(WebSocket)
     peer.begin()
-    error = SimpleNamespace(errno=module.errno.EINTR)
-    peer.websocket.write_failed(b"again", error)  # type: ignore[arg-type]
+    error = OSError(errno.EINTR, "interrupted")
+    peer.websocket.write_failed(b"again", error)
     assert peer.read(5) == b"again"
     peer.websocket.abort()

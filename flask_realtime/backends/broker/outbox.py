@@ -86,7 +86,7 @@ class Outbox:
     def take(self, timeout: float) -> list[Item]:
         """Return the next ones, without gaps between their numbers, as many as one message holds; they wait until `settle`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting, timeout)
+            self._changed.wait_for(lambda: self._waiting or self._is_closed, timeout)
             oldest = self._clock() - self._retention
             while self._waiting and self._waiting[0].published_at < oldest:
                 self._drop_oldest()

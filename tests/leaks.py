@@ -1,0 +1,143 @@
+"""What a test leaves behind: threads, greenlets, processes and file descriptors that were not there before it.
+
+A snapshot is taken when the fixtures of the wider scopes stand, and compared when those of the test are gone. What a fixture of
+a wider scope starts later, in the midst of a test, it starts under `lasting`.
+"""
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.hub import Hub
+from greenlet import getcurrent, greenlet
+
+from tests import origins
+
+SECONDS = 10.0
+"""How long the end of what was told to end may take: the next test waits for it."""
+
+Found = dict[str, Any]
+"""What there is: by a key that nothing later has, what its origin is known by."""
+
+_lasting: dict[str, str] = {}
+_interrupted = threading.Event()
+
+
+def interrupt() -> None:
+    """Look for nothing more: the run ends in the midst of something."""
+    _interrupted.set()
+
+
+@contextmanager
+def lasting(fixture: str) -> Iterator[None]:
+    """Let what is started in the block outlive the test.
+
+    Args:
+        fixture: The name of the fixture, of a wider scope than a test's, that ends it.
+    """
+    before = _present()
+    yield
+    for key in _present().keys() - before.keys():
+        _lasting.setdefault(key, fixture)
+
+
+def forget(fixture: str) -> None:
+    """Allow nothing more for a fixture: it has ended."""
+    for key in [key for key, owner in _lasting.items() if owner == fixture]:
+        del _lasting[key]
+
+
+@contextmanager
+def nothing_left_by_a_test(has_failed: Callable[[], bool]) -> Iterator[None]:
+    """Fail if the block leaves anything behind.
+
+    Args:
+        has_failed: Returns whether the test has failed already: then it was interrupted, and its traceback keeps what it used.
+
+    Raises:
+        AssertionError: It does; the text says what, and where it was started.
+    """
+    before = _present()
+    gc.freeze()  # Only what is made from now on is looked through at the end, which takes next to no time.
+    try:
+        yield
+        left = [] if has_failed() else _left(before)
+    finally:
+        gc.unfreeze()
+    _complain(left)
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Fail likewise, for a block in which there are tests."""
+    before = {**_present(), **_greenlets()}
+    yield
+    _complain(_left(before))
+
+
+def _complain(left: list[str]) -> None:
+    assert not left, "\n".join(["left behind:", *left])
+
+
+def _left(before: Found) -> list[str]:
+    deadline = time.monotonic() + SECONDS
+    while (found := _new(before)) and not _interrupted.is_set():
+        if time.monotonic() > deadline:
+            return [f"{key}, started at {_origin(key, item) or 'an unknown place'}" for key, item in found.items()]
+        found.clear()
+        gc.collect()  # What has no owner any more; of a test's own, as the rest is frozen.
+        gevent.sleep(0.002)
+    return []
+
+
+def _new(before: Found) -> Found:
+    found = {**_present(), **_greenlets()}
+    return {key: item for key, item in found.items() if key not in before and key not in _lasting}
+
+
+def _present() -> Found:
+    return {**_threads(), **_processes(), **_descriptors()}
+
+
+def _threads() -> Found:
+    return {f"thread {thread.native_id} {thread.name}": thread for thread in threading.enumerate()}
+
+
+def _processes() -> Found:
+    found: Found = {}
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):  # The thread has just ended.
+            for pid in (task / "children").read_text(encoding="ascii").split():
+                found[f"process {pid}"] = int(pid)
+    return found
+
+
+def _descriptors() -> Found:
+    found: Found = {}
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # The one with which the folder was read.
+            found[f"descriptor {link.name} {link.readlink()}"] = int(link.name)
+    return found
+
+
+def _greenlets() -> Found:
+    return {f"greenlet {item!r}": item for item in gc.get_objects() if issubclass(type(item), greenlet) and _waits(item)}
+
+
+def _waits(item: greenlet) -> bool:
+    if isinstance(item, Hub) or item is getcurrent():
+        return False
+    return not item.ready() if isinstance(item, gevent.Greenlet) else bool(item)
+
+
+def _origin(key: str, item: Any) -> str:
+    if isinstance(item, threading.Thread):
+        return origins.of_thread(item)
+    if isinstance(item, int):
+        return origins.of_process(item) if key.startswith("process") else origins.of_descriptor(item)
+    return origins.where(getattr(item, "spawning_stack", None) or item.gr_frame)

@@ -76,8 +76,8 @@ class OriginCheck:
         if origin in self._refused or not self._may_name_another(self._clock()):
             return
         self._refused.add(origin)
-        # Escaped by `repr`: it is a client's text.
-        logger.warning("refused: origin %r may not connect. %s", origin, self._remedy(origin, environ))
+        # Not `%r`: the logger escapes a client's text, and would do it twice.
+        logger.warning("refused: origin '%s' may not connect. %s", origin, self._remedy(origin, environ))
         if len(self._refused) == MAX_REMEMBERED:
             self._silent_until = self._clock() + SILENCE
             logger.warning("%s origins have been refused; no more are named for an hour.", MAX_REMEMBERED)

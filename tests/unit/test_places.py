@@ -7,9 +7,9 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import gevent.socket
 import pytest
-from gevent.event import Event
 from gevent.pool import Pool
 
 from flask_realtime.engine.places import Places, hang_up
@@ -44,7 +44,7 @@ def server(free: int | None = 0) -> Any:
     if free is None:
         return SimpleNamespace(pool=None)
     pool = Pool(free + 1)
-    pool.spawn(Event().wait)
+    pool.add(gevent.Greenlet())  # Takes a place, and never starts.
     return SimpleNamespace(pool=pool)
 
 

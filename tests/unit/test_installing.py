@@ -96,7 +96,7 @@ def test_workers_of_other_kinds_are_left_alone(kind: Any) -> None:
 
 
 def tls_server(wrap_socket: Any, *, free: int = 1) -> Any:
-    pool = Pool(free + 1)
+    pool: Any = Pool(free + 1)
     pool.add(gevent.Greenlet())  # Takes a place, and never starts.
     return SimpleNamespace(handler_class=WSGIHandler, ssl_enabled=True, wrap_socket=wrap_socket, pool=pool)
 

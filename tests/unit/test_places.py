@@ -43,7 +43,7 @@ def server(free: int | None = 0) -> Any:
     """A server whose pool has so many places left, or that has none."""
     if free is None:
         return SimpleNamespace(pool=None)
-    pool = Pool(free + 1)
+    pool: Any = Pool(free + 1)
     pool.add(gevent.Greenlet())  # Takes a place, and never starts.
     return SimpleNamespace(pool=pool)
 

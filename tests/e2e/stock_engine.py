@@ -24,6 +24,7 @@ CONNECTION_LIMIT = "every open WebSocket has a place in gunicorn's pool of conne
 SHAKES_FIRST = "gevent-websocket shakes hands before the application is asked, and fails on what is no key"
 NO_HEAD = "gevent waits for ever for the rest of a request's head, and of a TLS handshake"
 HEAVY = "python-engineio keeps a queue and a greenlet for each session"
+LATE_TEXT = "gevent-websocket looks at a text when its message is complete"
 UNFAIR = "gevent-websocket reads as long as there is something to read"
 
 FAILS: dict[str, str] = {
@@ -46,6 +47,10 @@ FAILS: dict[str, str] = {
     "*::test_an_application_below_a_prefix_is_no_different": SHAKES_FIRST,
     "*::test_over_tls_a_handshake_is_answered_and_refused_the_same": SHAKES_FIRST,
     "*::test_of_several_subprotocols_the_first_is_agreed_to": SHAKES_FIRST,
+    "*::test_the_first_request_of_all_is_answered_too[[]EIO=4&transport=websocket&sid=nobody[]]": SHAKES_FIRST,
+    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]frame[]]": LATE_TEXT,
+    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]small-frame[]]": LATE_TEXT,
+    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]*fragment[]]": LATE_TEXT,
 }
 """Tests that fail, by pattern of their ids."""
 

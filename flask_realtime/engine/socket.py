@@ -72,6 +72,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._lazy_queue: Any = None
         self._lazy_session: dict[str, Any] | None = None
         self._probe: WebSocket | None = None
+        self._probe_deadline: gevent.Greenlet | None = None
         self._is_probed = False
         self._heard = 0
         self._queued = 0
@@ -271,7 +272,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         if taken is None:
             return super()._upgrade_websocket(environ, start_response)
         self._probe = probe = self._new_websocket(taken)
-        gevent.spawn_later(UPGRADE_TIMEOUT, self._give_up, probe)
+        self._probe_deadline = gevent.spawn_later(UPGRADE_TIMEOUT, self._give_up, probe)
         if taken.answer:
             probe.write(taken.answer)
         probe.run(taken.received)
@@ -290,7 +291,13 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     def _give_up(self, probe: WebSocket) -> None:
         if self._probe is probe:
             probe.close()
-            self._probe, self._is_probed = None, False
+            self._forget_probe()
+
+    def _forget_probe(self) -> None:
+        self._probe, self._is_probed = None, False
+        if self._probe_deadline is not None and self._probe_deadline is not gevent.getcurrent():
+            self._probe_deadline.kill(block=False)  # It would hold the session, and the connection, until then.
+        self._probe_deadline = None
 
     def _new_websocket(self, taken: Taken, receiver: Receiver | None = None) -> WebSocket:
         self.server.shutdown_signal.install(taken.pool)
@@ -323,7 +330,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     def on_lost(self, reason: str) -> None:
         """Note that the WebSocket connection is gone; one that was being tried leaves the session on long polling."""
         if self.websocket is None:
-            self._probe, self._is_probed = None, False
+            self._forget_probe()
         else:
             self._close_soon(reason)
 
@@ -340,7 +347,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self._finish_upgrade(probe)
         else:
             probe.close(CloseCode.PROTOCOL_ERROR)
-            self._probe, self._is_probed = None, False
+            self._forget_probe()
 
     def _end_poll(self, probe: WebSocket) -> None:
         # A client that has no answer to its probe yet begins another poll, and changes over only when that ends.
@@ -350,8 +357,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             gevent.spawn_later(POLL_CHECK, self._end_poll, probe)
 
     def _finish_upgrade(self, probe: WebSocket) -> None:
-        self.websocket, self._probe = probe, None
-        self.upgraded, self._is_probed = True, False
+        self.websocket, self.upgraded = probe, True
+        self._forget_probe()
         waiting = self._lazy_queue
         if not self._is_polled:  # A poll that waits looks for its queue once more when it ends.
             self._lazy_queue = None

@@ -403,6 +403,21 @@ def test_who_takes_too_long_stays_on_long_polling(
     assert (session.upgraded, server.ended) == (False, [])
 
 
+@pytest.mark.parametrize("end", ["2probe 5", "2probe 2", "lost"])
+def test_an_upgrade_that_is_over_waits_for_nothing(
+    session: Session, client: Client, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UPGRADE_TIMEOUT", 1000.0)  # Whatever waits for that is found by the watch over every test.
+    upgrade(session, client)
+    client.expect_answer()
+    if end == "lost":
+        client.sock.close()
+    else:
+        for item in end.split():
+            client.send(item)
+    until(lambda: session._probe is None)
+
+
 def test_a_session_that_ends_takes_a_connection_along_that_is_being_tried(session: Session, client: Client) -> None:
     upgrade(session, client)
     client.expect_answer()

@@ -20,7 +20,7 @@ _SLACK: Final = 0.001
 
 _HUNDREDTHS: Final = 100
 
-BucketT = TypeVar("BucketT", bound="Bucket")
+BucketT = TypeVar("BucketT", bound="TokenBucket")
 
 
 def retry_after(seconds: float) -> float:
@@ -34,7 +34,7 @@ def _measures(rate: Rate | None) -> tuple[float, float]:
     return (0.0, math.inf) if rate is None else (rate.interval, rate.ahead + _SLACK * rate.interval)
 
 
-class Bucket:
+class TokenBucket:
     """What one connection, user or address has left of a rate.
 
     Args:
@@ -63,7 +63,7 @@ class Bucket:
         return behind + _SLACK * self.interval if behind > 0 else 0.0
 
 
-class Allowance(Bucket):
+class RateLimit(TokenBucket):
     """What one connection has left of a rate, within what its user has left.
 
     Args:
@@ -73,7 +73,7 @@ class Allowance(Bucket):
 
     __slots__ = ("user",)
 
-    def __init__(self, rate: Rate | None, user: Bucket | None) -> None:
+    def __init__(self, rate: Rate | None, user: TokenBucket | None) -> None:
         super().__init__(rate)
         self.user = user
 
@@ -105,22 +105,23 @@ class UserBuckets:
 
     Args:
         connections: How many connections draw on it.
-        buckets: The buckets by the number of their kind, as far as they were needed; a dictionary would weigh three times as much.
+        buckets: The buckets by the number of their limit group, as far as they were needed; a dictionary would weigh three
+            times as much.
     """
 
     __slots__ = ("buckets", "connections")
 
     def __init__(self) -> None:
         self.connections = 0
-        self.buckets: list[Bucket | None] = []
+        self.buckets: list[TokenBucket | None] = []
 
-    def bucket(self, number: int, rate: Rate | None) -> Bucket | None:
-        """Return the bucket of a kind, or None where there is no limit."""
+    def bucket(self, number: int, rate: Rate | None) -> TokenBucket | None:
+        """Return the bucket of a limit group, or None where there is no limit."""
         if rate is None:
             return None
         bucket = _at(self.buckets, number)
         if bucket is None:
-            bucket = self.buckets[number] = Bucket(rate)
+            bucket = self.buckets[number] = TokenBucket(rate)
         return bucket
 
     def is_full(self, now: float) -> bool:
@@ -142,17 +143,17 @@ class Allowances:
         user: What its user has left.
     """
 
-    __slots__ = ("by_kind", "refusals", "user")
+    __slots__ = ("by_group", "refusals", "user")
 
     def __init__(self, user: UserBuckets) -> None:
         self.user = user
-        self.by_kind: list[Allowance | None] = []
-        self.refusals: Bucket | None = None
+        self.by_group: list[RateLimit | None] = []
+        self.refusals: TokenBucket | None = None
 
-    def add(self, number: int, rate: Rate | None, user_rate: Rate | None) -> Allowance:
-        """Make the allowance of a kind."""
-        _at(self.by_kind, number)
-        allowance = self.by_kind[number] = Allowance(rate, self.user.bucket(number, user_rate))
+    def add(self, number: int, rate: Rate | None, user_rate: Rate | None) -> RateLimit:
+        """Make the allowance of a limit group."""
+        _at(self.by_group, number)
+        allowance = self.by_group[number] = RateLimit(rate, self.user.bucket(number, user_rate))
         return allowance
 
 
@@ -206,7 +207,7 @@ class KeyedBuckets:
     def __init__(self, rate: Rate | None, kept: int = 10_000) -> None:
         self._rate = rate
         self._kept = kept
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -220,7 +221,7 @@ class KeyedBuckets:
         """Note that one did it."""
         if self._rate is None:
             return
-        bucket = self._buckets.setdefault(key, Bucket(self._rate))
+        bucket = self._buckets.setdefault(key, TokenBucket(self._rate))
         bucket.take(now)
         self._buckets.move_to_end(key)
         self._forget(now)
@@ -233,7 +234,7 @@ class KeyedBuckets:
             oldest = next(iter(self._buckets))
 
 
-class Failures(KeyedBuckets):
+class FailedLoginLimiter(KeyedBuckets):
     """Failed attempts by address, where these are limited.
 
     Args:

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
+from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.queue import connect
-from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.effects import Emit
 from flask_realtime.errors import ConfigError, RegistrationError
@@ -18,9 +18,9 @@ from flask_realtime.feature.context import HasState
 from flask_realtime.feature.feature import Feature
 from flask_realtime.features.conversations import Conversations, conversations
 from flask_realtime.features.presence import Presence, presence
-from flask_realtime.gateway.control import command_envelope
-from flask_realtime.gateway.delivery import envelope_of
-from flask_realtime.gateway.encoding import EventEncoder
+from flask_realtime.gateway.delivery.control import command_envelope
+from flask_realtime.gateway.delivery.delivery import envelope_of
+from flask_realtime.gateway.delivery.encoding import EventEncoder
 
 StateT = TypeVar("StateT")
 
@@ -52,7 +52,7 @@ class RealtimeEmitter(Calls):
 
     def close(self) -> None:
         """Give the connections to the message queue back."""
-        self._bus.shared.stop(1.0)
+        self._bus.backend.stop(1.0)
 
     def _target(self) -> Target:
         return self._bus
@@ -61,11 +61,11 @@ class RealtimeEmitter(Calls):
 class _BusTarget:
     """What is reached through the message queue alone."""
 
-    def __init__(self, shared: Shared) -> None:
-        self.shared = shared
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self._states: dict[str, Any] = {
-            presence.name: Presence(shared.presence),
-            conversations.name: Conversations(shared.conversations),
+            presence.name: Presence(backend.presence),
+            conversations.name: Conversations(backend.conversations),
         }
         self._encoder = EventEncoder(DefaultJSONProvider(Flask(__name__)))
 
@@ -79,11 +79,11 @@ class _BusTarget:
 
     def emit(self, emit: Emit, *, skip_sender: bool) -> bool:  # noqa: ARG002 - there is no sender
         parts = self._encoder.encode([emit.event, *emit.args])
-        return emit.rooms == () or self.shared.publish(envelope_of(emit, parts))
+        return emit.rooms == () or self.backend.publish(envelope_of(emit, parts))
 
     def is_here(self, connection_id: str) -> bool:  # noqa: ARG002 - this process is no server
         return False
 
     def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
-        self.shared.publish(command_envelope(feature.name, command, *args))
+        self.backend.publish(command_envelope(feature.name, command, *args))
         return 0

@@ -10,9 +10,9 @@ from flask import Flask, current_app, has_app_context
 from flask_socketio import SocketIO
 from gevent.monkey import is_module_patched
 
+from flask_realtime.backends.backend import Backend, LocalBackend
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
 from flask_realtime.backends.queue import connect
-from flask_realtime.backends.shared import Alone, Shared
 from flask_realtime.checks import warn_at_start
 from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
 from flask_realtime.errors import ConfigError, NotInitialised, RegistrationError
@@ -26,10 +26,10 @@ from flask_realtime.features.notifications import NotificationCalls, Notificatio
 from flask_realtime.features.orders import OrderCalls, orders
 from flask_realtime.features.presence import PresenceCalls, PresenceHooks, presence
 from flask_realtime.features.typing_indicators import typing_indicators
-from flask_realtime.gateway.control import Control
+from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.gateway import Essential, Gateway
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.server import check_adoptable, create_socketio
+from flask_realtime.gateway.serving.server import check_existing, create_socketio
 from flask_realtime.hooks import ON_CONNECT, ON_DISCONNECT, ON_ERROR, ApplicationEvent, Hooks, OnConnect, OnDisconnect, OnError
 from flask_realtime.signatures import describe
 
@@ -102,7 +102,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
 
     def __init__(self, app: Flask | None = None, *, socketio: SocketIO | None = None) -> None:
         self._hooks = Hooks(BUILT_IN)
-        self._adopted = socketio
+        self._existing = socketio
         self._apps: WeakSet[Flask] = WeakSet()
         if app is not None:
             self.init_app(app)
@@ -125,7 +125,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
             msg = f"flask_realtime is set up on the application {app.name!r} already; call init_app once."
             raise ConfigError(msg)
         config = RealtimeConfig.from_mapping(app.config)
-        gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks, _shared(config), _ESSENTIAL)
+        gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks, _backend(config), _ESSENTIAL)
         if gateway.parts.server.allows_any_origin:
             _refuse_cookies(app)
         app.extensions[EXTENSION_KEY] = gateway
@@ -148,7 +148,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
             ConfigError: There is a message queue, and `patch_all` was not called.
         """
         gateway = gateway_of(app)
-        if not gateway.parts.shared.is_local and not is_module_patched("socket"):
+        if not gateway.parts.backend.is_local and not is_module_patched("socket"):
             msg = (
                 "With a message queue, waiting for it would hold up everybody: "
                 "call gevent.monkey.patch_all() before importing anything else."
@@ -165,7 +165,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         Raises:
             BackendUnavailable: It cannot, or does not; the text says why. Without `REALTIME_MESSAGE_QUEUE` nothing can fail.
         """
-        self._gateway().parts.shared.check()
+        self._gateway().parts.backend.check()
 
     @property
     def socketio(self) -> SocketIO:
@@ -178,22 +178,22 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
 
     def _socketio_for(self, app: Flask, config: RealtimeConfig) -> SocketIO:
         existing = app.extensions.get("socketio")
-        if self._adopted is None:
+        if self._existing is None:
             if existing is not None:
                 msg = "The application has a SocketIO object already; pass it on: Realtime(socketio=...)."
                 raise ConfigError(msg)
             socketio = create_socketio(config)
             socketio.init_app(app)
             return socketio
-        _refuse_settings_of_the_adopted(app)
-        if self._adopted.server is None:
-            self._adopted.init_app(app)
+        _refuse_settings_of_existing(app)
+        if self._existing.server is None:
+            self._existing.init_app(app)
         else:
-            check_adoptable(self._adopted.server)
-        if app.extensions.get("socketio") is not self._adopted:
+            check_existing(self._existing.server)
+        if app.extensions.get("socketio") is not self._existing:
             msg = "The SocketIO object belongs to another application; each application needs one of its own."
             raise ConfigError(msg)
-        return self._adopted
+        return self._existing
 
     def _target(self) -> Control:
         return self._gateway().control
@@ -299,17 +299,17 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         return register
 
 
-def _refuse_settings_of_the_adopted(app: Flask) -> None:
+def _refuse_settings_of_existing(app: Flask) -> None:
     for name in TRANSPORT_SETTINGS:
         key = PREFIX + name.upper()
         if key in app.config:
-            msg = f"{key} does not reach an adopted SocketIO object; give that object its own option instead."
+            msg = f"{key} does not reach an existing SocketIO object; give that object its own option instead."
             raise ConfigError(msg)
 
 
-def _shared(config: RealtimeConfig) -> Shared:
+def _backend(config: RealtimeConfig) -> Backend:
     if config.message_queue is None:
-        return Alone(MemoryPresence(native_lock()), MemoryConversations(native_lock()))
+        return LocalBackend(MemoryPresence(native_lock()), MemoryConversations(native_lock()))
     retention, lease = config.message_queue_retention, config.server_lease
     return connect(config.message_queue, channel=config.message_queue_channel, retention=retention, lease=lease)
 
@@ -318,7 +318,7 @@ def _refuse_cookies(app: Flask) -> None:
     locations = app.config.get("JWT_TOKEN_LOCATION", "headers")
     if "cookies" in ([locations] if isinstance(locations, str) else locations):
         msg = (
-            "REALTIME_CORS_ALLOWED_ORIGINS, or the adopted SocketIO object, allows '*', and JWT_TOKEN_LOCATION has 'cookies': "
+            "REALTIME_CORS_ALLOWED_ORIGINS, or the existing SocketIO object, allows '*', and JWT_TOKEN_LOCATION has 'cookies': "
             "any web page could act as its visitor. List the origins that may connect."
         )
         raise ConfigError(msg)

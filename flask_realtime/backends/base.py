@@ -21,19 +21,19 @@ class Change(NamedTuple):
     """What a connection's coming or going meant for its user; true where it changed something for others.
 
     Args:
-        happened: Whether the user came online, or went offline.
+        status_changed: Whether the user came online, or went offline.
         version: The change's place among all changes of this user, on all servers: a later one has a higher number.
         connections: How many the user has after one came, those of servers that may be gone included; 0 after one went.
         hold: Seconds for which it is not to be announced: the user came and went too often, on all servers together.
     """
 
-    happened: bool
+    status_changed: bool
     version: int
     connections: int = 0
     hold: float = 0.0
 
     def __bool__(self) -> bool:
-        return self.happened
+        return self.status_changed
 
 
 class PresenceEntry(NamedTuple):
@@ -80,7 +80,7 @@ class PresenceBackend(ABC):
         """Return a user's connections."""
 
     @abstractmethod
-    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
+    def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
         """Say whether a user has more connections than a number of them, those of servers that are about to stop not counted.
 
         Args:

@@ -56,13 +56,13 @@ class MemoryPresence(PresenceBackend):
             connections = self._connections.setdefault(user_id, {})
             first = not connections
             connections[entry.connection_id] = entry
-            return self._change(happened=first, connections=len(connections))
+            return self._change(status_changed=first, connections=len(connections))
 
     def remove(self, user_id: str, connection_id: str) -> Change:
         """Forget a connection, and say whether it was the user's last."""
         with self._lock:
             known = self._pop(user_id, connection_id) is not None
-            return self._change(happened=known and user_id not in self._connections)
+            return self._change(status_changed=known and user_id not in self._connections)
 
     def pop(self, user_id: str, connection_id: str) -> PresenceEntry | None:
         """Forget a connection, and return what was known of it."""
@@ -89,7 +89,7 @@ class MemoryPresence(PresenceBackend):
         with self._lock:
             return list(self._connections.get(user_id, {}).values())
 
-    def has_more_than(self, number: int, user_id: str, within: float) -> bool:  # noqa: ARG002 - there is one server
+    def exceeds_limit(self, number: int, user_id: str, within: float) -> bool:  # noqa: ARG002 - there is one server
         """Say whether a user has more connections than a number of them."""
         with self._lock:
             return len(self._connections.get(user_id, ())) > number
@@ -111,11 +111,11 @@ class MemoryPresence(PresenceBackend):
             self._connections.pop(user_id, None)
         return entry
 
-    def _change(self, *, happened: bool, connections: int = 0) -> Change:
-        self._version += happened
-        if happened and self._orders_by_time:
+    def _change(self, *, status_changed: bool, connections: int = 0) -> Change:
+        self._version += status_changed
+        if status_changed and self._orders_by_time:
             self._version = max(self._version, int(self._clock() * 1e6))
-        return Change(happened, self._version, connections)
+        return Change(status_changed, self._version, connections)
 
 
 class MemoryConversations(ConversationBackend):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import urlsplit
 
-from flask_realtime.backends.shared import Shared
+from flask_realtime.backends.backend import Backend
 from flask_realtime.errors import ConfigError
 
 
-def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) -> Shared:
+def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) -> Backend:
     """Return what servers share through a message queue; nothing is connected before it is used.
 
     Args:
@@ -28,25 +28,25 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) ->
         return _over_kafka(url, channel, retention)
     try:
         # Only where it is used: redis-py is an extra.
-        from flask_realtime.backends.redis.shared import RedisShared  # noqa: PLC0415
+        from flask_realtime.backends.redis.backend import RedisBackend  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "redis":
             raise
         msg = "A message queue needs redis-py: pip install 'flask-realtime[redis]'"
         raise ConfigError(msg) from None
-    return RedisShared(url, channel=channel, retention=retention, lease=lease)
+    return RedisBackend(url, channel=channel, retention=retention, lease=lease)
 
 
-def _over_amqp(url: str, channel: str, retention: float) -> Shared:
+def _over_amqp(url: str, channel: str, retention: float) -> Backend:
     # As above: what it takes is an extra, and nobody else pays for importing it.
-    from flask_realtime.backends.broker import amqp, shared  # noqa: PLC0415
+    from flask_realtime.backends.broker import amqp, backend  # noqa: PLC0415
 
     amqp.require()
-    return shared.BrokerShared(partial(amqp.AmqpCarrier, url, channel), retention=retention)
+    return backend.BrokerBackend(partial(amqp.AmqpCarrier, url, channel), retention=retention)
 
 
-def _over_kafka(url: str, channel: str, retention: float) -> Shared:
-    from flask_realtime.backends.broker import kafka, shared  # noqa: PLC0415 - as above
+def _over_kafka(url: str, channel: str, retention: float) -> Backend:
+    from flask_realtime.backends.broker import backend, kafka  # noqa: PLC0415 - as above
 
     kafka.require()
-    return shared.BrokerShared(partial(kafka.KafkaCarrier, url, channel), retention=retention)
+    return backend.BrokerBackend(partial(kafka.KafkaCarrier, url, channel), retention=retention)

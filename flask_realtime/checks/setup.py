@@ -16,7 +16,7 @@ from flask_realtime.config import PREFIX, RealtimeConfig
 from flask_realtime.errors import ConfigError
 from flask_realtime.features.conversations import AUTHORIZE_JOIN
 from flask_realtime.gateway.gateway import Gateway
-from flask_realtime.gateway.serving import Serving
+from flask_realtime.gateway.serving.serving import Serving
 
 _INNER = ("app", "wsgi_app", "_wsgi_app", "_application")
 """Where a middleware keeps what it wraps."""
@@ -95,7 +95,7 @@ def check_origins(gateway: Gateway) -> Iterator[Finding]:
 def check_workers(gateway: Gateway, environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Find out whether gunicorn is told to start several workers that would know nothing of each other."""
     count = _workers(environment)
-    if count > 1 and gateway.parts.shared.is_local:
+    if count > 1 and gateway.parts.backend.is_local:
         yield Finding(
             "workers_without_queue",
             f"gunicorn is to start {count} workers, and without {PREFIX}MESSAGE_QUEUE each knows its own clients only.",

@@ -22,10 +22,10 @@ _REQUIREMENT: Final = re.compile(r"([\w.-]+)(?:\[[^\]]*\])?\s*>=\s*([\w.]+)")
 
 def check_queue(gateway: Gateway) -> Iterator[Finding]:
     """Find out whether the message queue can be reached, and is set up as it should be."""
-    shared = gateway.parts.shared
+    backend = gateway.parts.backend
     try:
-        shared.check()
-        warnings = shared.warnings()
+        backend.check()
+        warnings = backend.warnings()
     except BackendUnavailable as error:
         yield Finding(
             "queue_unreachable", f"The message queue cannot be reached: {error}.", "Start it, or mend REALTIME_MESSAGE_QUEUE."

@@ -41,7 +41,7 @@ def only_argument(args: Sequence[Any], field: str, expected: str) -> Any:
     return args[0]
 
 
-def wire_id(value: object, field: str) -> tuple[str, WireId]:
+def raw_id(value: object, field: str) -> tuple[str, WireId]:
     """Return the text of an id, and the id as it was spelt.
 
     Raises:

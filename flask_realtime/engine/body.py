@@ -80,7 +80,7 @@ class SteadyReader:
             pass
         finally:
             handler.socket.settimeout(None)
-            handler.places.go_on(handler.socket)
+            handler.places.touch(handler.socket)
         if not data or self._left <= 0:
             self.give_up()
             raise BodyEnded

@@ -116,7 +116,7 @@ class EngineHandler(WSGIHandler):
         self._patience.start()
 
     def _head_is_over(self) -> None:
-        self.places.go_on(getattr(self, "socket", None))
+        self.places.touch(getattr(self, "socket", None))
         if self._patience is not None:
             self._patience.close()
             self._patience = None

@@ -23,7 +23,7 @@ class Beating(Protocol):
     def ping(self) -> None:
         """Send a ping."""
 
-    def is_excused(self) -> bool:
+    def heard_recently(self) -> bool:
         """Say whether an answer cannot be seen now, because reading is paused."""
 
     def time_out(self) -> None:
@@ -82,36 +82,36 @@ class Heartbeat:
     Args:
         interval: Seconds from a connection's start, or an answer, to the next ping.
         timeout: Seconds in which a ping has to be answered.
-        connect_timeout: Seconds in which a new connection has to be claimed.
+        connect_timeout: Seconds in which a new connection has to connect to a namespace.
     """
 
     def __init__(self, interval: float, timeout: float, connect_timeout: float) -> None:
         self._to_ping: DeadlineQueue[Beating] = DeadlineQueue(interval, monotonic)
         self._to_answer: DeadlineQueue[Beating] = DeadlineQueue(timeout, monotonic)
-        self._to_claim: DeadlineQueue[Beating] = DeadlineQueue(connect_timeout, monotonic)
-        self._queues = (self._to_ping, self._to_answer, self._to_claim)
+        self._to_connect: DeadlineQueue[Beating] = DeadlineQueue(connect_timeout, monotonic)
+        self._queues = (self._to_ping, self._to_answer, self._to_connect)
         self._running = False
         self._shortest = min(interval, timeout, connect_timeout)
 
     def add(self, connection: Beating) -> None:
-        """Begin to ping a connection, and to wait for it to be claimed."""
+        """Begin to ping a connection, and to wait for it to connect to a namespace."""
         self._to_ping.add(connection)
-        self._to_claim.add(connection)
+        self._to_connect.add(connection)
         if not self._running:
             self._running = True
             gevent.spawn(self._run)
 
-    def claim(self, connection: Beating) -> None:
-        """Note that a connection is used for something."""
-        self._to_claim.discard(connection)
+    def mark_connected(self, connection: Beating) -> None:
+        """Note that a connection has connected to a namespace."""
+        self._to_connect.discard(connection)
 
-    def unclaimed(self) -> Iterable[Any]:
-        """Return the connections that have not been claimed, the oldest first."""
-        return self._to_claim
+    def unconnected(self) -> Iterable[Any]:
+        """Return the connections that have not connected, the oldest first."""
+        return self._to_connect
 
-    def disclaim(self, connection: Beating) -> None:
-        """Wait once more for a connection to be claimed."""
-        self._to_claim.add(connection)
+    def mark_disconnected(self, connection: Beating) -> None:
+        """Wait once more for a connection to connect to a namespace."""
+        self._to_connect.add(connection)
 
     def answered(self, connection: Beating) -> None:
         """Note that a connection answered a ping."""
@@ -138,11 +138,11 @@ class Heartbeat:
 
     def _beat(self) -> None:
         for connection in self._to_answer.due():
-            if connection.is_excused():
+            if connection.heard_recently():
                 self._to_answer.add(connection)
             else:
                 connection.time_out()
-        for connection in self._to_claim.due():
+        for connection in self._to_connect.due():
             connection.time_out()
         for connection in self._to_ping.due():
             self._to_answer.add(connection)

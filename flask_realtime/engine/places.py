@@ -37,14 +37,14 @@ class Places:
         if server.pool is not None and server.pool.free_count() < 1 and server not in self._leaving.values():
             self._free_one(connection, server)
 
-    def go_on(self, connection: Any) -> None:
+    def touch(self, connection: Any) -> None:
         """Note that the client had its word."""
         self._waiting.pop(connection, None)
         self._idle.discard(connection)
 
     def forget(self, connection: Any) -> None:
         """Note that a connection has ended, or is in use."""
-        self.go_on(connection)
+        self.touch(connection)
         self._leaving.pop(connection, None)
 
     def _free_one(self, newest: Any, server: Any) -> None:
@@ -52,7 +52,7 @@ class Places:
         if longest is newest:  # It alone waits, and its client may be about to go on.
             any(free() for free in self.reserves)
             return
-        self.go_on(longest)
+        self.touch(longest)
         self._leaving[longest] = server
         hang_up(longest)
 

@@ -20,7 +20,7 @@ from engineio import packet as eio
 from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.drain import SHUTTING_DOWN, plan_batches
 from flask_realtime.engine.handler import EngineHandler
-from flask_realtime.engine.handover import Neighbours
+from flask_realtime.engine.handoff.handoff import Handoff
 from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
 from flask_realtime.engine.installing import FirstRequest, change_handler, handler_of
@@ -45,13 +45,13 @@ class Ending(Protocol):
     def begin_drain(self) -> None:
         """Note that sessions are ended bit by bit from now on."""
 
-    def when_done(self, engine_id: str, callback: Callable[[], None]) -> None:
+    def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
         """Have a function called as soon as everything that a session has sent is done."""
 
-    def settle(self) -> None:
+    def wait_idle(self) -> None:
         """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
 
-    def on_failure(self, engine_id: str, error: BaseException) -> None:
+    def on_failure(self, eio_sid: str, error: BaseException) -> None:
         """Note that a session's message could not be handled."""
 
 
@@ -104,7 +104,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     is_hurried: bool
     limits: EngineLimits
     max_backlog: int
-    neighbours: Neighbours
+    neighbours: Handoff
     on_failure: Callable[[str, BaseException], None]
     path: str
     shutdown_signal: Shutdown
@@ -126,7 +126,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.greenlets = Greenlets()
         server.limits = limits
         server.max_backlog = limits.max_backlog
-        server.neighbours = Neighbours()
+        server.neighbours = Handoff()
         server.path = middleware.engineio_path
         server.handler_kinds = set()
         server.is_draining = server.is_hurried = False
@@ -157,7 +157,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             self.neighbours.stop()
             for socket in list(self.sockets.values()):
                 socket.close(wait=False, reason=SHUTTING_DOWN)
-            self.ending.settle()
+            self.ending.wait_idle()
             for kind in self.handler_kinds:
                 kind.places.hang_up_idle()
 
@@ -201,19 +201,19 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         socket.leave(SHUTTING_DOWN)
         leaving[socket] = monotonic() + LEAVE_TIMEOUT
 
-    def claim(self, sid: str) -> None:
+    def mark_connected(self, sid: str) -> None:
         """Note that a session has connected to a namespace, which it must do in time."""
         socket = self.sockets.get(sid)
         if socket is not None:
-            self.heartbeat.claim(socket)
-            socket.claim(is_claimed=True)
+            self.heartbeat.mark_connected(socket)
+            socket.set_connected(is_connected=True)
 
-    def disclaim(self, sid: str) -> None:
+    def mark_disconnected(self, sid: str) -> None:
         """Note that a session is connected to no namespace any more; it has its time to connect again."""
         socket = self.sockets.get(sid)
         if socket is not None:
-            self.heartbeat.disclaim(socket)
-            socket.claim(is_claimed=False)
+            self.heartbeat.mark_disconnected(socket)
+            socket.set_connected(is_connected=False)
 
     def handle_request(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         """Handle a request: refuse it as Node's server would, else let python-engineio handle it."""
@@ -255,7 +255,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             self.shutdown_signal.install(getattr(handler.server, "pool", None))
 
     def _free_place(self) -> bool:
-        for socket in self.heartbeat.unclaimed():
+        for socket in self.heartbeat.unconnected():
             if socket.is_polled:
                 socket.time_out()
                 return True

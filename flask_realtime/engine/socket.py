@@ -14,7 +14,7 @@ from flask_realtime.engine.frames import CloseCode, Opcode, encode_frame
 from flask_realtime.engine.hangup import hang_up, watch_for_hangup
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import read_post
-from flask_realtime.engine.takeover import Taken, take_connection
+from flask_realtime.engine.takeover import DetachedSocket, take_connection
 from flask_realtime.engine.tls import TlsWebSocket
 from flask_realtime.engine.websocket import Receiver, WebSocket, write_to_all
 from flask_realtime.logs import get_logger
@@ -29,7 +29,7 @@ UPGRADE_TIMEOUT: Final = 10.0
 """Seconds in which a client that tries WebSocket beside long polling must change over; as in Node's server."""
 
 MAX_CONNECT_BYTES: Final = 9216
-"""Bytes of one message until the session is claimed: a CONNECT packet, with a token of 8 KiB and what there is beside it."""
+"""Bytes of one message until the session is connected: a CONNECT packet, with a token of 8 KiB and what there is beside it."""
 
 _CONNECTS_OF_A_POST: Final = 4
 """As many of these may be in one POST: a client connects to all its namespaces at once."""
@@ -72,12 +72,12 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._lazy_queue: Any = None
         self._lazy_session: dict[str, Any] | None = None
         self._probe: WebSocket | None = None
-        self._probe_deadline: gevent.Greenlet | None = None
+        self._probe_deadline: Any = None
         self._is_probed = False
         self._heard = 0
         self._queued = 0
         self._is_polled = False
-        self._is_claimed = False
+        self._is_connected = False
         self._posted: Mapping[str, Any] | None = None
         self._is_reading_post = False
         self._leaving_reason = ""
@@ -122,7 +122,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         """Wait for packets to send to the client."""
         packets: list[eio.Packet] = super().poll()
         self._queued = 0
-        if not self._is_claimed and self.queue.empty():
+        if not self._is_connected and self.queue.empty():
             self._lazy_queue = None  # It is most of what a session weighs that nobody uses.
         return packets
 
@@ -130,19 +130,19 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     @property
     def max_message_size(self) -> int:
-        """Bytes that one message may have: few until the session is claimed."""
+        """Bytes that one message may have: few until the session is connected to a namespace."""
         limit: int = self.server.max_http_buffer_size
-        return limit if self._is_claimed else min(limit, MAX_CONNECT_BYTES)
+        return limit if self._is_connected else min(limit, MAX_CONNECT_BYTES)
 
     @property
     def max_post_size(self) -> int:
         """Bytes that the body of one POST may have."""
         limit: int = self.server.max_http_buffer_size
-        return limit if self._is_claimed else min(limit, MAX_CONNECT_BYTES * _CONNECTS_OF_A_POST)
+        return limit if self._is_connected else min(limit, MAX_CONNECT_BYTES * _CONNECTS_OF_A_POST)
 
-    def claim(self, *, is_claimed: bool) -> None:
+    def set_connected(self, *, is_connected: bool) -> None:
         """Note whether the session is used for something; who only has one open may send little."""
-        self._is_claimed = is_claimed
+        self._is_connected = is_connected
         for websocket in (self.websocket, self._probe):
             if websocket is not None:
                 websocket.allow(self.max_message_size)
@@ -157,7 +157,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         else:
             self.send(eio.Packet(eio.PING))
 
-    def is_excused(self) -> bool:
+    def heard_recently(self) -> bool:
         """Say whether an answer to a ping cannot be seen now, or, once for each ping, whether something else came instead."""
         if self._heard == _HEARD:
             self._heard |= _EXCUSED
@@ -178,18 +178,18 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     # Reading pauses while the application is behind ---------------------------------------------------------------------------
 
-    def hold(self, when_space: Callable[[Callable[[], None]], None], wait: Callable[[], None]) -> None:
+    def pause_reading(self, on_drain: Callable[[Callable[[], None]], None], wait: Callable[[], None]) -> None:
         """Stop reading until there is space.
 
         Args:
-            when_space: Registers a function to be called then.
+            on_drain: Registers a function to be called then.
             wait: Blocks until then, for a request that has a greenlet of its own.
         """
         if self.websocket is None:
             wait()
         else:
             self.websocket.pause()
-            when_space(self.websocket.resume)
+            on_drain(self.websocket.resume)
 
     @property
     def is_polled(self) -> bool:
@@ -299,7 +299,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self._probe_deadline.kill(block=False)  # It would hold the session, and the connection, until then.
         self._probe_deadline = None
 
-    def _new_websocket(self, taken: Taken, receiver: Receiver | None = None) -> WebSocket:
+    def _new_websocket(self, taken: DetachedSocket, receiver: Receiver | None = None) -> WebSocket:
         self.server.shutdown_signal.install(taken.pool)
         options = (receiver or self, self.max_message_size, self.server.max_backlog)
         return TlsWebSocket(taken.tls, *options) if taken.fd is None else WebSocket(taken.fd, *options)

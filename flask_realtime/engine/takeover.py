@@ -12,7 +12,7 @@ UPGRADE: Final = "flask_realtime.upgrade"
 """Where a request's environment has its `Upgrade`."""
 
 
-class Taken(NamedTuple):
+class DetachedSocket(NamedTuple):
     """A connection that is ours now.
 
     Args:
@@ -44,7 +44,7 @@ class Upgrade:
         self._handler = handler
         self.is_taken = False
 
-    def take(self, environ: Mapping[str, Any]) -> Taken:
+    def take(self, environ: Mapping[str, Any]) -> DetachedSocket:
         """Take the connection over.
 
         Args:
@@ -61,7 +61,7 @@ class Upgrade:
         self._handler = None
 
 
-def take_connection(environ: Mapping[str, Any]) -> Taken | None:
+def take_connection(environ: Mapping[str, Any]) -> DetachedSocket | None:
     """Take the connection of a request for a WebSocket over from its WSGI handler.
 
     Args:
@@ -83,15 +83,15 @@ def take_connection(environ: Mapping[str, Any]) -> Taken | None:
     return _take(handler)
 
 
-def _take(handler: Any, answer: bytes = b"") -> Taken:
+def _take(handler: Any, answer: bytes = b"") -> DetachedSocket:
     sock = handler.socket
     received = b"" if getattr(handler, "is_read_to_the_end", False) else _buffered(handler, sock)
     pool = getattr(handler.server, "pool", None)
     if isinstance(sock, ssl.SSLSocket):
         sock.settimeout(None)
-        return Taken(None, sock, received, pool, answer)
+        return DetachedSocket(None, sock, received, pool, answer)
     handler.socket = None  # It has nothing left to close.
-    return Taken(sock.detach(), None, received, pool, answer)
+    return DetachedSocket(sock.detach(), None, received, pool, answer)
 
 
 def _buffered(handler: Any, sock: Any) -> bytes:

@@ -21,7 +21,7 @@ from flask_realtime.errors import (
     RateLimited,
 )
 from flask_realtime.gateway.connection import Connection, current
-from flask_realtime.gateway.peer_log import PeerLog, user_peer
+from flask_realtime.gateway.limits.peer_log import PeerLog, user_peer
 from flask_realtime.hooks import ON_ERROR, Hooks
 from flask_realtime.logs import get_logger
 from flask_realtime.signatures import describe

@@ -10,11 +10,11 @@ from typing import Any, cast
 
 from werkzeug.local import LocalProxy
 
-from flask_realtime.allowances import Allowances, Bucket, network
+from flask_realtime.allowances import Allowances, TokenBucket, network
 from flask_realtime.errors import ConnectionRefused
+from flask_realtime.gateway.dispatch.mailbox import Mailbox
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE, Packet
 from flask_realtime.gateway.locks import native_lock, native_rlock
-from flask_realtime.gateway.mailbox import Mailbox
-from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, Packet
 from flask_realtime.identity import Identity
 
 
@@ -49,7 +49,7 @@ class Session:
     connecting: int = 0
     refused: int = 0
     early_bytes: int = 0
-    unasked: Bucket | None = None
+    unasked: TokenBucket | None = None
     closed: bool = False
 
     def connection_in(self, namespace: str) -> Connection | None:

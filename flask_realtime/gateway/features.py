@@ -19,9 +19,9 @@ from flask_realtime.feature.context import Caller, FeatureContext, HasState
 from flask_realtime.feature.feature import Feature, Listener
 from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.connection import Connection
+from flask_realtime.gateway.dispatch.mailbox import Mailbox
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.mailbox import Mailbox
-from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.timer import DeadlineTimer
 
@@ -136,17 +136,17 @@ class Features:
 
     def connected(self, connection: Connection) -> None:
         """Let the features hear of a user's connection that was admitted."""
-        self._tell(self._admitted, connection)
+        self._notify(self._admitted, connection)
         if connection.namespace == DEFAULT_NAMESPACE:
-            self._tell(self._connected, connection)
+            self._notify(self._connected, connection)
 
     def joined(self, caller: Caller, conversation_id: str) -> None:
         """Let the features hear of a connection that joined a conversation."""
-        self._tell(self._joined, caller, conversation_id)
+        self._notify(self._joined, caller, conversation_id)
 
     def left(self, caller: Caller, conversation_id: str) -> None:
         """Let the features hear of a connection that left a conversation."""
-        self._tell(self._left, caller, conversation_id)
+        self._notify(self._left, caller, conversation_id)
 
     def disconnected(self, connection: Connection) -> Departure:
         """Let the features hear of a connection that is gone, and return what is still to be done about it."""
@@ -161,7 +161,7 @@ class Features:
                 self._parts.delivery.send(effect)
         return Departure(tuple(changes), tuple(announcements))
 
-    def _tell(self, listeners: Iterable[Listener], *args: Any) -> None:
+    def _notify(self, listeners: Iterable[Listener], *args: Any) -> None:
         for effect in self._effects(listeners, *args):
             self._parts.delivery.send(effect)  # type: ignore[arg-type]  # only a connection's end has effects of other kinds
 
@@ -226,7 +226,7 @@ class _Context:
         self.app = app
         self.config = parts.config
         self.clock: Callable[[], float] = monotonic
-        self.backend = parts.shared
+        self.backend = parts.backend
         self._feature = feature
         self._features = features
         self._parts = parts

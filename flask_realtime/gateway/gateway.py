@@ -12,25 +12,23 @@ from flask import Flask
 from flask_socketio import SocketIO
 from socketio import packet as sio
 
-from flask_realtime.allowances import Bucket
+from flask_realtime.allowances import TokenBucket
+from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
-from flask_realtime.backends.shared import Shared
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.engine.socket import MAX_CONNECT_BYTES
 from flask_realtime.errors import BadRequest, ConnectionRefused
 from flask_realtime.feature.feature import Feature
+from flask_realtime.gateway.admission.handshake import for_authentication
+from flask_realtime.gateway.admission.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Authenticate, Lifecycle
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Registry, Session
-from flask_realtime.gateway.control import COMMAND, Control
-from flask_realtime.gateway.delivery import SEND, Delivery
-from flask_realtime.gateway.dispatch import Dispatcher
-from flask_realtime.gateway.features import Features, Surroundings
-from flask_realtime.gateway.handshake import for_authentication
-from flask_realtime.gateway.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Authenticate, Lifecycle
-from flask_realtime.gateway.limiter import Limiter
-from flask_realtime.gateway.mailbox import Mailbox
-from flask_realtime.gateway.namespaces import NamespaceEvents
-from flask_realtime.gateway.packets import (
+from flask_realtime.gateway.delivery.control import COMMAND, Control
+from flask_realtime.gateway.delivery.delivery import SEND, Delivery
+from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
+from flask_realtime.gateway.dispatch.mailbox import Mailbox
+from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
+from flask_realtime.gateway.dispatch.packets import (
     DEFAULT_NAMESPACE,
     MAX_EARLY_BYTES,
     MalformedPacket,
@@ -39,9 +37,11 @@ from flask_realtime.gateway.packets import (
     list_payload,
     parse,
 )
+from flask_realtime.gateway.features import Features, Surroundings
+from flask_realtime.gateway.limits.limiter import Limiter
+from flask_realtime.gateway.limits.peer_log import PeerLog
 from flask_realtime.gateway.parts import Parts
-from flask_realtime.gateway.peer_log import PeerLog
-from flask_realtime.gateway.server import SocketIOServer
+from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.hooks import Hooks
 from flask_realtime.logs import get_logger
 from flask_realtime.rates import parse_rate
@@ -57,10 +57,10 @@ _UNASKED: Final = parse_rate("10/second, burst 50")
 _MAX_CONNECTING: Final = 8
 """CONNECT packets of one session that may wait for their answers."""
 
-_SETTLE_TIMEOUT = 25.0
+_IDLE_TIMEOUT = 25.0
 """Seconds; gunicorn's own patience ends after 30."""
 
-_SETTLE_TICK = 0.02
+_IDLE_TICK = 0.02
 
 
 class Essential(NamedTuple):
@@ -83,7 +83,7 @@ class Gateway:
         socketio: Its Flask-SocketIO object, initialised.
         config: Its settings.
         hooks: Its hooks.
-        shared: What it shares with other servers.
+        backend: What it shares with other servers.
         essential: What it cannot do without.
     """
 
@@ -93,7 +93,7 @@ class Gateway:
         socketio: SocketIO,
         config: RealtimeConfig,
         hooks: Hooks,
-        shared: Shared,
+        backend: Backend,
         essential: Essential,
     ) -> None:
         self._hooks = hooks
@@ -107,16 +107,16 @@ class Gateway:
             application=Application(app, hooks, peer_log),
             registry=Registry(config.max_connections_per_user, config.max_connections, config.retry_after),
             limiter=Limiter(config, hooks),
-            shared=shared,
+            backend=backend,
             server=server,
-            delivery=Delivery(app, server, None if shared.is_local else shared.publish),
+            delivery=Delivery(app, server, None if backend.is_local else backend.publish),
             peer_log=peer_log,
         )
         self.features = Features(app, hooks.features)
-        self.control = Control(self.parts, self.features, shared.publish)
+        self.control = Control(self.parts, self.features, backend.publish)
         self.features.bind(self.parts, Surroundings(self._end, self.control, self._new_mailbox))
         presence = self.features.state_of(essential.presence)
-        self._announcer = presence.announcer
+        self._notifier = presence.notifier
         self.lifecycle = Lifecycle(app, self.parts, self.features, presence, essential.authenticate)
         self._dispatcher = Dispatcher(self.parts, self.features, self.lifecycle.disconnect)
         self._namespaces = NamespaceEvents(self.parts, self._dispatcher, self.features.events)
@@ -140,18 +140,18 @@ class Gateway:
             self.control.perform(envelope)
 
     def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - what shares has no names for it
-        self._announcer.changed(user_id, online=online, version=version)
+        self._notifier.changed(user_id, online=online, version=version)
 
     # What the engine delivers -------------------------------------------------------------------------------------------------
 
-    def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
+    def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
         """Note that a session was opened, and return what handles its messages."""
         if not self._hooks.sealed:
             self._hooks.sealed = True
             self._warn_without_queue(environ)
-        self.parts.shared.start(self._receive_from_others, self._changed_meanwhile)
-        session = self._sessions[engine_id] = Session(
-            engine_id,
+        self.parts.backend.start(self._receive_from_others, self._changed_meanwhile)
+        session = self._sessions[eio_sid] = Session(
+            eio_sid,
             str(environ.get("REMOTE_ADDR", "")),
             for_authentication(environ),
             self._new_mailbox(),
@@ -166,16 +166,16 @@ class Gateway:
                 "not reach the clients of the others, and users who are connected to another one appear offline."
             )
 
-    def on_close(self, engine_id: str, reason: str) -> None:
+    def on_close(self, eio_sid: str, reason: str) -> None:
         """Note that a session is gone."""
-        session = self._sessions.pop(engine_id, None)
+        session = self._sessions.pop(eio_sid, None)
         if session is None:
             return
         session.closed = True
         for connection in session.open_connections():
             self.lifecycle.disconnected(connection, reason)
         if session.mailbox.begin_turn():
-            self.parts.server.forget(engine_id)
+            self.parts.server.forget(eio_sid)
             session.mailbox.end_turn()
         else:
             self._ending.add(session)
@@ -187,27 +187,27 @@ class Gateway:
 
     def begin_drain(self) -> None:
         """Note that sessions are ended bit by bit from now on."""
-        self._stop_by = time.monotonic() + _SETTLE_TIMEOUT
-        self.parts.shared.begin_to_leave()
+        self._stop_by = time.monotonic() + _IDLE_TIMEOUT
+        self.parts.backend.begin_to_leave()
 
-    def when_done(self, engine_id: str, callback: Callable[[], None]) -> None:
+    def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
         """Have a function called as soon as everything that a session has sent is done."""
-        session = self._sessions.get(engine_id)
+        session = self._sessions.get(eio_sid)
         if session is None:
             callback()
         else:
             session.mailbox.post(callback)
 
-    def settle(self) -> None:
+    def wait_idle(self) -> None:
         """Return when the application has heard of every end, or it takes too long."""
-        deadline = self._stop_by or time.monotonic() + _SETTLE_TIMEOUT
-        while (self._ending or not self._announcer.is_idle) and time.monotonic() < deadline:
-            self.parts.server.sleep(_SETTLE_TICK)
-        self.parts.shared.stop(max(deadline - time.monotonic(), _SETTLE_TICK))
+        deadline = self._stop_by or time.monotonic() + _IDLE_TIMEOUT
+        while (self._ending or not self._notifier.is_idle) and time.monotonic() < deadline:
+            self.parts.server.sleep(_IDLE_TICK)
+        self.parts.backend.stop(max(deadline - time.monotonic(), _IDLE_TICK))
 
-    def on_failure(self, engine_id: str, error: BaseException) -> None:
+    def on_failure(self, eio_sid: str, error: BaseException) -> None:
         """Log that a session's message could not be handled."""
-        session = self._sessions.get(engine_id)
+        session = self._sessions.get(eio_sid)
         peer = session.address if session is not None else ""
         text = "A message could not be handled: address=%s"
         self.parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
@@ -216,11 +216,11 @@ class Gateway:
         """Note that a connection left its namespace."""
         connection = self.parts.registry.get(connection_id)
         if connection is not None:
-            self.lifecycle.disconnected(connection, SERVER_DISCONNECT, own_handler_called=True)
+            self.lifecycle.disconnected(connection, SERVER_DISCONNECT, socketio_handler_called=True)
 
-    def on_message(self, engine_id: str, data: object) -> None:
+    def on_message(self, eio_sid: str, data: object) -> None:
         """Handle a message of a session."""
-        session = self._sessions.get(engine_id)
+        session = self._sessions.get(eio_sid)
         if session is not None:
             self._on_message(session, data)
 
@@ -375,7 +375,7 @@ class Gateway:
     def _count_unasked(session: Session) -> None:
         """Count a packet that is no event and answers nothing; a session with too many ends."""
         if session.unasked is None:
-            session.unasked = Bucket(_UNASKED)
+            session.unasked = TokenBucket(_UNASKED)
         if not session.unasked.take(time.monotonic()):
             msg = "too many packets that nobody asked for"
             raise MalformedPacket(msg)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask_realtime.backends.shared import Shared
+from flask_realtime.backends.backend import Backend
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Registry
-from flask_realtime.gateway.delivery import Delivery
-from flask_realtime.gateway.limiter import Limiter
-from flask_realtime.gateway.peer_log import PeerLog
-from flask_realtime.gateway.server import SocketIOServer
+from flask_realtime.gateway.delivery.delivery import Delivery
+from flask_realtime.gateway.limits.limiter import Limiter
+from flask_realtime.gateway.limits.peer_log import PeerLog
+from flask_realtime.gateway.serving.server import SocketIOServer
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Parts:
     application: Application
     registry: Registry
     limiter: Limiter
-    shared: Shared
+    backend: Backend
     server: SocketIOServer
     delivery: Delivery
     peer_log: PeerLog

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.mailbox import Concurrency, Event
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)

@@ -47,16 +47,16 @@ def conversations(request: pytest.FixtureRequest) -> ConversationBackend:
 def test_only_the_first_and_the_last_connection_of_a_user_count(presence: PresenceBackend) -> None:
     added = [presence.add("ann", "c1"), presence.add("ann", "c2"), presence.add("ann", "c2")]
     removed = [presence.remove("ann", "c1"), presence.remove("ann", "c1"), presence.remove("ann", "c2")]
-    assert [change.happened for change in added] == [True, False, False]
-    assert [change.happened for change in removed] == [False, False, True]
+    assert [change.status_changed for change in added] == [True, False, False]
+    assert [change.status_changed for change in removed] == [False, False, True]
 
 
 def test_a_users_connections_are_counted(presence: PresenceBackend) -> None:
     assert [presence.add("ann", connection).connections for connection in ("c1", "c2", "c2", "c3")] == [1, 2, 2, 3]
     presence.add("bob", "c4")
     presence.remove("ann", "c1")
-    assert [presence.has_more_than(number, "ann", 0) for number in (1, 2)] == [True, False]
-    assert presence.has_more_than(0, "nobody", 0) is False
+    assert [presence.exceeds_limit(number, "ann", 0) for number in (1, 2)] == [True, False]
+    assert presence.exceeds_limit(0, "nobody", 0) is False
 
 
 def test_a_later_change_of_a_user_has_a_higher_version(presence: PresenceBackend) -> None:
@@ -68,8 +68,8 @@ def test_a_later_change_of_a_user_has_a_higher_version(presence: PresenceBackend
 
 def test_removing_what_is_not_there_changes_nothing(presence: PresenceBackend) -> None:
     presence.add("ann", "c1")
-    assert not presence.remove("ann", "c2").happened
-    assert not presence.remove("bob", "c1").happened
+    assert not presence.remove("ann", "c2").status_changed
+    assert not presence.remove("bob", "c1").status_changed
     assert presence.online(["ann", "bob"]) == {"ann"}
 
 
@@ -96,10 +96,10 @@ def test_a_users_connections_tell_where_and_since_when_and_on_what(presence: Pre
 
 def test_ids_may_hold_any_text(presence: PresenceBackend) -> None:
     for user in ODD_IDS:
-        assert presence.add(user, f"c-{user}").happened
+        assert presence.add(user, f"c-{user}").status_changed
     assert set(presence.users()) == presence.online(ODD_IDS) == set(ODD_IDS)
     for user in ODD_IDS:
-        assert presence.remove(user, f"c-{user}").happened
+        assert presence.remove(user, f"c-{user}").status_changed
     assert presence.count() == 0
 
 
@@ -107,8 +107,8 @@ def test_one_of_many_that_come_at_once_is_the_first_and_one_the_last(presence: P
     connections = [f"c{number}" for number in range(24)]
     with ThreadPoolExecutor(8) as threads:
         for _ in range(10):
-            added = list(threads.map(lambda connection: presence.add("ann", connection).happened, connections))
-            removed = list(threads.map(lambda connection: presence.remove("ann", connection).happened, connections))
+            added = list(threads.map(lambda connection: presence.add("ann", connection).status_changed, connections))
+            removed = list(threads.map(lambda connection: presence.remove("ann", connection).status_changed, connections))
             assert (sum(added), sum(removed)) == (1, 1)
     assert presence.count() == 0
 

@@ -28,7 +28,7 @@ from flask_realtime.engine.polling import read_post
 from flask_realtime.errors import BadRequest
 from flask_realtime.extension import BUILT_IN
 from flask_realtime.features.authentication.events import NewToken
-from flask_realtime.gateway.packets import MalformedPacket, connect_payload, event_payload, parse
+from flask_realtime.gateway.dispatch.packets import MalformedPacket, connect_payload, event_payload, parse
 
 _MAX_MESSAGE = 4096
 _MAX_NESTING = 32

@@ -192,7 +192,7 @@ def test_the_limits_forget_users_who_are_gone(make_app: MakeApp, connect: Connec
         last = connection
         assert last is not None
         watcher._wait(lambda: last.closed, 10.0, "the end of the last one")
-        assert limiter.charge(last, limiter.kind("user:get-status")) is None, "what still comes is not counted anew"
+        assert limiter.charge(last, limiter.group("user:get-status")) is None, "what still comes is not counted anew"
         assert watcher.call("user:get-status", "ben")["status"] == "online"
         watcher._wait(lambda: len(limiter._users) == 1, 10.0, "everybody else's end")
 

@@ -12,8 +12,8 @@ from redis import Redis
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.duties import Reap, Settle, Verify, WriteLeft
 from flask_realtime.backends.redis.lease import HELD, LOST, REAPED, LeaseLost
+from flask_realtime.backends.redis.maintenance import Reap, Settle, Verify, WriteLeft
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer
 
@@ -53,7 +53,7 @@ def new_server(redis_server: RedisServer, client: Redis, channel: str) -> Iterat
 
 
 def left(server: FleetServer) -> dict[str, str]:
-    return server.entries.ledger.take(100, lambda _: 1)
+    return server.entries.pending_writes.take(100, lambda _: 1)
 
 
 def reap(server: FleetServer, victim: FleetServer) -> list[tuple[str, bool]]:
@@ -64,9 +64,9 @@ def test_a_lease_is_held_until_redis_forgets_it(new_server: NewServer, client: R
     server = new_server("here")
     assert [server.lease.renew() for _ in range(2)] == [HELD] * 2
     assert server.lease.name.startswith("here.")
-    server.lease.is_doubtful = True
+    server.lease.needs_renewal = True
     server.lease.renew()
-    assert not server.lease.is_doubtful
+    assert not server.lease.needs_renewal
     client.flushall()
     assert server.lease.renew() == LOST
 
@@ -99,7 +99,7 @@ def test_a_lease_that_is_lost_is_doubtful_and_says_so(new_server: NewServer, cli
     client.flushall()
     with pytest.raises(LeaseLost):
         server.lease.run(scripts.LEAVE_ALL, "ann", "c1", "[]")
-    assert server.lease.is_doubtful
+    assert server.lease.needs_renewal
 
 
 def test_names_are_those_of_one_kind_in_a_channel_of_any_name(new_server: NewServer, client: Redis, channel: str) -> None:
@@ -117,9 +117,9 @@ def test_connections_on_other_servers_are_counted(new_server: NewServer) -> None
     here.presence.add("ann", "c1")
     for number in range(3):
         there.presence.add("ann", f"d{number}")
-    assert here.lease.crowd("ann", 60.0) == (3, 0)
-    assert here.lease.crowd("ann", 0.0) == (0, 3)
-    assert there.lease.crowd("ann", 60.0) == (1, 0)
+    assert here.lease.count_connections("ann", 60.0) == (3, 0)
+    assert here.lease.count_connections("ann", 0.0) == (0, 3)
+    assert there.lease.count_connections("ann", 60.0) == (1, 0)
 
 
 def test_a_child_forked_while_a_lease_is_taken_takes_one_of_its_own(new_server: NewServer) -> None:
@@ -144,16 +144,16 @@ def test_a_child_forked_while_a_lease_is_taken_takes_one_of_its_own(new_server: 
 
 def test_what_was_left_is_written_in_batches(new_server: NewServer) -> None:
     here, there = new_server("here"), new_server("there")
-    here.entries.ledger.leave({f"c{number}": "ann" for number in range(BATCH + 1)})
+    here.entries.pending_writes.leave({f"c{number}": "ann" for number in range(BATCH + 1)})
     for number in range(BATCH + 1):
         here.entries.presence.add("ann", f"c{number}")
     duty = WriteLeft(here.entries)
     assert duty.perform() == []
     assert len(there.presence.connections("ann")) == BATCH
-    assert not here.entries.ledger.is_clear
+    assert not here.entries.pending_writes.is_clear
     assert duty.perform() == []
     assert len(there.presence.connections("ann")) == BATCH + 1
-    assert (duty.perform(), here.entries.ledger.is_clear) == (None, True)
+    assert (duty.perform(), here.entries.pending_writes.is_clear) == (None, True)
 
 
 def test_connections_whose_writing_lost_the_lease_are_left_again(new_server: NewServer, client: Redis) -> None:
@@ -224,9 +224,9 @@ def test_connections_are_verified_in_batches_that_count_what_they_joined(new_ser
     duty = Verify(server.entries)
     duty.begin()
     assert duty.perform() == []
-    assert len(server.entries.ledger.take(10_000, lambda _: 1)) == BATCH // 2
+    assert len(server.entries.pending_writes.take(10_000, lambda _: 1)) == BATCH // 2
     assert duty.perform() == []
-    assert len(server.entries.ledger.take(10_000, lambda _: 1)) == 1
+    assert len(server.entries.pending_writes.take(10_000, lambda _: 1)) == 1
     assert duty.perform() is None
 
 
@@ -234,6 +234,6 @@ def test_users_are_settled_once(new_server: NewServer) -> None:
     server = new_server("here", grace=0.0)
     duty = Settle(server.entries)
     assert duty.perform() is None
-    server.entries.outage.written("ann", scripts.UNSETTLED, is_there=False)
+    server.entries.outage_journal.written("ann", scripts.UNSETTLED, is_there=False)
     assert [(report.user_id, report.online) for report in duty.perform() or []] == [("ann", False)]
     assert duty.perform() is None

@@ -39,7 +39,7 @@ def server(redis_server: RedisServer, channel: str) -> Iterator[FleetServer]:
 
 
 def left(server: FleetServer) -> dict[str, str]:
-    return server.entries.ledger.take(100, lambda _: 1)
+    return server.entries.pending_writes.take(100, lambda _: 1)
 
 
 def calls_of_on_left(server: FleetServer) -> list[str]:
@@ -50,18 +50,18 @@ def calls_of_on_left(server: FleetServer) -> list[str]:
 
 def test_what_redis_answered_is_left_to_nobody(server: FleetServer) -> None:
     calls = calls_of_on_left(server)
-    assert server.presence.add("ann", "c1").happened
-    server.entries.lease.is_doubtful = True
-    assert not server.presence.add("ann", "c2").happened
-    assert (calls, server.entries.ledger.is_clear) == ([], True)
+    assert server.presence.add("ann", "c1").status_changed
+    server.entries.lease.needs_renewal = True
+    assert not server.presence.add("ann", "c2").status_changed
+    assert (calls, server.entries.pending_writes.is_clear) == ([], True)
 
 
 def test_a_connection_that_is_being_written_is_left_to_the_housekeeping(server: FleetServer) -> None:
     calls = calls_of_on_left(server)
-    server.entries.ledger.begin("c1")
+    server.entries.pending_writes.begin("c1")
     server.presence.add("ann", "c1")
     assert (calls, left(server)) == (["left"], {}), "the one that writes it has not ended"
-    server.entries.ledger.end("c1")
+    server.entries.pending_writes.end("c1")
     assert left(server) == {"c1": "ann"}
     assert server.presence.users() == ["ann"]
 
@@ -69,7 +69,7 @@ def test_a_connection_that_is_being_written_is_left_to_the_housekeeping(server: 
 def test_while_redis_is_away_the_housekeeping_is_not_woken() -> None:
     server = FleetServer("redis://127.0.0.1:1", "here")
     calls = calls_of_on_left(server)
-    assert server.presence.add("ann", "c1").happened
+    assert server.presence.add("ann", "c1").status_changed
     assert (calls, left(server)) == ([], {"c1": "ann"})
     server.close()
 
@@ -78,13 +78,13 @@ def test_where_redis_has_forgotten_the_lease_the_housekeeping_is_woken(server: F
     server.presence.add("ann", "c1")
     calls = calls_of_on_left(server)
     client.delete(*client.keys(f"{{{channel}}}*"))
-    assert server.presence.add("bob", "c2").happened
+    assert server.presence.add("bob", "c2").status_changed
     assert (calls, left(server)) == (["left"], {"c2": "bob"})
 
 
 def test_where_nothing_changes_nothing_is_written(server: FleetServer) -> None:
     assert server.entries.write("ann", "c1", lambda: None, scripts.ADD, "0 ") == (None, None)
-    assert server.entries.ledger.is_clear
+    assert server.entries.pending_writes.is_clear
     assert server.presence.users() == []
 
 
@@ -106,7 +106,7 @@ def test_a_connections_state_is_its_own(server: FleetServer) -> None:
         "c1", "ann", f"{since} phone", ["1", "2"], 0, is_repeated=False, is_unheard=False
     )
     assert (server.entries.joined("c1"), server.entries.weight("c1"), server.entries.weight("c9")) == ('["1","2"]', 3, 1)
-    outage = server.entries.outage
+    outage = server.entries.outage_journal
     outage.told_online["ann"] = 7
     outage.unanswered_removals.add("c1")
     outage.unanswered_arrivals.add("c2")

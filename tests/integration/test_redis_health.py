@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
+from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.queue import connect
-from flask_realtime.backends.shared import Shared
 from tests.redis_server import RedisServer, free_port, wait_until
 
 
@@ -28,13 +28,13 @@ def client(redis: RedisServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def shared(redis: RedisServer) -> Iterator[Shared]:
+def shared(redis: RedisServer) -> Iterator[Backend]:
     shared = connect(redis.url, channel="test", retention=60)
     yield shared
     shared.stop(1)
 
 
-def is_well(shared: Shared) -> bool:
+def is_well(shared: Backend) -> bool:
     """Whether it can be reached and written to."""
     try:
         shared.check()
@@ -66,7 +66,7 @@ def writes(client: Redis) -> int:
     ids=["full", "replica", "forbidden"],
 )
 def test_a_redis_that_answers_and_refuses_writes_is_not_well(
-    shared: Shared, client: Redis, ail: Callable[[Redis], object], heal: Callable[[Redis], object], reason: str
+    shared: Backend, client: Redis, ail: Callable[[Redis], object], heal: Callable[[Redis], object], reason: str
 ) -> None:
     ail(client)
     assert client.ping()
@@ -76,7 +76,7 @@ def test_a_redis_that_answers_and_refuses_writes_is_not_well(
     wait_until(lambda: is_well(shared))
 
 
-def test_it_is_written_to_once_a_second_however_many_ask(shared: Shared, client: Redis) -> None:
+def test_it_is_written_to_once_a_second_however_many_ask(shared: Backend, client: Redis) -> None:
     shared.check()
     before = client.time()
     count = writes(client)
@@ -92,7 +92,7 @@ def test_it_is_written_to_once_a_second_however_many_ask(shared: Shared, client:
     [("allkeys-lru", "100mb", 1), ("volatile-ttl", "100mb", 1), ("noeviction", "100mb", 0), ("allkeys-lru", "0", 0)],
 )
 def test_a_redis_that_may_evict_is_warned_about_at_start(
-    shared: Shared, client: Redis, caplog: pytest.LogCaptureFixture, policy: str, memory: str, expected: int
+    shared: Backend, client: Redis, caplog: pytest.LogCaptureFixture, policy: str, memory: str, expected: int
 ) -> None:
     client.config_set("maxmemory-policy", policy)
     client.config_set("maxmemory", memory)
@@ -126,7 +126,7 @@ def test_a_redis_that_does_not_say_whether_it_evicts_is_not_warned_about(redis: 
 class Stopped:
     """Stops what is shared when it is closed."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Backend) -> None:
         self._shared = shared
 
     def close(self) -> None:

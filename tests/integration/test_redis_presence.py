@@ -14,9 +14,9 @@ from redis import Redis
 
 from flask_realtime.backends.base import BackendUnavailable, Change
 from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.duties import Reap, WriteLeft
 from flask_realtime.backends.redis.lease import HELD, REAPED, Lease
-from flask_realtime.backends.redis.ledger import Ledger
+from flask_realtime.backends.redis.maintenance import Reap, WriteLeft
+from flask_realtime.backends.redis.pending_writes import PendingWrites
 from tests.redis_fleet import LONG, SHORT, FleetServer, RemoteServer
 from tests.redis_server import RedisServer, wait_until
 from tests.tcp_proxy import TcpProxy
@@ -87,7 +87,7 @@ def wait_for(seconds: float) -> None:
 
 def is_settled(server: FleetServer) -> bool:
     """Whether a server has nothing left to write, and nothing to find out."""
-    return server.entries.ledger.is_clear and server.entries.outage.next_settling == float("inf")
+    return server.entries.pending_writes.is_clear and server.entries.outage_journal.next_settling == float("inf")
 
 
 # Who is first and last --------------------------------------------------------------------------------------------------------
@@ -105,7 +105,9 @@ def test_on_two_servers_coming_and_going_alternate(new_server: NewServer) -> Non
         for turn in range(120):
             user, connection = next(users), f"c{number}-{turn}"
             came, went = presence.add(user, connection), presence.remove(user, connection)
-            changes[user] += [(change.version, is_online) for change, is_online in ((came, True), (went, False)) if change.happened]
+            changes[user] += [
+                (change.version, is_online) for change, is_online in ((came, True), (went, False)) if change.status_changed
+            ]
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(come_and_go, range(6)))
@@ -122,8 +124,8 @@ def test_on_two_servers_one_of_many_is_the_first_and_one_the_last(new_server: Ne
     places = [(servers[number % 2].presence, f"c{number}") for number in range(16)]
     with ThreadPoolExecutor(8) as threads:
         for _ in range(10):
-            came = list(threads.map(lambda place: place[0].add("ann", place[1]).happened, places))
-            went = list(threads.map(lambda place: place[0].remove("ann", place[1]).happened, places))
+            came = list(threads.map(lambda place: place[0].add("ann", place[1]).status_changed, places))
+            went = list(threads.map(lambda place: place[0].remove("ann", place[1]).status_changed, places))
             assert (sum(came), sum(went)) == (1, 1)
 
 
@@ -194,7 +196,7 @@ def test_who_was_on_a_dead_server_alone_is_reported_once(redis: RedisServer, new
         survivors[0].presence.add("bob", "c3")
         survivors[0].conversations.join("7", "bob", "c3")
         came = survivors[1].presence.add("carol", "c4")
-        assert not came.happened
+        assert not came.status_changed
         assert survivors[1].presence.count() == 1202
         dead.kill()
     wait_until(lambda: sum(len(server.told) for server in survivors) >= len(alone))
@@ -208,7 +210,7 @@ def test_who_was_on_a_dead_server_alone_is_reported_once(redis: RedisServer, new
     versions = [version for server in survivors for _, _, version in server.told]
     assert len(set(versions)) == len(versions)
     back = survivors[0].presence.add("user0", "c5")
-    assert back.happened
+    assert back.status_changed
     assert back.version > max(versions)
 
 
@@ -233,7 +235,7 @@ def test_a_user_who_is_also_on_a_live_server_counts_while_the_dead_one_is_not_re
     asking, alive = FleetServer(redis.url, "asking"), FleetServer(redis.url, "alive")
     with RemoteServer(redis.url, "dead", ttl=REMOTE_TTL) as dead:
         dead.call("presence", "add", ("ann", "c1"), ("bob", "c2"))
-        assert not alive.presence.add("ann", "c3").happened
+        assert not alive.presence.add("ann", "c3").status_changed
         dead.kill()
     wait_until(lambda: asking.presence.count() == 1)
     assert asking.presence.users() == ["ann"]
@@ -248,13 +250,13 @@ def test_connections_elsewhere_count_for_certain_once_their_server_gave_a_sign_o
     here.presence.add("ann", "c1")
     there.presence.add("ann", "c2")
     assert here.presence.add("ann", "c3").connections == 3
-    assert [here.presence.has_more_than(number, "ann", 0) for number in (1, 2, 3)] == [True, None, False]
-    assert [here.presence.has_more_than(number, "ann", LONG) for number in (2, 3)] == [True, False]
+    assert [here.presence.exceeds_limit(number, "ann", 0) for number in (1, 2, 3)] == [True, None, False]
+    assert [here.presence.exceeds_limit(number, "ann", LONG) for number in (2, 3)] == [True, False]
     there.housekeeping.begin_to_leave()
     assert there.lease.renew() == HELD
-    assert [here.presence.has_more_than(number, "ann", LONG) for number in (1, 2)] == [True, False]
+    assert [here.presence.exceeds_limit(number, "ann", LONG) for number in (1, 2)] == [True, False]
     there.close()
-    assert here.presence.has_more_than(1, "ann", LONG)
+    assert here.presence.exceeds_limit(1, "ann", LONG)
     assert Reap(here.lease).perform() is None, "the lease of a server that leaves runs out by itself"
     client.zadd("{flask_realtime}:servers", {there.lease.name: 1})  # As time does.
     assert Reap(here.lease).perform() == []
@@ -272,7 +274,7 @@ def test_connections_of_a_server_that_was_killed_do_not_count_when_its_lease_has
     answers: list[bool | None] = []
 
     def is_known() -> bool:
-        answers.append(here.presence.has_more_than(1, "ann", time.monotonic() - began))
+        answers.append(here.presence.exceeds_limit(1, "ann", time.monotonic() - began))
         return answers[-1] is not None
 
     wait_until(is_known)
@@ -286,7 +288,7 @@ def test_without_redis_the_connections_of_this_server_count(redis: RedisServer) 
     there.presence.add("ann", "c2")
     redis.stop()
     assert here.presence.add("ann", "c3").connections == 2
-    assert [here.presence.has_more_than(number, "ann", 0) for number in (1, 2)] == [True, False]
+    assert [here.presence.exceeds_limit(number, "ann", 0) for number in (1, 2)] == [True, False]
     for each in (here, there):
         each.close()
 
@@ -310,7 +312,7 @@ def test_a_server_that_was_frozen_writes_everything_again(redis: RedisServer, ne
         assert [told[:2] for told in frozen.told] == [["online", "ann"]]
         assert frozen.told[0][2] > survivor.told[0][2]
         [went] = frozen.call("presence", "remove", ("ann", "c1"))
-        assert Change(*went).happened
+        assert Change(*went).status_changed
     assert survivor.of("offline") == ["ann"]
 
 
@@ -351,23 +353,23 @@ def test_servers_of_one_name_have_leases_of_their_own(redis: RedisServer) -> Non
 
 
 def test_a_connection_has_one_writer_at_a_time() -> None:
-    ledger = Ledger()
-    assert ledger.begin("c1")
-    assert not ledger.begin("c1")
-    ledger.leave({"c1": "ann", "c2": "bob"})
-    assert ledger.take(10, lambda _: 1) == {"c2": "bob"}
-    assert not ledger.begin("c2")
-    ledger.end("c1", "c2")
-    assert ledger.begin("c2")
-    assert ledger.take(10, lambda _: 1) == {"c1": "ann"}
-    assert not ledger.begin("c1")
-    assert not ledger.is_clear
+    pending_writes = PendingWrites()
+    assert pending_writes.begin("c1")
+    assert not pending_writes.begin("c1")
+    pending_writes.leave({"c1": "ann", "c2": "bob"})
+    assert pending_writes.take(10, lambda _: 1) == {"c2": "bob"}
+    assert not pending_writes.begin("c2")
+    pending_writes.end("c1", "c2")
+    assert pending_writes.begin("c2")
+    assert pending_writes.take(10, lambda _: 1) == {"c1": "ann"}
+    assert not pending_writes.begin("c1")
+    assert not pending_writes.is_clear
 
 
 def test_users_of_a_server_that_was_taken_for_dead_long_ago_are_online_again(redis: RedisServer, client: Redis) -> None:
     server, other = FleetServer(redis.url, "a"), FleetServer(redis.url, "b")
     server.presence.add("ann", "c1")
-    assert other.presence.add("bob", "c2").happened
+    assert other.presence.add("bob", "c2").status_changed
     assert [report.user_id for report in Reap(other.lease, server.lease.name).perform() or []] == ["ann"]
     assert client.delete("{flask_realtime}:gone:ann")  # As time does.
     server.start()
@@ -392,7 +394,7 @@ def test_what_redis_forgot_is_written_again_and_nobody_is_told(redis: RedisServe
     wait_until(lambda: all(server.conversations.users("7") == ["bob"] for server in servers))
     wait_until(lambda: all(len(server.presence.connections("ann")) == 2 for server in servers))
     # Whoever goes while the servers come back is told of later, once it is certain; nobody else is.
-    assert not first.presence.remove("ann", "c1").happened
+    assert not first.presence.remove("ann", "c1").status_changed
     first.presence.remove("carol", "c0")
     wait_until(lambda: is_settled(first) and is_settled(second))
     wait_until(lambda: "carol" not in second.presence.users())
@@ -400,7 +402,7 @@ def test_what_redis_forgot_is_written_again_and_nobody_is_told(redis: RedisServe
     assert first.of("online") == []
     assert "ann" not in first.of("offline")
     assert set(second.presence.users()) == {"ann", "bob"}
-    assert second.presence.remove("ann", "c2").happened
+    assert second.presence.remove("ann", "c2").status_changed
 
 
 def test_what_redis_forgot_is_written_again_as_soon_as_it_is_back(redis: RedisServer, client: Redis) -> None:
@@ -422,7 +424,7 @@ def test_who_is_on_a_server_that_is_not_back_yet_does_not_go_offline(
     proxy.cut()
     redis.restart()
     wait_until(lambda: client.hkeys("{flask_realtime}:user:ann") == ["c1"])
-    assert not first.presence.remove("ann", "c1").happened
+    assert not first.presence.remove("ann", "c1").status_changed
     proxy.mend()
     wait_until(lambda: client.hkeys("{flask_realtime}:user:ann") == ["c2"])
     assert first.presence.users() == ["ann"]
@@ -435,7 +437,7 @@ def test_redis_that_came_back_from_its_disk_with_old_news_is_put_right(new_serve
     first.presence.add("bob", "c2")
     with Redis(port=redis.port) as client:
         client.save()
-    assert first.presence.remove("bob", "c2").happened
+    assert first.presence.remove("bob", "c2").status_changed
     second.presence.add("carol", "c3")
     redis.restart()
     asking = FleetServer(redis.url, "asking")
@@ -454,8 +456,8 @@ def test_no_operation_waits_long_while_redis_is_away(outage: str, redis: RedisSe
     getattr(redis, outage)()
     presence, conversations = first.presence, first.conversations
     operations: list[tuple[Callable[[], object], object]] = [
-        (lambda: presence.add("carol", "c3").happened, True),
-        (lambda: presence.add("carol", "c4").happened, False),
+        (lambda: presence.add("carol", "c3").status_changed, True),
+        (lambda: presence.add("carol", "c4").status_changed, False),
         (lambda: conversations.join("7", "carol", "c3"), True),
         (lambda: conversations.join("7", "carol", "c3"), False),
         (lambda: conversations.users("7"), ["ann", "carol"]),
@@ -465,9 +467,9 @@ def test_no_operation_waits_long_while_redis_is_away(outage: str, redis: RedisSe
         (lambda: sorted(presence.users()), ["ann", "carol"]),
         (presence.count, 2),
         (lambda: [entry.connection_id for entry in presence.connections("carol")], ["c3", "c4"]),
-        (lambda: presence.remove("carol", "c3").happened, False),
-        (lambda: presence.remove("carol", "c4").happened, False),
-        (lambda: presence.remove("nobody", "c9").happened, False),
+        (lambda: presence.remove("carol", "c3").status_changed, False),
+        (lambda: presence.remove("carol", "c4").status_changed, False),
+        (lambda: presence.remove("nobody", "c9").status_changed, False),
     ]
     for operation, expected in operations:
         begin = time.monotonic()
@@ -494,15 +496,15 @@ def test_who_went_while_redis_was_away_is_reported_once(redis: RedisServer, new_
         first.presence.add("carol", "carol-3"),
         first.presence.remove("dave", "dave-1"),  # Gone, and back on the other server, which cannot know.
     ]
-    assert not any(change.happened for change in changes)
-    assert second.presence.add("dave", "dave-2").happened
+    assert not any(change.status_changed for change in changes)
+    assert second.presence.add("dave", "dave-2").status_changed
     redis.start()
     wait_until(lambda: first.link.is_up and second.link.is_up)
     wait_until(lambda: sum(len(server.told) for server in servers) == 1)
     wait_until(lambda: all(is_settled(server) for server in servers))
     assert [told[:2] for server in servers for told in server.told] == [("offline", "ann")]
     assert set(first.presence.users()) == set(second.presence.users()) == {"bob", "carol", "dave"}
-    assert second.presence.remove("bob", "bob-2").happened
+    assert second.presence.remove("bob", "bob-2").status_changed
 
 
 def test_nobody_is_reaped_because_redis_hung_longer_than_the_leases_last(
@@ -528,7 +530,7 @@ def test_redis_that_refuses_to_write_is_as_good_as_away(new_server: NewServer, c
     first, second = new_server("a"), new_server("b")
     first.presence.add("ann", "c1")
     client.config_set("maxmemory", "1")
-    assert first.presence.add("bob", "c2").happened
+    assert first.presence.add("bob", "c2").status_changed
     assert first.conversations.join("7", "bob", "c2")
     assert first.presence.online(["ann", "bob"]) == {"ann", "bob"}
     assert second.presence.users() == ["ann"]
@@ -544,12 +546,12 @@ def test_redis_that_refuses_to_write_is_as_good_as_away(new_server: NewServer, c
 def test_a_server_that_was_cut_off_and_taken_for_dead_puts_it_right(new_server: NewServer, proxy: TcpProxy) -> None:
     cut_off, other = new_server("a", url_of(proxy), ttl=REMOTE_TTL), new_server("b")
     for user in ("ann", "bob", "carol"):
-        assert cut_off.presence.add(user, f"{user}-1").happened
+        assert cut_off.presence.add(user, f"{user}-1").status_changed
     other.presence.add("bob", "bob-2")
     proxy.hold()
-    assert cut_off.presence.add("dave", "dave-1").happened
-    assert not cut_off.presence.add("ann", "ann-3").happened
-    assert not cut_off.presence.remove("carol", "carol-1").happened
+    assert cut_off.presence.add("dave", "dave-1").status_changed
+    assert not cut_off.presence.add("ann", "ann-3").status_changed
+    assert not cut_off.presence.remove("carol", "carol-1").status_changed
     wait_until(lambda: set(other.of("offline")) == {"ann", "carol"})
     proxy.release()
     wait_until(lambda: set(other.presence.users()) == {"ann", "bob", "dave"})
@@ -580,7 +582,7 @@ def test_a_removal_whose_answer_was_lost_is_reported(new_server: NewServer, prox
     server.presence.add("ann", "ann-1")
     visit(other)
     proxy.lose_replies()
-    assert not server.presence.remove("ann", "ann-1").happened
+    assert not server.presence.remove("ann", "ann-1").status_changed
     wait_until(lambda: "ann" not in other.presence.users())
     proxy.lose_replies(lost=False)
     wait_until(lambda: server.link.is_up)
@@ -596,13 +598,13 @@ def test_an_arrival_whose_answer_was_lost_is_not_reported_twice(new_server: NewS
     server, other = FleetServer(url_of(proxy), "a"), new_server("b")
     server.presence.add("zed", "z1")
     proxy.lose_replies()
-    assert server.presence.add("ann", "c1").happened
+    assert server.presence.add("ann", "c1").status_changed
     wait_until(lambda: "ann" in other.presence.users())
     proxy.lose_replies(lost=False)
     wait_until(lambda: server.link.is_up)
     server.start()
     wait_until(lambda: is_settled(server))
-    assert not other.presence.add("ann", "c2").happened
+    assert not other.presence.add("ann", "c2").status_changed
     assert server.told == other.told == []
     server.close()
 
@@ -620,9 +622,9 @@ def lose_an_arrival(server: FleetServer, other: FleetServer, proxy: TcpProxy) ->
         server.presence.remove("ann", "ann-1")
         wait_until(lambda: len(other.presence.connections("ann")) == 1)
     gone = other.presence.remove("ann", "ann-2")
-    assert gone.happened
+    assert gone.status_changed
     with lost_answers(server, proxy):
-        assert not server.presence.add("ann", "ann-3").happened
+        assert not server.presence.add("ann", "ann-3").status_changed
         wait_until(lambda: other.presence.users() == ["ann"])
     return gone.version
 
@@ -631,7 +633,7 @@ def lose_an_arrival(server: FleetServer, other: FleetServer, proxy: TcpProxy) ->
 def test_an_arrival_of_which_nobody_heard_is_reported(new_server: NewServer, proxy: TcpProxy, stays: bool) -> None:  # noqa: FBT001
     server, other = FleetServer(url_of(proxy), "a"), new_server("b")
     version = lose_an_arrival(server, other, proxy)
-    assert not other.presence.add("ann", "ann-4").happened
+    assert not other.presence.add("ann", "ann-4").status_changed
     if not stays:
         server.presence.remove("ann", "ann-3")
     server.start()
@@ -650,19 +652,19 @@ def test_who_was_there_only_while_nobody_heard_is_offline_as_before(new_server: 
     server.start()
     wait_until(lambda: is_settled(server))
     assert server.told == other.told == []
-    assert other.presence.add("ann", "ann-4").happened
+    assert other.presence.add("ann", "ann-4").status_changed
     server.close()
 
 
 def test_an_arrival_is_not_reported_after_a_departure_of_which_nobody_heard(new_server: NewServer, proxy: TcpProxy) -> None:
     server, other = FleetServer(url_of(proxy), "a"), new_server("b")
-    assert server.presence.add("ann", "ann-1").happened
+    assert server.presence.add("ann", "ann-1").status_changed
     visit(other)
     with lost_answers(server, proxy):
-        assert not server.presence.remove("ann", "ann-1").happened
+        assert not server.presence.remove("ann", "ann-1").status_changed
         wait_until(lambda: other.presence.users() == [])
     with lost_answers(server, proxy):
-        assert not server.presence.add("ann", "ann-2").happened
+        assert not server.presence.add("ann", "ann-2").status_changed
         wait_until(lambda: other.presence.users() == ["ann"])
     server.start()
     wait_until(lambda: is_settled(server))
@@ -678,7 +680,7 @@ def test_an_arrival_told_with_a_clock_that_is_late_is_told_again(new_server: New
     server.lease.clock.set(server.lease.clock.now() - 400_000)  # As after an answer that took long.
     with lost_answers(server, proxy):
         came = server.presence.add("ann", "ann-2")
-    assert came.happened
+    assert came.status_changed
     assert came.version < gone.version
     server.start()
     wait_until(lambda: is_settled(server))
@@ -692,7 +694,7 @@ def test_users_whose_reaping_was_not_answered_are_reported_when_it_is_repeated(r
         dead.call("presence", "add", ("ann", "c1"), ("bob", "c2"))
         dead.kill()
     server, other = FleetServer(url_of(proxy), "a"), FleetServer(redis.url, "b")
-    assert server.presence.add("zed", "c3").happened
+    assert server.presence.add("zed", "c3").status_changed
     assert Reap(other.lease).perform() is None  # From now on Redis knows the script.
     wait_until(lambda: server.presence.count() == 1)
     proxy.lose_replies()
@@ -783,7 +785,7 @@ class Visitor:
             self._server.conversations.join("7", user, connection)
 
     def _hear(self, user: str, change: Change, *, online: bool) -> None:
-        if change.happened:
+        if change.status_changed:
             self._world.hear(user, change.version, online=online)
 
 

@@ -65,8 +65,8 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_payloads.py", "unit/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
         ("e2e/test_answers.py",),
     ),
-    "flask_realtime/gateway/rooms.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
-    "flask_realtime/gateway/mailbox.py": Suite(
+    "flask_realtime/gateway/delivery/rooms.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/dispatch/mailbox.py": Suite(
         ("unit/test_mailbox.py", "integration/test_hook_calls.py"), ("e2e/test_hazards.py",)
     ),
     "flask_realtime/features/authentication/verification.py": Suite(
@@ -76,9 +76,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/authentication": Suite(("unit/test_expiry.py", *_GATEWAY), ("e2e/test_tokens.py",)),
     "flask_realtime/gateway/timer.py": Suite(("unit/test_expiry.py", "integration/test_revocation.py"), ("e2e/test_typing.py",)),
     "flask_realtime/features/authentication/revocation.py": Suite(("integration/test_revocation.py",), ("e2e/test_tokens.py",)),
-    "flask_realtime/gateway/packets.py": Suite(("unit/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
-    "flask_realtime/gateway/control.py": Suite(_GATEWAY, ("e2e/test_python_api.py",)),
-    "flask_realtime/gateway/delivery.py": Suite(
+    "flask_realtime/gateway/dispatch/packets.py": Suite(("unit/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/gateway/delivery/control.py": Suite(_GATEWAY, ("e2e/test_python_api.py",)),
+    "flask_realtime/gateway/delivery/delivery.py": Suite(
         ("unit/test_delivery.py", "unit/test_rooms.py", *_GATEWAY), ("e2e/test_messaging.py",)
     ),
     "flask_realtime/features/conversations": Suite(
@@ -113,12 +113,18 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/drain.py": Suite(("unit/test_drain.py",), ("e2e/test_drain.py",)),
     "flask_realtime/engine/concurrency.py": Suite(("unit/test_greenlets.py",), ("e2e/test_engine_conformance.py",)),
     "flask_realtime/engine/messages.py": Suite(("unit/test_messages.py",), ("e2e/test_messaging.py",)),
-    "flask_realtime/engine/handover.py": Suite(("unit/test_handing_over.py", "unit/test_handover.py"), ("e2e/test_workers.py",)),
-    "flask_realtime/engine/links.py": Suite(("unit/test_handover.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)),
-    "flask_realtime/engine/socket_folder.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
-    "flask_realtime/engine/relay.py": Suite(("unit/test_relay.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/handoff/handoff.py": Suite(
+        ("unit/test_handing_over.py", "unit/test_handover.py"), ("e2e/test_workers.py",)
+    ),
+    "flask_realtime/engine/handoff/links.py": Suite(
+        ("unit/test_handover.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)
+    ),
+    "flask_realtime/engine/handoff/socket_folder.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/handoff/tls_proxy.py": Suite(("unit/test_relay.py",), ("e2e/test_workers.py",)),
     "flask_realtime/engine/polling.py": Suite(("unit/test_polling.py",), _ENGINE_E2E),
-    "flask_realtime/engine/passing.py": Suite(("unit/test_passing.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/handoff/progress.py": Suite(
+        ("unit/test_passing.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)
+    ),
     "flask_realtime/engine": Suite(("unit/test_websocket_life.py", "unit/test_heartbeat.py", "unit/test_handler.py"), _ENGINE_E2E),
     "flask_realtime/rates.py": Suite(("unit/test_rates.py", *_APPLICATIONS)),
     "flask_realtime/small_sets.py": Suite(("unit/test_small_sets.py", *_APPLICATIONS)),
@@ -140,9 +146,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/redis/lease.py": Suite(
         ("integration/test_redis_duties.py", "integration/test_redis_entries.py", "contract"), _REDIS[1:]
     ),
-    "flask_realtime/backends/redis/duties.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
-    "flask_realtime/backends/redis/ledger.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
-    "flask_realtime/backends/redis/outage.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
+    "flask_realtime/backends/redis/maintenance.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/pending_writes.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
+    "flask_realtime/backends/redis/outage_journal.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/broker/batches.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/broker/outbox.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),

@@ -29,7 +29,7 @@ class Places:
         """Note that the client has the next word."""
         self.noted.append(("wait", *connection, is_idle))
 
-    def go_on(self, connection: Any) -> None:
+    def touch(self, connection: Any) -> None:
         """Note that it had."""
         self.noted.append(("go on", connection))
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from flask_realtime.backends.broker.backend import BrokerBackend
 from flask_realtime.backends.broker.batches import read, write
 from flask_realtime.backends.broker.bus import BrokerBus
 from flask_realtime.backends.broker.carrier import Carrier
 from flask_realtime.backends.broker.outbox import MAX_BATCH_ITEMS, Outbox
-from flask_realtime.backends.broker.shared import BrokerShared
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.packing import pack
 from tests.redis_server import wait_until
@@ -190,7 +190,7 @@ def test_an_outbox_is_bounded_by_age_and_by_size() -> None:
     clock.now = 11
     assert outbox.take(0) == []
     assert (outbox.pending, outbox.dropped) == (0, 4)
-    outbox.settle([item for item in items if item is not None])
+    outbox.confirm([item for item in items if item is not None])
     assert outbox.add(packed) is not None
     outbox.close()
     assert outbox.add(packed) is None
@@ -203,18 +203,18 @@ def test_a_message_holds_no_more_than_so_many_envelopes() -> None:
         outbox.add((b"{}", b""))
     first = outbox.take(0)
     assert len(first) == MAX_BATCH_ITEMS
-    outbox.settle(first)
+    outbox.confirm(first)
     assert [item.number for item in outbox.take(0)] == [MAX_BATCH_ITEMS + 1]
 
 
 def test_changes_of_presence_on_two_servers_compare_by_time(exchange: Exchange) -> None:
-    here, there = (BrokerShared(exchange.carrier, retention=60) for _ in range(2))
+    here, there = (BrokerBackend(exchange.carrier, retention=60) for _ in range(2))
     for _ in range(3):
         assert here.presence.add("ann", "1")
         earlier = here.presence.remove("ann", "1")
     later = there.presence.add("ann", "2")
     assert later.version >= earlier.version
-    assert (later.happened, earlier.happened) == (True, True)
+    assert (later.status_changed, earlier.status_changed) == (True, True)
     here.stop(0.1)
     there.stop(0.1)
 

@@ -50,7 +50,7 @@ def test_a_message_is_bounded_by_bytes(clock: Clock) -> None:
     taken = []
     while items := outbox.take(0):
         taken.append([item.number for item in items])
-        outbox.settle(items)
+        outbox.confirm(items)
     assert taken == [[1, 2], [3, 4], [5]]
 
 
@@ -60,7 +60,7 @@ def test_what_is_larger_than_a_message_goes_alone(clock: Clock) -> None:
         outbox.add((b"", b"x" * size))
     first = outbox.take(0)
     assert [item.number for item in first] == [1]
-    outbox.settle(first)
+    outbox.confirm(first)
     assert [item.number for item in outbox.take(0)] == [2, 3]
 
 
@@ -81,7 +81,7 @@ def test_what_was_sent_makes_room(clock: Clock) -> None:
     for _ in range(5):
         outbox.add((b"12345", b"67890"))
         outbox.add((b"12345", b"67890"))
-        outbox.settle(outbox.take(0))
+        outbox.confirm(outbox.take(0))
     assert (outbox.pending, outbox.dropped) == (0, 0)
 
 
@@ -91,7 +91,7 @@ def test_what_was_dropped_while_it_was_sent_makes_no_room_twice(clock: Clock) ->
         outbox.add((b"", b"1234567890"))
     taken = outbox.take(0)
     outbox.add((b"", b"1234567890"))
-    outbox.settle(taken)
+    outbox.confirm(taken)
     assert ([item.is_sent for item in taken], outbox.pending, outbox.dropped) == ([True, True], 1, 1)
     outbox.add((b"", b"1234567890"))
     outbox.add((b"", b"1234567890"))
@@ -104,7 +104,7 @@ def test_drops_are_logged_once_for_each_outage(clock: Clock, caplog: pytest.LogC
         for _ in range(3):
             outbox.add((b"", b"1234567890"))
         assert len(caplog.records) == outages
-        outbox.settle(outbox.take(0))
+        outbox.confirm(outbox.take(0))
     clock.now += 5
     outbox.add((b"", b""))
     assert len(caplog.records) == 2
@@ -131,7 +131,7 @@ def test_who_waits_looks_again_when_something_was_sent() -> None:
     item = outbox.add((b"", b""))
     assert item is not None
     assert not outbox.wait(lambda: item.is_sent, 0)
-    sending = threading.Timer(0.1, outbox.settle, [[item]])
+    sending = threading.Timer(0.1, outbox.confirm, [[item]])
     sending.start()
     assert outbox.wait(lambda: item.is_sent, 30)
     sending.join()

@@ -10,10 +10,10 @@ import pytest
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.gateway import delivery as module
-from flask_realtime.gateway.delivery import Delivery, envelope_of
-from flask_realtime.gateway.encoding import EventEncoder
-from flask_realtime.gateway.server import SocketIOServer
+from flask_realtime.gateway.delivery import delivery as module
+from flask_realtime.gateway.delivery.delivery import Delivery, envelope_of
+from flask_realtime.gateway.delivery.encoding import EventEncoder
+from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.signals import event_sent
 
 EVENT = Emit("news", ({"id": 1},), ("green", "red"), ("blue",), "c1", volatile=True)
@@ -75,8 +75,8 @@ def test_an_event_goes_to_its_receivers_here_and_as_it_is_to_the_other_servers(w
     assert (envelope.kind, envelope.parts) == ("send", parts)
     assert envelope.header == {
         "rooms": ("green", "red"),
-        "skip_rooms": ("blue",),
-        "skip_connection": "c1",
+        "except_rooms": ("blue",),
+        "except_sid": "c1",
         "volatile": True,
         "order": None,
     }

@@ -250,40 +250,40 @@ def test_a_failing_end_is_logged_and_ends_nothing_else(session: Session, server:
 
 def test_reading_stops_until_there_is_space(session: Session, opened: Client) -> None:
     spaces: list[Callable[[], None]] = []
-    session.hold(spaces.append, lambda: pytest.fail("nobody waits here"))
-    assert session.is_excused()
+    session.pause_reading(spaces.append, lambda: pytest.fail("nobody waits here"))
+    assert session.heard_recently()
     opened.send("4x")
     settle()
     assert session.got == []
     spaces[0]()
     until(lambda: session.got)
     session.ping()
-    assert not session.is_excused()
+    assert not session.heard_recently()
 
 
 def test_who_sends_something_else_is_excused_once_for_each_ping(session: Session, opened: Client) -> None:
     session.ping()
-    assert not session.is_excused()
+    assert not session.heard_recently()
     opened.send("4x")
     until(lambda: session.got)
-    assert (session.is_excused(), session.is_excused()) == (True, False)
+    assert (session.heard_recently(), session.heard_recently()) == (True, False)
     opened.send("4x")
     until(lambda: len(session.got) == 2)
-    assert not session.is_excused()
+    assert not session.heard_recently()
     session.ping()
     session.receive(eio.Packet(eio.NOOP))
-    assert (session.is_excused(), session.is_excused()) == (True, False)
+    assert (session.heard_recently(), session.heard_recently()) == (True, False)
 
 
-@pytest.mark.parametrize("is_claimed", [True, False])
-def test_an_unclaimed_session_may_send_little(session: Session, opened: Client, server: Server, is_claimed: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_an_unclaimed_session_may_send_little(session: Session, opened: Client, server: Server, is_connected: bool) -> None:  # noqa: FBT001
     assert (session.max_message_size, session.max_post_size) == (9216, 4 * 9216)
-    session.claim(is_claimed=True)
-    session.claim(is_claimed=is_claimed)
-    assert session.max_message_size == (LIMIT if is_claimed else 9216)
-    assert session.max_post_size == (LIMIT if is_claimed else 4 * 9216)
+    session.set_connected(is_connected=True)
+    session.set_connected(is_connected=is_connected)
+    assert session.max_message_size == (LIMIT if is_connected else 9216)
+    assert session.max_post_size == (LIMIT if is_connected else 4 * 9216)
     opened.sock.sendall(b"\x81\xfe" + (9217).to_bytes(2, "big") + bytes(4) + b"4" + b"x" * 9216)
-    if is_claimed:
+    if is_connected:
         until(lambda: session.got)
     else:
         opened.expect_end(encode_close(1009))
@@ -429,7 +429,7 @@ def test_a_session_that_ends_takes_a_connection_along_that_is_being_tried(sessio
 def test_a_connection_that_is_being_tried_has_the_sessions_bounds(session: Session, client: Client) -> None:
     upgrade(session, client)
     client.expect_answer()
-    session.claim(is_claimed=True)
+    session.set_connected(is_connected=True)
     client.sock.sendall(b"\x81\xfe" + (9217).to_bytes(2, "big") + bytes(4) + b"x" * 9217)
     client.expect_end(encode_close(1002))
 
@@ -492,7 +492,7 @@ def test_a_post_beside_another_ends_the_session(session: Session, server: Server
     session.on_message = handle
     first = gevent.spawn(session.handle_post_request, post(b"4a\x1e4b"))
     assert handling.wait(SECONDS)
-    assert session.is_excused(), "nobody can read an answer to a ping there"
+    assert session.heard_recently(), "nobody can read an answer to a ping there"
     with pytest.raises(EngineIOError, match="overlapping"):
         session.handle_post_request(post(b"4c"))
     done.set()
@@ -502,7 +502,7 @@ def test_a_post_beside_another_ends_the_session(session: Session, server: Server
 
 def test_who_posts_while_the_application_is_behind_waits(session: Session) -> None:
     waited: list[bool] = []
-    session.hold(lambda _call: pytest.fail("nothing to register"), lambda: waited.append(True))
+    session.pause_reading(lambda _call: pytest.fail("nothing to register"), lambda: waited.append(True))
     assert waited == [True]
 
 
@@ -511,7 +511,7 @@ def test_a_body_that_is_still_read_ends_with_its_session_and_is_no_excuse(sessio
     body = SimpleNamespace(rfile=reader, read=reader.read)
     posting = gevent.spawn(session.handle_post_request, {"CONTENT_LENGTH": "100", "wsgi.input": body})
     settle()
-    assert not session.is_excused()
+    assert not session.heard_recently()
     session.close()
     with pytest.raises(EngineIOError):
         posting.get(timeout=SECONDS)

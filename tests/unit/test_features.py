@@ -26,7 +26,7 @@ def test_presence_knows_everybody_and_each_of_their_connections() -> None:
     assert presence.connections("zed") == []
     assert presence.status("ben") == {"userId": "ben", "status": "online"}
     assert presence.status("zed") == {"userId": "zed", "status": "offline"}
-    assert [presence.has_more_than(number, "ann", 1.0) for number in (1, 2, 3)] == [True, False, False]
+    assert [presence.exceeds_limit(number, "ann", 1.0) for number in (1, 2, 3)] == [True, False, False]
 
 
 def test_the_changes_of_a_users_status_are_in_order_and_may_be_dropped() -> None:

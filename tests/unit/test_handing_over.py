@@ -17,9 +17,9 @@ import pytest
 from gevent.event import AsyncResult
 from gevent.pool import Pool
 
-from flask_realtime.engine import handover as module
-from flask_realtime.engine.handover import Neighbours
-from flask_realtime.engine.passing import progress_of
+from flask_realtime.engine.handoff import handoff as module
+from flask_realtime.engine.handoff.handoff import Handoff
+from flask_realtime.engine.handoff.progress import progress_of
 
 SECONDS = 10.0
 HEAD = b"GET /x?sid=one HTTP/1.1\r\nHost: caf\xe9\r\nX: y\r\n\r\n"
@@ -104,21 +104,21 @@ def handler_of(sock: Any, server: Any, **more: Any) -> Any:
 
 
 @pytest.fixture
-def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Neighbours, Server]]:
+def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Handoff, Server]]:
     """The process that has the session, and its server."""
-    neighbours, server = Neighbours(tmp_path_factory.mktemp("n")), Server()
+    neighbours, server = Handoff(tmp_path_factory.mktemp("n")), Server()
     neighbours.start(server)
     yield neighbours, server
     neighbours.stop()
 
 
 @pytest.fixture
-def other(owner: tuple[Neighbours, Server]) -> Neighbours:
+def other(owner: tuple[Handoff, Server]) -> Handoff:
     """The process that the request came to."""
-    return Neighbours(parent_of(owner[0]))
+    return Handoff(parent_of(owner[0]))
 
 
-def parent_of(neighbours: Neighbours) -> Path:
+def parent_of(neighbours: Handoff) -> Path:
     folder = neighbours._folder
     assert folder is not None
     return folder.path.parent
@@ -130,7 +130,7 @@ def read_ahead(handler: Any, client: Any) -> None:
     handler.rfile.peek()
 
 
-def test_a_request_goes_to_its_owner_with_all_that_was_read(owner: Any, other: Neighbours, ends: Any) -> None:
+def test_a_request_goes_to_its_owner_with_all_that_was_read(owner: Any, other: Handoff, ends: Any) -> None:
     client, sock = ends
     handler = handler_of(sock, Server())
     read_ahead(handler, client)
@@ -146,7 +146,7 @@ def test_a_request_goes_to_its_owner_with_all_that_was_read(owner: Any, other: N
     assert handler.log_request() is None
 
 
-def test_what_gevent_websocket_opened_is_not_closed_by_it(owner: Any, other: Neighbours, ends: Any) -> None:
+def test_what_gevent_websocket_opened_is_not_closed_by_it(owner: Any, other: Handoff, ends: Any) -> None:
     client, sock = ends
     websocket = SimpleNamespace(closed=False, stream="a stream")
     handler = handler_of(sock, Server(), websocket=websocket)
@@ -159,7 +159,7 @@ def test_what_gevent_websocket_opened_is_not_closed_by_it(owner: Any, other: Nei
     handler.rfile.close()
 
 
-def test_over_tls_the_bytes_go_through_here(owner: Any, other: Neighbours, ends: Any) -> None:
+def test_over_tls_the_bytes_go_through_here(owner: Any, other: Handoff, ends: Any) -> None:
     client, sock = ends
     tls: Any = TlsSocket(sock)
     handler = handler_of(tls, Server())
@@ -174,7 +174,7 @@ def test_over_tls_the_bytes_go_through_here(owner: Any, other: Neighbours, ends:
     handler.rfile.close()
 
 
-def test_a_relayed_connection_ends_with_its_process(owner: Any, other: Neighbours, ends: Any) -> None:
+def test_a_relayed_connection_ends_with_its_process(owner: Any, other: Handoff, ends: Any) -> None:
     client, sock = ends
     handler = handler_of(TlsSocket(sock), Server())
     read_ahead(handler, client)
@@ -185,7 +185,7 @@ def test_a_relayed_connection_ends_with_its_process(owner: Any, other: Neighbour
     handler.rfile.close()
 
 
-def stays_here(neighbours: Neighbours, handler: Any, session_id: str) -> bool:
+def stays_here(neighbours: Handoff, handler: Any, session_id: str) -> bool:
     """Say whether a request was left as it was."""
     sock = handler.socket
     is_handed = neighbours.hand_over(handler, session_id)
@@ -206,13 +206,13 @@ def stays_here(neighbours: Neighbours, handler: Any, session_id: str) -> bool:
     ],
     ids=["a body that is being read", "chunks that are being read", "what came from another process", "another address"],
 )
-def test_what_cannot_be_handed_over_stays(owner: Any, other: Neighbours, ends: Any, change: Callable[[Any, str], None]) -> None:
+def test_what_cannot_be_handed_over_stays(owner: Any, other: Handoff, ends: Any, change: Callable[[Any, str], None]) -> None:
     handler, session_id = handler_of(ends[1], Server()), owner[0].new_session_id()
     change(handler, session_id)
     assert stays_here(other, handler, session_id)
 
 
-def test_what_came_from_another_process_for_another_session_may_go_on(owner: Any, other: Neighbours, ends: Any) -> None:
+def test_what_came_from_another_process_for_another_session_may_go_on(owner: Any, other: Handoff, ends: Any) -> None:
     client, sock = ends[0], Resumed(fileno=ends[1].detach())
     handler = handler_of(sock, Server())
     read_ahead(handler, client)
@@ -223,12 +223,12 @@ def test_what_came_from_another_process_for_another_session_may_go_on(owner: Any
 
 
 @pytest.mark.parametrize("session_id", ["", "abcdef", "x" * 26, "../../../abcdef", "é" * 26, "own"])
-def test_sessions_that_nobody_else_has_stay(other: Neighbours, ends: Any, session_id: str) -> None:
+def test_sessions_that_nobody_else_has_stay(other: Handoff, ends: Any, session_id: str) -> None:
     known = other.new_session_id() if session_id == "own" else session_id
     assert stays_here(other, handler_of(ends[1], Server()), known)
 
 
-def test_where_the_owner_listens_no_more_a_request_stays(owner: Any, other: Neighbours, ends: Any) -> None:
+def test_where_the_owner_listens_no_more_a_request_stays(owner: Any, other: Handoff, ends: Any) -> None:
     session_id = owner[0].new_session_id()
     owner[0].stop()
     owner[0].stop()
@@ -236,7 +236,7 @@ def test_where_the_owner_listens_no_more_a_request_stays(owner: Any, other: Neig
     assert list(parent_of(owner[0]).glob("*/*")) == []
 
 
-def test_where_others_may_enter_the_folder_a_request_stays(owner: Any, other: Neighbours, ends: Any) -> None:
+def test_where_others_may_enter_the_folder_a_request_stays(owner: Any, other: Handoff, ends: Any) -> None:
     for folder in parent_of(owner[0]).iterdir():
         folder.chmod(0o755)
     assert stays_here(other, handler_of(ends[1], Server()), owner[0].new_session_id())
@@ -246,7 +246,7 @@ def test_each_server_of_a_process_has_one_listener() -> None:
     # Not `tmp_path`: the path of a socket may have 107 bytes, and pytest's names are long.
     with TemporaryDirectory() as name:
         folder = Path(name)
-        neighbours = Neighbours(folder)
+        neighbours = Handoff(folder)
         servers = [Server(), Server(("0.0.0.0", 81))]  # noqa: S104 - nobody listens there
         for server in (*servers, servers[0]):
             neighbours.start(server)
@@ -261,7 +261,7 @@ def test_a_process_that_cannot_listen_says_so_where_there_are_others(
     caplog: pytest.LogCaptureFixture,
     is_one_of_several: bool,  # noqa: FBT001 - a case
 ) -> None:
-    neighbours, server = Neighbours(tmp_path), Server()
+    neighbours, server = Handoff(tmp_path), Server()
     server.environ["wsgi.multiprocess"] = is_one_of_several
     (tmp_path / f"flask_realtime-{os.geteuid()}").touch()
     neighbours.start(server)
@@ -271,12 +271,12 @@ def test_a_process_that_cannot_listen_says_so_where_there_are_others(
 
 
 def test_an_id_is_long_random_and_ends_with_the_tag_of_its_process(tmp_path: Path) -> None:
-    neighbours = Neighbours(tmp_path)
+    neighbours = Handoff(tmp_path)
     ids = {neighbours.new_session_id() for _ in range(100)}
     assert len(ids) == 100
     assert len({session_id[-6:] for session_id in ids}) == 1
     assert all(re.fullmatch(r"[\w-]{26}", session_id, re.ASCII) for session_id in ids)
-    assert module.Neighbours(tmp_path).new_session_id()[-6:] not in {session_id[-6:] for session_id in ids}
+    assert module.Handoff(tmp_path).new_session_id()[-6:] not in {session_id[-6:] for session_id in ids}
 
 
 def is_watched(number: int) -> bool:
@@ -285,7 +285,7 @@ def is_watched(number: int) -> bool:
     return re.search(rf"tfd: +{number} ", watched) is not None
 
 
-def test_no_event_of_a_connection_that_went_comes_here_any_more(owner: Any, other: Neighbours, ends: Any) -> None:
+def test_no_event_of_a_connection_that_went_comes_here_any_more(owner: Any, other: Handoff, ends: Any) -> None:
     client, sock = ends
     reading = gevent.spawn(sock.recv, 100)
     gevent.sleep(0.005)

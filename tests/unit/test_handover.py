@@ -13,10 +13,10 @@ import pytest
 from gevent.event import AsyncResult
 from gevent.pool import Pool
 
-from flask_realtime.engine.handover import Neighbours
-from flask_realtime.engine.links import PATIENCE, Arrival, Listener, offer
-from flask_realtime.engine.passing import Progress
-from flask_realtime.engine.socket_folder import SETTLING_TIME, SocketFolder
+from flask_realtime.engine.handoff.handoff import Handoff
+from flask_realtime.engine.handoff.links import PATIENCE, Arrival, Listener, offer
+from flask_realtime.engine.handoff.progress import Progress
+from flask_realtime.engine.handoff.socket_folder import SETTLING_TIME, SocketFolder
 
 SECONDS = 10.0
 PROGRESS = Progress(b"GET / HTTP/1.1\r\n\r\n", ("192.0.2.1", 1234), is_answered=False, session_id="one")
@@ -197,7 +197,7 @@ def test_nobody_listens_after_the_end(path: Path, listener: Listener) -> None:
 
 
 def test_a_forked_child_has_sessions_of_its_own(tmp_path: Path) -> None:
-    neighbours = Neighbours(tmp_path)
+    neighbours = Handoff(tmp_path)
     tag = neighbours.new_session_id()[-6:]
     outlet, inlet = os.pipe()
     child = os.fork()

@@ -110,7 +110,7 @@ class Connection:
             self.enough_pings.set()
         self._on_ping(self)
 
-    def is_excused(self) -> bool:
+    def heard_recently(self) -> bool:
         self.excuses -= 1
         return self.excuses >= 0
 
@@ -172,14 +172,14 @@ def test_an_answer_nobody_asked_for_changes_nothing(heartbeat: Heartbeat) -> Non
 
 def test_who_is_not_claimed_times_out_and_who_is_does_not() -> None:
     heartbeat = Heartbeat(1000, 1000, 0.03)
-    claimed, unclaimed = Connection(), Connection()
-    heartbeat.add(claimed)
-    heartbeat.claim(claimed)
-    heartbeat.add(unclaimed)
-    assert is_set(unclaimed.timed_out)
-    assert not claimed.timed_out.is_set()
-    heartbeat.remove(claimed)
-    heartbeat.remove(unclaimed)
+    connected, unconnected = Connection(), Connection()
+    heartbeat.add(connected)
+    heartbeat.mark_connected(connected)
+    heartbeat.add(unconnected)
+    assert is_set(unconnected.timed_out)
+    assert not connected.timed_out.is_set()
+    heartbeat.remove(connected)
+    heartbeat.remove(unconnected)
 
 
 def test_who_is_removed_hears_nothing_more(heartbeat: Heartbeat) -> None:
@@ -217,16 +217,16 @@ def test_one_greenlet_at_a_time_wakes_for_whoever_is_due_first(clock: Clock, mon
     monkeypatch.setattr(module, "monotonic", clock)
     heartbeat = Heartbeat(10, 3, 4)
     for _ in range(2):
-        unclaimed = Connection()
-        monkeypatch.setattr(unclaimed, "time_out", lambda gone=unclaimed: heartbeat.remove(gone))
-        heartbeat.add(unclaimed)
+        unconnected = Connection()
+        monkeypatch.setattr(unconnected, "time_out", lambda gone=unconnected: heartbeat.remove(gone))
+        heartbeat.add(unconnected)
     assert len(greenlets) == 1, "one serves both"
     greenlets.pop()()
     assert slept == [3, 1], "the connect time-out of 4 comes before the ping at 10; nobody sleeps longer than the shortest time"
     slept.clear()
     answering = Connection(heartbeat.answered)
     heartbeat.add(answering)
-    heartbeat.claim(answering)
+    heartbeat.mark_connected(answering)
     assert len(greenlets) == 1, "the first has ended, so another is needed"
     monkeypatch.setattr(answering, "_on_ping", heartbeat.remove)
     greenlets.pop()()

@@ -14,7 +14,7 @@ from flask.json.provider import JSONProvider
 
 from flask_realtime.contract.json import ApplicationJSON, loads
 from flask_realtime.errors import PayloadNotSerializable
-from flask_realtime.gateway.encoding import EventEncoder
+from flask_realtime.gateway.delivery.encoding import EventEncoder
 
 
 @dataclasses.dataclass

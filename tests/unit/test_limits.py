@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_realtime.allowances import Allowance, Bucket, Failures, Users, network, retry_after
+from flask_realtime.allowances import FailedLoginLimiter, RateLimit, TokenBucket, Users, network, retry_after
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.errors import ConnectionRefused
-from flask_realtime.gateway.limiter import Limiter
+from flask_realtime.gateway.limits.limiter import Limiter
 from flask_realtime.hooks import Hooks
 from flask_realtime.rates import PERIODS, Rate, parse_rate
 
@@ -18,7 +18,7 @@ STARTS = st.floats(0, 1e7)
 
 @given(RATES, STARTS, PAUSES)
 def test_never_more_than_the_rate_and_a_burst(rate: Rate, start: float, pauses: list[float]) -> None:
-    bucket, now, taken = Bucket(rate), start, []
+    bucket, now, taken = TokenBucket(rate), start, []
     for pause in pauses:
         now += pause
         if bucket.take(now):
@@ -30,13 +30,13 @@ def test_never_more_than_the_rate_and_a_burst(rate: Rate, start: float, pauses: 
 
 @given(RATES, STARTS)
 def test_a_burst_is_allowed_in_full_and_not_one_more(rate: Rate, start: float) -> None:
-    bucket = Bucket(rate)
+    bucket = TokenBucket(rate)
     assert [bucket.take(start) for _ in range(rate.burst + 1)] == [True] * rate.burst + [False]
 
 
 @given(RATES, STARTS, PAUSES)
 def test_who_waits_as_told_is_let_through_and_who_does_not_is_not(rate: Rate, start: float, pauses: list[float]) -> None:
-    bucket, now = Bucket(rate), start
+    bucket, now = TokenBucket(rate), start
     for pause in pauses:
         now += pause
         while bucket.take(now):
@@ -51,20 +51,20 @@ def test_who_waits_as_told_is_let_through_and_who_does_not_is_not(rate: Rate, st
 
 @given(RATES, STARTS)
 def test_an_even_pace_is_never_refused(rate: Rate, start: float) -> None:
-    bucket = Bucket(rate)
+    bucket = TokenBucket(rate)
     assert all(bucket.take(start + number * rate.interval) for number in range(1000))
 
 
 def test_what_is_refused_takes_nothing() -> None:
-    bucket = Bucket(parse_rate("1/second"))
+    bucket = TokenBucket(parse_rate("1/second"))
     assert bucket.take(100)
     assert not any(bucket.take(100.5) for _ in range(100))
     assert bucket.take(101)
 
 
 def test_a_connection_has_no_more_than_its_user_and_the_user_loses_nothing_by_its_refusals() -> None:
-    user = Bucket(parse_rate("3/minute"))
-    first, second = Allowance(parse_rate("2/minute"), user), Allowance(None, user)
+    user = TokenBucket(parse_rate("3/minute"))
+    first, second = RateLimit(parse_rate("2/minute"), user), RateLimit(None, user)
     assert [first.take(100) for _ in range(4)] == [True, True, False, False]
     assert [second.take(100) for _ in range(3)] == [True, False, False]
     assert first.wait(100) == pytest.approx(30, rel=0.01)
@@ -72,7 +72,7 @@ def test_a_connection_has_no_more_than_its_user_and_the_user_loses_nothing_by_it
 
 
 def test_without_a_limit_everything_is_allowed() -> None:
-    allowance = Allowance(None, None)
+    allowance = RateLimit(None, None)
     assert all(allowance.take(100) for _ in range(1000))
     assert allowance.wait(100) == 0
 
@@ -114,7 +114,7 @@ def test_users_who_are_gone_are_remembered_up_to_a_number() -> None:
 
 
 def test_an_address_waits_after_too_many_failures_and_no_other_does() -> None:
-    failures = Failures(parse_rate("2/minute"))
+    failures = FailedLoginLimiter(parse_rate("2/minute"))
     failures.note("192.0.2.1", 100)
     assert failures.wait("192.0.2.1", 100) == 0
     failures.note("192.0.2.1", 100)
@@ -125,13 +125,13 @@ def test_an_address_waits_after_too_many_failures_and_no_other_does() -> None:
 
 
 def test_a_failure_without_an_address_is_nobodys() -> None:
-    failures = Failures(parse_rate("1/hour"))
+    failures = FailedLoginLimiter(parse_rate("1/hour"))
     failures.note("", 100)
     assert failures.wait("", 100) == 0
 
 
 def test_addresses_are_remembered_up_to_a_number_and_as_long_as_they_matter() -> None:
-    failures = Failures(parse_rate("1/minute"), kept=10)
+    failures = FailedLoginLimiter(parse_rate("1/minute"), kept=10)
     for number in range(100):
         failures.note(f"192.0.2.{number}", 100)
     assert len(failures) == 10
@@ -142,7 +142,7 @@ def test_addresses_are_remembered_up_to_a_number_and_as_long_as_they_matter() ->
 
 
 def test_of_addresses_the_one_is_forgotten_that_has_not_failed_for_longest() -> None:
-    failures = Failures(parse_rate("1/minute"), kept=2)
+    failures = FailedLoginLimiter(parse_rate("1/minute"), kept=2)
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"):
         failures.note(address, 100)
     assert [failures.wait(f"192.0.2.{number}", 100) > 0 for number in (1, 2, 3)] == [True, False, True]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flask_realtime
-from flask_realtime.gateway.peer_log import SUMMARY_DELAY, PeerLog, user_peer
+from flask_realtime.gateway.limits.peer_log import SUMMARY_DELAY, PeerLog, user_peer
 from flask_realtime.logs import escape, get_logger
 from flask_realtime.rates import parse_rate
 

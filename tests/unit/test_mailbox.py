@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flask_realtime.gateway import mailbox as module
-from flask_realtime.gateway.mailbox import Mailbox
+from flask_realtime.gateway.dispatch import mailbox as module
+from flask_realtime.gateway.dispatch.mailbox import Mailbox
 
 LIMIT = 3
 SECONDS = 10.0
@@ -141,12 +141,12 @@ def test_a_mailbox_is_full_with_one_more_than_the_limit_waiting(box: Box) -> Non
 
 
 def test_whoever_waits_for_space_is_told_once_there_is_some_and_once(box: Box) -> None:
-    box.mailbox.when_space(lambda: box.done.append("at once"))
+    box.mailbox.on_drain(lambda: box.done.append("at once"))
     assert box.done == ["at once"]
     box.mailbox.post(lambda: box.post("late"))
     box.post(*range(LIMIT + 1))
-    box.mailbox.when_space(lambda: box.done.append("first"))
-    box.mailbox.when_space(lambda: box.done.append("second"))
+    box.mailbox.on_drain(lambda: box.done.append("first"))
+    box.mailbox.on_drain(lambda: box.done.append("second"))
     assert box.done == ["at once"]
     box.greenlets.run()
     assert box.done == ["at once", 0, 1, "first", "second", 2, 3, "late"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flask_realtime.gateway.origin_check import MAX_REMEMBERED, SILENCE, OriginCheck, same_origin
+from flask_realtime.gateway.admission.origin_check import MAX_REMEMBERED, SILENCE, OriginCheck, same_origin
 
 HERE = {"wsgi.url_scheme": "http", "HTTP_HOST": "chat.example"}
 SETTING = "REALTIME_CORS_ALLOWED_ORIGINS"

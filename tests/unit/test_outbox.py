@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from flask_realtime.backends.bus import Envelope
-from flask_realtime.backends.origins import Origins
 from flask_realtime.backends.packing import pack
 from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, fields_of, origin_of, read
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.outbox import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Outbox
+from flask_realtime.backends.sequences import SequenceTracker
 
 
 class Clock:
@@ -40,7 +40,7 @@ def write_all(outbox: Outbox, written: StreamId) -> list[int]:
     numbers: list[int] = []
     while items := outbox.take():
         numbers += [item.number for item in items]
-        outbox.settle(written)
+        outbox.confirm(written)
     return numbers
 
 
@@ -60,12 +60,12 @@ def test_what_one_entry_holds_is_bounded(clock: Clock) -> None:
     outbox = Outbox(BusOptions(), clock)
     fill(outbox, MAX_BATCH_ITEMS + 1)
     assert len(outbox.take()) == MAX_BATCH_ITEMS
-    outbox.settle(StreamId(1))
+    outbox.confirm(StreamId(1))
     assert len(outbox.take()) == 1
-    outbox.settle(StreamId(2))
+    outbox.confirm(StreamId(2))
     fill(outbox, 3, size=MAX_BATCH_BYTES // 2)
     assert len(outbox.take()) == 2
-    outbox.settle(StreamId(3))
+    outbox.confirm(StreamId(3))
     write_all(outbox, StreamId(4))
     fill(outbox, 2, size=MAX_BATCH_BYTES + 1)
     assert len(outbox.take()) == 1
@@ -78,7 +78,7 @@ def test_an_entry_has_no_gap(clock: Clock) -> None:
     fill(outbox, 6)  # Numbers 3 and 4 go; those in hand cannot.
     outbox.give_back()
     assert (numbers(outbox.take()), outbox.dropped) == ([1, 2], 2)
-    outbox.settle(StreamId(1))
+    outbox.confirm(StreamId(1))
     assert numbers(outbox.take()) == [5, 6, 7, 8]
 
 
@@ -102,14 +102,14 @@ def test_what_is_being_written_is_still_pending(clock: Clock) -> None:
     assert (outbox.pending, outbox.is_empty) == (2, False), "whoever waits for the end waits for what is being written too"
     outbox.add(b"b", b"")
     assert outbox.pending == 3
-    outbox.settle(StreamId(1))
+    outbox.confirm(StreamId(1))
     assert (outbox.pending, outbox.is_empty) == (1, False)
     outbox.tidy()
     outbox.take()
     outbox.give_back()
     assert outbox.pending == 1
     outbox.take()
-    outbox.settle(StreamId(2))
+    outbox.confirm(StreamId(2))
     assert (outbox.pending, outbox.is_empty) == (0, False), "what was written is kept for a time"
 
 
@@ -121,7 +121,7 @@ def test_after_a_rewind_everything_kept_is_written_again_as_what_it_was(clock: C
     outbox.rewind()
     again = outbox.take()
     assert [(item.number, item.written) for item in again] == [(1, StreamId(5)), (2, StreamId(5)), (3, NO_ID)]
-    outbox.settle(StreamId(7))
+    outbox.confirm(StreamId(7))
     assert [item.written for item in again] == [StreamId(5), StreamId(5), StreamId(7)]
 
 
@@ -170,7 +170,7 @@ def test_an_item_that_no_bound_allows_is_dropped(clock: Clock) -> None:
 
 
 def test_numbers_received_before_are_known(clock: Clock) -> None:
-    origins = Origins(60, clock)
+    origins = SequenceTracker(60, clock)
     assert origins.receive("a", 5, 3) == 0
     assert origins.receive("a", 5, 3) == 3
     assert origins.receive("a", 1, 2) == 2
@@ -180,7 +180,7 @@ def test_numbers_received_before_are_known(clock: Clock) -> None:
 
 
 def test_gaps_are_counted_but_not_before_the_first_number(clock: Clock) -> None:
-    origins = Origins(60, clock)
+    origins = SequenceTracker(60, clock)
     origins.receive("a", 5, 1)
     origins.receive("a", 10, 1)
     origins.receive("a", 3, 1)
@@ -189,7 +189,7 @@ def test_gaps_are_counted_but_not_before_the_first_number(clock: Clock) -> None:
 
 
 def test_silent_origins_are_forgotten_in_the_end(clock: Clock) -> None:
-    origins = Origins(60, clock)
+    origins = SequenceTracker(60, clock)
     origins.receive("a", 1, 1)
     origins.receive("b", 1, 1)
     for _ in range(9):

@@ -3,7 +3,7 @@
 import pytest
 
 from flask_realtime.errors import BadRequest
-from flask_realtime.gateway.packets import MalformedPacket, Packet, connect_payload, event_payload, list_payload, parse
+from flask_realtime.gateway.dispatch.packets import MalformedPacket, Packet, connect_payload, event_payload, list_payload, parse
 
 NESTING = 4
 

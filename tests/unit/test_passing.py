@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flask_realtime.engine.passing import Progress, ResumedSocket
+from flask_realtime.engine.handoff.progress import Progress, ResumedSocket
 
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 1234), ("2001:db8::1", 1, 0, 0), "/run/socket", ""])

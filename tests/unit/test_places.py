@@ -99,14 +99,14 @@ def test_a_server_that_is_full_takes_no_place_from_another(places: Places, conne
     assert ended(connections) == [1, 4], "one that leaves another server is nothing to this one"
 
 
-@pytest.mark.parametrize("how", ["go_on", "forget"])
+@pytest.mark.parametrize("how", ["touch", "forget"])
 def test_who_goes_on_keeps_its_place(places: Places, connections: list[Any], how: str) -> None:
     full = server()
     places.wait(connections[0], full)
     getattr(places, how)(connections[0])
     places.wait(connections[1], full)
     assert ended(connections) == []
-    places.go_on(connections[2])
+    places.touch(connections[2])
     places.wait(connections[2], full, is_idle=False)
     assert ended(connections) == [1]
     places.hang_up_idle()
@@ -134,7 +134,7 @@ def test_only_idle_connections_are_hung_up(places: Places, connections: list[Any
     places.wait(connections[0], roomy)
     places.wait(connections[1], roomy, is_idle=False)
     places.wait(connections[2], roomy)
-    places.go_on(connections[2])
+    places.touch(connections[2])
     places.hang_up_idle()
     assert ended(connections) == [0]
 

@@ -10,7 +10,7 @@ import gevent
 import gevent.socket
 import pytest
 
-from flask_realtime.engine.relay import Relays
+from flask_realtime.engine.handoff.tls_proxy import TlsProxy
 
 SECONDS = 10.0
 
@@ -18,7 +18,7 @@ SECONDS = 10.0
 class Relayed:
     """A relayed connection: the client's end, the owner's end, and what is between them."""
 
-    def __init__(self, relays: Relays) -> None:
+    def __init__(self, relays: TlsProxy) -> None:
         self.client, inner = gevent.socket.socketpair()
         self.owner, link = gevent.socket.socketpair()
         self.between = (inner, link)
@@ -36,12 +36,12 @@ class Relayed:
 
 
 @pytest.fixture
-def relays() -> Relays:
-    return Relays()
+def relays() -> TlsProxy:
+    return TlsProxy()
 
 
 @pytest.fixture
-def relayed(relays: Relays) -> Iterator[Relayed]:
+def relayed(relays: TlsProxy) -> Iterator[Relayed]:
     relayed = Relayed(relays)
     yield relayed
     relayed.close()
@@ -54,7 +54,7 @@ def read(sock: Any, size: int) -> bytes:
     return data
 
 
-def test_bytes_go_both_ways_unchanged(relays: Relays, relayed: Relayed) -> None:
+def test_bytes_go_both_ways_unchanged(relays: TlsProxy, relayed: Relayed) -> None:
     for source, sink in ((relayed.client, relayed.owner), (relayed.owner, relayed.client)):
         for size in (1, 200_000):
             data = os.urandom(size)
@@ -63,7 +63,7 @@ def test_bytes_go_both_ways_unchanged(relays: Relays, relayed: Relayed) -> None:
     assert len(relays.ends()) == 1
 
 
-def test_a_client_that_has_said_all_still_gets_its_answer(relays: Relays, relayed: Relayed) -> None:
+def test_a_client_that_has_said_all_still_gets_its_answer(relays: TlsProxy, relayed: Relayed) -> None:
     relayed.client.sendall(b"last")
     relayed.client.shutdown(gevent.socket.SHUT_WR)
     assert read(relayed.owner, 100) == b"last"
@@ -75,7 +75,7 @@ def test_a_client_that_has_said_all_still_gets_its_answer(relays: Relays, relaye
     assert relays.ends() == []
 
 
-def test_the_owner_ends_it_behind_what_it_sent(relays: Relays, relayed: Relayed) -> None:
+def test_the_owner_ends_it_behind_what_it_sent(relays: TlsProxy, relayed: Relayed) -> None:
     relayed.owner.sendall(b"last")
     relayed.owner.close()
     relayed.running.get(timeout=SECONDS)
@@ -94,7 +94,7 @@ def test_a_client_that_is_gone_ends_it(relayed: Relayed) -> None:
     relayed.running.get(timeout=SECONDS)
 
 
-def test_each_can_be_ended_and_only_once(relays: Relays, relayed: Relayed) -> None:
+def test_each_can_be_ended_and_only_once(relays: TlsProxy, relayed: Relayed) -> None:
     second = Relayed(relays)
     for end in relays.ends()[:]:
         end()
@@ -106,7 +106,7 @@ def test_each_can_be_ended_and_only_once(relays: Relays, relayed: Relayed) -> No
     second.close()
 
 
-def test_an_end_that_comes_late_touches_nothing(relays: Relays, relayed: Relayed) -> None:
+def test_an_end_that_comes_late_touches_nothing(relays: TlsProxy, relayed: Relayed) -> None:
     (end,) = relays.ends()
     relayed.owner.close()
     relayed.running.get(timeout=SECONDS)

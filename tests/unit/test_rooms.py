@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
-from flask_realtime.gateway.encoding import EventEncoder
-from flask_realtime.gateway.rooms import FindWebSockets, RoomManager, deliver_to_each, find_no_websockets
+from flask_realtime.gateway.delivery.encoding import EventEncoder
+from flask_realtime.gateway.delivery.rooms import FindWebSockets, RoomManager, deliver_to_each, find_no_websockets
 
 MAIN = "/"
 
@@ -38,12 +38,12 @@ class Receivers:
         self.messages: dict[str, list[OutboundMessage]] = {}
         self.disconnected: list[str] = []
 
-    def find(self, engine_id: str) -> "Inbox":
-        return Inbox(self.messages.setdefault(engine_id, []))
+    def find(self, eio_sid: str) -> "Inbox":
+        return Inbox(self.messages.setdefault(eio_sid, []))
 
-    def events(self, engine_id: str) -> list[Any]:
+    def events(self, eio_sid: str) -> list[Any]:
         """The events that a session received: name and arguments."""
-        return [json.loads(message.packets[0].data[1:]) for message in self.messages[engine_id]]
+        return [json.loads(message.packets[0].data[1:]) for message in self.messages[eio_sid]]
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def rooms(receivers: Receivers) -> RoomManager:
     return new_manager(receivers)
 
 
-def admitted(rooms: RoomManager, engine_id: str, *names: str) -> str:
+def admitted(rooms: RoomManager, eio_sid: str, *names: str) -> str:
     """The id of a connection that is in these rooms."""
-    sid = rooms.reserve(engine_id, *names)
+    sid = rooms.reserve(eio_sid, *names)
     rooms.admit(sid)
     return sid
 
@@ -79,13 +79,13 @@ def send(
     event: str,
     args: list[Any],
     room: Any,
-    skip_rooms: Iterable[str] = (),
-    skip_connection: str | None = None,
+    except_rooms: Iterable[str] = (),
+    except_sid: str | None = None,
     *,
     volatile: bool = False,
 ) -> None:
     encode = EventEncoder(flask.Flask(__name__).json).encode
-    rooms.send(OutboundMessage(encode([event, *args]), volatile=volatile), room, skip_rooms, skip_connection)
+    rooms.send(OutboundMessage(encode([event, *args]), volatile=volatile), room, except_rooms, except_sid)
 
 
 # Sending ----------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_some_rooms_and_one_connection_can_be_left_out(rooms: RoomManager, recei
     admitted(rooms, "ann's phone", "green", "user:ann")
     ben = admitted(rooms, "ben", "green")
     admitted(rooms, "carol", "green")
-    send(rooms, "news", [], "green", skip_rooms=["user:ann"], skip_connection=ben)
+    send(rooms, "news", [], "green", except_rooms=["user:ann"], except_sid=ben)
     assert {name: receivers.events(name) for name in receivers.messages} == {
         "ann": [],
         "ann's phone": [],
@@ -335,16 +335,16 @@ def test_however_they_come_and_go_a_send_reaches_just_who_is_there(steps: list[t
             inside[f"{number}-{count}"] = set(names)
         elif step == "send":
             send(rooms, "event", [count], names)
-            for engine_id, of_it in inside.items():
+            for eio_sid, of_it in inside.items():
                 if of_it & set(names):
-                    sent.setdefault(engine_id, []).append(["event", str(count)])
+                    sent.setdefault(eio_sid, []).append(["event", str(count)])
         elif sid:
-            engine_id = str(rooms.eio_sid_from_sid(sid, MAIN))
+            eio_sid = str(rooms.eio_sid_from_sid(sid, MAIN))
             change(rooms, sid, step, names)
-            apply(inside, engine_id, step, names)
+            apply(inside, eio_sid, step, names)
             if step == "go":
                 del sids[number]
-    received = {engine_id: receivers.events(engine_id) for engine_id in receivers.messages if receivers.messages[engine_id]}
+    received = {eio_sid: receivers.events(eio_sid) for eio_sid in receivers.messages if receivers.messages[eio_sid]}
     assert {name: [[event, str(count)] for event, count in events] for name, events in received.items()} == sent
 
 
@@ -359,14 +359,14 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
     for count, (step, number, names) in enumerate(steps):
         sid = sids.get(number, "")
         if step == "come" and not sid:
-            engine_id = f"{number}-{count}"
-            sids[number] = admitted(rooms, engine_id, *names)
-            inboxes[engine_id] = rooms._members[sids[number]].receiver  # type: ignore[assignment]
-            inside[engine_id] = set(names)
+            eio_sid = f"{number}-{count}"
+            sids[number] = admitted(rooms, eio_sid, *names)
+            inboxes[eio_sid] = rooms._members[sids[number]].receiver  # type: ignore[assignment]
+            inside[eio_sid] = set(names)
         elif sid and step != "send":
-            engine_id = str(rooms.eio_sid_from_sid(sid, MAIN))
+            eio_sid = str(rooms.eio_sid_from_sid(sid, MAIN))
             change(rooms, sid, step, names)
-            apply(inside, engine_id, step, names)
+            apply(inside, eio_sid, step, names)
             if step == "go":
                 del sids[number]
         waiting = rooms.reserve(f"waiting-{count}", "a") if step == "send" else None
@@ -376,7 +376,7 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
             rooms.admit(waiting)
             assert len(receivers.messages[f"waiting-{count}"]) == 2
             rooms.disconnect(waiting, MAIN)
-        expected = {engine_id: 2 * ("a" in of_it and "b" not in of_it) for engine_id, of_it in inside.items()}
+        expected = {eio_sid: 2 * ("a" in of_it and "b" not in of_it) for eio_sid, of_it in inside.items()}
         assert {name: taken(inbox, receivers.messages[name]) for name, inbox in inboxes.items() if name in inside} == expected
         assert all(taken(inbox, receivers.messages[name]) == 0 for name, inbox in inboxes.items())
 
@@ -429,10 +429,10 @@ def change(rooms: RoomManager, sid: str, step: str, names: list[str]) -> None:
         rooms.leave_room(sid, MAIN, names[0])
 
 
-def apply(inside: dict[str, set[str]], engine_id: str, step: str, names: list[str]) -> None:
+def apply(inside: dict[str, set[str]], eio_sid: str, step: str, names: list[str]) -> None:
     if step == "go":
-        del inside[engine_id]
+        del inside[eio_sid]
     elif step == "enter":
-        inside[engine_id].add(names[0])
+        inside[eio_sid].add(names[0])
     elif step == "leave":
-        inside[engine_id].discard(names[0])
+        inside[eio_sid].discard(names[0])

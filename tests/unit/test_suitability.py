@@ -2,8 +2,8 @@
 
 import pytest
 
-from flask_realtime.gateway.suitability import Choice, Judgement, judge
-from flask_realtime.gateway.web_server import WebServer
+from flask_realtime.gateway.serving.suitability import Choice, Judgement, judge
+from flask_realtime.gateway.serving.web_server import WebServer
 
 PYWSGI = WebServer("gevent's pywsgi server", is_pywsgi=True)
 THREADS = WebServer("threads", hands_out_socket=True)

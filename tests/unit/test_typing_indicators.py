@@ -94,12 +94,12 @@ def test_who_goes_on_puts_the_end_off_until_the_state_has_ended(typing: TypingIn
     state = typing.state("c1", "1")
     assert state is not None
     clock.now = 105
-    assert typing.go_on(state, clock.now) is start
+    assert typing.touch(state, clock.now) is start
     clock.now = 111.9
     assert typing.expire() == []
     clock.now = 112
     assert typing.expire() == [STOP]
-    assert typing.go_on(state, clock.now) is None
+    assert typing.touch(state, clock.now) is None
     assert typing.expire() == []
 
 

@@ -14,8 +14,8 @@ from flask_realtime.backends.broker.carrier import Carrier
 from flask_realtime.backends.broker.outbox import Item, Outbox
 from flask_realtime.backends.bus import Bus, Envelope, Receive
 from flask_realtime.backends.forks import after_fork
-from flask_realtime.backends.origins import Origins
 from flask_realtime.backends.packing import pack, unpack
+from flask_realtime.backends.sequences import SequenceTracker
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -66,7 +66,7 @@ class BrokerBus(Bus):
     @property
     def lost(self) -> int:
         """How many envelopes of other servers are known not to have arrived here."""
-        return self._origins.lost
+        return self._sequences.lost
 
     def publish(self, envelope: Envelope) -> bool:
         """Have an envelope sent, without waiting for it; see `Bus.publish`.
@@ -104,7 +104,7 @@ class BrokerBus(Bus):
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._outbox = Outbox(self._retention)
-        self._origins = Origins(self._retention)
+        self._sequences = SequenceTracker(self._retention)
         self._carrier = None
         self._receive = None
         self._threads = []
@@ -161,7 +161,7 @@ class BrokerBus(Bus):
         carrier.stop_sending()
 
     def _sent(self, items: list[Item]) -> None:
-        self._outbox.settle(items)
+        self._outbox.confirm(items)
         if not self._can_send:
             self._can_send = True
             logger.info("The message broker is back")
@@ -189,7 +189,7 @@ class BrokerBus(Bus):
             batch = read(message)
             if batch.origin == self._origin:
                 return
-            known = self._origins.receive(batch.origin, batch.first, len(batch.heads))
+            known = self._sequences.receive(batch.origin, batch.first, len(batch.heads))
             for index, envelope in enumerate(unpack(batch.heads, batch.body)):
                 if index >= known:
                     self._hand_on(envelope)

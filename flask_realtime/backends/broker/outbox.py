@@ -100,7 +100,7 @@ class Outbox:
         self._tell_of_drops()
         return taken
 
-    def settle(self, items: list[Item]) -> None:
+    def confirm(self, items: list[Item]) -> None:
         """Note that items were sent."""
         with self._changed:
             for item in items:

@@ -11,8 +11,8 @@ from flask_realtime.backends.base import BackendUnavailable, PresenceEntry
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.lease import Lease
-from flask_realtime.backends.redis.ledger import Ledger
-from flask_realtime.backends.redis.outage import Outage
+from flask_realtime.backends.redis.outage_journal import OutageJournal
+from flask_realtime.backends.redis.pending_writes import PendingWrites
 from flask_realtime.backends.redis.scripts import Script
 
 ResultT = TypeVar("ResultT")
@@ -70,8 +70,8 @@ class ServerEntries:
         self.lease = lease
         self.presence = MemoryPresence()
         self.conversations = MemoryConversations()
-        self.ledger = Ledger()
-        self.outage = Outage(lease.clock.version, lease.grace)
+        self.pending_writes = PendingWrites()
+        self.outage_journal = OutageJournal(lease.clock.version, lease.grace)
         self.on_left: Callable[[], None] = _nothing
         """Called where a connection was left that the housekeeping can write at once."""
 
@@ -95,7 +95,7 @@ class ServerEntries:
         Returns:
             What `change` returned, and Redis's answer, or None where it gave none.
         """
-        may_write = self.ledger.begin(connection_id)
+        may_write = self.pending_writes.begin(connection_id)
         answer = None
         try:
             result = change()
@@ -104,11 +104,11 @@ class ServerEntries:
             if may_write:
                 answer = self._run(script, user_id, connection_id, *args)
             if answer is None:
-                self.ledger.leave({connection_id: user_id})
+                self.pending_writes.leave({connection_id: user_id})
         finally:
             if may_write:
-                self.ledger.end(connection_id)
-        if answer is None and (self.lease.is_doubtful or not may_write):
+                self.pending_writes.end(connection_id)
+        if answer is None and (self.lease.needs_renewal or not may_write):
             self.on_left()
         return result, answer
 
@@ -135,7 +135,7 @@ class ServerEntries:
 
     def leave_all_to_be_written(self) -> None:
         """Leave every connection to the housekeeping."""
-        self.ledger.leave(self.presence.owners() | self.conversations.owners())
+        self.pending_writes.leave(self.presence.owners() | self.conversations.owners())
 
     def state(self, user_id: str, connection_id: str) -> State:
         """Return what is to be written of a connection."""
@@ -144,9 +144,9 @@ class ServerEntries:
             user_id,
             details(self.presence.entry(user_id, connection_id)),
             self.conversations.joined(connection_id),
-            self.outage.told_online.get(user_id, 0),
-            connection_id in self.outage.unanswered_removals,
-            connection_id in self.outage.unanswered_arrivals,
+            self.outage_journal.told_online.get(user_id, 0),
+            connection_id in self.outage_journal.unanswered_removals,
+            connection_id in self.outage_journal.unanswered_arrivals,
         )
 
     def joined(self, connection_id: str) -> str:
@@ -161,7 +161,7 @@ class ServerEntries:
         try:
             code, answer = self.lease.run(script, user_id, connection_id, *args)
         except BackendUnavailable:
-            self.outage.unanswered(script, connection_id)
+            self.outage_journal.unanswered(script, connection_id)
             return None
         version, connections, hold = (*map(int, answer.split()), 0, 0)[:3]
         return Answer(code, version, connections, hold)

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable
-from flask_realtime.backends.redis.duties import Duty, Reap, Report, Settle, Verify, WriteLeft
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.lease import HELD, LOST, LeaseLost
+from flask_realtime.backends.redis.maintenance import MaintenanceTask, Reap, Report, Settle, Verify, WriteLeft
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
 
-Tell = Callable[[str, int], object]
+OnStatusChange = Callable[[str, int], object]
 """Told a user's id and the version of the change."""
 
 _SHORTEST_PAUSE: Final = 0.05
@@ -38,10 +38,10 @@ class Housekeeping:
         self._lease = entries.lease
         self._renew_interval = self._lease.ttl / 3 if renew is None else renew
         self._reap_interval = self._lease.ttl / 5 if reap is None else reap
-        self._write_left: Duty = WriteLeft(entries)
-        self._settle: Duty = Settle(entries)
+        self._write_left: MaintenanceTask = WriteLeft(entries)
+        self._settle: MaintenanceTask = Settle(entries)
         self._verify = Verify(entries)
-        self._reap: Duty = Reap(entries.lease)
+        self._reap: MaintenanceTask = Reap(entries.lease)
         self._renew_at = self._reap_at = 0.0
         self._verify_at = time.monotonic() + self._renew_interval
         self._lock = threading.Lock()
@@ -49,10 +49,10 @@ class Housekeeping:
         self._is_stopping = False
         self._refusal = ""
         self._has_warned = False
-        self._on_offline: Tell = _nobody
-        self._on_online: Tell = _nobody
+        self._on_offline: OnStatusChange = _nobody
+        self._on_online: OnStatusChange = _nobody
 
-    def start(self, on_offline: Tell, on_online: Tell | None = None) -> None:
+    def start(self, on_offline: OnStatusChange, on_online: OnStatusChange | None = None) -> None:
         """Begin. Starting twice changes nothing.
 
         Args:
@@ -138,7 +138,7 @@ class Housekeeping:
             self._finish(self._reap)
 
     def _renew_if_due(self) -> None:
-        if time.monotonic() < self._renew_at and not self._lease.is_doubtful:
+        if time.monotonic() < self._renew_at and not self._lease.needs_renewal:
             return
         self._renew_at = time.monotonic() + self._renew_interval
         outcome = self._lease.renew()
@@ -156,19 +156,19 @@ class Housekeeping:
             logger.warning(line)
         self._has_warned = True
 
-    def _finish(self, duty: Duty, deadline: float = math.inf) -> None:
+    def _finish(self, duty: MaintenanceTask, deadline: float = math.inf) -> None:
         while (reports := duty.perform()) is not None:
             for report in reports:
-                self._tell(report)
+                self._notify(report)
             if time.monotonic() > deadline:
                 return
             if not self._is_stopping:
                 self._renew_if_due()
 
-    def _tell(self, report: Report) -> None:
-        tell = self._on_online if report.online else self._on_offline
+    def _notify(self, report: Report) -> None:
+        notify = self._on_online if report.online else self._on_offline
         try:
-            tell(report.user_id, report.version)
+            notify(report.user_id, report.version)
         except Exception:
             logger.exception("Nobody was told that user %s is %s", report.user_id, "online" if report.online else "offline")
 
@@ -184,7 +184,7 @@ class Housekeeping:
     def _pause(self) -> float:
         if not self._lease.link.is_up:
             return self._reap_interval
-        due = min(self._renew_at, self._verify_at, self._reap_at, self._entries.outage.next_settling)
+        due = min(self._renew_at, self._verify_at, self._reap_at, self._entries.outage_journal.next_settling)
         return max(due - time.monotonic(), _SHORTEST_PAUSE)
 
 

@@ -28,7 +28,7 @@ class LeaseLost(BackendUnavailable):
 
 
 @dataclass(frozen=True)
-class Errand:
+class IdempotentCall:
     """A script's call that is made again until its answer arrives; Redis does once what it asks for.
 
     Args:
@@ -70,7 +70,7 @@ class Lease:
         self.server_id = server_id
         self.ttl = ttl
         self.grace = ttl if grace is None else grace
-        self.is_doubtful = False
+        self.needs_renewal = False
         """Whether Redis refused something, so that the lease has to be renewed at once."""
         self.was_reaped = False
         """Whether the lease before it was reaped: others were told then that this server's users went offline."""
@@ -130,7 +130,7 @@ class Lease:
         base, clock = self._base, self.clock
         now, code, answer = self.link.call(lambda client: script.run(client, base, clock.now() + patience, name, *args))
         clock.set(now)
-        self.is_doubtful |= code in {scripts.NOT_HELD, scripts.LATE}
+        self.needs_renewal |= code in {scripts.NOT_HELD, scripts.LATE}
         if code == scripts.NOT_HELD:
             msg = "The lease is not held any more"
             raise LeaseLost(msg)
@@ -139,7 +139,7 @@ class Lease:
             raise BackendUnavailable(msg)
         return code, answer
 
-    def perform(self, errand: Errand) -> tuple[int, list[Any]]:
+    def perform(self, errand: IdempotentCall) -> tuple[int, list[Any]]:
         """Run an errand under the lease.
 
         Returns:
@@ -161,7 +161,7 @@ class Lease:
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
-        self.is_doubtful = False
+        self.needs_renewal = False
         now, outcome, redis_id = self.ask(scripts.RENEW_LEASE, self._hold(), self._ttl, int(self.is_leaving))
         self.clock.set(now)
         known, self._redis_id = self._redis_id, redis_id.decode()
@@ -190,7 +190,7 @@ class Lease:
         if leases:
             self.ask(scripts.ADOPT, self._ttl, *leases)
 
-    def crowd(self, user_id: str, within: float) -> tuple[int, int]:
+    def count_connections(self, user_id: str, within: float) -> tuple[int, int]:
         """Return how many connections a user has on other servers.
 
         Args:

@@ -159,7 +159,7 @@ class RedisLink:
             if not self._wait_for_answer() or not self._come_up():
                 return
             logger.info("Redis at %s is back after %.1f s", self, time.monotonic() - since)
-            self._tell()
+            self._notify()
             with self._lock:
                 if self._up.is_set():
                     self._retrying = None
@@ -194,7 +194,7 @@ class RedisLink:
             return False
         return True
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for callback in self._callbacks:
             try:
                 callback()

@@ -117,7 +117,7 @@ class Outbox:
             room -= item.size
         return items
 
-    def settle(self, written: StreamId) -> None:
+    def confirm(self, written: StreamId) -> None:
         """Note that what is in hand was written."""
         for item in self._in_hand:
             if item.written is NO_ID:
@@ -125,20 +125,20 @@ class Outbox:
         self._written.extend(self._in_hand)
         self._in_hand = []
         self._is_dropping = False
-        self._tell()
+        self._notify()
 
     def give_back(self) -> None:
         """Put what is in hand back: it was not written, or nobody knows."""
         self._waiting.extendleft(reversed(self._in_hand))
         self._in_hand = []
-        self._tell()
+        self._notify()
 
     def rewind(self) -> None:
         """Have everything written again that is kept, in order; nothing may be in hand."""
         self._waiting.extendleft(reversed(self._written))
         self._written.clear()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._outcome:
             self._outcome.notify_all()
 

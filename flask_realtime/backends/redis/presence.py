@@ -26,7 +26,7 @@ class RedisPresence(PresenceBackend):
         self._entries = entries
         self._lease = entries.lease
         self._here = entries.presence
-        self._outage = entries.outage
+        self._outage_journal = entries.outage_journal
         self._clock = clock
         self.on_doubt: Callable[[], object] = _nothing
         """Called where an answer depends on servers that may be gone."""
@@ -44,7 +44,7 @@ class RedisPresence(PresenceBackend):
 
         Where that cannot be said yet, the answer is no, and the housekeeping tells of the user when it can.
         """
-        args = str(self._outage.told_online.get(user_id, 0)), self._entries.joined(connection_id)
+        args = str(self._outage_journal.told_online.get(user_id, 0)), self._entries.joined(connection_id)
         change, answer = self._entries.write(
             user_id, connection_id, lambda: self._depart(user_id, connection_id), scripts.REMOVE, *args
         )
@@ -87,12 +87,12 @@ class RedisPresence(PresenceBackend):
             return here
         return here + [presence_entry(*note) for note in notes]
 
-    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
+    def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
         """Say whether a user has more connections than a number of them; where Redis cannot be asked, on this server."""
-        if self._here.has_more_than(number, user_id, within):
+        if self._here.exceeds_limit(number, user_id, within):
             return True
         try:
-            sure, unsure = self._lease.crowd(user_id, self._fresh(within))
+            sure, unsure = self._lease.count_connections(user_id, self._fresh(within))
         except BackendUnavailable:
             return False
         rest = number - len(self._here.connections(user_id))
@@ -114,20 +114,20 @@ class RedisPresence(PresenceBackend):
 
     def _arrive(self, user_id: str, entry: PresenceEntry) -> Change:
         noted = self._here.note(user_id, entry)
-        return self._outage.came(user_id, is_first=noted.happened)._replace(connections=noted.connections)
+        return self._outage_journal.came(user_id, is_first=noted.status_changed)._replace(connections=noted.connections)
 
     def _depart(self, user_id: str, connection_id: str) -> Change | None:
         if self._here.pop(user_id, connection_id) is None:
             return None
         self._entries.conversations.leave_all(connection_id)
-        return self._outage.went(user_id)
+        return self._outage_journal.went(user_id)
 
     def _settled(self, user_id: str, change: Change | None, answer: Answer | None, *, is_there: bool) -> Change:
         if change is None:
-            return Change(happened=False, version=self._lease.clock.version())
+            return Change(status_changed=False, version=self._lease.clock.version())
         if answer is None:
             return change
-        self._outage.written(user_id, answer.code, is_there=is_there)
+        self._outage_journal.written(user_id, answer.code, is_there=is_there)
         return Change(answer.code == scripts.TURNED, answer.version, answer.connections, answer.hold / 1000)
 
 

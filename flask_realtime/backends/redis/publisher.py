@@ -99,7 +99,7 @@ class Publisher:
     def _write(self, connection: OwnConnection, items: list[Item]) -> None:
         began = monotonic()
         self._last = self._stream.append(connection, fields_of(self._origin, items))
-        self._outbox.settle(self._last)
+        self._outbox.confirm(self._last)
         self._has_failed = False
         if (pause := began + self._linger - monotonic()) > 0:
             time.sleep(pause)

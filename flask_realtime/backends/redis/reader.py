@@ -11,12 +11,12 @@ from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.bus import Envelope, Receive
-from flask_realtime.backends.origins import Origins
 from flask_realtime.backends.redis.connections import OwnConnection
 from flask_realtime.backends.redis.envelopes import NO_ID, StreamId, origin_of, read
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.stream import Place, Stream
+from flask_realtime.backends.sequences import SequenceTracker
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -41,7 +41,7 @@ class Reader:
         self._origin = origin.encode()
         self._receive = receive
         self._options = options
-        self._origins = Origins(options.retention)
+        self._sequences = SequenceTracker(options.retention)
         self._connection: OwnConnection | None = None
         self._made_at = monotonic()
         self._run_id: bytes | None = None
@@ -57,7 +57,7 @@ class Reader:
     @property
     def lost(self) -> int:
         """How many envelopes did not arrive."""
-        return self._origins.lost
+        return self._sequences.lost
 
     def run(self) -> None:
         """Read until `end` is called."""
@@ -125,7 +125,7 @@ class Reader:
 
     def _news(self, entry_id: StreamId, fields: Sequence[bytes]) -> Iterator[Envelope]:
         entry = read(fields)
-        known = self._origins.receive(entry.origin, entry.first, len(entry.heads))
+        known = self._sequences.receive(entry.origin, entry.first, len(entry.heads))
         for index, envelope in enumerate(entry.envelopes()):
             if index >= known and entry.first_written(index, entry_id) > self._start:
                 yield envelope

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypedDict
 
 from flask_realtime.contract.ids import EXPECTED, WireId
-from flask_realtime.contract.parsing import only_argument, wire_id
+from flask_realtime.contract.parsing import only_argument, raw_id
 from flask_realtime.errors import BadRequest
 
 JOIN_CONVERSATION: Final = "join:conversation"
@@ -24,12 +24,12 @@ class OneConversation(NamedTuple):
     """An event about one conversation."""
 
     conversation_id: str
-    wire_id: WireId
+    raw_id: WireId
 
 
 def parse_conversation_id(args: Sequence[Any], _settings: object) -> OneConversation:
     """Parse an event whose only argument is a conversation's id."""
-    return OneConversation(*wire_id(only_argument(args, "conversationId", EXPECTED), "conversationId"))
+    return OneConversation(*raw_id(only_argument(args, "conversationId", EXPECTED), "conversationId"))
 
 
 def parse_conversation_reference(args: Sequence[Any], _settings: object) -> OneConversation:
@@ -43,4 +43,4 @@ def parse_conversation_reference(args: Sequence[Any], _settings: object) -> OneC
     except KeyError:
         msg = f"conversationId is missing: expected {EXPECTED}"
         raise BadRequest(msg) from None
-    return OneConversation(*wire_id(conversation_id, "conversationId"))
+    return OneConversation(*raw_id(conversation_id, "conversationId"))

@@ -45,10 +45,10 @@ class MessageCalls(Calls):
             user_id: Who read them, where that is to be known.
             skip_sender: Whether to leave out the sender's connection.
         """
-        _, wire_id = parse_wire_id(conversation_id, "conversation_id")
+        _, raw_id = parse_wire_id(conversation_id, "conversation_id")
         ids = [parse_wire_id(message_id, "message_ids")[1] for message_id in message_ids]
         reader = None if user_id is None else parse_id(user_id, "user_id")
-        payload = messages_read_payload(wire_id, ids, reader)
+        payload = messages_read_payload(raw_id, ids, reader)
         return self._emit(MESSAGES_READ.to_conversation(conversation_id, payload), skip_sender=skip_sender)
 
     def emit_message_deleted(self, conversation_id: WireId, message_id: WireId, *, skip_sender: bool = False) -> bool:
@@ -59,6 +59,6 @@ class MessageCalls(Calls):
             message_id: The message that was deleted.
             skip_sender: Whether to leave out the sender's connection.
         """
-        _, wire_id = parse_wire_id(conversation_id, "conversation_id")
-        payload = message_deleted_payload(wire_id, parse_wire_id(message_id, "message_id")[1])
+        _, raw_id = parse_wire_id(conversation_id, "conversation_id")
+        payload = message_deleted_payload(raw_id, parse_wire_id(message_id, "message_id")[1])
         return self._emit(MESSAGE_DELETED.to_conversation(conversation_id, payload), skip_sender=skip_sender)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from flask_realtime.contract.events import Document, OutgoingEvent
 from flask_realtime.contract.ids import EXPECTED, WireId
-from flask_realtime.contract.parsing import only_argument, wire_id
+from flask_realtime.contract.parsing import only_argument, raw_id
 
 NOTIFICATION_NEW: Final[OutgoingEvent[Any]] = OutgoingEvent(
     "notification:new",
@@ -35,9 +35,9 @@ class OneNotification(NamedTuple):
     """An event about one notification."""
 
     notification_id: str
-    wire_id: WireId
+    raw_id: WireId
 
 
 def parse_notification_id(args: Sequence[Any], _settings: object) -> OneNotification:
     """Parse an event whose only argument is a notification's id."""
-    return OneNotification(*wire_id(only_argument(args, "notificationId", EXPECTED), "notificationId"))
+    return OneNotification(*raw_id(only_argument(args, "notificationId", EXPECTED), "notificationId"))

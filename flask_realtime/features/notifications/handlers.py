@@ -12,7 +12,7 @@ def read(context: FeatureContext, caller: Caller, request: OneNotification) -> O
     """Handle `notification:read`."""
     told = (caller.identity, request.notification_id)
     context.call(ON_NOTIFICATION_READ, *told, caller=caller, event=NOTIFICATION_READ.name)
-    return Outcome(emits=[NOTIFICATION_READ.to_user(caller.user_id, request.wire_id)])
+    return Outcome(emits=[NOTIFICATION_READ.to_user(caller.user_id, request.raw_id)])
 
 
 def read_all(context: FeatureContext, caller: Caller, _request: object) -> Outcome:

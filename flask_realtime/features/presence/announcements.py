@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
-from flask_realtime.allowances import Bucket
+from flask_realtime.allowances import TokenBucket
 from flask_realtime.rates import parse_rate
 
 RATE: Final = parse_rate("6/minute, burst 6")
@@ -40,7 +40,7 @@ class _Record:
     __slots__ = ("bucket", "due", "latest", "told", "told_version", "version")
 
     def __init__(self) -> None:
-        self.bucket = Bucket(RATE)
+        self.bucket = TokenBucket(RATE)
         self.told: bool | None = None
         self.told_version = -1
         self.latest: bool | None = None

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypedDict
 
 from flask_realtime.contract.events import OutgoingEvent
 from flask_realtime.contract.ids import EXPECTED, parse_id
-from flask_realtime.contract.parsing import listed, only_argument, wire_id
+from flask_realtime.contract.parsing import listed, only_argument, raw_id
 from flask_realtime.errors import BadRequest, InvalidId
 
 USER_GET_STATUS: Final = "user:get-status"
@@ -62,7 +62,7 @@ def user_status(user_id: str, *, online: bool) -> UserStatus:
 
 def parse_user_id(args: Sequence[Any], _settings: object) -> OneUser:
     """Parse an event whose only argument is a user's id."""
-    return OneUser(wire_id(only_argument(args, "userId", EXPECTED), "userId")[0])
+    return OneUser(raw_id(only_argument(args, "userId", EXPECTED), "userId")[0])
 
 
 def parse_user_ids(args: Sequence[Any], settings: Settings) -> SomeUsers:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flask_realtime.feature.context import Caller, FeatureContext
-from flask_realtime.features.presence.announcer import PresenceAnnouncer
 from flask_realtime.features.presence.events import OneUser, SomeUsers, UserStatus
+from flask_realtime.features.presence.notifier import PresenceNotifier
 from flask_realtime.features.presence.state import Presence
 
 
@@ -17,7 +17,7 @@ class AnnouncedPresence(Presence):
 
     def __init__(self, context: FeatureContext) -> None:
         super().__init__(context.backend.presence)
-        self.announcer = PresenceAnnouncer(context, self)
+        self.notifier = PresenceNotifier(context, self)
 
 
 def never_waits(context: FeatureContext) -> bool:
@@ -38,4 +38,4 @@ def get_statuses(state: Presence, _caller: Caller, request: SomeUsers) -> list[U
 
 def heard(state: AnnouncedPresence, user_id: str, online: bool, version: int, announced: bool) -> None:  # noqa: FBT001 - from JSON
     """Note a change of which another server told."""
-    state.announcer.heard(user_id, online=online, version=version, announced=announced)
+    state.notifier.heard(user_id, online=online, version=version, announced=announced)

@@ -62,9 +62,9 @@ class Presence:
         """Return a user's connections."""
         return self._backend.connections(user_id)
 
-    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
+    def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
         """Say whether a user has more connections than a number of them; None where that is to be asked again."""
-        return self._backend.has_more_than(number, user_id, within)
+        return self._backend.exceeds_limit(number, user_id, within)
 
     def take_announcement(self, user_id: str) -> float:
         """Take one from what all servers may announce of a user; return 0, or the seconds after which there may be one."""

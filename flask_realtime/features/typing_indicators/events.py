@@ -31,14 +31,14 @@ TYPING_STOP: Final[OutgoingEvent[TypingPayload]] = OutgoingEvent(
 )
 
 
-def relayed(event: OutgoingEvent[TypingPayload], user_id: str, conversation_id: str, wire_id: WireId) -> Emit:
+def relayed(event: OutgoingEvent[TypingPayload], user_id: str, conversation_id: str, raw_id: WireId) -> Emit:
     """Address a typing event to the other users of a conversation.
 
     Args:
         event: The event.
         user_id: Who types.
         conversation_id: The conversation.
-        wire_id: Its id as the client writes it.
+        raw_id: Its id as the client writes it.
     """
-    payload: TypingPayload = {"conversationId": wire_id, "userId": user_id}
+    payload: TypingPayload = {"conversationId": raw_id, "userId": user_id}
     return event.to_conversation(conversation_id, payload, except_user=user_id)

@@ -13,7 +13,7 @@ from flask_realtime.features.conversations import OneConversation, conversations
 from flask_realtime.features.typing_indicators.state import TypingIndicators, TypingState
 
 
-class Allowance(Protocol):
+class RateLimit(Protocol):
     """What a connection has left for typing events."""
 
     def take(self, now: float) -> bool:
@@ -46,33 +46,33 @@ class Typing(TypingIndicators):
 
 def start(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
     """Handle `typing:start`."""
-    conversation_id, wire_id = request
+    conversation_id, raw_id = request
     state.require_joined(caller, conversation_id)
-    started = state.start(caller.id, caller.user_id, conversation_id, wire_id)
+    started = state.start(caller.id, caller.user_id, conversation_id, raw_id)
     state.timer.wake()
     return Outcome(emits=(started,))
 
 
 def stop(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
     """Handle `typing:stop`."""
-    conversation_id, wire_id = request
+    conversation_id, raw_id = request
     state.require_joined(caller, conversation_id)
-    return Outcome(emits=(state.stop(caller.id, caller.user_id, conversation_id, wire_id),))
+    return Outcome(emits=(state.stop(caller.id, caller.user_id, conversation_id, raw_id),))
 
 
-def repeat_start(state: Typing, caller: Caller, request: OneConversation, allowance: Allowance) -> Callable[[], bool] | None:
+def repeat_start(state: Typing, caller: Caller, request: OneConversation, allowance: RateLimit) -> Callable[[], bool] | None:
     """Return what handles the same `typing:start` again, as long as the typing state lasts."""
     typing_state = state.state(caller.id, request.conversation_id)
     return None if typing_state is None else partial(_go_on, state, typing_state, allowance)
 
 
-def _go_on(state: Typing, typing_state: TypingState, allowance: Allowance) -> bool:
+def _go_on(state: Typing, typing_state: TypingState, allowance: RateLimit) -> bool:
     now = state.clock()
     # What has ended, or is too much, is for the usual way to count and to refuse.
     if typing_state.started is None or not allowance.take(now):
         return False
     # A typing state ends when its connection leaves the conversation, or altogether, so whoever has one may go on.
-    started = state.go_on(typing_state, now)
+    started = state.touch(typing_state, now)
     if started is None:
         return False
     try:

@@ -26,14 +26,14 @@ class TypingState:
     Args:
         key: The connection and the conversation.
         user_id: The user.
-        wire_id: The conversation's id as the client writes it.
+        raw_id: The conversation's id as the client writes it.
         deadline: The clock's time at which it ends unless the client says that it goes on.
         started: What the others are told; None once it has ended.
     """
 
     key: tuple[str, str]
     user_id: str
-    wire_id: WireId
+    raw_id: WireId
     deadline: float
     started: Emit | None
 
@@ -58,21 +58,21 @@ class TypingIndicators:
         self._conversations: dict[str, dict[str, None]] = {}
         self._devices: Counter[tuple[str, str]] = Counter()
 
-    def start(self, connection_id: str, user_id: str, conversation_id: str, wire_id: WireId) -> Emit:
+    def start(self, connection_id: str, user_id: str, conversation_id: str, raw_id: WireId) -> Emit:
         """Note that a user types on a connection, and tell the others."""
         key, deadline = (connection_id, conversation_id), self._clock() + self._timeout
         with self._lock:
             state = self._typing.get(key)
-            if state is None or state.started is None or state.wire_id != wire_id:
-                return self._begin(key, user_id, wire_id, deadline)
+            if state is None or state.started is None or state.raw_id != raw_id:
+                return self._begin(key, user_id, raw_id, deadline)
             state.deadline = deadline
             return state.started
 
     def state(self, connection_id: str, conversation_id: str) -> TypingState | None:
-        """Return the typing state of a connection in a conversation, with which `go_on` can be asked."""
+        """Return the typing state of a connection in a conversation, with which `touch` can be asked."""
         return self._typing.get((connection_id, conversation_id))
 
-    def go_on(self, state: TypingState, now: float) -> Emit | None:
+    def touch(self, state: TypingState, now: float) -> Emit | None:
         """Note that a user still types, as `start` in the same words would.
 
         Args:
@@ -86,11 +86,11 @@ class TypingIndicators:
             state.deadline = now + self._timeout
             return state.started
 
-    def _begin(self, key: tuple[str, str], user_id: str, wire_id: WireId, deadline: float) -> Emit:
+    def _begin(self, key: tuple[str, str], user_id: str, raw_id: WireId, deadline: float) -> Emit:
         connection_id, conversation_id = key
         self._forget(*key)
-        started = relayed(TYPING_START, user_id, conversation_id, wire_id)
-        state = self._typing[key] = TypingState(key, user_id, wire_id, deadline, started)
+        started = relayed(TYPING_START, user_id, conversation_id, raw_id)
+        state = self._typing[key] = TypingState(key, user_id, raw_id, deadline, started)
         if len(self._due) > 2 * len(self._typing) + _ENDED:
             self._due = [entry for entry in self._due if entry[2].started is not None]
             heapify(self._due)
@@ -99,11 +99,11 @@ class TypingIndicators:
         self._devices[user_id, conversation_id] += 1
         return started
 
-    def stop(self, connection_id: str, user_id: str, conversation_id: str, wire_id: WireId) -> Emit:
+    def stop(self, connection_id: str, user_id: str, conversation_id: str, raw_id: WireId) -> Emit:
         """Note that a user stopped typing on a connection, and tell the others."""
         with self._lock:
             self._forget(connection_id, conversation_id)
-        return relayed(TYPING_STOP, user_id, conversation_id, wire_id)
+        return relayed(TYPING_STOP, user_id, conversation_id, raw_id)
 
     def left(self, connection_id: str, conversation_id: str) -> list[Emit]:
         """End what a connection types in a conversation that it leaves."""
@@ -142,7 +142,7 @@ class TypingIndicators:
         state = self._forget(connection_id, conversation_id)
         if state is None or self._devices[state.user_id, conversation_id]:
             return []  # On another device the user goes on typing.
-        return [relayed(TYPING_STOP, state.user_id, conversation_id, state.wire_id)]
+        return [relayed(TYPING_STOP, state.user_id, conversation_id, state.raw_id)]
 
     def _forget(self, connection_id: str, conversation_id: str) -> TypingState | None:
         state = self._typing.pop((connection_id, conversation_id), None)

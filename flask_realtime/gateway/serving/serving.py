@@ -19,8 +19,8 @@ from gevent.monkey import is_module_patched
 from flask_realtime.engine.installing import answer_first
 from flask_realtime.engine.stateless import StatelessRefusal
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.suitability import GEVENT, THREADING, Choice, Judgement, judge
-from flask_realtime.gateway.web_server import WebServer, find_web_server
+from flask_realtime.gateway.serving.suitability import GEVENT, THREADING, Choice, Judgement, judge
+from flask_realtime.gateway.serving.web_server import WebServer, find_web_server
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from flask_realtime.backends.base import ConversationBackend, PresenceBackend
 from flask_realtime.backends.bus import Envelope, Receive
 
-Tell = Callable[[str, bool, int], None]
+OnStatusChange = Callable[[str, bool, int], None]
 """Told of a user who came online or went offline without an operation's noticing: the id, whether online, the change's version."""
 
 
-class Shared(ABC):
+class Backend(ABC):
     """What servers share."""
 
     presence: PresenceBackend
@@ -37,12 +37,12 @@ class Shared(ABC):
         """Send an envelope to the other servers; see `Bus.publish`. A process that is no server waits until it has arrived."""
 
     @abstractmethod
-    def start(self, receive: Receive, tell: Tell) -> None:
+    def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:
         """Become one of the servers. Starting twice changes nothing.
 
         Args:
             receive: Handles what other servers send.
-            tell: Told of users who came or went without an operation's noticing, with a server that died for one.
+            on_status_change: Told of users who came or went without an operation's noticing, with a server that died for one.
         """
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Shared(ABC):
         return []
 
 
-class Alone(Shared):
+class LocalBackend(Backend):
     """The one server of an application.
 
     Args:
@@ -86,7 +86,7 @@ class Alone(Shared):
         """Do nothing: there are no others."""
         return True
 
-    def start(self, receive: Receive, tell: Tell) -> None:
+    def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:
         """Do nothing."""
 
     def stop(self, timeout: float) -> None:

@@ -9,7 +9,7 @@ import orjson
 
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.entries import ServerEntries
-from flask_realtime.backends.redis.lease import Errand, Lease, LeaseLost
+from flask_realtime.backends.redis.lease import IdempotentCall, Lease, LeaseLost
 
 _BATCH: Final = 500
 """How many connections and memberships are written or removed in one go: Redis does nothing else meanwhile."""
@@ -23,7 +23,7 @@ class Report(NamedTuple):
     version: int
 
 
-class Duty(ABC):
+class MaintenanceTask(ABC):
     """Something to do bit by bit. A bit that Redis gave no answer to is done again, with the same effect as once.
 
     Args:
@@ -32,7 +32,7 @@ class Duty(ABC):
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self._errand: Errand | None = None
+        self._errand: IdempotentCall | None = None
 
     def perform(self) -> list[Report] | None:
         """Do a bit.
@@ -55,7 +55,7 @@ class Duty(ABC):
         return self._done(code, answer)
 
     @abstractmethod
-    def _next(self) -> Errand | None:
+    def _next(self) -> IdempotentCall | None:
         """Return what is to be done next."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Duty(ABC):
         self._errand = None
 
 
-class WriteLeft(Duty):
+class WriteLeft(MaintenanceTask):
     """Writes the connections that operations left, and all of them when a new lease begins.
 
     Args:
@@ -80,33 +80,33 @@ class WriteLeft(Duty):
         self._owners: dict[str, str] = {}
         self._written: list[tuple[str, str, bool]] = []
 
-    def _next(self) -> Errand | None:
-        self._owners = self._entries.ledger.take(_BATCH, self._entries.weight)
-        if self._entries.ledger.is_clear:
+    def _next(self) -> IdempotentCall | None:
+        self._owners = self._entries.pending_writes.take(_BATCH, self._entries.weight)
+        if self._entries.pending_writes.is_clear:
             self._lease.was_reaped = False
         if not self._owners:
             return None
         states = [self._entries.state(user_id, connection_id) for connection_id, user_id in self._owners.items()]
         self._written = [(state.connection_id, state.user_id, state.details != "") for state in states]
-        return Errand(scripts.WRITE, (int(self._lease.was_reaped), _json([tuple(state) for state in states])))
+        return IdempotentCall(scripts.WRITE, (int(self._lease.was_reaped), _json([tuple(state) for state in states])))
 
     def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
-        self._entries.ledger.end(*self._owners)
+        self._entries.pending_writes.end(*self._owners)
         reports = []
         for (connection_id, user_id, is_there), (outcome, version) in zip(self._written, answer, strict=True):
-            self._entries.outage.answered(connection_id)
-            self._entries.outage.written(user_id, outcome, is_there=is_there)
+            self._entries.outage_journal.answered(connection_id)
+            self._entries.outage_journal.written(user_id, outcome, is_there=is_there)
             if outcome in {scripts.TURNED, scripts.CAME}:
                 reports.append(Report(user_id, is_there or outcome == scripts.CAME, int(version)))
         return reports
 
     def _give_up(self) -> None:
         super()._give_up()
-        self._entries.ledger.leave(self._owners)
-        self._entries.ledger.end(*self._owners)
+        self._entries.pending_writes.leave(self._owners)
+        self._entries.pending_writes.end(*self._owners)
 
 
-class Verify(Duty):
+class Verify(MaintenanceTask):
     """Finds connections of which Redis has lost something: to an eviction, or to somebody who deleted a key.
 
     They are left to be written again, which says no news of anybody: nobody was told of the loss.
@@ -125,7 +125,7 @@ class Verify(Duty):
         """Begin a round through all connections of this server."""
         self._waiting = list(self._entries.presence.owners().items())
 
-    def _next(self) -> Errand | None:
+    def _next(self) -> IdempotentCall | None:
         self._asked, weight = [], 0
         noted = []
         while self._waiting and weight < _BATCH:
@@ -134,12 +134,12 @@ class Verify(Duty):
             noted.append((connection_id, user_id, conversations))
             self._asked.append((connection_id, user_id))
             weight += 1 + len(conversations)
-        return Errand(scripts.VERIFY, (_json(noted),)) if noted else None
+        return IdempotentCall(scripts.VERIFY, (_json(noted),)) if noted else None
 
     def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
         lost = [self._asked[index] for index in answer]
         # One that is being written, or gone meanwhile, is none of these; where it is, writing what the memory says does no harm.
-        self._entries.ledger.leave(dict(filter(self._is_there, lost)))
+        self._entries.pending_writes.leave(dict(filter(self._is_there, lost)))
         return []
 
     def _is_there(self, asked: tuple[str, str]) -> bool:
@@ -147,7 +147,7 @@ class Verify(Duty):
         return self._entries.presence.entry(user_id, connection_id) is not None
 
 
-class Settle(Duty):
+class Settle(MaintenanceTask):
     """Finds those who went offline while Redis was away, and of whom no server told.
 
     Args:
@@ -156,19 +156,19 @@ class Settle(Duty):
 
     def __init__(self, entries: ServerEntries) -> None:
         super().__init__(entries.lease)
-        self._outage = entries.outage
+        self._outage_journal = entries.outage_journal
         self._users: list[str] = []
 
-    def _next(self) -> Errand | None:
-        self._users = self._outage.due()
-        return Errand(scripts.SETTLE, (_json(self._users),)) if self._users else None
+    def _next(self) -> IdempotentCall | None:
+        self._users = self._outage_journal.due()
+        return IdempotentCall(scripts.SETTLE, (_json(self._users),)) if self._users else None
 
     def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
-        self._outage.settled(self._users)
+        self._outage_journal.settled(self._users)
         return _offline(answer)
 
 
-class Reap(Duty):
+class Reap(MaintenanceTask):
     """Removes the connections of servers that are gone.
 
     Args:
@@ -180,8 +180,8 @@ class Reap(Duty):
         super().__init__(lease)
         self._victim = victim
 
-    def _next(self) -> Errand:
-        return Errand(scripts.REAP, (_BATCH, self._victim))
+    def _next(self) -> IdempotentCall:
+        return IdempotentCall(scripts.REAP, (_BATCH, self._victim))
 
     def _done(self, code: int, answer: list[Any]) -> list[Report] | None:
         return _offline(answer) if answer or code == scripts.TURNED else None

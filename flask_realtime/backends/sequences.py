@@ -9,7 +9,7 @@ _PATIENCE = 10
 """After how many times the retention a silent origin is forgotten; what it may have sent is long gone then."""
 
 
-class Origins:
+class SequenceTracker:
     """The last number received from each origin.
 
     Args:

@@ -23,10 +23,10 @@ from typing import Any, Final
 import gevent
 from gevent.monkey import get_original
 
-from flask_realtime.engine.links import Listener, offer
-from flask_realtime.engine.passing import progress_of
-from flask_realtime.engine.relay import Relays
-from flask_realtime.engine.socket_folder import SocketFolder
+from flask_realtime.engine.handoff.links import Listener, offer
+from flask_realtime.engine.handoff.progress import progress_of
+from flask_realtime.engine.handoff.socket_folder import SocketFolder
+from flask_realtime.engine.handoff.tls_proxy import TlsProxy
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -38,7 +38,7 @@ _IS_LINUX: Final = sys.platform == "linux"
 _IS_SUPPORTED: Final = hasattr(socket, "AF_UNIX") and hasattr(os, "geteuid")
 
 
-class Neighbours:
+class Handoff:
     """The processes that serve the same address, this one among them.
 
     Args:
@@ -47,7 +47,7 @@ class Neighbours:
 
     def __init__(self, parent: Path | None = None) -> None:
         self._folder = SocketFolder(parent or Path(tempfile.gettempdir()), os.geteuid()) if _IS_SUPPORTED else None
-        self._relays = Relays()
+        self._relays = TlsProxy()
         self._listeners: dict[Any, Listener | None] = {}
         self._process = 0
         self._tag = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from flask_realtime.gateway.web_server import WebServer
+from flask_realtime.gateway.serving.web_server import WebServer
 
 GEVENT: Final = "gevent"
 THREADING: Final = "threading"

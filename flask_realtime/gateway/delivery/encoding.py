@@ -9,7 +9,7 @@ from socketio import packet as sio
 
 from flask_realtime.contract.json import ApplicationJSON
 from flask_realtime.contract.json_faults import FAULTS
-from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 
 
 class EventEncoder:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from flask_realtime.allowances import Allowance, Allowances, Bucket, Failures, KeyedBuckets, Users, retry_after
+from flask_realtime.allowances import Allowances, FailedLoginLimiter, KeyedBuckets, RateLimit, TokenBucket, Users, retry_after
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.errors import ConnectionRefused, RateLimited
 from flask_realtime.feature.feature import SHARED_LIMIT
@@ -33,11 +33,11 @@ _BLAMED: Final = frozenset(
 """Refusals that count as failed attempts. An expired token was good once: its client slept."""
 
 
-class Kind(NamedTuple):
+class LimitGroup(NamedTuple):
     """Events that share an allowance.
 
     Args:
-        number: Its place among the kinds.
+        number: Its place among the groups.
         rate: The limit of one connection, or None.
         user_rate: The limit of all connections of one user, or None.
     """
@@ -60,53 +60,55 @@ class Limiter:
         self._hooks = hooks
         self._clock = clock
         self._max_refusals = config.max_refusals
-        self._failures = Failures(config.max_failed_connects)
+        self._failures = FailedLoginLimiter(config.max_failed_connects)
         self._connects = KeyedBuckets(config.max_connects_per_user)
         self._users = Users()
         self._lock = native_lock()
-        kinds = {name: Kind(number, rate, config.user_limits[name]) for number, (name, rate) in enumerate(config.limits.items())}
-        kinds["authentication"] = Kind(len(kinds), _AUTHENTICATION, None)
-        self._count = len(kinds)
-        self._kinds = kinds
-        self._others = kinds[SHARED_LIMIT]
-        self._by_event: dict[str, Kind] = {}
+        groups = {
+            name: LimitGroup(number, rate, config.user_limits[name]) for number, (name, rate) in enumerate(config.limits.items())
+        }
+        groups["authentication"] = LimitGroup(len(groups), _AUTHENTICATION, None)
+        self._count = len(groups)
+        self._groups = groups
+        self._others = groups[SHARED_LIMIT]
+        self._by_event: dict[str, LimitGroup] = {}
         for feature in hooks.features:
             for event in feature.incoming.values():
-                self._by_event[event.name] = self._kind_of(event.limit)
+                self._by_event[event.name] = self._group_of(event.limit)
 
     # Events -------------------------------------------------------------------------------------------------------------------
 
-    def kind(self, event: str) -> Kind:
+    def group(self, event: str) -> LimitGroup:
         """Return the allowance that an event draws on, one that nobody knows too."""
-        return self._by_event.get(event) or self._kind_of_application(event)
+        return self._by_event.get(event) or self._group_of_application(event)
 
-    def _kind_of(self, limit: str | None) -> Kind:
-        return self._kinds.get(limit or "") or self._new_kind(None if limit is None else parse_rate(limit))
+    def _group_of(self, limit: str | None) -> LimitGroup:
+        return self._groups.get(limit or "") or self._new_group(None if limit is None else parse_rate(limit))
 
-    def _new_kind(self, rate: Rate | None) -> Kind:
-        kind = Kind(self._count, rate, rate)
+    def _new_group(self, rate: Rate | None) -> LimitGroup:
+        group = LimitGroup(self._count, rate, rate)
         self._count += 1
-        return kind
+        return group
 
-    def _kind_of_application(self, name: str) -> Kind:
+    def _group_of_application(self, name: str) -> LimitGroup:
         event = self._hooks.events.get(name)
         if event is None or event.shares_limit:
             return self._others
         with self._lock:
-            kind = self._by_event[name] = self._new_kind(event.rate)
-        return kind
+            group = self._by_event[name] = self._new_group(event.rate)
+        return group
 
-    def charge(self, connection: Connection, kind: Kind) -> RateLimited | None:
+    def charge(self, connection: Connection, group: LimitGroup) -> RateLimited | None:
         """Count an event.
 
         Returns:
             The error that it is to be answered with, or None where it is within the limits.
         """
-        now, held, number = self._clock(), connection.allowances, kind.number
+        now, held, number = self._clock(), connection.allowances, group.number
         # What `allowance` returns, in full rather than a call: this is on the way of every event.
-        allowance = held.by_kind[number] if held is not None and number < len(held.by_kind) else None
+        allowance = held.by_group[number] if held is not None and number < len(held.by_group) else None
         if allowance is None:
-            allowance = self._new_allowance(connection, kind)
+            allowance = self._new_allowance(connection, group)
         if allowance.take(now):
             return None
         return RateLimited(retry_after=retry_after(allowance.wait(now)))
@@ -117,25 +119,25 @@ class Limiter:
         if held is None or self._max_refusals is None:
             return False
         if held.refusals is None:
-            held.refusals = Bucket(self._max_refusals)
+            held.refusals = TokenBucket(self._max_refusals)
         return not held.refusals.take(self._clock())
 
-    def allowance(self, connection: Connection, kind: Kind) -> Allowance:
-        """Return what a connection has left for events of a kind."""
+    def allowance(self, connection: Connection, group: LimitGroup) -> RateLimit:
+        """Return what a connection has left for events of a group."""
         held = connection.allowances
-        if held is not None and kind.number < len(held.by_kind):
-            allowance = held.by_kind[kind.number]
+        if held is not None and group.number < len(held.by_group):
+            allowance = held.by_group[group.number]
             if allowance is not None:
                 return allowance
-        return self._new_allowance(connection, kind)
+        return self._new_allowance(connection, group)
 
-    def _new_allowance(self, connection: Connection, kind: Kind) -> Allowance:
+    def _new_allowance(self, connection: Connection, group: LimitGroup) -> RateLimit:
         with self._lock:
             if connection.closed:
-                return Allowance(kind.rate, None)  # Nobody would release it.
+                return RateLimit(group.rate, None)  # Nobody would release it.
             if connection.allowances is None:
                 connection.allowances = Allowances(self._users.enter(connection.charged_to))
-            return connection.allowances.add(*kind)
+            return connection.allowances.add(*group)
 
     def release(self, connection: Connection) -> None:
         """Forget a connection that is closed."""

@@ -17,8 +17,8 @@ from socketio.manager import Manager
 
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket, write_to_all
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
 from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
 
 
@@ -79,7 +79,7 @@ class _Route:
 
 @dataclass(slots=True)
 class _Member:
-    engine_id: str
+    eio_sid: str
     receiver: Receiver
     rooms: SmallSet = NOTHING
     leaving: bool = False
@@ -159,15 +159,15 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
 
     # Admission ----------------------------------------------------------------------------------------------------------------
 
-    def reserve(self, engine_id: str, *rooms: str) -> str:
+    def reserve(self, eio_sid: str, *rooms: str) -> str:
         """Make an id for a connection that may be admitted, and hold what is sent to it.
 
         Args:
-            engine_id: The engine session that carries it.
+            eio_sid: The engine session that carries it.
             rooms: Rooms that it enters when it is admitted.
         """
         sid: str = self.server.eio.generate_id()
-        self._pending[sid] = _Pending(engine_id, self._find_receiver(engine_id), tuple(dict.fromkeys(rooms)))
+        self._pending[sid] = _Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)))
         return sid
 
     def discard(self, sid: str) -> None:
@@ -177,17 +177,17 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
         pending = self._pending.pop(sid)
-        self._members[sid] = _Member(pending.engine_id, pending.receiver)
-        self._ids[pending.engine_id] = sid
+        self._members[sid] = _Member(pending.eio_sid, pending.receiver)
+        self._ids[pending.eio_sid] = sid
         for room in pending.rooms:
             self._enter(sid, room)
         for send in pending.held:
             send()
 
     @contextmanager
-    def resolving(self, sid: str, engine_id: str) -> Iterator[None]:
+    def resolving(self, sid: str, eio_sid: str) -> Iterator[None]:
         """Let the engine session of a connection that is gone be found while the context lasts."""
-        self._resolving[sid] = engine_id
+        self._resolving[sid] = eio_sid
         try:
             yield
         finally:
@@ -220,62 +220,62 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         else:
             self._call(event, args, room, skipped, callback)
 
-    def send(self, message: OutboundMessage, room: Any, skip_rooms: Iterable[str] = (), skip_connection: str | None = None) -> None:
+    def send(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str] = (), except_sid: str | None = None) -> None:
         """Send a message to every connection in a room, each once.
 
         Args:
             message: The message.
             room: A room, several, or None for everyone.
-            skip_rooms: Rooms whose connections do not get it.
-            skip_connection: A connection that does not get it, or None.
+            except_rooms: Rooms whose connections do not get it.
+            except_sid: A connection that does not get it, or None.
         """
-        self._send(message, self._without(self._receivers(room), skip_rooms, skip_connection))
+        self._send(message, self._without(self._receivers(room), except_rooms, except_sid))
         if self._pending:
-            self._hold(message, room, skip_rooms, skip_connection)
+            self._hold(message, room, except_rooms, except_sid)
 
     def _send(self, message: OutboundMessage, receivers: Mapping[str, Receiver]) -> None:
         if receivers:
             self._deliver_to_all(receivers.values(), message)
 
     def send_again(
-        self, message: OutboundMessage, rooms: Sequence[str] | None, skip_rooms: Iterable[str], skip_connection: str | None
+        self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
     ) -> None:
         """Send a message once more, to the same rooms without the same; who that is, is found again only when one of them changed.
 
         Args:
             message: The message.
             rooms: The rooms, or None for everyone.
-            skip_rooms: Rooms whose connections do not get it.
-            skip_connection: A connection that does not get it, or None.
+            except_rooms: Rooms whose connections do not get it.
+            except_sid: A connection that does not get it, or None.
         """
         route: _Route | None = message.route
         if route is not None and (route.changes == self._changes or self._still_holds(route)):
             write_to_all(route.websockets, message.frames, message.volatile)
         else:
-            receivers = self._without(self._receivers(rooms), skip_rooms, skip_connection)
-            message.route = self._find_route(receivers, rooms, skip_rooms)
+            receivers = self._without(self._receivers(rooms), except_rooms, except_sid)
+            message.route = self._find_route(receivers, rooms, except_rooms)
             self._send(message, receivers)
         if self._pending:
-            self._hold(message, rooms, skip_rooms, skip_connection)
+            self._hold(message, rooms, except_rooms, except_sid)
 
     def _still_holds(self, route: _Route) -> bool:
         route.changes = self._changes
         return all(room.version == version for room, version in route.rooms)
 
     def _find_route(
-        self, receivers: Mapping[str, Receiver], rooms: Sequence[str] | None, skip_rooms: Iterable[str]
+        self, receivers: Mapping[str, Receiver], rooms: Sequence[str] | None, except_rooms: Iterable[str]
     ) -> _Route | None:
         websockets = self._find_websockets(receivers.values()) if len(receivers) <= _ROUTE_SIZE else None
         if websockets is None or rooms is None:
             return None
-        known = [self._rooms.get(name) for name in (*rooms, *skip_rooms)]
+        known = [self._rooms.get(name) for name in (*rooms, *except_rooms)]
         versions = tuple((room, room.version) for room in known if room is not None)
         # A room that there is not yet cannot be seen to change.
         return _Route(websockets, versions, self._changes) if len(versions) == len(known) else None
 
-    def _hold(self, message: OutboundMessage, room: Any, skip_rooms: Iterable[str], skip_connection: str | None) -> None:
-        for sid, pending in self._waiting(room, skip_rooms):
-            if sid != skip_connection:
+    def _hold(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
+        for sid, pending in self._waiting(room, except_rooms):
+            if sid != except_sid:
                 pending.held.append(partial(pending.receiver.deliver, message))
 
     def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
@@ -308,16 +308,16 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         return {} if member is None else {room: member.receiver}
 
     def _without(
-        self, receivers: Mapping[str, Receiver], skip_rooms: Iterable[str], skip_connection: str | None
+        self, receivers: Mapping[str, Receiver], except_rooms: Iterable[str], except_sid: str | None
     ) -> Mapping[str, Receiver]:
-        if not skip_rooms and skip_connection is None:
+        if not except_rooms and except_sid is None:
             return receivers
         remaining = dict(receivers)
-        for name in skip_rooms:
+        for name in except_rooms:
             for sid in self._in_room(name):
                 remaining.pop(sid, None)
-        if skip_connection is not None:
-            remaining.pop(skip_connection, None)
+        if except_sid is not None:
+            remaining.pop(except_sid, None)
         return remaining
 
     def take_callback(self, sid: str, packet_id: int | None) -> Callable[..., None] | None:
@@ -338,7 +338,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         if namespace != self._namespace:
             yield from self.of(namespace).get_participants(namespace, room)
         else:
-            yield from [(sid, self._members[sid].engine_id) for sid in self._receivers(room)]
+            yield from [(sid, self._members[sid].eio_sid) for sid in self._receivers(room)]
 
     def is_connected(self, sid: str, namespace: str) -> bool:
         """Say whether a connection is admitted and not about to leave."""
@@ -356,7 +356,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         if namespace != self._namespace:
             return self.of(namespace).eio_sid_from_sid(sid, namespace)
         member = self._members.get(sid) or self._pending.get(sid)
-        return self._resolving.get(sid) if member is None else member.engine_id
+        return self._resolving.get(sid) if member is None else member.eio_sid
 
     def pre_disconnect(self, sid: str, namespace: str) -> str | None:
         """Note that a connection is about to leave."""
@@ -364,7 +364,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             return self.of(namespace).pre_disconnect(sid, namespace)
         member = self._members[sid]
         member.leaving = True
-        return member.engine_id
+        return member.eio_sid
 
     def is_sid_room(self, namespace: str, room: str) -> bool:
         """Say whether a room's name is a connection's id."""
@@ -450,7 +450,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             return
         member = self._members.pop(sid, None)
         if member is not None:
-            self._ids.pop(member.engine_id, None)
+            self._ids.pop(member.eio_sid, None)
             for room in tuple(member.rooms):
                 self._leave(sid, room)
         self.callbacks.pop(sid, None)

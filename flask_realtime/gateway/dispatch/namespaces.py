@@ -13,11 +13,11 @@ from typing import Any
 from flask_realtime.contract.answers import REALTIME_ERROR, error_answer, error_event
 from flask_realtime.errors import EventError, InternalError, UnknownEvent
 from flask_realtime.gateway.connection import Connection, Session
-from flask_realtime.gateway.dispatch import Dispatcher, answer_arguments
+from flask_realtime.gateway.dispatch.dispatcher import Dispatcher, answer_arguments
+from flask_realtime.gateway.dispatch.packets import Packet
 from flask_realtime.gateway.features import BoundEvent
-from flask_realtime.gateway.packets import Packet
+from flask_realtime.gateway.limits.peer_log import user_peer
 from flask_realtime.gateway.parts import Parts
-from flask_realtime.gateway.peer_log import user_peer
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -63,7 +63,7 @@ class NamespaceEvents:
             name, args = self._dispatcher.open(packet)
         except EventError as error:
             failure = error
-        refusal = self._dispatcher.charge(connection, self._parts.limiter.kind(name))
+        refusal = self._dispatcher.charge(connection, self._parts.limiter.group(name))
         return name, args, refusal or failure
 
     def _handle(self, connection: Connection, packet: Packet, name: str, args: list[Any], failure: EventError | None) -> None:
@@ -85,11 +85,11 @@ class NamespaceEvents:
         event = self._events.get(name)
         if event is not None and event.in_every_namespace and connection.user_id:
             return [event.work(connection, event.parse(args, self._parts.config))]
-        if not server.has_own_handler(name, connection.namespace):
+        if not server.has_socketio_handler(name, connection.namespace):
             msg = f"The server does not know the event {name}"
             raise UnknownEvent(msg)
         where = (name, connection.namespace, connection.id)
-        return answer_arguments(application.call(server.call_own_handler, *where, *args, connection=connection, event=name))
+        return answer_arguments(application.call(server.call_socketio_handler, *where, *args, connection=connection, event=name))
 
     def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
         if not connection.closed:

@@ -11,7 +11,7 @@ from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.scripts import Script
 
 
-class Outage:
+class OutageJournal:
     """Keeps what has to be made good when Redis is back.
 
     Args:
@@ -39,14 +39,14 @@ class Outage:
         """
         version = self._new_version()
         if not is_first or user_id in self._unsettled:
-            return Change(happened=False, version=version)
+            return Change(status_changed=False, version=version)
         self.told_online[user_id] = version
-        return Change(happened=True, version=version)
+        return Change(status_changed=True, version=version)
 
     def went(self, user_id: str) -> Change:
         """Say what a connection's going means for its user, should Redis give no answer: nothing, before it is settled."""
         self._unsettled[user_id] = math.inf
-        return Change(happened=False, version=self._new_version())
+        return Change(status_changed=False, version=self._new_version())
 
     def unanswered(self, script: Script, connection_id: str) -> None:
         """Note that Redis was told of a connection, without an answer.

@@ -84,7 +84,7 @@ class Mailbox:
         """Whether so much is waiting that the client should not be read any further."""
         return self._tasks is not None and len(self._tasks) > self._limit
 
-    def when_space(self, callback: Callable[[], None]) -> None:
+    def on_drain(self, callback: Callable[[], None]) -> None:
         """Have a function called once there is space, at once where there is."""
         with self._lock:
             if self.is_full:
@@ -95,7 +95,7 @@ class Mailbox:
     def wait_for_space(self) -> None:
         """Block until there is space."""
         event = self._new_event()
-        self.when_space(event.set)
+        self.on_drain(event.set)
         event.wait()
 
     def is_idle(self) -> bool:

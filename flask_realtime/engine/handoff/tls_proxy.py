@@ -13,7 +13,7 @@ import gevent
 _CHUNK: Final = 65_536
 
 
-class Relays:
+class TlsProxy:
     """The connections that are relayed."""
 
     def __init__(self) -> None:

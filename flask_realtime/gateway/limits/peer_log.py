@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask_realtime.allowances import Bucket, network
+from flask_realtime.allowances import TokenBucket, network
+from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.mailbox import Concurrency, Event
 from flask_realtime.gateway.timer import DeadlineTimer
 from flask_realtime.logs import get_logger
 from flask_realtime.rates import Rate, parse_rate
@@ -68,8 +68,8 @@ class PeerLog:
         self._clock = clock
         self._rate = rate
         self._lock = native_lock()
-        self._all = Bucket(ALL_LINES)
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._all = TokenBucket(ALL_LINES)
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
         self._silences: OrderedDict[str, _Silence] = OrderedDict()
         self._timer = DeadlineTimer(concurrency, new_event, clock, self._next_summary, self._sum_up)
 
@@ -104,8 +104,8 @@ class PeerLog:
             silence.lines += 1
             return False
 
-    def _bucket(self, peer: str) -> Bucket:
-        bucket = self._buckets.setdefault(peer, Bucket(self._rate))
+    def _bucket(self, peer: str) -> TokenBucket:
+        bucket = self._buckets.setdefault(peer, TokenBucket(self._rate))
         self._buckets.move_to_end(peer)
         if len(self._buckets) > _PEERS:
             self._buckets.popitem(last=False)

@@ -11,7 +11,7 @@ from flask import Flask
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.gateway.server import SocketIOServer
+from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.signals import event_sent
 
 SEND: Final = "send"
@@ -72,7 +72,7 @@ class Delivery:
         if self._is_late(header["order"]):
             return
         message = OutboundMessage(envelope.parts, volatile=header["volatile"])
-        self._server.deliver(message, header["rooms"], header["skip_rooms"], header["skip_connection"])
+        self._server.deliver(message, header["rooms"], header["except_rooms"], header["except_sid"])
 
     def _deliver_here(self, emit: Emit) -> OutboundMessage | None:
         rooms, message = emit.rooms, emit.encoded
@@ -110,8 +110,8 @@ def envelope_of(emit: Emit, parts: tuple[str | bytes, ...]) -> Envelope:
     """
     header: dict[str, Any] = {
         "rooms": emit.rooms,
-        "skip_rooms": emit.except_rooms,
-        "skip_connection": emit.except_connection,
+        "except_rooms": emit.except_rooms,
+        "except_sid": emit.except_connection,
         "volatile": emit.volatile,
         "order": emit.order,
     }

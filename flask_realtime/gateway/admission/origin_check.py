@@ -7,13 +7,13 @@ from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flask_realtime.allowances import Bucket
+from flask_realtime.allowances import TokenBucket
 from flask_realtime.logs import get_logger
 from flask_realtime.rates import parse_rate
 
 logger = get_logger(__name__)
 
-Origins = Callable[..., Any] | list[str] | tuple[str, ...] | str
+AllowedOrigins = Callable[..., Any] | list[str] | tuple[str, ...] | str
 
 MAX_REMEMBERED: Final = 100
 """Refused origins; whoever makes some up neither takes memory nor fills the log."""
@@ -48,12 +48,12 @@ class OriginCheck:
         clock: Returns seconds.
     """
 
-    def __init__(self, origins: Origins, setting: str, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, origins: AllowedOrigins, setting: str, clock: Callable[[], float] = monotonic) -> None:
         self._origins = [origins] if isinstance(origins, str) else origins
         self._setting = setting
         self._clock = clock
         self._refused: set[str] = set()
-        self._log_allowance = Bucket(_LOG_RATE)
+        self._log_allowance = TokenBucket(_LOG_RATE)
         self._silent_until = 0.0
 
     def __call__(self, origin: str | None, environ: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
+from flask_realtime.backends.backend import Backend, OnStatusChange
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.probe import Probe
 from flask_realtime.backends.redis import scripts
@@ -22,7 +23,6 @@ from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.presence import RedisPresence
-from flask_realtime.backends.shared import Shared, Tell
 
 _REAPS_PER_LEASE = 5
 
@@ -33,7 +33,7 @@ _ASKING_PAUSE: Final = 0.2
 """Seconds between two of them, at least."""
 
 
-class RedisShared(Shared):
+class RedisBackend(Backend):
     """Presence, conversations and the bus of servers that share a Redis. Nothing is connected before it is used.
 
     Args:
@@ -70,7 +70,7 @@ class RedisShared(Shared):
         """Send an envelope to the other servers."""
         return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
 
-    def start(self, receive: Receive, tell: Tell) -> None:
+    def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:
         """Become one of the servers."""
         if self._is_server:
             return
@@ -78,8 +78,8 @@ class RedisShared(Shared):
         self._receive = receive
         self._bus.start(self._receive_from_others)
         self._housekeeping.start(
-            lambda user_id, version: tell(user_id, False, version),  # noqa: FBT003 - not every caller of it has names
-            lambda user_id, version: tell(user_id, True, version),  # noqa: FBT003
+            lambda user_id, version: on_status_change(user_id, False, version),  # noqa: FBT003 - not every caller of it has names
+            lambda user_id, version: on_status_change(user_id, True, version),  # noqa: FBT003
         )
 
     def begin_to_leave(self) -> None:

@@ -15,12 +15,12 @@ from flask_realtime.contract.answers import Refusal, refusal
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
+from flask_realtime.gateway.admission.handshake import Essentials
 from flask_realtime.gateway.connection import Connection, Session, find_device, too_many_connections
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.features import Departure, Features
-from flask_realtime.gateway.handshake import Essentials
-from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.limits.peer_log import user_peer
 from flask_realtime.gateway.parts import Parts
-from flask_realtime.gateway.peer_log import user_peer
 from flask_realtime.hooks import ON_CONNECT, ON_DISCONNECT
 from flask_realtime.identity import Identity
 from flask_realtime.logs import get_logger
@@ -37,7 +37,7 @@ MAX_REFUSED: Final = 5
 _ANONYMOUS: Final[tuple[Identity, Mapping[str, Any]]] = (Identity("", {}), {})
 """Who connects to an open namespace."""
 
-_FAREWELL = 5.0
+DISCONNECT_GRACE = 5.0
 """Seconds in which a client that the server disconnected can fetch the packet that says so."""
 
 _LOOK_AGAIN = 0.25
@@ -64,7 +64,7 @@ class Announcer(Protocol):
 class PresenceState(Protocol):
     """Keeps count of users' connections, on all servers."""
 
-    announcer: Any
+    notifier: Any
 
     def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:
         """Note a connection."""
@@ -72,7 +72,7 @@ class PresenceState(Protocol):
     def disconnected(self, connection_id: str, user_id: str) -> Change:
         """Forget a connection."""
 
-    def has_more_than(self, number: int, user_id: str, within: float) -> bool | None:
+    def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
         """Say whether a user has more connections than a number of them; None where that is to be asked again."""
 
 
@@ -97,7 +97,7 @@ class Lifecycle:
         self._parts = parts
         self._features = features
         self._presence = presence
-        self._announcer = presence.announcer
+        self._notifier = presence.notifier
         self._authenticate = authenticate
 
     # Coming -------------------------------------------------------------------------------------------------------------------
@@ -160,9 +160,9 @@ class Lifecycle:
         for hook in application.hooks.functions(ON_CONNECT) if connection.user_id else ():
             if not application.decide(hook, connection.identity, connection=connection, event=_CONNECT, default=True):
                 raise ConnectionRefused
-        if server.has_own_handler(_CONNECT, connection.namespace):
+        if server.has_socketio_handler(_CONNECT, connection.namespace):
             where = (connection.session.id, connection.namespace, connection.id)
-            application.call(server.call_own_connect_handler, *where, auth, connection=connection, event=_CONNECT)
+            application.call(server.call_socketio_connect_handler, *where, auth, connection=connection, event=_CONNECT)
 
     def _complete(self, connection: Connection) -> None:
         if connection.namespace == DEFAULT_NAMESPACE:
@@ -220,15 +220,15 @@ class Lifecycle:
         parts, began = self._parts, time.monotonic()
         limit = parts.config.max_connections_per_user
         exceeds: bool | None = None if change.connections > limit else False
-        while exceeds is None and not (connection.closed or connection.session.closed or parts.shared.leaves_entries):
-            exceeds = self._presence.has_more_than(limit, connection.user_id, time.monotonic() - began)
+        while exceeds is None and not (connection.closed or connection.session.closed or parts.backend.leaves_entries):
+            exceeds = self._presence.exceeds_limit(limit, connection.user_id, time.monotonic() - began)
             if exceeds is None:
                 parts.server.sleep(_LOOK_AGAIN)
         return bool(exceeds)
 
     def _announce(self, user_id: str, change: Change, *, online: bool) -> None:
-        if change.happened:
-            self._announcer.changed(user_id, online=online, version=change.version, hold=change.hold)
+        if change.status_changed:
+            self._notifier.changed(user_id, online=online, version=change.version, hold=change.hold)
 
     def _end_presence(self, connection: Connection, departure: Departure) -> None:
         change = self._presence.disconnected(connection.id, connection.user_id)
@@ -259,11 +259,11 @@ class Lifecycle:
         session.refused += 1
         if session.refused >= MAX_REFUSED:
             session.closed = True  # Nothing more that it sends is looked at.
-            server.close_in_turn(session.id, _FAREWELL)
+            server.close_in_turn(session.id, DISCONNECT_GRACE)
 
     # Going --------------------------------------------------------------------------------------------------------------------
 
-    def disconnected(self, connection: Connection, reason: str, *, own_handler_called: bool = False) -> None:
+    def disconnected(self, connection: Connection, reason: str, *, socketio_handler_called: bool = False) -> None:
         """See off a connection that is gone; whoever notices first, once.
 
         It is out of its rooms, and the others know, before this returns. The application's hooks follow in the connection's
@@ -285,17 +285,19 @@ class Lifecycle:
         told = (connection.user_id, connection.id, reason, connection.namespace)
         self._log_of(connection, "disconnected: user=%s id=%s reason=%s namespace=%s", *told)
         hooks = self._parts.application.hooks
-        has_own_handler = not own_handler_called and self._parts.server.has_own_handler(_DISCONNECT, connection.namespace)
-        if has_own_handler or hooks.functions(ON_DISCONNECT) or departure.announcements:
-            tell = self._tell_own_handler if has_own_handler else self._tell_gone
+        has_socketio_handler = not socketio_handler_called and self._parts.server.has_socketio_handler(
+            _DISCONNECT, connection.namespace
+        )
+        if has_socketio_handler or hooks.functions(ON_DISCONNECT) or departure.announcements:
+            tell = self._tell_own_handler if has_socketio_handler else self._tell_gone
             connection.session.mailbox.post(partial(tell, connection, reason, departure))
 
     def _end_presence_in_turn(self, connection: Connection, reason: str, departure: Departure) -> None:
-        if self._parts.shared.is_local:
+        if self._parts.backend.is_local:
             self._end_presence(connection, departure)
-        elif reason != SHUTTING_DOWN or not self._parts.shared.leaves_entries:
+        elif reason != SHUTTING_DOWN or not self._parts.backend.leaves_entries:
             # Whoever calls this may be the event loop, which cannot wait for other servers.
-            self._announcer.in_turn(connection.user_id, lambda: self._end_presence(connection, departure))
+            self._notifier.in_turn(connection.user_id, lambda: self._end_presence(connection, departure))
 
     def _tell_gone(self, connection: Connection, reason: str, departure: Departure) -> None:
         application = self._parts.application
@@ -305,7 +307,7 @@ class Lifecycle:
         application.announce(hooks, connection.identity, reason, connection=connection)
 
     def _tell_own_handler(self, connection: Connection, reason: str, departure: Departure) -> None:
-        handler = self._parts.server.call_own_disconnect_handler
+        handler = self._parts.server.call_socketio_disconnect_handler
         where = (connection.session.id, connection.namespace, connection.id)
         self._parts.application.announce([handler], *where, reason, connection=connection)
         self._tell_gone(connection, reason, departure)
@@ -324,7 +326,7 @@ class Lifecycle:
             self._parts.server.send_disconnect(connection.session.id, connection.namespace)
             self.disconnected(connection, reason)
         if not connection.session.open_connections():
-            self._parts.server.close_later(connection.session.id, _FAREWELL)
+            self._parts.server.close_later(connection.session.id, DISCONNECT_GRACE)
 
 
 def _internal_error() -> ConnectionRefused:

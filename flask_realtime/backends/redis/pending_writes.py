@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 
-class Ledger:
+class PendingWrites:
     """Keeps at most one writer at the entries of each connection: an operation, or the housekeeping.
 
     An operation that finds another writer there, or that fails, leaves the connection to the housekeeping, which writes what the

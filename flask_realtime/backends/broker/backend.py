@@ -6,18 +6,18 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Final
 
+from flask_realtime.backends.backend import Backend, OnStatusChange
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.broker.bus import BrokerBus
 from flask_realtime.backends.broker.carrier import Carrier
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
 from flask_realtime.backends.probe import Probe
-from flask_realtime.backends.shared import Shared, Tell
 
 _NOTHING: Final = Envelope("nothing", {})
 
 
-class BrokerShared(Shared):
+class BrokerBackend(Backend):
     """A bus over a broker, and presence and conversations in this process's memory: each server knows its own users.
 
     Args:
@@ -42,7 +42,7 @@ class BrokerShared(Shared):
         """Send an envelope to the other servers."""
         return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
 
-    def start(self, receive: Receive, tell: Tell) -> None:  # noqa: ARG002 - nobody comes or goes unnoticed
+    def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:  # noqa: ARG002 - nobody comes or goes unnoticed
         """Become one of the servers."""
         self._is_server = True
         self._bus.start(receive)

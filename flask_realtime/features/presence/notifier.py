@@ -18,7 +18,7 @@ from flask_realtime.features.presence.hooks import ON_USER_OFFLINE, ON_USER_ONLI
 from flask_realtime.features.presence.state import Presence
 
 
-class PresenceAnnouncer:
+class PresenceNotifier:
     """Announces presence changes, and tells the application's hooks.
 
     Args:
@@ -52,7 +52,7 @@ class PresenceAnnouncer:
         if not any(map(self._context.is_registered, (PRESENCE_AUDIENCE, ON_USER_ONLINE, ON_USER_OFFLINE))):
             self._announce(user_id, online=online, version=version, hold=hold)
         else:
-            self.in_turn(user_id, lambda: self._announce_and_tell(user_id, online=online, version=version, hold=hold))
+            self.in_turn(user_id, lambda: self._announce_and_notify(user_id, online=online, version=version, hold=hold))
 
     def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
         """Note a change of which another server told; see `Announcements.heard`."""
@@ -67,13 +67,13 @@ class PresenceAnnouncer:
                 mailbox = self._mailboxes[user_id] = self._context.new_mailbox()
             mailbox.post(task)
 
-    def _announce_and_tell(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
+    def _announce_and_notify(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
         self._announce(user_id, online=online, version=version, hold=hold)
         self._context.announce(ON_USER_ONLINE if online else ON_USER_OFFLINE, user_id)
 
     def _announce(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
         if self._announcements.changed(user_id, online=online, version=version, hold=hold):
-            self._tell(user_id, online=online, version=version)
+            self._notify(user_id, online=online, version=version)
             return
         self._context.elsewhere(HEARD, user_id, online, version, False)  # noqa: FBT003 - as the command has them
         self._wake()
@@ -92,16 +92,16 @@ class PresenceAnnouncer:
     def _tell_in_turn(self, due: Announcement) -> None:
         user_id, online, version = due
         if not self._context.is_registered(PRESENCE_AUDIENCE):
-            self._tell(user_id, online=online, version=version)
+            self._notify(user_id, online=online, version=version)
         else:
-            self.in_turn(user_id, lambda: self._tell(user_id, online=online, version=version))
+            self.in_turn(user_id, lambda: self._notify(user_id, online=online, version=version))
 
     def _wake(self) -> None:
         deadline = self._announcements.next_deadline()
         if deadline is not None:
             self._timer.wake_by(deadline)
 
-    def _tell(self, user_id: str, *, online: bool, version: int) -> None:
+    def _notify(self, user_id: str, *, online: bool, version: int) -> None:
         if not self._context.is_registered(PRESENCE_AUDIENCE):
             self._context.emit(Presence.status_changed(user_id, online=online, audience=None, version=version))
         else:

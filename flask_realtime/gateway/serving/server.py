@@ -30,27 +30,27 @@ from flask_realtime.engine.server import EngineServer
 from flask_realtime.engine.socket import EngineSocket, deliver_to_all, find_websockets
 from flask_realtime.engine.threads import ThreadWebSocket
 from flask_realtime.errors import ConfigError, ConnectionRefused
-from flask_realtime.gateway.development import announce, warn_unpatched
-from flask_realtime.gateway.encoding import EventEncoder
-from flask_realtime.gateway.mailbox import Concurrency, Event, Mailbox, Task
-from flask_realtime.gateway.origin_check import OriginCheck, allow_any, same_origin
-from flask_realtime.gateway.packets import DEFAULT_NAMESPACE
-from flask_realtime.gateway.rooms import Receiver, RoomManager
-from flask_realtime.gateway.serving import Serving
-from flask_realtime.gateway.suitability import GEVENT, THREADING, Choice
+from flask_realtime.gateway.admission.origin_check import OriginCheck, allow_any, same_origin
+from flask_realtime.gateway.delivery.encoding import EventEncoder
+from flask_realtime.gateway.delivery.rooms import Receiver, RoomManager
+from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event, Mailbox, Task
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.serving.development import announce, warn_unpatched
+from flask_realtime.gateway.serving.serving import Serving
+from flask_realtime.gateway.serving.suitability import GEVENT, THREADING, Choice
 from flask_realtime.logs import get_logger, protect
 
 
 class EngineEvents(Protocol):
     """What the engine tells the gateway. Messages of one session come in order, from one greenlet or thread at a time."""
 
-    def on_open(self, engine_id: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
+    def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
         """Note that a session was opened, and return what handles its messages; `on_message` does so too, by the session's id."""
 
-    def on_message(self, engine_id: str, data: object) -> None:
+    def on_message(self, eio_sid: str, data: object) -> None:
         """Handle a message: text, or bytes of an attachment."""
 
-    def on_close(self, engine_id: str, reason: str) -> None:
+    def on_close(self, eio_sid: str, reason: str) -> None:
         """Note that a session is gone."""
 
     def on_disconnected(self, connection_id: str) -> None:
@@ -59,13 +59,13 @@ class EngineEvents(Protocol):
     def begin_drain(self) -> None:
         """Note that sessions are ended bit by bit from now on."""
 
-    def when_done(self, engine_id: str, callback: Callable[[], None]) -> None:
+    def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
         """Have a function called as soon as everything that a session has sent is done."""
 
-    def settle(self) -> None:
+    def wait_idle(self) -> None:
         """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
 
-    def on_failure(self, engine_id: str, error: BaseException) -> None:
+    def on_failure(self, eio_sid: str, error: BaseException) -> None:
         """Note that a session's message could not be handled."""
 
 
@@ -104,7 +104,7 @@ def create_socketio(config: RealtimeConfig) -> SocketIO:
 
 def _choice_of(socketio: SocketIO, config: RealtimeConfig) -> Choice | None:
     if not isinstance(socketio, OwnSocketIO):
-        return Choice(socketio.server.eio.async_mode, "the adopted SocketIO object's async_mode")
+        return Choice(socketio.server.eio.async_mode, "the existing SocketIO object's async_mode")
     return None if config.async_mode is None else Choice(config.async_mode, "REALTIME_ASYNC_MODE")
 
 
@@ -136,7 +136,7 @@ class SocketIOServer:
         protect(self._server.logger)
         protect(self._server.eio.logger)
         self._engine = self._server.eio
-        check_adoptable(self._server)
+        check_existing(self._server)
         self._events = events
         self._config = config
         self._has_own_engine = False
@@ -255,104 +255,104 @@ class SocketIOServer:
         event: Event = self._engine.create_event()
         return event
 
-    def _receiver(self, engine_id: str) -> Receiver:
+    def _receiver(self, eio_sid: str) -> Receiver:
         if self._has_own_engine:
-            socket: EngineSocket = self._engine.sockets[engine_id]
+            socket: EngineSocket = self._engine.sockets[eio_sid]
             return socket
-        return _StockSession(engine_id, self._server._send_eio_packet)  # noqa: SLF001
+        return _StockSession(eio_sid, self._server._send_eio_packet)  # noqa: SLF001
 
-    def _on_open(self, engine_id: str, environ: Mapping[str, Any]) -> None:
-        self._stock_open(engine_id, environ)
+    def _on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> None:
+        self._stock_open(eio_sid, environ)
         if not self._server.handlers and not self._server.namespace_handlers:
             # Only handlers registered through Flask-SocketIO need the handshake's environment; it weighs more than all the rest.
-            self._server.environ.pop(engine_id, None)
-        socket = self._engine.sockets.get(engine_id)
-        on_message = self._events.on_open(engine_id, environ)
+            self._server.environ.pop(eio_sid, None)
+        socket = self._engine.sockets.get(eio_sid)
+        on_message = self._events.on_open(eio_sid, environ)
         if self._has_own_engine:
             socket.on_message = on_message
         elif socket is not None:
             socket.handle_post_request = partial(receive_post, socket)
 
-    def transport(self, engine_id: str) -> str:
+    def transport(self, eio_sid: str) -> str:
         """Return the transport that a session uses now."""
-        socket = self._engine.sockets.get(engine_id)
+        socket = self._engine.sockets.get(eio_sid)
         return "websocket" if socket is not None and socket.upgraded else "polling"
 
-    def forget(self, engine_id: str) -> None:
+    def forget(self, eio_sid: str) -> None:
         """Forget what was kept for a session that is gone."""
-        self._server.environ.pop(engine_id, None)
+        self._server.environ.pop(eio_sid, None)
 
-    def close(self, engine_id: str) -> None:
+    def close(self, eio_sid: str) -> None:
         """Close a session."""
-        socket = self._engine.sockets.get(engine_id)
+        socket = self._engine.sockets.get(eio_sid)
         if socket is not None and not socket.closed:
             # Waiting, which is the default, would last until a long-polling client asks again.
             socket.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
 
-    def post(self, engine_id: str, mailbox: Mailbox, task: Task) -> None:
+    def post(self, eio_sid: str, mailbox: Mailbox, task: Task) -> None:
         """Post what a session sent to its mailbox, and read no further from it while that is full."""
         mailbox.post(task)
         if not mailbox.is_full:
             return
-        socket = self._engine.sockets.get(engine_id)
+        socket = self._engine.sockets.get(eio_sid)
         if self._has_own_engine and socket is not None:
-            socket.hold(mailbox.when_space, mailbox.wait_for_space)
+            socket.pause_reading(mailbox.on_drain, mailbox.wait_for_space)
         else:
             mailbox.wait_for_space()
 
-    def close_in_turn(self, engine_id: str, delay: float) -> None:
+    def close_in_turn(self, eio_sid: str, delay: float) -> None:
         """Close a session behind what was sent to it: at once on WebSocket, after a delay where a client has to fetch it."""
-        if self.transport(engine_id) == "websocket":
-            self.close(engine_id)
+        if self.transport(eio_sid) == "websocket":
+            self.close(eio_sid)
         else:
-            self.close_later(engine_id, delay)
+            self.close_later(eio_sid, delay)
 
-    def close_later(self, engine_id: str, delay: float) -> None:
+    def close_later(self, eio_sid: str, delay: float) -> None:
         """Close a session after a delay in seconds, in which a long-polling client can fetch what was sent to it."""
 
         def close() -> None:
             self._server.sleep(delay)
-            self.close(engine_id)
+            self.close(eio_sid)
 
         self._server.start_background_task(close)
 
     # Connections ----------------------------------------------------------------------------------------------------
 
-    def reserve(self, engine_id: str, namespace: str, *rooms: str) -> str:
+    def reserve(self, eio_sid: str, namespace: str, *rooms: str) -> str:
         """Make an id for a connection that may be admitted; see `RoomManager.reserve`."""
-        return self._rooms.of(namespace).reserve(engine_id, *rooms)
+        return self._rooms.of(namespace).reserve(eio_sid, *rooms)
 
     def discard(self, connection_id: str, namespace: str) -> None:
         """Forget a connection that is not admitted."""
         self._rooms.of(namespace).discard(connection_id)
 
-    def admit(self, engine_id: str, namespace: str, connection_id: str) -> None:
+    def admit(self, eio_sid: str, namespace: str, connection_id: str) -> None:
         """Tell a client that it is connected, and let it into its rooms."""
         if self._has_own_engine:
-            self._engine.claim(engine_id)
-        self._send_packet(engine_id, sio.CONNECT, {"sid": connection_id}, namespace=namespace)
+            self._engine.mark_connected(eio_sid)
+        self._send_packet(eio_sid, sio.CONNECT, {"sid": connection_id}, namespace=namespace)
         self._rooms.of(namespace).admit(connection_id)
 
-    def await_connect(self, engine_id: str) -> None:
+    def await_connect(self, eio_sid: str) -> None:
         """Give a session that has no connection left its time to connect again."""
         if self._has_own_engine:
-            self._engine.disclaim(engine_id)
+            self._engine.mark_disconnected(eio_sid)
 
-    def refuse(self, engine_id: str, namespace: str, refusal: Refusal | Mapping[str, str]) -> None:
+    def refuse(self, eio_sid: str, namespace: str, refusal: Refusal | Mapping[str, str]) -> None:
         """Tell a client that it may not connect to a namespace."""
-        self._send_packet(engine_id, sio.CONNECT_ERROR, refusal, namespace=namespace)
+        self._send_packet(eio_sid, sio.CONNECT_ERROR, refusal, namespace=namespace)
 
-    def reply(self, engine_id: str, packet_id: int, args: list[Any], namespace: str | None = None) -> None:
+    def reply(self, eio_sid: str, packet_id: int, args: list[Any], namespace: str | None = None) -> None:
         """Answer an event's callback.
 
         Raises:
             PayloadNotSerializable: The arguments are not JSON.
         """
-        self._send_packet(engine_id, sio.ACK, args, id=packet_id, namespace=namespace)
+        self._send_packet(eio_sid, sio.ACK, args, id=packet_id, namespace=namespace)
 
-    def send_disconnect(self, engine_id: str, namespace: str) -> None:
+    def send_disconnect(self, eio_sid: str, namespace: str) -> None:
         """Tell a client that the server disconnected it; it does not come back by itself then."""
-        self._send_packet(engine_id, sio.DISCONNECT, None, namespace=namespace)
+        self._send_packet(eio_sid, sio.DISCONNECT, None, namespace=namespace)
 
     def remove(self, connection_id: str, namespace: str) -> None:
         """Take a connection out of all rooms."""
@@ -384,18 +384,18 @@ class SocketIOServer:
         return OutboundMessage(self._encode([event, *args]), volatile=volatile)
 
     def deliver(
-        self, message: OutboundMessage, rooms: Sequence[str] | None, skip_rooms: Iterable[str], skip_connection: str | None
+        self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
     ) -> None:
         """Send a message to this server's connections.
 
         Args:
             message: The message.
             rooms: The rooms whose connections get it, each connection once; None for everyone.
-            skip_rooms: Rooms whose connections do not get it.
-            skip_connection: A connection that does not get it, or None.
+            except_rooms: Rooms whose connections do not get it.
+            except_sid: A connection that does not get it, or None.
         """
         # One room, the usual case, needs no union.
-        self._rooms.send(message, rooms[0] if rooms is not None and len(rooms) == 1 else rooms, skip_rooms, skip_connection)
+        self._rooms.send(message, rooms[0] if rooms is not None and len(rooms) == 1 else rooms, except_rooms, except_sid)
 
     def take_callback(self, connection_id: str, namespace: str, packet_id: int | None) -> Callable[..., None] | None:
         """Take out what waits for a client's acknowledgement of an event that the application sent, or return None."""
@@ -406,8 +406,8 @@ class SocketIOServer:
         # Not in the mailbox: a handler may be waiting there for just this, in `call`.
         self._server.start_background_task(callback, *args)
 
-    def _send_packet(self, engine_id: str, packet_type: int, data: Any, **fields: Any) -> None:
-        self._server._send_packet(engine_id, self._server.packet_class(packet_type, data=data, **fields))  # noqa: SLF001
+    def _send_packet(self, eio_sid: str, packet_type: int, data: Any, **fields: Any) -> None:
+        self._server._send_packet(eio_sid, self._server.packet_class(packet_type, data=data, **fields))  # noqa: SLF001
 
     # What an adopted Flask-SocketIO object handles itself ---------------------------------------------------------------------
 
@@ -416,18 +416,18 @@ class SocketIOServer:
         server = self._server
         return namespace in server.handlers or namespace in server.namespace_handlers or namespace in server.namespaces
 
-    def has_own_handler(self, event: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+    def has_socketio_handler(self, event: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """Return whether the application handles an event of a namespace through Flask-SocketIO itself."""
         return (
             self._server._get_event_handler(event, namespace, ())[0] is not None  # noqa: SLF001
             or namespace in self._server.namespace_handlers
         )
 
-    def call_own_handler(self, event: str, namespace: str, connection_id: str, *args: Any) -> Any:
+    def call_socketio_handler(self, event: str, namespace: str, connection_id: str, *args: Any) -> Any:
         """Call the application's own handler of an event."""
         return self._server._trigger_event(event, namespace, connection_id, *args)  # noqa: SLF001
 
-    def call_own_connect_handler(self, engine_id: str, namespace: str, connection_id: str, auth: object) -> None:
+    def call_socketio_connect_handler(self, eio_sid: str, namespace: str, connection_id: str, auth: object) -> None:
         """Call the application's own connect handler.
 
         Raises:
@@ -435,7 +435,7 @@ class SocketIOServer:
         """
         token = self._connecting.set(True)
         try:
-            accepted = self.call_own_handler("connect", namespace, connection_id, self._server.environ[engine_id], auth)
+            accepted = self.call_socketio_handler("connect", namespace, connection_id, self._server.environ[eio_sid], auth)
         except (SocketIOConnectionRefused, ConnectionRefusedError) as error:
             raise ConnectionRefused(*(str(argument) for argument in error.args[:1])) from error
         finally:
@@ -443,21 +443,21 @@ class SocketIOServer:
         if accepted is False:
             raise ConnectionRefused
 
-    def call_own_disconnect_handler(self, engine_id: str, namespace: str, connection_id: str, reason: str) -> None:
+    def call_socketio_disconnect_handler(self, eio_sid: str, namespace: str, connection_id: str, reason: str) -> None:
         """Call the application's own disconnect handler, which may still ask for the connection's session."""
-        with self._rooms.of(namespace).resolving(connection_id, engine_id):
-            self.call_own_handler("disconnect", namespace, connection_id, reason)
+        with self._rooms.of(namespace).resolving(connection_id, eio_sid):
+            self.call_socketio_handler("disconnect", namespace, connection_id, reason)
 
 
 class _StockSession(NamedTuple):
     """A session of python-engineio's own, to which messages go packet by packet."""
 
-    engine_id: str
+    eio_sid: str
     send_packet: Callable[[str, Any], None]
 
     def deliver(self, message: OutboundMessage) -> None:
         for packet in message.packets:
-            self.send_packet(self.engine_id, packet)
+            self.send_packet(self.eio_sid, packet)
 
 
 class _HandlersExceptWhileConnecting(dict[str, Any]):
@@ -474,7 +474,7 @@ class _HandlersExceptWhileConnecting(dict[str, Any]):
         return None if self._connecting.get() else super().get(key, default)
 
 
-def check_adoptable(server: Any) -> None:
+def check_existing(server: Any) -> None:
     """Check that a Socket.IO server can be taken over.
 
     Raises:

@@ -15,11 +15,11 @@ from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_
 from flask_realtime.contract.effects import Emit
 from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
 from flask_realtime.gateway.connection import Connection, Session
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE, Packet, event_payload
 from flask_realtime.gateway.features import Features, Work
-from flask_realtime.gateway.limiter import Kind
-from flask_realtime.gateway.packets import DEFAULT_NAMESPACE, Packet, event_payload
+from flask_realtime.gateway.limits.limiter import LimitGroup
+from flask_realtime.gateway.limits.peer_log import user_peer
 from flask_realtime.gateway.parts import Parts
-from flask_realtime.gateway.peer_log import user_peer
 from flask_realtime.hooks import ApplicationEvent
 from flask_realtime.logs import get_logger
 
@@ -39,7 +39,7 @@ class _Call(NamedTuple):
     Args:
         packet: The packet that carried it.
         event: Its name, or nothing where that could not be read.
-        kind: What it draws on.
+        group: What it draws on.
         work: Does what it asks for, and returns the answer.
         request: Its arguments, parsed.
         may_wait: Whether that may wait: for the application's code, or for what servers share.
@@ -49,7 +49,7 @@ class _Call(NamedTuple):
 
     packet: Packet
     event: str
-    kind: Kind
+    group: LimitGroup
     work: Work
     request: Any
     may_wait: bool = True
@@ -105,19 +105,19 @@ class Dispatcher:
         connection = session.connection
         if call is None or connection is None or connection.closed:
             return False
-        refusal = self.charge(connection, call.kind)
+        refusal = self.charge(connection, call.group)
         if refusal is not None:
-            self._begin(session, connection, _refused(call.packet, call.event, call.kind, refusal))
+            self._begin(session, connection, _refused(call.packet, call.event, call.group, refusal))
             return True
         self._begin(session, connection, call)
-        allowance = self._limiter.allowance(connection, call.kind)
+        allowance = self._limiter.allowance(connection, call.group)
         again = None if call.repeat is None else call.repeat(connection, call.request, allowance)
         session.repeatable = None if again is None else (text, again)
         return True
 
-    def charge(self, connection: Connection, kind: Kind) -> RateLimited | None:
+    def charge(self, connection: Connection, group: LimitGroup) -> RateLimited | None:
         """Count an event; whoever goes on after many refusals is disconnected."""
-        refusal = self._limiter.charge(connection, kind)
+        refusal = self._limiter.charge(connection, group)
         if refusal is not None and self._limiter.is_out_of_patience(connection):
             told = (connection.user_id, connection.id, connection.address)
             self._log(connection, logging.WARNING, "closed: keeps sending too much user=%s id=%s address=%s", *told)
@@ -151,8 +151,8 @@ class Dispatcher:
 
     def _handle_early(self, session: Session, call: _Call) -> None:
         connection = session.connection
-        refusal = None if connection is None or connection.closed else self.charge(connection, call.kind)
-        self._handle(session, call if refusal is None else _refused(call.packet, call.event, call.kind, refusal))
+        refusal = None if connection is None or connection.closed else self.charge(connection, call.group)
+        self._handle(session, call if refusal is None else _refused(call.packet, call.event, call.group, refusal))
 
     def _read(self, connection: Connection | None, packet: Packet) -> _Call:
         """Read an event, and count it: as soon as its name is known, before the work of checking what comes with it."""
@@ -162,14 +162,14 @@ class Dispatcher:
             name, args = self.open(packet)
         except EventError as error:
             failure = error
-        kind = self._limiter.kind(name)
-        refusal = None if connection is None else self.charge(connection, kind)
+        group = self._limiter.group(name)
+        refusal = None if connection is None else self.charge(connection, group)
         try:
             if failure is None and refusal is None:
-                return self._resolve(name, args, packet, kind)
+                return self._resolve(name, args, packet, group)
         except EventError as error:
             failure = error
-        return _refused(packet, name, kind, refusal or failure)
+        return _refused(packet, name, group, refusal or failure)
 
     def open(self, packet: Packet) -> tuple[str, list[Any]]:
         """Return an event's name and arguments.
@@ -182,21 +182,21 @@ class Dispatcher:
             raise PayloadTooLarge(msg)
         return event_payload(packet, self._max_nesting)
 
-    def _resolve(self, name: str, args: list[Any], packet: Packet, kind: Kind) -> _Call:
+    def _resolve(self, name: str, args: list[Any], packet: Packet, group: LimitGroup) -> _Call:
         event = self._events.get(name)
         if event is not None:
             if packet.attachments and not event.binary:
                 raise _no_binary(name)
             request = event.parse(args, self._settings)
-            return _Call(packet, name, kind, event.work, request, event.may_wait, repeat=event.repeat)
+            return _Call(packet, name, group, event.work, request, event.may_wait, repeat=event.repeat)
         application_event = self._parts.application.hooks.events.get(name)
         if application_event is not None:
             if packet.attachments and not application_event.binary:
                 raise _no_binary(name)
             work = self._application_work(application_event)
-            return _Call(packet, name, kind, work, application_event.arguments(args))
-        if self._parts.server.has_own_handler(name):
-            return _Call(packet, name, kind, self._own_work(name), args, answers_several=True)
+            return _Call(packet, name, group, work, application_event.arguments(args))
+        if self._parts.server.has_socketio_handler(name):
+            return _Call(packet, name, group, self._own_work(name), args, answers_several=True)
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
 
@@ -210,7 +210,7 @@ class Dispatcher:
 
     def _own_work(self, name: str) -> Work:
         def work(connection: Connection, args: Iterable[Any]) -> list[Any]:
-            call = self._parts.server.call_own_handler
+            call = self._parts.server.call_socketio_handler
             answer = self._parts.application.call(
                 call, name, DEFAULT_NAMESPACE, connection.id, *args, connection=connection, event=name
             )
@@ -254,8 +254,8 @@ def answer_arguments(answer: Any) -> list[Any]:
     return list(answer) if isinstance(answer, tuple) else [answer]
 
 
-def _refused(packet: Packet, event: str, kind: Kind, error: EventError | None) -> _Call:
-    return _Call(packet, event, kind, _raise, error, may_wait=False)
+def _refused(packet: Packet, event: str, group: LimitGroup, error: EventError | None) -> _Call:
+    return _Call(packet, event, group, _raise, error, may_wait=False)
 
 
 def _raise(_connection: Connection, error: EventError) -> NoReturn:

@@ -19,7 +19,7 @@ import gevent
 import gevent.socket
 from gevent.server import StreamServer
 
-from flask_realtime.engine.passing import Progress, ResumedSocket
+from flask_realtime.engine.handoff.progress import Progress, ResumedSocket
 
 PATIENCE: Final = 1.0
 """Seconds in which another process has to claim what it is sent."""

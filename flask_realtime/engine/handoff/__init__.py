@@ -1,0 +1,1 @@
+"""Hands a request to the worker that has its session, together with its connection."""

@@ -1,0 +1,1 @@
+"""Admits connections, refuses them, and closes them."""

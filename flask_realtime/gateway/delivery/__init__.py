@@ -1,0 +1,1 @@
+"""From an event to its receivers: rooms, encoding, and the other servers."""

@@ -1,0 +1,1 @@
+"""From a packet to its handler: parsing, ordering, routing and answering."""

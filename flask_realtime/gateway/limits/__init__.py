@@ -1,0 +1,1 @@
+"""Holds connections, users and addresses to their limits, those on log lines included."""

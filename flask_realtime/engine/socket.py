@@ -16,7 +16,7 @@ from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import read_post
 from flask_realtime.engine.takeover import DetachedSocket, take_connection
 from flask_realtime.engine.tls import TlsWebSocket
-from flask_realtime.engine.websocket import Receiver, WebSocket, write_to_all
+from flask_realtime.engine.websocket import NOBODY, Receiver, WebSocket, write_to_all
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -282,7 +282,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         """Accept a WebSocket that the session has no use for, and close it, as Node's server does."""
         taken = take_connection(environ)
         if taken is not None:
-            websocket = self._new_websocket(taken, _Nobody())
+            websocket = self._new_websocket(taken, NOBODY)
             websocket.write(taken.answer)
             websocket.close(None)
             websocket.run(taken.received)
@@ -437,19 +437,11 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         if self._posted is not None and self._is_reading_post:
             hang_up(self._posted)  # Whoever still reads half a body stops.
         self.closed = True
+        self.on_message = _ignore  # It leads to all that belongs to the session, which is to go without the garbage collector.
 
 
-class _Nobody:
-    """The receiver of a WebSocket that was closed before it began."""
-
-    def on_text(self, data: str) -> None:
-        """Ignore it."""
-
-    def on_binary(self, data: bytes) -> None:
-        """Ignore it."""
-
-    def on_lost(self, reason: str) -> None:
-        """Ignore it."""
+def _ignore(_data: object) -> None:
+    pass
 
 
 def _not_open(_data: object) -> None:

@@ -45,6 +45,21 @@ class Receiver(Protocol):
         """Note that nothing will come any more; called once, unless the connection was closed from this side."""
 
 
+class _Nobody:
+    def on_text(self, data: str) -> None:
+        pass
+
+    def on_binary(self, data: bytes) -> None:
+        pass
+
+    def on_lost(self, reason: str) -> None:
+        pass
+
+
+NOBODY: Final[Receiver] = _Nobody()
+"""The receiver of a connection that has ended, or was closed before it began."""
+
+
 class State(enum.IntEnum):
     """Where a connection is in its life."""
 
@@ -286,8 +301,9 @@ class WebSocket:
     def _fail(self, code: CloseCode | None, reason: str) -> None:
         if code is not None:
             self.write(encode_close(code))
+        receiver = self._receiver
         self._begin_closing()
-        self._receiver.on_lost(reason)
+        receiver.on_lost(reason)
 
     def _begin_closing(self) -> None:
         if self._state is not State.OPEN:
@@ -308,10 +324,10 @@ class WebSocket:
             self.abort()
 
     def _lose(self, reason: str) -> None:
-        was_open = self._state is State.OPEN
+        receiver, was_open = self._receiver, self._state is State.OPEN
         self.abort()
         if was_open:
-            self._receiver.on_lost(reason)
+            receiver.on_lost(reason)
 
     def abort(self) -> None:
         """Cut the connection; nothing more is sent."""
@@ -321,6 +337,7 @@ class WebSocket:
         self._stop_writer()
         self._close_socket()
         self._waiting = None
+        self._receiver = NOBODY  # Else the two would be a cycle, and wait for the garbage collector to go.
         if self._linger is not None:
             self._linger.close()
 

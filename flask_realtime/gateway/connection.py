@@ -66,6 +66,10 @@ class Session:
             self.elsewhere = {**(self.elsewhere or {}), connection.namespace: connection}
         self.refused = self.early_bytes = 0
 
+    def forget_connections(self) -> None:
+        """Let go of the connections, once nothing is left to do: as a cycle they would wait for the garbage collector."""
+        self.connection = self.elsewhere = self.repeatable = None
+
     def open_connections(self) -> list[Connection]:
         """Return the connections that are not closed."""
         main = () if self.connection is None else (self.connection,)

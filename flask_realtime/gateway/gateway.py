@@ -176,6 +176,7 @@ class Gateway:
             self.lifecycle.disconnected(connection, reason)
         if session.mailbox.begin_turn():
             self.parts.server.forget(eio_sid)
+            session.forget_connections()
             session.mailbox.end_turn()
         else:
             self._ending.add(session)
@@ -183,6 +184,7 @@ class Gateway:
 
     def _forget(self, session: Session) -> None:
         self.parts.server.forget(session.id)
+        session.forget_connections()
         self._ending.discard(session)
 
     def begin_drain(self) -> None:

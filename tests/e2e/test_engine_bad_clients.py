@@ -538,6 +538,21 @@ def test_a_handshake_that_is_reset_leaves_nothing_behind(engine_with: ServerWith
     assert requests.get(f"{api.url}/ready", timeout=SECONDS).ok
 
 
+@pytest.mark.parametrize("ending", sorted(ENDINGS))
+def test_what_belonged_to_a_client_goes_without_the_garbage_collector(
+    engine_with: ServerWith, open_wire: OpenWire, new_id: NewId, ending: str
+) -> None:
+    api, user = engine_with(**QUICK), new_id("ann")
+    api.get("/cycles")
+    wires = [entered(open_wire, api, user) for _ in range(5)]
+    for wire in wires:
+        assert wire.call(1, "join:conversation", "c1") == {"ok": True}
+        wire.send('42["typing:start",{"conversationId":"c1"}]')
+        ENDINGS[ending](wire)
+    api.wait_for_hook("disconnect", user, count=5)
+    assert not {"Connection", "Session", "EngineSocket", "WebSocket"} & set(api.get("/cycles")["types"])
+
+
 # Many at once -----------------------------------------------------------------------------------------
 
 MANY = 1200

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from flask import Flask
-from flask.ctx import RequestContext
 from flask_jwt_extended import get_current_user, verify_jwt_in_request
 
 from flask_realtime.errors import ConfigError
@@ -46,11 +46,15 @@ def verify_in_request(app: Flask, token: str, environ: Mapping[str, Any]) -> Ver
         return Verified(verified[1], _current_user())
 
 
-def request_context(app: Flask, token: str, environ: Mapping[str, Any]) -> RequestContext:
-    """Return the context of a request that carries a token where Flask-JWT-Extended looks for one."""
+@contextmanager
+def request_context(app: Flask, token: str, environ: Mapping[str, Any]) -> Iterator[None]:
+    """Push the context of a request that carries a token where Flask-JWT-Extended looks for one."""
     name = str(app.config["JWT_HEADER_NAME"]).upper().replace("-", "_")
     value = f"{app.config['JWT_HEADER_TYPE']} {token}".strip()
-    return app.request_context({**environ, "REQUEST_METHOD": "GET", f"HTTP_{name}": value})
+    with app.request_context({**environ, "REQUEST_METHOD": "GET", f"HTTP_{name}": value}) as context:
+        # No view is there for the path. The traceback of that would hold all that is on its way here, in a cycle.
+        context.request.routing_exception = None
+        yield
 
 
 def _current_user() -> Any:

@@ -201,6 +201,16 @@ def add_engine_views(app: flask.Flask, realtime: Realtime, gates: Gates) -> None
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         return {"bytes": pages * os.sysconf("SC_PAGE_SIZE"), "sessions": len(realtime.socketio.server.eio.sockets)}
 
+    @app.get("/cycles")
+    def cycles() -> dict[str, list[str]]:
+        gc.disable()  # From the first call on, what is a cycle stays until the next one.
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        found = {type(item).__name__ for item in gc.garbage if type(item).__module__.startswith("flask_realtime")}
+        gc.set_debug(0)
+        gc.garbage.clear()
+        return {"types": sorted(found)}
+
     @app.route("/own-websocket", websocket=True)
     @app.route("/socket.io-of-their-own/", websocket=True)
     def own_websocket() -> str:

@@ -141,9 +141,15 @@ def _greenlets() -> Found:
 
 
 def _waits(item: greenlet) -> bool:
-    if isinstance(item, Hub) or item is getcurrent():
-        return False
+    if isinstance(item, Hub) or item is getcurrent() or _main_of(item) is not _main_of(getcurrent()):
+        return False  # Another thread's are found with that thread; gevent's own pool ends after five idle seconds.
     return not item.ready() if isinstance(item, gevent.Greenlet) else bool(item)
+
+
+def _main_of(item: greenlet) -> greenlet:
+    while item.parent is not None:
+        item = item.parent
+    return item
 
 
 def _origin(key: str, item: Any) -> str:

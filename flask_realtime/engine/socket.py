@@ -434,6 +434,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self.queue.put(None)
         if self._probe is not None:
             self._probe.close()
+            self._forget_probe()
         if self._posted is not None and self._is_reading_post:
             hang_up(self._posted)  # Whoever still reads half a body stops.
         self.closed = True

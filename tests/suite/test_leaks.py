@@ -61,3 +61,10 @@ def test_what_a_test_ends_itself_is_not_left() -> None:
     with leaks.nothing_left_by_a_test(lambda: False), ExitStack() as stack:
         for start in (a_thread, a_greenlet, a_process, a_socket):
             start(stack)
+
+
+def test_the_pool_in_which_gevent_looks_names_up_is_no_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "SECONDS", 0.0)
+    gevent.get_hub().threadpool.kill()
+    with leaks.nothing_left():
+        gevent.get_hub().threadpool.apply(bool)

@@ -9,7 +9,7 @@ from sqlalchemy import Double, ForeignKey, Index, String, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from example_app.extensions import Base, db
-from flask_realtime.store import IntegerKey, IntegerUserId, Store, UtcDateTime, define_models, parse_id, utc_now
+from flask_realtime.store import IntegerKey, IntegerUserId, Store, UtcDateTime, define_models, parse_row_id, utc_now
 
 MAX_USERNAME_LENGTH = 64
 MAX_STATUS_LENGTH = 64
@@ -85,7 +85,7 @@ def find_user(user_id: str) -> User | None:
 
 def find_users(user_ids: Iterable[str]) -> dict[str, User]:
     """Map those of the ids that belong to a user to that user, in one query."""
-    numbers = {number for number in map(parse_id, user_ids) if number is not None}
+    numbers = {number for number in map(parse_row_id, user_ids) if number is not None}
     users = db.session.scalars(select(User).where(User.id.in_(numbers)))
     return {str(user.id): user for user in users}
 

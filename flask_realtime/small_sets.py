@@ -30,3 +30,16 @@ def without_name(names: SmallSet, name: str) -> SmallSet:
         names.pop(name, None)
         return names
     return tuple(other for other in names if other != name)
+
+
+def take_name(sets: dict[str, SmallSet], key: str, name: str) -> bool:
+    """Take a name out of the set of a key, and the key away with the last one; return whether the name was in it."""
+    names = sets.get(key, NOTHING)
+    if name not in names:
+        return False
+    rest = without_name(names, name)
+    if rest:
+        sets[key] = rest
+    else:
+        sets.pop(key, None)
+    return True

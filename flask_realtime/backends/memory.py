@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from flask_realtime.backends.base import Change, ConversationBackend, PresenceBackend, PresenceEntry
-from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
+from flask_realtime.small_sets import NOTHING, SmallSet, take_name, with_name
 
 
 class MemoryPresence(PresenceBackend):
@@ -143,14 +143,8 @@ class MemoryConversations(ConversationBackend):
     def leave(self, conversation_id: str, connection_id: str) -> bool:
         """Forget that a connection joined, and say whether it was joined."""
         with self._lock:
-            conversations = self._conversations.get(connection_id, NOTHING)
-            if conversation_id not in conversations:
+            if not take_name(self._conversations, connection_id, conversation_id):
                 return False
-            rest = without_name(conversations, conversation_id)
-            if rest:
-                self._conversations[connection_id] = rest
-            else:
-                del self._conversations[connection_id]
             self._forget(conversation_id, connection_id)
             return True
 

@@ -8,8 +8,6 @@ from importlib import metadata
 from typing import Final
 
 from flask import Flask
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.checks.findings import Finding
@@ -39,6 +37,10 @@ def check_database(app: Flask) -> Iterator[Finding]:
     """Find out whether the database's driver lets others go on while it waits."""
     if "sqlalchemy" not in app.extensions:
         return
+    # Servers import this module; where no application has a database, SQLAlchemy would be 10 MiB for nothing.
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
     try:
         driver = make_url(app.config.get("SQLALCHEMY_DATABASE_URI") or "").get_dialect().driver
     except (SQLAlchemyError, ImportError):

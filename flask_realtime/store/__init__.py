@@ -6,35 +6,33 @@
     store.register(realtime)
 """
 
-from flask_realtime.store.columns import IntegerKey, IntegerUserId, StringUserId, UtcDateTime, parse_id, utc_now
-from flask_realtime.store.mixins import (
-    ConversationMixin,
-    MessageMixin,
-    NotificationMixin,
-    ParticipantMixin,
-    ReadReceiptMixin,
-)
+from flask_realtime.database.columns import IntegerKey, IntegerUserId, StringUserId, UtcDateTime, parse_row_id, utc_now
+from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
+from flask_realtime.features.conversations.store import ConversationRecord, ConversationStore
+from flask_realtime.features.messages.models import MessageMixin, ReadReceiptMixin
+from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, ReadResult
+from flask_realtime.features.notifications.models import NotificationMixin
+from flask_realtime.features.notifications.store import NotificationRecord, NotificationStore
 from flask_realtime.store.models import Models, define_models
-from flask_realtime.store.records import (
-    ConversationRecord,
-    MessagePage,
-    MessageRecord,
-    NotificationRecord,
-    ReadResult,
-)
 from flask_realtime.store.store import Store
+
+parse_id = parse_row_id
+"""The name that `parse_row_id` had first; ids on the wire are parsed by another function of that name."""
 
 __all__ = [
     "ConversationMixin",
     "ConversationRecord",
+    "ConversationStore",
     "IntegerKey",
     "IntegerUserId",
     "MessageMixin",
     "MessagePage",
     "MessageRecord",
+    "MessageStore",
     "Models",
     "NotificationMixin",
     "NotificationRecord",
+    "NotificationStore",
     "ParticipantMixin",
     "ReadReceiptMixin",
     "ReadResult",
@@ -43,5 +41,6 @@ __all__ = [
     "UtcDateTime",
     "define_models",
     "parse_id",
+    "parse_row_id",
     "utc_now",
 ]

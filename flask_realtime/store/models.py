@@ -10,15 +10,11 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import mapped_column
 from sqlalchemy.types import TypeEngine
 
-from flask_realtime.store.columns import StringUserId
-from flask_realtime.store.mixins import (
-    ConversationMixin,
-    MessageMixin,
-    NotificationMixin,
-    ParticipantMixin,
-    ReadReceiptMixin,
-    RealtimeModelMixin,
-)
+from flask_realtime.database.base import RealtimeModelMixin
+from flask_realtime.database.columns import StringUserId
+from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
+from flask_realtime.features.messages.models import MessageMixin, ReadReceiptMixin
+from flask_realtime.features.notifications.models import NotificationMixin
 
 ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
 

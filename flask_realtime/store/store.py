@@ -1,16 +1,14 @@
-"""The store: an application's conversations, messages and notifications, and the hooks that need them."""
+"""The `Store` class."""
 
 from __future__ import annotations
 
 from flask_sqlalchemy import SQLAlchemy
 
-from flask_realtime.errors import NotFound
 from flask_realtime.extension import Realtime
-from flask_realtime.identity import Identity
-from flask_realtime.store.conversations import ConversationStore
-from flask_realtime.store.messages import MessageStore
+from flask_realtime.features.conversations.store import ConversationStore
+from flask_realtime.features.messages.store import MessageStore
+from flask_realtime.features.notifications.store import NotificationStore
 from flask_realtime.store.models import Models
-from flask_realtime.store.notifications import NotificationStore
 
 
 class Store:
@@ -33,9 +31,9 @@ class Store:
 
     def __init__(self, db: SQLAlchemy, models: Models) -> None:
         self.models = models
-        self.conversations = ConversationStore(db, models)
-        self.messages = MessageStore(db, models)
-        self.notifications = NotificationStore(db, models)
+        self.messages = MessageStore(db, models.message, models.read_receipt, models.participant)
+        self.conversations = ConversationStore(db, models.conversation, models.participant, self.messages.unread_in)
+        self.notifications = NotificationStore(db, models.notification)
 
     def register(self, realtime: Realtime) -> None:
         """Register the hooks that the store can answer.
@@ -46,17 +44,5 @@ class Store:
         Raises:
             RegistrationError: `authorize_join` is registered already, or `realtime` serves connections already.
         """
-        realtime.authorize_join(self._may_join)
-        realtime.on_notification_read(self._read_notification)
-        realtime.on_notifications_read_all(self._read_all_notifications)
-
-    def _may_join(self, identity: Identity, conversation_id: str) -> bool:
-        return self.conversations.has_participant(conversation_id, identity.user_id)
-
-    def _read_notification(self, identity: Identity, notification_id: str) -> None:
-        if not self.notifications.mark_read(identity.user_id, notification_id):
-            msg = "There is no such notification"
-            raise NotFound(msg)
-
-    def _read_all_notifications(self, identity: Identity) -> None:
-        self.notifications.mark_all_read(identity.user_id)
+        self.conversations.register(realtime)
+        self.notifications.register(realtime)

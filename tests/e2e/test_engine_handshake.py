@@ -23,7 +23,7 @@ from tests.e2e.raw import RawPolling
 from tests.e2e.servers import Server, gunicorn
 from tests.e2e.test_engine_bad_clients import same_sockets
 from tests.e2e.test_tls import write_certificate
-from tests.e2e.wire import TEXT, Wire, masked_frame, open_tcp, upgrade_request
+from tests.e2e.wire import TEXT, Wire, masked_frame, open_tcp, trickle, upgrade_request
 
 SECONDS = 20.0
 WEBSOCKET = "EIO=4&transport=websocket"
@@ -304,14 +304,7 @@ def test_a_head_that_comes_byte_by_byte_is_given_up(engine_with: ServerWith) -> 
     api = engine_with(**QUICK)
     with closing(open_tcp(api.url)) as tcp, suppress(ConnectionError):
         tcp.sendall(b"GET /ready HTTP/1.1\r\n")
-        tcp.settimeout(0.05)
-        for _ in range(1000):
-            tcp.sendall(b"X")
-            with suppress(TimeoutError):
-                assert tcp.recv(1) == b""
-                break
-        else:
-            pytest.fail("the server went on waiting")
+        assert trickle(tcp, b"X") == b""
 
 
 def test_an_idle_connection_is_kept_and_half_a_second_request_is_not(engine_with: ServerWith) -> None:

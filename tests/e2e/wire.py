@@ -77,6 +77,17 @@ def open_tcp(url: str, *, receive_buffer: int | None = None) -> socket.socket:
         raise
 
 
+def trickle(tcp: socket.socket, byte: bytes) -> bytes:
+    """Send a byte again and again until the server answers or ends, and return what it says; it must not wait for more."""
+    tcp.settimeout(0.05)
+    for _ in range(1000):
+        tcp.sendall(byte)
+        with suppress(TimeoutError):
+            return tcp.recv(4096)
+    msg = "the server went on waiting"
+    raise AssertionError(msg)
+
+
 def unverified_tls() -> ssl.SSLContext:
     """For tests whose authority nobody knows."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,13 +1,15 @@
-"""Applications made for one test each."""
+"""Applications made for one test each, and servers of Redis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
+from redis import Redis
 
 from flask_realtime.testing import RealtimeTestClient
+from tests.redis_server import RedisServer
 
 KEY = "0123456789abcdef" * 2
 
@@ -38,3 +40,24 @@ def connect() -> Connect:
         return RealtimeTestClient(app, token)
 
     return connect
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A server that the test may break."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def client(redis: RedisServer) -> Iterator[Redis]:
+    """A client of `redis` that decodes what it reads."""
+    with Redis(port=redis.port, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    """A server that the tests of a module share."""
+    with RedisServer() as server:
+        yield server

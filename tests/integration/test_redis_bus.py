@@ -91,12 +91,6 @@ MakeServer = Callable[..., Server]
 
 
 @pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as redis:
-        yield redis
-
-
-@pytest.fixture
 def new_server(redis: RedisServer) -> Iterator[MakeServer]:
     """Makes servers, and ends them."""
     servers: list[Server] = []

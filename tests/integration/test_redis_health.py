@@ -16,18 +16,6 @@ from tests.redis_server import RedisServer, free_port, wait_until
 
 
 @pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(redis: RedisServer) -> Iterator[Redis]:
-    with Redis(port=redis.port, decode_responses=True) as client:
-        yield client
-
-
-@pytest.fixture
 def shared(redis: RedisServer) -> Iterator[Backend]:
     shared = connect(redis.url, channel="test", retention=60)
     yield shared

@@ -28,18 +28,6 @@ NewServer = Callable[..., FleetServer]
 
 
 @pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(redis: RedisServer) -> Iterator[Redis]:
-    with Redis(port=redis.port, decode_responses=True) as client:
-        yield client
-
-
-@pytest.fixture
 def new_server(redis: RedisServer) -> Iterator[NewServer]:
     """Makes servers, started; they end with the test."""
     with ExitStack() as stack:

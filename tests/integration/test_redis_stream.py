@@ -20,12 +20,6 @@ AT_ONCE = 32
 
 
 @pytest.fixture(scope="module")
-def redis_server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def client(redis_server: RedisServer) -> Iterator[Redis]:
     with Redis.from_url(redis_server.url) as client:
         client.config_set("stream-node-max-entries", 1)  # What is trimmed is exact then.

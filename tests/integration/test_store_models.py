@@ -23,6 +23,7 @@ from flask_realtime.store import (
     Store,
     define_models,
     parse_id,
+    parse_row_id,
     utc_now,
 )
 from tests.integration.example_support import StoreApp, enforce_foreign_keys, new_database, new_store_app
@@ -172,14 +173,18 @@ def test_ids_are_not_given_out_again(chat: StoreApp) -> None:
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), (7, 7), (str(2**63 - 1), 2**63 - 1)])
 def test_ids_are_decimal_numbers(text: object, number: int) -> None:
-    assert parse_id(text) == number
+    assert parse_row_id(text) == number
 
 
 @pytest.mark.parametrize(
     "text", ["", "0", "07", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "x", "\u0667", "²", str(2**63), "9" * 5000, None, True]
 )
 def test_everything_else_is_no_id(text: object) -> None:
-    assert parse_id(text) is None
+    assert parse_row_id(text) is None
+
+
+def test_parsing_of_ids_keeps_its_first_name() -> None:
+    assert parse_id is parse_row_id
 
 
 class Base(DeclarativeBase):

@@ -50,6 +50,8 @@ _STORE: Final = (
     "integration/test_store_queries.py",
     "integration/test_store_races.py",
 )
+_MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE[:3]))
+_OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE[:3]))
 
 PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/allowances.py": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
@@ -156,12 +158,16 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_broker_bus.py", "integration/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
     ),
     "flask_realtime/backends": Suite(("contract/test_backends.py", "integration/test_redis_bus.py"), ("e2e/test_many_servers.py",)),
-    "flask_realtime/store/columns.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
-    "flask_realtime/store/mixins.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
-    "flask_realtime/store/models.py": Suite(("integration/test_store_models.py",), (*_STORE[1:], *_EXAMPLE[:3])),
-    "flask_realtime/store/messages.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
-    "flask_realtime/store/conversations.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
-    "flask_realtime/store/notifications.py": Suite(("integration/test_store_operations.py",), (*_STORE[2:], *_EXAMPLE[:3])),
+    "flask_realtime/database/columns.py": _MODELS,
+    "flask_realtime/database/base.py": _MODELS,
+    "flask_realtime/features/conversations/models.py": _MODELS,
+    "flask_realtime/features/messages/models.py": _MODELS,
+    "flask_realtime/features/notifications/models.py": _MODELS,
+    "flask_realtime/store/models.py": _MODELS,
+    "flask_realtime/features/messages/store.py": _OPERATIONS,
+    "flask_realtime/features/conversations/store.py": _OPERATIONS,
+    "flask_realtime/features/notifications/store.py": _OPERATIONS,
+    "flask_realtime/database": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
     "example_app/address.py": Suite(("integration/test_example_address.py",), ("integration/test_example_startup.py",)),
     "example_app/files.py": Suite(("integration/test_example_files.py",), ("integration/test_example_startup.py",)),

@@ -10,21 +10,7 @@ from flask_realtime.backends.broker.batches import read, write
 from flask_realtime.backends.broker.outbox import MAX_BATCH_BYTES, Outbox
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.packing import pack, unpack
-
-
-class Clock:
-    """A clock that goes when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import Clock
 
 
 def test_a_message_holds_envelopes_as_they_were() -> None:
@@ -69,9 +55,9 @@ def test_an_envelope_waits_as_long_as_the_retention(clock: Clock) -> None:
     for _ in range(3):
         outbox.add((b"", b""))
         clock.now += 5
-    clock.now = 1010.0
+    clock.now = 110.0
     assert [item.number for item in outbox.take(0)] == [1, 2, 3]
-    clock.now = 1010.5
+    clock.now = 110.5
     assert [item.number for item in outbox.take(0)] == [2, 3]
     assert (outbox.pending, outbox.dropped) == (2, 1)
 

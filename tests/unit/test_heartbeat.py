@@ -12,23 +12,9 @@ from hypothesis import strategies as st
 
 from flask_realtime.engine import heartbeat as module
 from flask_realtime.engine.heartbeat import DeadlineQueue, Heartbeat
+from tests.clock import Clock
 
 SECONDS = 10.0
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "backends": {"contract", "errors", "logs", "small_sets"},
     "signatures": {"errors"},
     "feature": {"contract", "errors", "identity", "signatures"},
-    "features": {"allowances", "backends", "contract", "errors", "feature", "identity", "logs", "rates", "small_sets"},
+    "database": {"errors"},
+    "features": {"allowances", "backends", "contract", "database", "errors", "feature", "identity", "logs", "rates", "small_sets"},
     "engine": {"config", "contract", "errors", "logs"},
     "hooks": {"contract", "errors", "feature", "identity", "rates", "signatures"},
     "gateway": {
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     "extension": {"backends", "checks", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
     "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
     "functions": {"extension", "feature"},
-    "store": {"contract", "errors", "extension", "identity"},
+    "store": {"database", "extension", "features"},
     "worker": {"engine"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "describe": {"contract", "feature", "hooks"},
@@ -90,6 +91,9 @@ ABOUT_FLASK = {
     f"{_TOKENS}verification": {"flask", "flask_jwt_extended"},
     "flask_realtime.contract.json": {"flask"},
 }
+DATABASES = {"flask_sqlalchemy", "sqlalchemy"}
+# The modules of a feature that are about the database, and what they know of it.
+ABOUT_DATABASES = {"models": {"sqlalchemy"}, "store": DATABASES}
 
 
 def module_names() -> dict[str, Path]:
@@ -124,7 +128,25 @@ def part(module: str) -> str:
     return module.split(".")[1] if "." in module else "__init__"
 
 
+def about_database(module: str) -> set[str]:
+    """What a module of a feature that is about the database knows of it; nothing for any other module."""
+    root, _, name = module.rpartition(".")
+    return ABOUT_DATABASES.get(name, set()) if part(module) == "features" and root.count(".") == 2 else set()
+
+
+def above(module: str) -> set[str]:
+    """The packages that a module is in."""
+    names = module.split(".")
+    return {".".join(names[:length]) for length in range(1, len(names))}
+
+
+def run_first(module: str) -> set[str]:
+    """The modules that run when a module is imported, the packages of those that it imports among them."""
+    return {name for imported in IMPORTS[module] for name in {imported, *above(imported)}} - above(module) - {module}
+
+
 IMPORTS = {module: imported_modules(path) for module, path in MODULES.items()}
+STORES = {module for module in MODULES if part(module) in {"database", "store"} or about_database(module)}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
@@ -144,14 +166,22 @@ def test_a_feature_knows_the_interfaces_of_back_ends_alone(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) in PLAIN_PYTHON))
 def test_the_inner_parts_know_no_framework(module: str) -> None:
     roots = {name.split(".")[0] for name in imported_names(MODULES[module])}
-    assert roots & FRAMEWORKS == ({"socketio"} if module in ABOUT_SOCKETIO else ABOUT_FLASK.get(module, set()))
+    known = ABOUT_FLASK.get(module, set()) | about_database(module)
+    assert roots & FRAMEWORKS == ({"socketio"} if module in ABOUT_SOCKETIO else known)
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if part(name) == "features" and name.count(".") > 1))
 def test_a_feature_knows_the_face_alone_of_others(module: str) -> None:
     own = ".".join(module.split(".")[:3])
     others = {name for name in IMPORTS[module] if part(name) == "features"} - {name for name in MODULES if name.startswith(own)}
-    assert {name for name in others if name.count(".") > 2} == set()
+    # A store works on the models of other features too; their package, which serves without a database, cannot have them.
+    models = {name for name in others if name.endswith(".models")} if module in STORES else set()
+    assert {name for name in others - models if name.count(".") > 2} == set()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - STORES))
+def test_what_serves_knows_no_store(module: str) -> None:
+    assert run_first(module) & STORES == set()
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
@@ -171,7 +201,7 @@ def test_no_imports_are_relative() -> None:
 
 
 def test_no_imports_form_a_circle() -> None:
-    assert find_circle(IMPORTS) == []
+    assert find_circle({module: run_first(module) for module in MODULES}) == []
 
 
 def test_a_circle_would_be_found() -> None:

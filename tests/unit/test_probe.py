@@ -6,16 +6,7 @@ import pytest
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.probe import Probe
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 class Attempts:

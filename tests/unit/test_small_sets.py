@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_realtime.small_sets import NOTHING, with_name, without_name
+from flask_realtime.small_sets import NOTHING, SmallSet, take_name, with_name, without_name
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20).map(str))))
@@ -28,3 +28,13 @@ def test_a_large_set_loses_what_is_taken_out_as_a_small_one_does() -> None:
     for gone in ("3", "unknown", "11"):
         names = without_name(names, gone)
     assert list(names) == [f"{number}" for number in range(11) if number != 3]
+
+
+def test_the_last_name_that_is_taken_out_takes_its_key_along() -> None:
+    sets: dict[str, SmallSet] = {"c1": ("1", "2")}
+    assert take_name(sets, "c1", "1")
+    assert not take_name(sets, "c1", "1")
+    assert sets == {"c1": ("2",)}
+    assert take_name(sets, "c1", "2")
+    assert not take_name(sets, "c1", "2")
+    assert sets == {}

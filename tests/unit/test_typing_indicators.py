@@ -4,21 +4,7 @@ import pytest
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.features.typing_indicators import TypingIndicators
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from flask_realtime.contract.ids import WireId
@@ -17,38 +18,30 @@ conversations.add_hook(hooks.AUTHORIZE_JOIN)
 conversations.add_hook(hooks.ON_JOIN)
 conversations.add_hook(hooks.ON_LEAVE)
 
-conversations.event(
+_event: Final = partial(
+    conversations.event, payload=WireId, parse=events.parse_conversation_id, argument="conversationId", app_context=False
+)
+
+_event(
     events.JOIN_CONVERSATION,
     hint="authorize_join is the hook that decides who may join, on_join the one that is told.",
-    payload=WireId,
-    parse=events.parse_conversation_id,
-    argument="conversationId",
     limit="joins",
-    app_context=False,
     summary="Join a conversation, to receive what is sent in it. The application's `authorize_join` hook decides; without one "
     "every join is refused. Joining twice is no error.",
 )(handlers.join)
 
-conversations.event(
+_event(
     events.LEAVE_CONVERSATION,
     hint="on_leave is its hook.",
-    payload=WireId,
-    parse=events.parse_conversation_id,
-    argument="conversationId",
     limit="joins",
-    app_context=False,
     summary="Leave a conversation. Leaving one that the connection is not in is no error.",
 )(handlers.leave)
 
-conversations.event(
+_event(
     events.GET_ONLINE_USERS,
     hint="authorize_join is the hook that decides who may ask.",
-    payload=WireId,
-    parse=events.parse_conversation_id,
-    argument="conversationId",
     answer=list[str],
     limit="presence",
-    app_context=False,
     summary="Ask which users have a connection joined to a conversation. Only for one who has joined, or whom `authorize_join` "
     "admits.",
 )(handlers.online_users)

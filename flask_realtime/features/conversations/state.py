@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask_realtime.backends.base import ConversationBackend
-from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
+from flask_realtime.small_sets import NOTHING, SmallSet, take_name, with_name
 
 
 class Conversations:
@@ -36,15 +36,7 @@ class Conversations:
 
     def leave(self, connection_id: str, conversation_id: str) -> bool:
         """Forget that a connection of this process joined, and say whether it was joined; `share_leave` is to follow."""
-        joined = self._joined.get(connection_id, NOTHING)
-        if conversation_id not in joined:
-            return False
-        rest = without_name(joined, conversation_id)
-        if rest:
-            self._joined[connection_id] = rest
-        else:
-            self._joined.pop(connection_id, None)
-        return True
+        return take_name(self._joined, connection_id, conversation_id)
 
     def share_leave(self, connection_id: str, conversation_id: str) -> None:
         """Let all servers know that a connection left; may wait for them."""

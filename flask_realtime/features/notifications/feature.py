@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from flask_realtime.contract.ids import WireId
@@ -21,24 +22,22 @@ notifications.add_outgoing(NOTIFICATION_NEW, NOTIFICATION_READ, NOTIFICATIONS_RE
 notifications.add_hook(hooks.ON_NOTIFICATION_READ)
 notifications.add_hook(hooks.ON_NOTIFICATIONS_READ_ALL)
 
-notifications.event(
+_event: Final = partial(notifications.event, limit="notifications", app_context=False)
+
+_event(
     NOTIFICATION_READ.name,
     hint="on_notification_read is its hook.",
     payload=WireId,
     parse=parse_notification_id,
     argument="notificationId",
-    limit="notifications",
-    app_context=False,
     summary="Mark a notification as read. The application's `on_notification_read` hook stores it; if the hook fails nobody is "
     "told.",
 )(handlers.read)
 
-notifications.event(
+_event(
     NOTIFICATIONS_READ_ALL.name,
     hint="on_notifications_read_all is its hook.",
     parse=parse_nothing,
-    limit="notifications",
-    app_context=False,
     summary="Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if the hook fails "
     "nobody is told.",
 )(handlers.read_all)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from flask_realtime.contract.ids import WireId
@@ -24,27 +25,23 @@ presence.add_hook(hooks.PRESENCE_AUDIENCE)
 presence.add_hook(hooks.ON_USER_ONLINE)
 presence.add_hook(hooks.ON_USER_OFFLINE)
 
-presence.event(
+_event: Final = partial(presence.event, limit="presence", inline=handlers.never_waits, app_context=False)
+
+_event(
     USER_GET_STATUS,
     payload=WireId,
     parse=parse_user_id,
     argument="userId",
     answer=UserStatus,
-    limit="presence",
-    inline=handlers.never_waits,
-    app_context=False,
     summary="Ask whether a user is online.",
 )(handlers.get_status)
 
-presence.event(
+_event(
     USERS_GET_STATUS,
     payload=list[WireId],
     parse=parse_user_ids,
     argument="userIds",
     answer=list[UserStatus],
-    limit="presence",
-    inline=handlers.never_waits,
-    app_context=False,
     summary="Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order asked.",
 )(handlers.get_statuses)
 

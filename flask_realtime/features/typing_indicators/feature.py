@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from flask_realtime.feature.feature import Feature
@@ -14,22 +15,18 @@ typing_indicators: Final = Feature("typing_indicators", state=Typing, requires=[
 
 typing_indicators.add_outgoing(TYPING_START, TYPING_STOP)
 
-typing_indicators.event(
+_event: Final = partial(
+    typing_indicators.event, payload=ConversationReference, parse=parse_conversation_reference, limit="typing", inline=True
+)
+
+_event(
     TYPING_START.name,
-    payload=ConversationReference,
-    parse=parse_conversation_reference,
-    limit="typing",
-    inline=True,
     summary="Say that the user is typing. Only from a connection that has joined the conversation.",
 )(handlers.start)
 typing_indicators.repeats(TYPING_START.name)(handlers.repeat_start)
 
-typing_indicators.event(
+_event(
     TYPING_STOP.name,
-    payload=ConversationReference,
-    parse=parse_conversation_reference,
-    limit="typing",
-    inline=True,
     summary="Say that the user stopped typing. Only from a connection that has joined the conversation.",
 )(handlers.stop)
 

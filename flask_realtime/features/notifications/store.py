@@ -1,26 +1,63 @@
-"""Notifications to single users."""
+"""Keeps notifications in the database; answers the hooks about them from there."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import func, insert, select, update
 
-from flask_realtime.store.columns import parse_id, utc_now
-from flask_realtime.store.models import Models
-from flask_realtime.store.records import NotificationRecord
-from flask_realtime.store.sessions import committing
+from flask_realtime.database.columns import parse_row_id, utc_now
+from flask_realtime.database.sessions import committing
+from flask_realtime.errors import NotFound
+from flask_realtime.features.notifications.hooks import NotificationHooks
+from flask_realtime.features.notifications.models import NotificationMixin
+from flask_realtime.identity import Identity
 
 DEFAULT_LIST_SIZE = 50
 
 
-class NotificationStore:
-    """The notifications of one application."""
+@dataclass(frozen=True)
+class NotificationRecord:
+    """A notification to one user."""
 
-    def __init__(self, db: SQLAlchemy, models: Models) -> None:
+    id: str
+    user_id: str
+    type: str
+    title: str
+    message: str
+    link: str | None
+    data: Any
+    created_at: datetime
+    is_read: bool = False
+
+
+class NotificationStore:
+    """The notifications of one application.
+
+    Args:
+        db: The application's Flask-SQLAlchemy object.
+        model: The model of notifications.
+    """
+
+    def __init__(self, db: SQLAlchemy, model: type[NotificationMixin]) -> None:
         self._db = db
-        self._model = models.notification
+        self._model = model
+
+    def register(self, hooks: NotificationHooks) -> None:
+        """Store what users have read of their notifications."""
+        hooks.on_notification_read(self._read)
+        hooks.on_notifications_read_all(self._read_all)
+
+    def _read(self, identity: Identity, notification_id: str) -> None:
+        if not self.mark_read(identity.user_id, notification_id):
+            msg = "There is no such notification"
+            raise NotFound(msg)
+
+    def _read_all(self, identity: Identity) -> None:
+        self.mark_all_read(identity.user_id)
 
     def add(  # noqa: PLR0913 - a notification has that many fields
         self,
@@ -62,7 +99,7 @@ class NotificationStore:
         """
         query = select(self._model).where(self._model.user_id == user_id)
         if before is not None:
-            query = query.where(self._model.id < (parse_id(before) or 0))
+            query = query.where(self._model.id < (parse_row_id(before) or 0))
         rows = self._db.session.scalars(query.order_by(self._model.id.desc()).limit(limit))
         return [
             NotificationRecord(
@@ -92,7 +129,7 @@ class NotificationStore:
         """
         marked = (
             update(self._model)
-            .where(self._model.id == parse_id(notification_id), self._model.user_id == user_id)
+            .where(self._model.id == parse_row_id(notification_id), self._model.user_id == user_id)
             .values(read_at=func.coalesce(self._model.read_at, utc_now()))
             .returning(self._model.id)
         )

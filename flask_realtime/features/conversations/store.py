@@ -1,27 +1,64 @@
-"""Conversations and who takes part in them."""
+"""Keeps conversations in the database, and who takes part in them; answers the hooks about them from there."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, insert, select
 from sqlalchemy.orm import aliased
 
-from flask_realtime.store.columns import parse_id, utc_now
-from flask_realtime.store.models import Models
-from flask_realtime.store.queries import is_unread
-from flask_realtime.store.records import ConversationRecord
-from flask_realtime.store.sessions import committing
+from flask_realtime.database.columns import parse_row_id, utc_now
+from flask_realtime.database.sessions import committing
+from flask_realtime.features.conversations.hooks import ConversationHooks
+from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
+from flask_realtime.identity import Identity
+
+UnreadCount = Callable[[SQLColumnExpression[int], str], ScalarSelect[int]]
+
+
+@dataclass(frozen=True)
+class ConversationRecord:
+    """A conversation as one of its participants sees it."""
+
+    id: str
+    title: str | None
+    created_at: datetime
+    participant_ids: tuple[str, ...]
+    unread_count: int = 0
 
 
 class ConversationStore:
-    """The conversations of one application."""
+    """The conversations of one application.
 
-    def __init__(self, db: SQLAlchemy, models: Models) -> None:
+    Args:
+        db: The application's Flask-SQLAlchemy object.
+        conversation: The model of conversations.
+        participant: The model of who takes part in them.
+        unread_count: Returns, as a part of a query, how many messages of a conversation a user has not read.
+    """
+
+    def __init__(
+        self,
+        db: SQLAlchemy,
+        conversation: type[ConversationMixin],
+        participant: type[ParticipantMixin],
+        unread_count: UnreadCount,
+    ) -> None:
         self._db = db
-        self._models = models
+        self._conversation = conversation
+        self._participant = participant
+        self._unread_count = unread_count
+
+    def register(self, hooks: ConversationHooks) -> None:
+        """Let participants, and nobody else, join their conversations."""
+        hooks.authorize_join(self._may_join)
+
+    def _may_join(self, identity: Identity, conversation_id: str) -> bool:
+        return self.has_participant(conversation_id, identity.user_id)
 
     def create(self, participant_ids: Iterable[str], title: str | None = None) -> ConversationRecord:
         """Create a conversation and commit.
@@ -33,7 +70,7 @@ class ConversationStore:
         Raises:
             NotFound: There is no such user; told only where user ids refer to a users table.
         """
-        conversation, participant = self._models.conversation, self._models.participant
+        conversation, participant = self._conversation, self._participant
         user_ids = tuple(dict.fromkeys(participant_ids))
         now = utc_now()
         with committing(self._db):
@@ -46,13 +83,13 @@ class ConversationStore:
 
     def exists(self, conversation_id: str) -> bool:
         """Say whether there is such a conversation."""
-        conversation = self._models.conversation
-        return self._any(conversation.id == parse_id(conversation_id))
+        conversation = self._conversation
+        return self._any(conversation.id == parse_row_id(conversation_id))
 
     def has_participant(self, conversation_id: str, user_id: str) -> bool:
         """Say whether the user takes part in the conversation; of an unknown conversation nobody does."""
-        participant = self._models.participant
-        return self._any(participant.conversation_id == parse_id(conversation_id), participant.user_id == user_id)
+        participant = self._participant
+        return self._any(participant.conversation_id == parse_row_id(conversation_id), participant.user_id == user_id)
 
     def of_user(self, user_id: str, *, before: str | None = None, limit: int | None = None) -> list[ConversationRecord]:
         """Return conversations that a user takes part in, newest first, in two statements.
@@ -64,17 +101,8 @@ class ConversationStore:
             before: Return conversations older than the one with this id; None for the newest.
             limit: The most conversations to return; None for all.
         """
-        conversation, participant, message = (
-            self._models.conversation,
-            self._models.participant,
-            self._models.message,
-        )
-        unread = (
-            select(func.count())
-            .select_from(message)
-            .where(message.conversation_id == conversation.id, is_unread(self._models, user_id))
-            .scalar_subquery()
-        )
+        conversation, participant = self._conversation, self._participant
+        unread = self._unread_count(conversation.id, user_id)
         query = (
             select(conversation.id, conversation.title, conversation.created_at, unread)
             .join(participant, participant.conversation_id == conversation.id)
@@ -83,7 +111,7 @@ class ConversationStore:
             .limit(limit)
         )
         if before is not None:
-            query = query.where(participant.conversation_id < (parse_id(before) or 0))
+            query = query.where(participant.conversation_id < (parse_row_id(before) or 0))
         rows = self._db.session.execute(query).all()
         participants = self._participants_beside(user_id, rows[-1][0], rows[0][0]) if rows else {}
         return [
@@ -93,7 +121,7 @@ class ConversationStore:
 
     def _participants_beside(self, user_id: str, first: int, last: int) -> dict[int, list[str]]:
         """Map each conversation of the user within a range of ids to its participants, in the order in which they came."""
-        own, every = aliased(self._models.participant), aliased(self._models.participant)
+        own, every = aliased(self._participant), aliased(self._participant)
         rows = self._db.session.execute(
             select(every.conversation_id, every.user_id)
             .join(own, own.conversation_id == every.conversation_id)

@@ -1,28 +1,82 @@
-"""Messages, and who has read them."""
+"""Keeps messages in the database, and who has read them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from flask_realtime.store.columns import parse_id, utc_now
-from flask_realtime.store.models import Models
-from flask_realtime.store.queries import is_unread
-from flask_realtime.store.records import MessagePage, MessageRecord, ReadResult
-from flask_realtime.store.sessions import committing
+from flask_realtime.database.columns import parse_row_id, utc_now
+from flask_realtime.database.sessions import committing
+from flask_realtime.features.conversations.models import ParticipantMixin
+from flask_realtime.features.messages.models import MessageMixin, ReadReceiptMixin
 
 DEFAULT_PAGE_SIZE = 50
 
 
-class MessageStore:
-    """The messages of one application."""
+@dataclass(frozen=True)
+class MessageRecord:
+    """A message as one user sees it.
 
-    def __init__(self, db: SQLAlchemy, models: Models) -> None:
+    `is_read` of one's own message: somebody else has read it. Of another's message: one has read it oneself.
+    """
+
+    id: str
+    conversation_id: str
+    sender_id: str
+    content: str
+    created_at: datetime
+    is_read: bool = False
+
+
+@dataclass(frozen=True)
+class MessagePage:
+    """A stretch of a conversation, oldest message first.
+
+    `next_before` is what to ask for to get the stretch before this one; None at the beginning.
+    """
+
+    messages: tuple[MessageRecord, ...]
+    next_before: str | None
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """What marking messages as read came to.
+
+    `read_ids` are those of the asked-for messages that the user has read now, in the order asked for;
+    `newly_read_ids` those among them that this very call marked.
+    """
+
+    read_ids: tuple[str, ...]
+    newly_read_ids: tuple[str, ...]
+
+
+class MessageStore:
+    """The messages of one application.
+
+    Args:
+        db: The application's Flask-SQLAlchemy object.
+        message: The model of messages.
+        read_receipt: The model of who has read them.
+        participant: The model of who takes part in their conversations.
+    """
+
+    def __init__(
+        self,
+        db: SQLAlchemy,
+        message: type[MessageMixin],
+        read_receipt: type[ReadReceiptMixin],
+        participant: type[ParticipantMixin],
+    ) -> None:
         self._db = db
-        self._models = models
+        self._message = message
+        self._read_receipt = read_receipt
+        self._participant = participant
 
     def add(self, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
         """Store a message and commit. Whether the sender may write there is the caller's to ask first.
@@ -30,10 +84,10 @@ class MessageStore:
         Raises:
             NotFound: There is no such conversation, or no such user.
         """
-        message, now = self._models.message, utc_now()
+        message, now = self._message, utc_now()
         values = {"sender_id": sender_id, "content": content, "created_at": now}
         with committing(self._db):
-            added = insert(message).values(conversation_id=parse_id(conversation_id), **values)
+            added = insert(message).values(conversation_id=parse_row_id(conversation_id), **values)
             number = self._db.session.execute(added.returning(message.id)).scalar_one()
         return MessageRecord(str(number), conversation_id, sender_id, content, now)
 
@@ -59,10 +113,10 @@ class MessageStore:
                 older than.
             limit: The most messages to return.
         """
-        message = self._models.message
-        conditions = [message.conversation_id == parse_id(conversation_id)]
+        message = self._message
+        conditions = [message.conversation_id == parse_row_id(conversation_id)]
         if before is not None:
-            conditions.append(message.id < (parse_id(before) or 0))
+            conditions.append(message.id < (parse_row_id(before) or 0))
         # One more than asked for tells whether there is an earlier page.
         found = self._newest_first(viewer_id, *conditions, limit=limit + 1)
         page = tuple(reversed(found[:limit]))
@@ -78,10 +132,10 @@ class MessageStore:
         Returns:
             What the user has read now, and what this call marked.
         """
-        message, receipt = self._models.message, self._models.read_receipt
-        numbers = [number for number in map(parse_id, message_ids) if number is not None]
+        message, receipt = self._message, self._read_receipt
+        numbers = [number for number in map(parse_row_id, message_ids) if number is not None]
         readable = (
-            message.conversation_id == parse_id(conversation_id),
+            message.conversation_id == parse_row_id(conversation_id),
             message.id.in_(numbers),
             message.sender_id != user_id,
         )
@@ -94,7 +148,7 @@ class MessageStore:
 
     def _add_receipts(self, user_id: str, *conditions: ColumnElement[bool]) -> Sequence[int]:
         """Insert the receipts that are missing; return the ids of their messages."""
-        message, receipt = self._models.message, self._models.read_receipt
+        message, receipt = self._message, self._read_receipt
         # Locked, a message cannot be deleted before its receipt refers to it. In one order for everybody, two
         # devices that mark the same messages wait for each other rather than deadlock.
         source = (
@@ -113,7 +167,7 @@ class MessageStore:
         Returns:
             Whether it was there: of two who delete it at once, one is told so.
         """
-        message = self._models.message
+        message = self._message
         with committing(self._db):
             deleted = self._db.session.scalars(
                 delete(message).where(*self._is(conversation_id, message_id)).returning(message.id)
@@ -125,21 +179,33 @@ class MessageStore:
 
         Takes time in proportion to the messages of these conversations.
         """
-        message, participant = self._models.message, self._models.participant
+        message, participant = self._message, self._participant
         query = (
             select(func.count())
             .select_from(message)
             .join(participant, participant.conversation_id == message.conversation_id)
-            .where(participant.user_id == user_id, is_unread(self._models, user_id))
+            .where(participant.user_id == user_id, self._is_unread(user_id))
         )
         return self._db.session.execute(query).scalar_one()
 
+    def unread_in(self, conversation_id: SQLColumnExpression[int], user_id: str) -> ScalarSelect[int]:
+        """Return how many messages a user has not read in a conversation, as a part of a query about that conversation."""
+        message = self._message
+        count = select(func.count()).select_from(message)
+        return count.where(message.conversation_id == conversation_id, self._is_unread(user_id)).scalar_subquery()
+
+    def _is_unread(self, user_id: str) -> ColumnElement[bool]:
+        """Return the condition that a message is somebody else's and the user has not read it."""
+        message, receipt = self._message, self._read_receipt
+        read = select(receipt.id).where(receipt.message_id == message.id, receipt.user_id == user_id).exists()
+        return and_(message.sender_id != user_id, ~read)
+
     def _is(self, conversation_id: str, message_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-        message = self._models.message
-        return message.id == parse_id(message_id), message.conversation_id == parse_id(conversation_id)
+        message = self._message
+        return message.id == parse_row_id(message_id), message.conversation_id == parse_row_id(conversation_id)
 
     def _newest_first(self, viewer_id: str, *conditions: ColumnElement[bool], limit: int) -> list[MessageRecord]:
-        message, receipt = self._models.message, self._models.read_receipt
+        message, receipt = self._message, self._read_receipt
         by_whom = or_(message.sender_id == viewer_id, receipt.user_id == viewer_id)
         is_read = select(receipt.id).where(receipt.message_id == message.id, by_whom).exists()
         rows = self._db.session.execute(

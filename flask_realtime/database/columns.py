@@ -20,7 +20,7 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def parse_id(value: object) -> int | None:
+def parse_row_id(value: object) -> int | None:
     """Read an id as it travels, a decimal number, into the integer that the database holds.
 
     Args:
@@ -81,7 +81,7 @@ class IntegerUserId(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> int | None:
         """Turn the text into the number, or into NULL where there is none."""
-        return None if value is None else parse_id(value)
+        return None if value is None else parse_row_id(value)
 
     def process_result_value(self, value: int | None, _dialect: Dialect) -> str | None:
         """Turn the number into the text."""

@@ -1,0 +1,40 @@
+"""What conversations keep in the database: themselves, and who takes part in them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flask_realtime.database.base import MAX_TITLE_LENGTH, Constraint, RealtimeModelMixin, foreign_keys, index, unique
+from flask_realtime.database.columns import IntegerKey, StringUserId
+
+
+class ConversationMixin(RealtimeModelMixin):
+    """A conversation. Who takes part in it is in the participant model."""
+
+    __tablename__ = "realtime_conversation"
+    title: Mapped[str | None] = mapped_column(String(MAX_TITLE_LENGTH))
+
+
+class ParticipantMixin(RealtimeModelMixin):
+    """One user's part in one conversation."""
+
+    __tablename__ = "realtime_participant"
+    conversation_key: ClassVar[str] = "realtime_conversation.id"
+    user_key: ClassVar[str | None] = None
+
+    conversation_id: Mapped[int] = mapped_column(IntegerKey)
+    user_id: Mapped[str] = mapped_column(StringUserId)
+
+    @classmethod
+    def constraints(cls) -> tuple[Constraint, ...]:
+        """Return the table's constraints and indexes; a user takes part in a conversation once."""
+        table = cls.__tablename__
+        return (
+            *super().constraints(),
+            *foreign_keys(table, conversation_id=cls.conversation_key, user_id=cls.user_key),
+            unique(table, "conversation_id", "user_id"),
+            index(table, "user_id", "conversation_id"),
+        )

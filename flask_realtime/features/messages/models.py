@@ -1,0 +1,57 @@
+"""What messages keep in the database: themselves, and who has read them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flask_realtime.database.base import Constraint, RealtimeModelMixin, foreign_keys, index, unique
+from flask_realtime.database.columns import IntegerKey, StringUserId
+
+
+class MessageMixin(RealtimeModelMixin):
+    """A message in a conversation. Messages are ordered by id."""
+
+    __tablename__ = "realtime_message"
+    conversation_key: ClassVar[str] = "realtime_conversation.id"
+    user_key: ClassVar[str | None] = None
+
+    conversation_id: Mapped[int] = mapped_column(IntegerKey)
+    sender_id: Mapped[str] = mapped_column(StringUserId)
+    content: Mapped[str] = mapped_column(Text)
+
+    @classmethod
+    def constraints(cls) -> tuple[Constraint, ...]:
+        """Return the table's constraints and indexes."""
+        table = cls.__tablename__
+        return (
+            *super().constraints(),
+            *foreign_keys(table, conversation_id=cls.conversation_key, sender_id=cls.user_key),
+            # The sender rides along so that counting unread messages reads the index alone.
+            index(table, "conversation_id", "id", "sender_id"),
+            index(table, "sender_id"),
+        )
+
+
+class ReadReceiptMixin(RealtimeModelMixin):
+    """The fact that a user has read somebody else's message; created when it was read."""
+
+    __tablename__ = "realtime_read_receipt"
+    message_key: ClassVar[str] = "realtime_message.id"
+    user_key: ClassVar[str | None] = None
+
+    message_id: Mapped[int] = mapped_column(IntegerKey)
+    user_id: Mapped[str] = mapped_column(StringUserId)
+
+    @classmethod
+    def constraints(cls) -> tuple[Constraint, ...]:
+        """Return the table's constraints and indexes; a user reads a message once."""
+        table = cls.__tablename__
+        return (
+            *super().constraints(),
+            *foreign_keys(table, message_id=cls.message_key, user_id=cls.user_key),
+            unique(table, "message_id", "user_id"),
+            index(table, "user_id"),
+        )

@@ -1,7 +1,7 @@
 # make run     build the example application's page, once, and start the application
 # make test    lint, types, documentation, then every test
 # make coverage  every test, and which branches of the package they go through
-# make matrix  the integration tests too on each Python found from 3.10 to 3.13, not the unit tests alone
+# make matrix  the integration tests too on each other Python found from 3.10 to 3.13, not the unit tests alone
 # make screenshots  take the documentation's pictures of the page anew
 # make bench   measure the extension beside other servers; writes benchmarks/results.json and benchmarks/RESULTS.md
 # make mutation  put faults into a copy of the code, SAMPLE for each of MODULES, and report which of them no test sees; SEED chooses them
@@ -27,12 +27,16 @@ MODULES ?= flask_realtime example_app
 SAMPLE ?= 40
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them.
-define on_each_python
+# pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them. The virtual environment's own
+# Python is left out: what runs on the others runs on it anyway.
+define on_each_other_python
 @export PYENV_VERSION="$$(command -v pyenv >/dev/null && pyenv versions --bare | paste -sd: -)"; \
-$(BIN)/tox run-parallel --parallel 2 --discover $(BIN)/python $$(for version in 3.10 3.11 3.12 3.13; do \
-	python$$version -c 'import sys; print(sys.executable)' 2>/dev/null; \
-done) -- $(1)
+own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); versions=; programs=; \
+for version in 3.10 3.11 3.12 3.13; do \
+	[ $$version = $$own ] || ! program=$$(python$$version -c 'import sys; print(sys.executable)' 2>/dev/null) || \
+		{ versions=$$versions,$$version; programs="$$programs $$program"; }; \
+done; \
+[ -z "$$versions" ] || $(BIN)/tox run-parallel --parallel 2 -e $${versions#,} --discover $$programs -- $(1)
 endef
 
 # What the virtual environment holds, in front of what the machine has.
@@ -77,10 +81,10 @@ screenshots: frontend $(VENV)/dev.stamp $(JS)/node_modules/stamp
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/e2e/test_page.py -k lively
 
 matrix: $(VENV)/dev.stamp $(VENV)/redis.stamp
-	$(call on_each_python,tests/unit tests/contract tests/integration)
+	$(call on_each_other_python,tests/unit tests/contract tests/integration)
 
 unit-matrix: $(VENV)/dev.stamp $(VENV)/redis.stamp
-	$(call on_each_python,tests/unit tests/contract)
+	$(call on_each_other_python,tests/unit tests/contract)
 
 coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp $(VENV)/redis.stamp
 	$(BIN)/coverage erase

@@ -1,6 +1,6 @@
 """A chat with notifications and orders: how an application uses flask_realtime.
 
-Start reading at `factory.py`; `messages.py` shows views that store something and then tell everybody whom it concerns.
+Start reading at `factory.py`; `messages.py` shows views that store something and then notify everyone it concerns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | 
 
 
 def __getattr__(name: str) -> Flask:
-    """Make the application that `gunicorn example_app:app` asks for when it is asked for, not at import."""
+    """Make the application for `gunicorn example_app:app` on first access, not at import."""
     if name != "app":
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

@@ -1,4 +1,4 @@
-"""Serve the example under gevent: `python -m example_app`."""
+"""Development server of the example, under gevent: `python -m example_app`."""
 
 # ruff: noqa: E402, T201 - gevent patches the standard library before anything uses it; the banner is for a person.
 from gevent import monkey
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _make_app() -> Flask:
-    """Make the application, or end with one line that says what the environment has that it cannot work with."""
+    """Make the application, or exit with one line that names the setting of the environment that cannot work."""
     try:
         return create_app()
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The address that `python -m example_app` listens on, from `HOST` and `PORT`, checked before anything is made."""
+"""The address that `python -m example_app` listens on, from `HOST` and `PORT`, checked before anything is created."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_PORT = 65_535
 REMEDIES = {
     errno.EADDRINUSE: "Another program listens there: stop it, or choose another port, as in PORT={next} make run.",
     errno.EACCES: "Ports below 1024 are for administrators: choose another, as in PORT=3000 make run.",
-    errno.EADDRNOTAVAIL: "HOST is none of this machine's addresses: leave it out, or set 0.0.0.0 for all of them.",
+    errno.EADDRNOTAVAIL: "HOST is not an address of this machine: leave it out, or set 0.0.0.0 for all of them.",
 }
 
 
@@ -23,7 +23,7 @@ class AddressError(Exception):
 
 
 def read_address(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:
-    """Read the host and the port, and find out whether the server can listen there.
+    """Read the host and the port, and check that the server can listen there.
 
     Raises:
         AddressError: It cannot.
@@ -41,13 +41,13 @@ def read_address(environ: Mapping[str, str] = os.environ) -> tuple[str, int]:
 
 
 def url_of(host: str, port: int) -> str:
-    """Return the address as a browser takes it."""
+    """Return the address as a URL for a browser."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _read_port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= MAX_PORT:
-        raise AddressError(f"PORT={text} is no port. Set a number from 1 to {MAX_PORT}, as in PORT=3000 make run.")
+        raise AddressError(f"PORT={text} is not a port. Set a number from 1 to {MAX_PORT}, as in PORT=3000 make run.")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Announcements: what everybody who is connected hears from an administrator."""
+"""Announcements from an administrator to every connected client."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from flask_realtime import Feature, FeatureContext
 
 
 class Announcement(TypedDict):
-    """An announcement, as clients get it."""
+    """An announcement, as sent to clients."""
 
     message: str
     createdAt: str
 
 
 def keep_nothing(_context: FeatureContext) -> None:
-    """Make the feature's state: there is none."""
+    """Make the feature's state, which is empty."""
 
 
 announcements = Feature("announcements", state=keep_nothing)
@@ -25,5 +25,5 @@ announcement = announcements.outgoing(
     Announcement,
     argument="announcement",
     audience="every connection",
-    summary="An administrator announces something.",
+    summary="An administrator made an announcement.",
 )

@@ -54,7 +54,7 @@ def login() -> Json:
     address = client_network()
     take(LOG_INS_OF_ADDRESS, address)
     take(FAILED_LOG_INS_OF_ADDRESS, address)
-    # A name that nobody has is limited like any other: a refusal tells nothing about it.
+    # Unknown names are limited like any other, so that a refusal does not reveal which names exist.
     take(LOG_INS_OF_ACCOUNT, f"user {user.id}" if user else f"name {body.username.lower()}")
     _commit_before_hashing()
     if not is_password(body.password, user.password_hash if user else None) or user is None:
@@ -83,6 +83,6 @@ def logout() -> tuple[str, HTTPStatus]:
 
 
 def _commit_before_hashing() -> None:
-    """Count the attempt before the slow part, which holds no database connection: attempts at the same moment count too."""
+    """Count the attempt before hashing, so that concurrent attempts count too; hashing holds no database connection."""
     forget_full_allowances()
     db.session.commit()

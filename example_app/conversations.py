@@ -35,8 +35,8 @@ def create_conversation() -> tuple[Json, HTTPStatus]:
     users = find_users(participant_ids)
     unknown = [user_id for user_id in participant_ids if user_id not in users]
     if unknown:
-        abort(HTTPStatus.BAD_REQUEST, f"participantIds: there is no user {', '.join(unknown)}")
-    # One's own conversation with nobody else takes a place too.
+        abort(HTTPStatus.BAD_REQUEST, f"participantIds: no user {', '.join(unknown)}")
+    # A conversation with nobody else counts too.
     take(PARTICIPANTS_OF_USER, signed_in_user_id(), max(1, len(users) - 1))
     conversation = conversation_json(store.conversations.create(participant_ids, body.title), users)
     for participant in conversation["participants"]:
@@ -45,9 +45,9 @@ def create_conversation() -> tuple[Json, HTTPStatus]:
 
 
 def require_participant(conversation_id: str) -> None:
-    """Refuse a request of anybody who does not take part in the conversation."""
+    """Refuse requests of users who do not take part in the conversation."""
     if store.conversations.has_participant(conversation_id, signed_in_user_id()):
         return
     if store.conversations.exists(conversation_id):
         abort(HTTPStatus.FORBIDDEN, "You do not take part in this conversation")
-    abort(HTTPStatus.NOT_FOUND, "There is no such conversation")
+    abort(HTTPStatus.NOT_FOUND, "Conversation not found")

@@ -1,4 +1,4 @@
-"""The database: what every connection needs, the tables, and the first rows."""
+"""The database: settings of each connection, tables and initial rows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from example_app.models import HealthCheck, User, models
 from example_app.passwords import hash_password
 from flask_realtime.store import utc_now
 
-# The first one is an administrator.
+# The first is an administrator.
 DEMO_USERS = ("alice", "bob", "carol")
 DEMO_PASSWORD = "demo"  # noqa: S105 - the example's users are anybody's
 DEMO_CONVERSATION = "Everybody"
 
-# Any number will do that no other program locks in the same database.
+# Any number that no other program locks in the same database.
 SETUP_LOCK = 3_141_592_653
 
 SQLITE_PRAGMAS = (
-    # First of all, since changing the journal's mode has to wait for other processes as well.
+    # First, since changing the journal mode has to wait for other processes too.
     "PRAGMA busy_timeout = 5000",
     # Readers do not wait for a writer.
     "PRAGMA journal_mode = WAL",
@@ -34,7 +34,7 @@ SQLITE_PRAGMAS = (
 def prepare_database(app: Flask) -> None:
     """Create tables that are missing, the row that health checks write to, and the demo users when the database is new.
 
-    All in one transaction that only one process at a time can be in, so that workers may start together.
+    All in one transaction that one process at a time can hold, so that workers may start together.
     """
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
@@ -47,7 +47,7 @@ def prepare_database(app: Flask) -> None:
                 _insert_demo_rows(connection)
             if connection.scalar(select(HealthCheck.id)) is None:
                 connection.execute(insert(HealthCheck).values(id=1, checked_at=utc_now()))
-        # A connection that a forked worker inherits would be used by two processes.
+        # Forked workers would inherit open connections, and two processes would use one.
         db.engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Errors in the form that the contract has for them: `{"error": {"code", "message", "retryAfter"?}}`."""
+"""Error responses in the contract's form: `{"error": {"code", "message", "retryAfter"?}}`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from flask_realtime.errors import NotFound, RateLimited
 
-# Where the status's own name is not the code.
+# Statuses whose code is not their own name.
 CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "payload_too_large",
     HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
@@ -18,14 +18,14 @@ CODES = {
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Answer every error of the application in that form, those of Flask itself included."""
+    """Answer every error of the application in that form, including Flask's own."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(RateLimited, _rate_limited)
 
 
 def error_response(status: int, message: str) -> Response:
-    """Return the answer for a status, with the code that belongs to it."""
+    """Return the response for a status, with its error code."""
     name = HTTPStatus(status)
     code = CODES.get(name) or name.phrase.lower().replace(" ", "_")
     response = jsonify(error={"code": code, "message": message})

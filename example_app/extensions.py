@@ -11,7 +11,7 @@ class Base(DeclarativeBase):
     """The base of the models. `db` adopts it: its tables are `db`'s, and its models are typed."""
 
 
-# What a view has read can still be used after it has committed.
+# Objects that a view has loaded stay usable after its commit.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 jwt = JWTManager()
 realtime = Realtime()

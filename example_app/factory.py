@@ -26,14 +26,14 @@ from example_app.users import users
 
 BLUEPRINTS = (auth, users, conversations, messages, notifications, orders, health, pages)
 
-# Who may join a conversation, and what happens when a notification is read, is in the database.
+# Answers authorize_join and stores read notifications from the database.
 store.register(realtime)
 realtime.register(announcements)
 
 
 def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | None = None) -> Flask:
     """Make the application; see `example_app.create_app`."""
-    # What is built for the browser is served by `pages.py`, which knows how long each part may be kept.
+    # `pages.py` serves the built page, since it knows how long each part may be cached.
     app = Flask("example_app", instance_path=instance_path, static_folder=None)
     configure(app, config or {})
     keep_database_private(app.config["SQLALCHEMY_DATABASE_URI"], Path(app.instance_path))
@@ -50,6 +50,6 @@ def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | 
 
 def _add_security_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
-    # Answers hold tokens and private messages; only the page and its parts say otherwise.
+    # Responses hold tokens and private messages; only the page and its parts override this.
     response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -1,4 +1,4 @@
-"""Files for their owner alone: the database, which holds people's messages, and the folder that it is in."""
+"""File permissions: only the owner can read the database, which holds people's messages, and its folder."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from sqlalchemy import make_url
 OWNER_READS_AND_WRITES = 0o600
 OWNER_ENTERS = 0o700
 
-# SQLite gives them the mode of the database, but may have made them before that was mended.
+# SQLite gives them the mode of the database, but may have created them before that was corrected.
 SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 logger = logging.getLogger(__name__)
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only its owner can enter; one that is there already becomes such."""
+    """Make a folder that only its owner can enter, or restrict an existing one."""
     folder.mkdir(mode=OWNER_ENTERS, parents=True, exist_ok=True)
     _restrict(folder, OWNER_ENTERS)
 
 
 def keep_database_private(database_url: str, instance_folder: Path) -> None:
-    """Let only its owner read an SQLite database, whether it is new or not.
+    """Restrict an SQLite database to its owner, whether it is new or not.
 
     Args:
-        database_url: Where the database is. What is no SQLite file is left alone.
-        instance_folder: The application's own folder, which relative paths start from. Other folders keep their modes: they
-            may be there for others too.
+        database_url: The database's URL. Anything but an SQLite file is left alone.
+        instance_folder: The application's own folder, which relative paths start from. Other folders keep their modes: others
+            may use them too.
     """
     url = make_url(database_url)
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"} or "uri" in url.query:
@@ -37,10 +37,10 @@ def keep_database_private(database_url: str, instance_folder: Path) -> None:
     if path.is_relative_to(instance_folder):
         make_private_folder(instance_folder)
     if not path.exists():
-        # Made here, since SQLite would let everybody read it until its mode is changed.
+        # Created here: SQLite would create it readable by everyone until its mode is changed.
         path.touch(OWNER_READS_AND_WRITES)
     for file in (path.with_name(path.name + suffix) for suffix in SQLITE_SUFFIXES):
-        # A folder or a device that DATABASE_URL names by mistake keeps its mode; SQLite refuses it.
+        # A folder or device named in DATABASE_URL by mistake keeps its mode; SQLite refuses it.
         if file.is_file():
             _restrict(file, OWNER_READS_AND_WRITES)
 
@@ -49,5 +49,5 @@ def _restrict(path: Path, mode: int) -> None:
     try:
         path.chmod(mode)
     except PermissionError:
-        # Somebody else's: to start is worth more, and its owner has chosen the mode.
+        # Another user's file: starting matters more, and its owner chose the mode.
         logger.warning("%s belongs to another user, who decides who can read it", path)

@@ -1,4 +1,4 @@
-"""Health checks, for load balancers and for people who look for a fault: each does what it vouches for."""
+"""Health checks for load balancers and troubleshooting: each performs the operation that it reports on."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ SECONDS_BETWEEN_CHECKS = 1.0
 
 
 def _database() -> None:
-    # Committed: a full disk refuses what is written at the end of a transaction, not within it.
+    # Committed: a full disk fails at the end of a transaction, not within it.
     written = db.session.scalars(update(HealthCheck).values(checked_at=utc_now()).returning(HealthCheck.id)).all()
     db.session.commit()
     if not written:
-        raise LookupError("The row that health checks write to is missing; it is made when the application starts")
+        raise LookupError("The row that health checks write to is missing; it is created when the application starts")
 
 
-# Each raises if what it is named after does not work.
+# Each raises if the service that it is named after does not work.
 CHECKS: dict[str, Callable[[], None]] = {"database": _database, "messageQueue": realtime.check_message_queue}
 
 
 class Health:
-    """The checks of one process, made once a second at most, however many ask."""
+    """The checks of one process, run once a second at most, however many requests arrive."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -41,7 +41,7 @@ class Health:
         self._results: dict[str, str] = {}
 
     def results(self) -> dict[str, str]:
-        """Return `"ok"` or `"failed"` for each check; whoever asks while they are made waits for the results."""
+        """Return `"ok"` or `"failed"` for each check; calls during a run wait for its results."""
         with self._lock:
             if monotonic() - self._checked_at >= SECONDS_BETWEEN_CHECKS:
                 self._results = {name: "ok" if _passes(name, check) else "failed" for name, check in CHECKS.items()}
@@ -51,8 +51,8 @@ class Health:
 
 @health.get("/healthz")
 def healthz() -> tuple[Json, HTTPStatus]:
-    """Return what works."""
-    # Made with the first request: a lock made before gevent patches the standard library would block everybody.
+    """Return the result of each check."""
+    # Made with the first request: a lock made before gevent patches the standard library would block every connection.
     checks = current_app.extensions.setdefault("example_health", Health()).results()
     if "failed" in checks.values():
         return {"status": "unavailable", "checks": checks}, HTTPStatus.SERVICE_UNAVAILABLE
@@ -64,7 +64,7 @@ def _passes(name: str, check: Callable[[], None]) -> bool:
         check()
     except Exception:
         db.session.rollback()
-        # Whoever asks learns what failed; why is for the log.
+        # The response names what failed; the cause goes to the log only.
         current_app.logger.exception("Health check %r failed", name)
         return False
     return True

@@ -1,7 +1,7 @@
-"""Limits on what is costly or opens a door: log-ins, registrations, refreshed tokens, added participants.
+"""Rate limits on costly and security-relevant requests: log-ins, registrations, refreshed tokens, added participants.
 
 Each allowance is one row that all workers share: the time at which it will be full again (the generic cell rate algorithm).
-A refused request rolls its transaction back, so that waiting is never made longer by asking again.
+A refused request rolls its transaction back, so that retrying never prolongs the wait.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from flask_realtime.rates import Rate, parse_rate
 
 ROWS_DELETED_AT_ONCE = 100
 
-# Sums of fractions of a second are not exact, and a burst is allowed in full.
+# Floating-point sums are inexact, and a burst is to be allowed in full.
 SLACK_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How often one subject, such as a user, may do something.
+    """A rate limit for one subject, such as a user.
 
     Args:
-        name: What is limited; part of the row's key.
-        rate: How often.
-        message: What a refused client is told.
+        name: The limited action; part of the row's key.
+        rate: The rate.
+        message: The error message of a refusal.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Limit:
 
 LOG_INS = "Too many attempts to log in; try again later"
 
-# An address fails more slowly than an account allows attempts: nobody keeps a user out from a single address.
+# An address may fail less often than an account allows attempts, so that no single address can lock a user out.
 FAILED_LOG_INS_OF_ADDRESS = Limit("failed-log-ins/address", parse_rate("5/minute, burst 10"), LOG_INS)
 LOG_INS_OF_ADDRESS = Limit("log-ins/address", parse_rate("60/minute, burst 120"), LOG_INS)
 LOG_INS_OF_ACCOUNT = Limit("log-ins/account", parse_rate("20/minute, burst 30"), LOG_INS)
@@ -57,12 +57,12 @@ def take(limit: Limit, subject: str, amount: int = 1) -> None:
     """Take from an allowance, in the current transaction.
 
     Args:
-        limit: What is limited.
-        subject: Whose allowance it is.
+        limit: The limit.
+        subject: The owner of the allowance.
         amount: How much to take, at most the limit's burst.
 
     Raises:
-        RateLimited: There is not that much left.
+        RateLimited: Not enough is left.
     """
     now, interval = time(), limit.rate.interval
     latest = now + limit.rate.ahead - (amount - 1) * interval + SLACK_SECONDS
@@ -79,20 +79,20 @@ def take(limit: Limit, subject: str, amount: int = 1) -> None:
 
 
 def give_back(limit: Limit, subject: str) -> None:
-    """Give back what one `take` took: it turned out not to count."""
+    """Give back what one `take` took, because it turned out not to count."""
     given = update(Allowance).where(Allowance.key == _key(limit, subject)).values(full_at=Allowance.full_at - limit.rate.interval)
     db.session.execute(given.execution_options(synchronize_session=False))
 
 
 def forget_full_allowances() -> None:
-    """Delete allowances that are full again, so many at most that nobody waits for it."""
+    """Delete allowances that are full again, in a batch small enough not to delay the request."""
     full = select(Allowance.key).where(Allowance.full_at < time()).order_by(Allowance.full_at).limit(ROWS_DELETED_AT_ONCE)
     deleted = delete(Allowance).where(Allowance.key.in_(full.with_for_update(skip_locked=True)))
     db.session.execute(deleted.execution_options(synchronize_session=False))
 
 
 def client_network() -> str:
-    """Return what one subscriber has of addresses: the request's IPv4 address, or the /64 of its IPv6 one.
+    """Return the network of one subscriber: the request's IPv4 address, or the /64 of its IPv6 one.
 
     Behind a proxy, that is the proxy's address unless `ProxyFix` is set up.
     """
@@ -107,7 +107,7 @@ def client_network() -> str:
 
 
 def _key(limit: Limit, subject: str) -> str:
-    # Hashed: people type passwords where names belong, and a key has a length.
+    # Hashed: people type passwords into the name field, and the key's length is limited.
     return hashlib.sha256(f"{limit.name}\n{subject}".encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Messages: each change is committed first and then told to everybody in the conversation."""
+"""Messages: each change is committed first and then sent to everyone in the conversation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def list_messages(conversation_id: str) -> Json:
 
 @messages.post("/conversations/<conversation_id>/messages")
 def post_message(conversation_id: str) -> tuple[Json, HTTPStatus]:
-    """Write a message."""
+    """Store and send a message."""
     require_participant(conversation_id)
     body = read_body(NewMessage)
     stored = store.messages.add(conversation_id, signed_in_user_id(), body.content)
@@ -44,7 +44,7 @@ def post_message(conversation_id: str) -> tuple[Json, HTTPStatus]:
 
 @messages.post("/conversations/<conversation_id>/read")
 def read_messages(conversation_id: str) -> Json:
-    """Mark messages as read. The answer names all that are read now; the others hear of the newly read ones."""
+    """Mark messages as read. The response names all that are read now; others are sent the newly read ones."""
     require_participant(conversation_id)
     body = read_body(ReadMessages)
     result = store.messages.mark_read(conversation_id, signed_in_user_id(), body.message_ids)
@@ -55,17 +55,17 @@ def read_messages(conversation_id: str) -> Json:
 
 @messages.delete("/conversations/<conversation_id>/messages/<message_id>")
 def delete_message(conversation_id: str, message_id: str) -> tuple[str, HTTPStatus]:
-    """Delete a message that one has written; an administrator may delete any."""
+    """Delete the user's own message; an administrator may delete any."""
     user = signed_in_user()
     if not user.is_administrator:
         require_participant(conversation_id)
     message = store.messages.get(conversation_id, message_id, str(user.id))
     if message is None:
-        abort(HTTPStatus.NOT_FOUND, "There is no such message")
+        abort(HTTPStatus.NOT_FOUND, "Message not found")
     if message.sender_id != str(user.id) and not user.is_administrator:
         abort(HTTPStatus.FORBIDDEN, "Only its sender may delete a message")
     if not store.messages.delete(conversation_id, message_id):
-        abort(HTTPStatus.NOT_FOUND, "There is no such message")
+        abort(HTTPStatus.NOT_FOUND, "Message not found")
     realtime.emit_message_deleted(conversation_id, message_id)
     return "", HTTPStatus.NO_CONTENT
 

@@ -18,7 +18,7 @@ KEY_LENGTH = 64
 
 
 class User(Base):
-    """Somebody who can log in."""
+    """A user who can log in."""
 
     __tablename__ = "users"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -29,12 +29,12 @@ class User(Base):
     is_administrator: Mapped[bool] = mapped_column(default=False)
 
 
-# Whoever registers as "Alice" must not be taken for "alice".
+# Nobody can register as "Alice" beside "alice" and be mistaken for that user.
 Index("uq_users_username", func.lower(User.username), unique=True)
 
 
 class LoginToken(Base):
-    """A token that was issued. Those of one log-in share a session, which is the id of its refresh token."""
+    """An issued token. Those of one log-in share a session, which is the id of its refresh token."""
 
     __tablename__ = "login_tokens"
 
@@ -45,7 +45,7 @@ class LoginToken(Base):
 
 
 class Allowance(Base):
-    """What somebody has left of a rate limit, as the time, in seconds of the epoch, at which it is full again."""
+    """The remainder of a rate limit, stored as the time, in seconds of the epoch, at which it is full again."""
 
     __tablename__ = "allowances"
 
@@ -63,7 +63,7 @@ class HealthCheck(Base):
 
 
 class Order(Base):
-    """An order and how far it has got."""
+    """An order and its status."""
 
     __tablename__ = "orders"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -79,17 +79,17 @@ store = Store(db, models)
 
 
 def find_user(user_id: str) -> User | None:
-    """Return the user with that id, or None."""
+    """Return the user with an id, or None."""
     return find_users([user_id]).get(user_id)
 
 
 def find_users(user_ids: Iterable[str]) -> dict[str, User]:
-    """Map those of the ids that belong to a user to that user, in one query."""
+    """Map each id that belongs to a user to that user, in one query."""
     numbers = {number for number in map(parse_row_id, user_ids) if number is not None}
     users = db.session.scalars(select(User).where(User.id.in_(numbers)))
     return {str(user.id): user for user in users}
 
 
 def find_user_by_name(username: str) -> User | None:
-    """Return the user of that name, whatever its case, or None."""
+    """Return the user of a name, ignoring case, or None."""
     return db.session.scalars(select(User).where(func.lower(User.username) == func.lower(username))).one_or_none()

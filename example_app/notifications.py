@@ -1,4 +1,4 @@
-"""Notifications. They are marked as read over Socket.IO, which `Store.register` sees to."""
+"""Notifications. They are marked as read over Socket.IO, which `Store.register` handles."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def list_notifications() -> Json:
 
 @notifications.post("")
 def notify() -> tuple[Json, HTTPStatus]:
-    """Notify a user: oneself or, as an administrator, anybody."""
+    """Notify the current user or, as an administrator, any user."""
     body = read_body(NewNotification)
     if body.user_id != signed_in_user_id():
         require_administrator()
     if find_user(body.user_id) is None:
-        abort(HTTPStatus.BAD_REQUEST, "userId: there is no such user")
+        abort(HTTPStatus.BAD_REQUEST, "userId: no such user")
     stored = store.notifications.add(body.user_id, body.type, body.title, body.message, link=body.link, data=body.data)
     notification = notification_json(stored)
     realtime.emit_notification_to_user(body.user_id, notification)

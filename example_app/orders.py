@@ -1,4 +1,4 @@
-"""Orders and announcements: what an application tells its users without being asked."""
+"""Orders and announcements: messages that the server sends unprompted."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ orders.before_request(require_administrator)
 
 @orders.post("/orders")
 def create_order() -> tuple[Json, HTTPStatus]:
-    """Store an order and tell the user whose it is."""
+    """Store an order and notify its user."""
     body = read_body(NewOrder)
     if find_user(body.user_id) is None:
-        abort(HTTPStatus.BAD_REQUEST, "userId: there is no such user")
+        abort(HTTPStatus.BAD_REQUEST, "userId: no such user")
     order = Order(user_id=body.user_id, status=body.status)
     db.session.add(order)
     db.session.commit()
@@ -35,7 +35,7 @@ def create_order() -> tuple[Json, HTTPStatus]:
 
 @orders.post("/announcements")
 def announce() -> tuple[Json, HTTPStatus]:
-    """Tell everybody who is connected. Announcements are not stored."""
+    """Send an announcement to every connected client. Announcements are not stored."""
     body = read_body(NewAnnouncement)
     announced = Announcement(message=body.message, createdAt=timestamp(utc_now()))
     realtime.emit(announcement.to_everyone(announced))

@@ -1,4 +1,4 @@
-"""The web client: the page that `frontend/` is built into, and what a browser may do with it."""
+"""The web client: the page built from `frontend/`, and its Content-Security-Policy and cache headers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from flask import Blueprint, Response, current_app, send_from_directory
 
 NONCE_BYTES = 16
-# Where the build leaves room for the nonce; see vite.config.ts.
+# The build's placeholder for the nonce; see vite.config.ts.
 NONCE_PLACEHOLDER = "CSP_NONCE"
 YEAR_SECONDS = 365 * 24 * 60 * 60
 
-# Only the page's own scripts run, and it talks to its own server alone. The dialogs of its library add a style element,
-# which the nonce lets through.
+# Only the page's own scripts run, and it connects to its own server only. Its component library's dialogs add a style
+# element, which the nonce allows.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -36,7 +36,7 @@ pages = Blueprint("pages", __name__)
 
 @pages.get("/")
 def index() -> Response:
-    """Return the page, or what to do where it is not built."""
+    """Return the page, or instructions where it is not built."""
     try:
         page = (_folder() / "index.html").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -46,7 +46,7 @@ def index() -> Response:
 
 @pages.get("/assets/<path:name>")
 def asset(name: str) -> Response:
-    """Return a part of the page. Its name changes with what it holds, so it may be kept for ever."""
+    """Return a part of the page. Its name changes with its content, so it may be cached for ever."""
     response = send_from_directory(_folder() / "assets", name, max_age=YEAR_SECONDS)
     response.cache_control.public = True
     response.cache_control.immutable = True
@@ -68,7 +68,7 @@ def _html(page: str, status: HTTPStatus) -> Response:
     response = Response(page.replace(NONCE_PLACEHOLDER, nonce), status, mimetype="text/html")
     response.headers.update(
         {
-            # Asked for each time, so that it names the parts that are there now.
+            # Revalidated each time, so that it names the current parts.
             "Cache-Control": "no-cache",
             "Content-Security-Policy": CONTENT_SECURITY_POLICY.format(nonce=nonce),
             "Cross-Origin-Opener-Policy": "same-origin",

@@ -1,4 +1,4 @@
-"""Hashing passwords, which is slow on purpose, without holding up everybody else."""
+"""Password hashing, slow on purpose, without blocking other connections."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
-    """Say whether a password is the one of that hash.
+    """Return whether a password matches a hash.
 
     Args:
-        password: What was typed.
-        password_hash: The stored hash, or None where there is no such user; that takes as long, so that the time taken
-            does not tell which names exist.
+        password: The password as typed.
+        password_hash: The stored hash, or None for an unknown user; that takes as long, so that the time taken
+            does not reveal which names exist.
     """
     matches = _beside_the_event_loop(check_password_hash, password_hash or _hash_of_nobody(), password)
     return bool(matches) and password_hash is not None
@@ -33,7 +33,7 @@ def _hash_of_nobody() -> str:
 
 
 def _beside_the_event_loop(function: Callable[..., Any], *args: str) -> Any:
-    """Call a function in a thread of its own under gevent, where all connections share one thread."""
+    """Call a function in a thread of its own under gevent, where all connections share one."""
     if monkey.is_module_patched("threading"):
         return get_hub().threadpool.apply(function, args)
     return function(*args)

@@ -1,4 +1,4 @@
-"""What requests may hold, and how to read it."""
+"""Schemas of requests, and functions that read and check them."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ def _id_as_text(value: object) -> object:
 def _without_nul(value: str) -> str:
     # PostgreSQL cannot store it in text.
     if "\0" in value:
-        msg = "the character NUL is not allowed"
+        msg = "the NUL character is not allowed"
         raise ValueError(msg)
     return value
 
 
 def _safe_link(value: str) -> str:
-    """Let through what a browser opens as a page of this site or over HTTP; `javascript:` would run in the reader's."""
+    """Allow links that a browser opens as a page of this site or over HTTP; `javascript:` would run in the reader's browser."""
     parts = urlsplit(value)
     is_web = parts.scheme in {"http", "https"} and parts.netloc != ""
-    # Browsers take "//", also written with backslashes, for the beginning of another site's address.
+    # Browsers read "//", also written with backslashes, as the start of another site's address.
     is_relative = parts.scheme == "" and not value.startswith("//")
     if not (is_web or is_relative) or not value.isprintable() or set(value) & set("\\ "):
-        msg = "a relative path or an http or https address is expected"
+        msg = "expected a relative path or an http or https address"
         raise ValueError(msg)
     return value
 
 
 def _strict_json(value: JsonValue) -> JsonValue:
-    """Refuse NaN and infinity, which JavaScript cannot read, and more than is sensible to keep."""
+    """Refuse NaN and infinity, which JavaScript cannot read, and JSON over the size limit."""
     if len(json.dumps(value, allow_nan=False)) > MAX_DATA_LENGTH:
         msg = f"at most {MAX_DATA_LENGTH} characters of JSON are expected"
         raise ValueError(msg)
@@ -98,13 +98,13 @@ class Registration(Body):
     @classmethod
     def _is_not_the_name(cls, password: str, info: ValidationInfo) -> str:
         if password.lower() == info.data.get("username", "").lower():
-            msg = "a password other than the username is expected"
+            msg = "expected a password other than the username"
             raise ValueError(msg)
         return password
 
 
 class NewConversation(Body):
-    """A conversation; whoever creates it takes part."""
+    """A new conversation; its creator takes part."""
 
     participant_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_PARTICIPANTS)]
     title: Annotated[Line, Field(max_length=MAX_TITLE_LENGTH)] | None = None
@@ -117,20 +117,20 @@ class NewMessage(Body):
 
 
 class ReadMessages(Body):
-    """Messages that the user has read."""
+    """The messages that the user has read."""
 
     message_ids: Annotated[list[Id], Field(max_length=MAX_READ_IDS)]
 
 
 class Page(Body):
-    """Which part of a list is asked for, in the query string."""
+    """The requested part of a list, in the query string."""
 
     before: Annotated[int, Field(ge=1, le=MAX_DATABASE_ID)] | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
 
 
 class UserPage(Body):
-    """Which users are asked for, in the query string: those who came after one."""
+    """The requested users, in the query string: those who registered after one."""
 
     after: Annotated[int, Field(ge=0, le=MAX_DATABASE_ID)] = 0
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = MAX_PAGE_SIZE
@@ -148,14 +148,14 @@ class NewNotification(Body):
 
 
 class NewOrder(Body):
-    """An order, or a step of one, to tell a user about."""
+    """An order, or an update of one, to notify a user of."""
 
     user_id: Id
     status: Annotated[Line, Field(max_length=MAX_STATUS_LENGTH)]
 
 
 class NewAnnouncement(Body):
-    """Something to tell everybody who is connected."""
+    """An announcement to every connected client."""
 
     message: Annotated[Line, Field(max_length=MAX_CONTENT_LENGTH)]
 

@@ -1,4 +1,4 @@
-"""What goes out as JSON, over HTTP and over Socket.IO alike."""
+"""Serializers to JSON, for HTTP and Socket.IO alike."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Json = dict[str, Any]
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a time as JavaScript's `toISOString` does: `2026-01-31T12:00:00.000Z`."""
+    """Format a time as JavaScript's `toISOString` does: `2026-01-31T12:00:00.000Z`."""
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def user_json(user: User) -> Json:
-    """Return what everybody may know of a user."""
+    """Return a user's public fields."""
     return {"id": str(user.id), "username": user.username}
 
 

@@ -1,4 +1,4 @@
-"""Settings: defaults, then the environment, then what the caller gives."""
+"""Settings: defaults, overridden by the environment, overridden by the caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 64 * 1024
 SECRET_BYTES = 32
 KEY_FILE = "jwt.key"
 
-# A request must not wait for a connection longer than a person waits for an answer.
+# A request must not wait for a connection longer than a person waits for a response.
 POSTGRESQL_OPTIONS = {
     "pool_size": 10,
     "max_overflow": 10,
@@ -57,12 +57,12 @@ def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
 
 
 def database_url() -> str:
-    """Return the database that the environment names, or the default one."""
+    """Return the URL of the database from the environment, or the default."""
     return os.environ.get("DATABASE_URL") or DEFAULT_DATABASE_URL
 
 
 def realtime_settings(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the `REALTIME_*` settings of an environment: as JSON where they parse, else as the text that they are."""
+    """Return the `REALTIME_*` settings of an environment: as JSON where they parse, else as text."""
     return {name: _value(text) for name, text in environment.items() if name.startswith("REALTIME_")}
 
 
@@ -74,15 +74,15 @@ def _value(text: str) -> Any:
 
 
 def with_driver(url: str) -> str:
-    """Name psycopg 3, which waits without blocking under gevent, in a PostgreSQL address that names no driver."""
+    """Add psycopg 3, which waits without blocking under gevent, to a PostgreSQL address that names no driver."""
     scheme, separator, rest = url.partition("://")
     return f"postgresql+psycopg{separator}{rest}" if scheme in {"postgres", "postgresql"} else url
 
 
 def read_or_create_secret(path: Path) -> str:
-    """Return the secret kept in a file that only its owner can read; the first to ask makes it.
+    """Return the secret kept in a file that only its owner can read; the first call creates it.
 
-    Tokens stay good over a restart and in all worker processes.
+    Tokens stay valid across restarts and in all worker processes.
     """
     if not path.exists():
         _create_secret(path)
@@ -94,7 +94,7 @@ def _create_secret(path: Path) -> None:
     descriptor, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(SECRET_BYTES))
-    # A link appears complete or not at all, and the second of two processes keeps the first one's secret.
+    # A hard link is atomic, and the second of two processes keeps the first one's secret.
     with suppress(FileExistsError):
         os.link(draft, path)
     Path(draft).unlink()

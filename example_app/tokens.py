@@ -1,6 +1,6 @@
 """Access and refresh tokens: issuing, refusing and revoking them.
 
-The extension asks these same loaders when somebody connects, so a token that is refused here opens no connection.
+The extension calls the same loaders for each connection, so a token that is refused here opens no connection.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ SESSION = "session"
 
 
 def require_access_token() -> None:
-    """Refuse a request without a good access token; for a blueprint's `before_request`."""
+    """Refuse a request without a valid access token; for a blueprint's `before_request`."""
     verify_jwt_in_request()
 
 
 def signed_in_user() -> User:
-    """Return the user whose token came with the request."""
+    """Return the user of the request's token."""
     return cast("User", get_current_user())
 
 
 def signed_in_user_id() -> str:
-    """Return the id of the user whose token came with the request, as it stands in the token."""
+    """Return the user id in the request's token."""
     return str(signed_in_user().id)
 
 
 def require_administrator() -> None:
-    """Refuse a request of anybody but an administrator."""
+    """Refuse requests of users who are not administrators."""
     if not signed_in_user().is_administrator:
         abort(HTTPStatus.FORBIDDEN, "Only an administrator may do this")
 
@@ -78,20 +78,20 @@ def close_session(claims: Claims) -> Sequence[str]:
     """Revoke all tokens of the session that a token belongs to.
 
     Returns:
-        Their ids: the connections opened with them should end.
+        Their ids; the connections opened with them should end.
     """
     revoked = db.session.scalars(
         update(LoginToken).where(LoginToken.session_id == _session_id(claims)).values(revoked=True).returning(LoginToken.jti)
     ).all()
     if claims["jti"] not in revoked:
-        # Issued by another program that has the key.
+        # Issued by another program that shares the key.
         _record(claims, revoked=True)
     db.session.commit()
     return [*revoked, claims["jti"]]
 
 
 def _forget_expired() -> None:
-    """Delete tokens that have expired, more of them than are recorded, and so few at once that nobody waits for it."""
+    """Delete expired tokens: more than one call adds, and few enough not to delay the request."""
     expired = select(LoginToken.jti).where(LoginToken.expires_at < utc_now()).order_by(LoginToken.expires_at)
     some = expired.limit(ROWS_DELETED_AT_ONCE).with_for_update(skip_locked=True)
     db.session.execute(delete(LoginToken).where(LoginToken.jti.in_(some)).execution_options(synchronize_session=False))
@@ -109,7 +109,7 @@ def _session_id(claims: Claims) -> str:
 
 @jwt.token_in_blocklist_loader
 def _is_revoked(_header: Claims, claims: Claims) -> bool:
-    # The session is asked for too: an access token may be issued in the moment in which its session is closed.
+    # The session is checked too: an access token may be issued while its session is being closed.
     asked = (claims["jti"], _session_id(claims))
     revoked = select(LoginToken.jti).where(LoginToken.jti.in_(asked), LoginToken.revoked)
     return db.session.scalars(revoked).first() is not None
@@ -117,7 +117,7 @@ def _is_revoked(_header: Claims, claims: Claims) -> bool:
 
 @realtime.revoked_tokens
 def _are_revoked(token_ids: Sequence[str]) -> Sequence[str]:
-    """Say which tokens of connected clients have been revoked, or belong to a session that has been closed."""
+    """Return those tokens of connected clients that have been revoked, or belong to a closed session."""
     session = aliased(LoginToken)
     revoked = (
         select(LoginToken.jti)
@@ -159,7 +159,7 @@ def _user_is_gone(_header: Claims, _claims: Claims) -> Response:
 
 @jwt.needs_fresh_token_loader
 def _not_fresh(_header: Claims, _claims: Claims) -> Response:
-    return error_response(HTTPStatus.UNAUTHORIZED, "A fresh token is needed: log in again")
+    return error_response(HTTPStatus.UNAUTHORIZED, "A fresh token is required: log in again")
 
 
 @jwt.token_verification_failed_loader

@@ -1,4 +1,4 @@
-"""Who is there."""
+"""The list of users, with their presence."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ users.before_request(require_access_token)
 
 @users.get("")
 def list_users() -> list[Json]:
-    """Return a page of the users, in the order in which they came, and whether they are online."""
+    """Return a page of the users, in the order of registration, and whether each is online."""
     query = read_query(UserPage)
     page = select(User).where(User.id > query.after).order_by(User.id).limit(query.limit)
     found = db.session.scalars(page).all()
-    # Presence may be asked for over the network; the database connection is not held meanwhile.
+    # Presence may need the network, so the database connection is returned first.
     db.session.commit()
     online = set(realtime.get_online_users())
     return [{**user_json(user), "status": "online" if str(user.id) in online else "offline"} for user in found]

@@ -1,7 +1,7 @@
-"""Rate limits: who may do something how often.
+"""Rate limits: token buckets for connections, users and addresses.
 
 Each bucket is one number, the time at which it would be full again if nothing more were taken from it (the generic cell rate
-algorithm). Two threads that take from one bucket at the same moment may both get the same; nothing else comes of it, and a lock
+algorithm). Two threads that take from one bucket at the same moment may both get the same token, which does no other harm; a lock
 would cost more than the rest.
 """
 
@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from flask_realtime.rates import Rate
 
 _SLACK: Final = 0.001
-"""Of the interval between two events: sums of fractions of a second are not exact, and a burst is to be allowed in full."""
+"""Fraction of the interval between two events: floating-point sums are inexact, and a burst is to be allowed in full."""
 
 _HUNDREDTHS: Final = 100
 
@@ -24,18 +24,18 @@ BucketT = TypeVar("BucketT", bound="TokenBucket")
 
 
 def retry_after(seconds: float) -> float:
-    """Return a time to wait as clients are told it: in hundredths of a second, never less than it takes."""
+    """Return a waiting time as sent to clients: rounded up to hundredths of a second."""
     return max(1, math.ceil(seconds * _HUNDREDTHS)) / _HUNDREDTHS
 
 
 @lru_cache
 def _measures(rate: Rate | None) -> tuple[float, float]:
-    """Return the seconds between two events, and those that a burst may be ahead; buckets of one rate share the numbers."""
+    """Return the seconds between two events, and how many seconds ahead a burst may be; buckets of one rate share the numbers."""
     return (0.0, math.inf) if rate is None else (rate.interval, rate.ahead + _SLACK * rate.interval)
 
 
 class TokenBucket:
-    """What one connection, user or address has left of a rate.
+    """The remaining allowance of one connection, user or address.
 
     Args:
         rate: The rate; None allows everything.
@@ -48,7 +48,7 @@ class TokenBucket:
         self.interval, self.ahead = _measures(rate)
 
     def take(self, now: float) -> bool:
-        """Take one, and say whether there was one."""
+        """Take one token, and return whether there was one."""
         full_at = self.full_at
         if full_at < now:
             full_at = now
@@ -58,13 +58,13 @@ class TokenBucket:
         return True
 
     def wait(self, now: float) -> float:
-        """Return the seconds after which there is one again; 0 where there is one now."""
+        """Return the seconds until the next token; 0 if there is one now."""
         behind = self.full_at - now - self.ahead
         return behind + _SLACK * self.interval if behind > 0 else 0.0
 
 
 class RateLimit(TokenBucket):
-    """What one connection has left of a rate, within what its user has left.
+    """The remaining allowance of one connection, within that of its user.
 
     Args:
         rate: The connection's rate, or None.
@@ -78,13 +78,13 @@ class RateLimit(TokenBucket):
         self.user = user
 
     def take(self, now: float) -> bool:
-        """Take one of both, and say whether there was one of both; if not, neither is touched."""
+        """Take one from both buckets, and return whether both had one; if not, neither changes."""
         full_at, user = self.full_at, self.user
         if full_at < now:
             full_at = now
         elif full_at - now > self.ahead:
             return False
-        if user is not None:  # In full rather than a call: this is on the way of every event.
+        if user is not None:  # Inlined rather than called: every event passes through here.
             users = user.full_at
             if users < now:
                 users = now
@@ -95,18 +95,18 @@ class RateLimit(TokenBucket):
         return True
 
     def wait(self, now: float) -> float:
-        """Return the seconds after which there is one of both again."""
+        """Return the seconds until both buckets have a token."""
         own = super().wait(now)
         return own if self.user is None else max(own, self.user.wait(now))
 
 
 class UserBuckets:
-    """What one user has left, with all connections together.
+    """The allowances of one user, shared by all of the user's connections.
 
     Args:
-        connections: How many connections draw on it.
-        buckets: The buckets by the number of their limit group, as far as they were needed; a dictionary would weigh three
-            times as much.
+        connections: The number of connections that draw on it.
+        buckets: The buckets by the number of their limit group, created on first use; a dictionary would take three times
+            the memory.
     """
 
     __slots__ = ("buckets", "connections")
@@ -116,7 +116,7 @@ class UserBuckets:
         self.buckets: list[TokenBucket | None] = []
 
     def bucket(self, number: int, rate: Rate | None) -> TokenBucket | None:
-        """Return the bucket of a limit group, or None where there is no limit."""
+        """Return the bucket of a limit group, or None if there is no limit."""
         if rate is None:
             return None
         bucket = _at(self.buckets, number)
@@ -125,22 +125,22 @@ class UserBuckets:
         return bucket
 
     def is_full(self, now: float) -> bool:
-        """Say whether nothing would be lost with it."""
+        """Return whether every bucket is full, so that forgetting this user loses nothing."""
         return all(bucket is None or bucket.full_at <= now for bucket in self.buckets)
 
 
 def _at(buckets: list[BucketT | None], number: int) -> BucketT | None:
-    """Return what is at a place, which is made where there is none."""
+    """Return the bucket at an index, creating it if there is none."""
     if number >= len(buckets):
         buckets.extend([None] * (number + 1 - len(buckets)))
     return buckets[number]
 
 
 class Allowances:
-    """What one connection has left.
+    """The allowances of one connection.
 
     Args:
-        user: What its user has left.
+        user: Its user's buckets.
     """
 
     __slots__ = ("by_group", "refusals", "user")
@@ -151,17 +151,17 @@ class Allowances:
         self.refusals: TokenBucket | None = None
 
     def add(self, number: int, rate: Rate | None, user_rate: Rate | None) -> RateLimit:
-        """Make the allowance of a limit group."""
+        """Create the allowance of a limit group."""
         _at(self.by_group, number)
         allowance = self.by_group[number] = RateLimit(rate, self.user.bucket(number, user_rate))
         return allowance
 
 
 class Users:
-    """What users have left; for users who are gone too, until it makes no difference: who comes back gets nothing anew.
+    """The buckets of all users. They are kept after a disconnect until they are full, so that reconnecting resets nothing.
 
     Args:
-        kept: How many users who are gone are remembered; of more, those who have been gone for longest are forgotten.
+        kept: The number of disconnected users to remember; beyond it, those disconnected longest are forgotten.
     """
 
     def __init__(self, kept: int = 10_000) -> None:
@@ -173,7 +173,7 @@ class Users:
         return len(self._here) + len(self._gone)
 
     def enter(self, user_id: str) -> UserBuckets:
-        """Return what a user has left, for one more connection."""
+        """Return a user's buckets, counting one more connection."""
         user = self._here.get(user_id)
         if user is None:
             user = self._here[user_id] = self._gone.pop(user_id) if user_id in self._gone else UserBuckets()
@@ -181,7 +181,7 @@ class Users:
         return user
 
     def leave(self, user_id: str, now: float) -> None:
-        """Note that one of the connections is gone."""
+        """Count one connection less."""
         user = self._here[user_id]
         user.connections -= 1
         if user.connections == 0:
@@ -197,11 +197,11 @@ class Users:
 
 
 class KeyedBuckets:
-    """What each of many has left of a rate, for as long as it makes a difference.
+    """Token buckets by key, each kept until it is full again.
 
     Args:
-        rate: How often one may do it, or None.
-        kept: How many are remembered; of more, those that have not done it for longest are forgotten.
+        rate: The rate for each key, or None for no limit.
+        kept: The number of keys to remember; beyond it, those unused for longest are forgotten.
     """
 
     def __init__(self, rate: Rate | None, kept: int = 10_000) -> None:
@@ -213,12 +213,12 @@ class KeyedBuckets:
         return len(self._buckets)
 
     def wait(self, key: str, now: float) -> float:
-        """Return the seconds after which one may do it again; 0 where one may now."""
+        """Return the seconds until a key is allowed again; 0 if it is now."""
         bucket = self._buckets.get(key)
         return 0.0 if bucket is None else bucket.wait(now)
 
     def note(self, key: str, now: float) -> None:
-        """Note that one did it."""
+        """Record one use of a key."""
         if self._rate is None:
             return
         bucket = self._buckets.setdefault(key, TokenBucket(self._rate))
@@ -227,7 +227,7 @@ class KeyedBuckets:
         self._forget(now)
 
     def _forget(self, now: float) -> None:
-        """Drop what makes no difference any more, as far as it is easily found, and what is too much."""
+        """Drop full buckets, as far as they are found cheaply, and those beyond the maximum."""
         oldest = next(iter(self._buckets))
         while len(self._buckets) > self._kept or self._buckets[oldest].full_at <= now:
             del self._buckets[oldest]
@@ -235,25 +235,25 @@ class KeyedBuckets:
 
 
 class FailedLoginLimiter(KeyedBuckets):
-    """Failed attempts by address, where these are limited.
+    """Limits failed attempts by address.
 
     Args:
-        rate: How often one address may fail, or None.
-        kept: How many addresses are remembered; of more, those that have not failed for longest are forgotten.
+        rate: How often one address may fail, or None for no limit.
+        kept: The number of addresses to remember; beyond it, those without a failure for longest are forgotten.
     """
 
     def wait(self, key: str, now: float) -> float:
-        """Return the seconds after which an address may try again; 0 where it may now."""
+        """Return the seconds until an address may try again; 0 if it may now."""
         return super().wait(network(key), now) if self._buckets else 0.0
 
     def note(self, key: str, now: float) -> None:
-        """Note that an attempt from an address failed. Without an address, nobody is to blame."""
+        """Record a failed attempt from an address; without an address, nothing is counted."""
         if key:
             super().note(network(key), now)
 
 
 def network(address: str) -> str:
-    """Return what one subscriber has of addresses: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return the network of one subscriber: an IPv4 address, or the /64 of an IPv6 one."""
     if ":" not in address:
         return address
     try:

@@ -1,4 +1,4 @@
-"""The `flask realtime` commands: what an operator does from the shell, on every server."""
+"""The `flask realtime` commands: operations from the shell, on every server."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _output: Final = click.option(
     "--output",
     type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
     default="-",
-    help="The file to write; without it, what there is to say is printed.",
+    help="The file to write; without it, the output is printed.",
 )
 
 
 class _Failure(click.ClickException):
-    """What went wrong, in one line."""
+    """A failure of a command, in one line."""
 
 
 def _servers() -> None:
-    """Make sure that there are servers to reach: a command runs in a process of its own, which serves nobody."""
+    """Check that servers can be reached: a command runs in a process of its own, which serves nobody."""
     if current_gateway().parts.config.message_queue is None:
         msg = (
             "REALTIME_MESSAGE_QUEUE is not set, so the running server cannot be reached from here. "
@@ -64,7 +64,7 @@ def emit(event: str, data: tuple[Any, ...], user: str | None, conversation: str 
     """Send EVENT with DATA, each of it JSON, to a user, a conversation or everyone."""
     _servers()
     if (user is not None) + (conversation is not None) + everyone != 1:
-        msg = "Say to whom: exactly one of --user, --conversation and --all."
+        msg = "Choose exactly one of --user, --conversation and --all."
         raise click.UsageError(msg)
     try:
         if user is not None:
@@ -95,9 +95,9 @@ def online(conversation: str | None, *, connections: bool) -> None:
 @commands.command("kick")
 @click.argument("user")
 @click.option("--conversation", help="Out of this conversation only; the connections stay.")
-@click.option("--reason", help="What the log and the on_disconnect hooks are told.")
+@click.option("--reason", help="The reason for the log and the on_disconnect hooks.")
 def kick(user: str, conversation: str | None, reason: str | None) -> None:
-    """End all connections of USER. Clients do not come back by themselves."""
+    """End all connections of USER. Clients do not reconnect by themselves."""
     _servers()
     if conversation is not None:
         functions.remove_from_conversation(conversation, user)
@@ -115,12 +115,12 @@ def rooms() -> None:
 
 
 @commands.command("check", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def check(context: click.Context, *, as_json: bool) -> None:
-    """Check how the application is set up, and say how to mend what is wrong.
+    """Check the application's setup, and print the remedy for each problem.
 
-    Exits with 1 if something is wrong for certain; hints, at what may be meant, change nothing about that.
+    Exits with 1 if something is definitely wrong; hints do not affect the exit status.
     """
     findings = _findings(context.ensure_object(ScriptInfo).load_app)
     problems = sum(finding.level == "problem" for finding in findings)
@@ -137,7 +137,7 @@ def _findings(load: Callable[[], Flask]) -> list[Finding]:
     try:
         app = load()
         return find_all(app, gateway_of(app))
-    except RealtimeError as error:  # It says itself how to mend it.
+    except RealtimeError as error:  # Its message names the remedy already.
         return [Finding("setup_failed", str(error), "")]
 
 
@@ -152,7 +152,7 @@ def types(output: IO[str]) -> None:
 
 
 @commands.command("asyncapi")
-@click.option("--title", help="The name of the application; its own where none is given.")
+@click.option("--title", help="The name of the application; by default its own.")
 @click.option("--api-version", default="1.0.0", show_default=True, help="The version of the application's events.")
 @_output
 def asyncapi(title: str | None, api_version: str, output: IO[str]) -> None:

@@ -1,10 +1,10 @@
-"""Checks of how an application is set up: what is wrong for certain, what may be, and how to mend either.
+"""Checks of an application's setup: definite problems, possible ones, and the remedy for each.
 
-`flask realtime check` makes all of them; at the first request an application's server makes those that cost nothing and need no
-network, and logs what they find. None of them guesses: what cannot be known from inside the application is not checked.
+`flask realtime check` runs all of them; at the first request an application's server runs those that cost nothing and need no
+network, and logs the findings. None of them guesses: what cannot be known from inside the application is not checked.
 
 Each finding is a `Finding`: a code for machines, a level, the problem and its remedy. To test one, call its function with an
-application that has it.
+application that has the problem.
 """
 
 from flask_realtime.checks.findings import Finding, Level

@@ -1,4 +1,4 @@
-"""Findings of a check."""
+"""Findings of checks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ Level = Literal["problem", "hint"]
 
 
 class Finding(NamedTuple):
-    """One thing that is, or may be, wrong with how an application is set up.
+    """A definite or possible problem with an application's setup.
 
     Args:
-        code: Its name for machines.
+        code: A machine-readable name.
         problem: What is wrong, in a sentence.
         remedy: What to do about it, in a sentence.
-        level: `problem` for what is wrong for certain, `hint` for what may be meant.
+        level: `problem` for what is definitely wrong, `hint` for what may be intended.
     """
 
     code: str

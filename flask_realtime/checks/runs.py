@@ -1,4 +1,4 @@
-"""Which checks are made when: all by command, and the certain and cheap ones when a server starts."""
+"""Runs of the checks: all by command, and the certain and cheap ones when a server starts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ logger = get_logger(__name__)
 
 
 def find_certain(app: Flask, gateway: Gateway) -> list[Finding]:
-    """Return what is wrong for certain with a server that is about to serve, as far as that is known without asking others."""
+    """Return definite problems of a server that is about to serve, as far as they are known without network access."""
     findings = chain(check_tokens(app), check_settings(app, gateway), check_middleware(app, gateway))
     return [finding for finding in findings if finding.level == "problem"]
 
 
 def find_all(app: Flask, gateway: Gateway) -> list[Finding]:
-    """Return whatever can be known, the message queue's answer included; what is wrong for certain comes first."""
+    """Return all findings, including those that ask the message queue; definite problems come first."""
     findings = chain(
         check_tokens(app),
         check_settings(app, gateway),
@@ -41,7 +41,7 @@ def find_all(app: Flask, gateway: Gateway) -> list[Finding]:
 
 
 def warn_at_start(app: Flask, gateway: Gateway) -> None:
-    """Log what is wrong for certain when the application gets its first request: whatever is set up is set up by then."""
+    """Log definite problems at the application's first request, when its setup is complete."""
 
     def warn() -> None:
         for finding in find_certain(app, gateway):
@@ -51,11 +51,11 @@ def warn_at_start(app: Flask, gateway: Gateway) -> None:
 
 
 class _BeforeFirstRequest:
-    """A WSGI application before whose first request something is done.
+    """WSGI middleware that runs an action before the first request.
 
     Args:
         wsgi_app: The application.
-        action: What is done.
+        action: The action.
     """
 
     def __init__(self, wsgi_app: Callable[..., Iterable[bytes]], action: Callable[[], None]) -> None:

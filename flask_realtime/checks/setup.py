@@ -19,28 +19,28 @@ from flask_realtime.gateway.gateway import Gateway
 from flask_realtime.gateway.serving.serving import Serving
 
 _INNER = ("app", "wsgi_app", "_wsgi_app", "_application")
-"""Where a middleware keeps what it wraps."""
+"""Attributes in which middleware keeps the application that it wraps."""
 
 _WORKERS = re.compile(r"(?:^|\s)(?:-w|--workers)[\s=]*(\d+)")
 
 
 def check_settings(app: Flask, gateway: Gateway) -> Iterator[Finding]:
-    """Find settings that came too late to have an effect."""
+    """Find settings that were made too late to take effect."""
     try:
         now = RealtimeConfig.from_mapping(app.config)
     except ConfigError as error:
-        yield Finding("setting_invalid", f"{error}.", "It was set after init_app, and has no effect as it is.")
+        yield Finding("setting_invalid", f"{error}.", "It was set after init_app and has no effect.")
         return
     for item in fields(RealtimeConfig):
         if getattr(now, item.name) != getattr(gateway.parts.config, item.name):
             key = f"{PREFIX}{item.name.upper()}"
             yield Finding(
-                "setting_late", f"{key} was changed after init_app, which has read it.", "Set it before Realtime.init_app."
+                "setting_late", f"{key} was changed after init_app had read it.", "Set it before Realtime.init_app."
             )
 
 
 def check_hooks(gateway: Gateway) -> Iterator[Finding]:
-    """Find out whether anybody can join a conversation."""
+    """Check that somebody can join a conversation."""
     if not gateway.parts.application.hooks.functions(AUTHORIZE_JOIN):
         yield Finding(
             "authorize_join_missing",
@@ -50,7 +50,7 @@ def check_hooks(gateway: Gateway) -> Iterator[Finding]:
 
 
 def check_middleware(app: Flask, gateway: Gateway) -> Iterator[Finding]:
-    """Find out whether Socket.IO's requests pass the middleware that tells the clients' addresses."""
+    """Check that Socket.IO's requests pass the middleware that determines client addresses."""
     outside, inside = _proxy_fixes(app, gateway.parts.server.socketio.sockio_mw)
     if inside and not outside:
         yield Finding(
@@ -82,23 +82,23 @@ def _proxy_fixes(app: Flask, engine_middleware: object) -> tuple[bool, bool]:
 
 
 def check_origins(gateway: Gateway) -> Iterator[Finding]:
-    """Find out whether any page may connect."""
+    """Check whether any page may connect."""
     if gateway.parts.server.allows_any_origin:
         yield Finding(
             "any_origin",
             "Any web page may connect, if it has a token.",
-            f"If that is not meant, list the pages' origins in {PREFIX}CORS_ALLOWED_ORIGINS.",
+            f"If that is not intended, list the pages' origins in {PREFIX}CORS_ALLOWED_ORIGINS.",
             "hint",
         )
 
 
 def check_workers(gateway: Gateway, environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Find out whether gunicorn is told to start several workers that would know nothing of each other."""
+    """Check whether gunicorn is set to start several workers that share no message queue."""
     count = _workers(environment)
     if count > 1 and gateway.parts.backend.is_local:
         yield Finding(
             "workers_without_queue",
-            f"gunicorn is to start {count} workers, and without {PREFIX}MESSAGE_QUEUE each knows its own clients only.",
+            f"gunicorn is set to start {count} workers, and without {PREFIX}MESSAGE_QUEUE each knows its own clients only.",
             f"Set {PREFIX}MESSAGE_QUEUE to the URL of a Redis server, or start one worker.",
         )
 

@@ -1,4 +1,4 @@
-"""Checks of what an application stands on: its message queue, its database's driver, its packages."""
+"""Checks of an application's environment: message queue, database driver and packages."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _REQUIREMENT: Final = re.compile(r"([\w.-]+)(?:\[[^\]]*\])?\s*>=\s*([\w.]+)")
 
 
 def check_queue(gateway: Gateway) -> Iterator[Finding]:
-    """Find out whether the message queue can be reached, and is set up as it should be."""
+    """Check that the message queue can be reached and is configured correctly."""
     backend = gateway.parts.backend
     try:
         backend.check()
         warnings = backend.warnings()
     except BackendUnavailable as error:
         yield Finding(
-            "queue_unreachable", f"The message queue cannot be reached: {error}.", "Start it, or mend REALTIME_MESSAGE_QUEUE."
+            "queue_unreachable", f"The message queue cannot be reached: {error}.", "Start it, or correct REALTIME_MESSAGE_QUEUE."
         )
         return
     for line in warnings:
@@ -34,10 +34,10 @@ def check_queue(gateway: Gateway) -> Iterator[Finding]:
 
 
 def check_database(app: Flask) -> Iterator[Finding]:
-    """Find out whether the database's driver lets others go on while it waits."""
+    """Check that the database driver does not block the event loop while it waits."""
     if "sqlalchemy" not in app.extensions:
         return
-    # Servers import this module; where no application has a database, SQLAlchemy would be 10 MiB for nothing.
+    # Servers import this module; without a database, SQLAlchemy would cost 10 MiB for nothing.
     from sqlalchemy.engine import make_url  # noqa: PLC0415
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
@@ -46,11 +46,11 @@ def check_database(app: Flask) -> Iterator[Finding]:
     except (SQLAlchemyError, ImportError):
         return
     if driver == "pysqlite":
-        problem = "The database is SQLite: under gevent, a worker stands still while it waits for somebody else's write."
-        yield Finding("database_sqlite", problem, "Use PostgreSQL where many write.", "hint")
+        problem = "The database is SQLite: under gevent, a worker blocks while it waits for another process's write."
+        yield Finding("database_sqlite", problem, "Use PostgreSQL if there are many writes.", "hint")
     elif driver in _BLOCKING:
         problem = (
-            f"The database's driver is {driver}: under gevent, a worker stands still during each query, unless it was patched."
+            f"The database's driver is {driver}: under gevent, a worker blocks during each query, unless it was patched."
         )
         yield Finding("database_driver_blocks", problem, f"Use {_BLOCKING[driver]}.", "hint")
 
@@ -58,10 +58,10 @@ def check_database(app: Flask) -> Iterator[Finding]:
 def check_versions(
     requirements: Iterable[str] | None = None, version_of: Callable[[str], str] = metadata.version
 ) -> Iterator[Finding]:
-    """Find packages that are older than the package can work with; those of extras count where they are installed.
+    """Find packages that are older than this one supports; those of extras count only where they are installed.
 
     Args:
-        requirements: What the package requires; what its metadata says where none is given.
+        requirements: The package's requirements; by default those in its metadata.
         version_of: Returns the version of a package; raises `PackageNotFoundError` where it is not installed.
     """
     for name, least, is_extra in _minimums(_own_requirements() if requirements is None else requirements):
@@ -94,7 +94,7 @@ def _minimums(requirements: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return a version's leading numbers, without zeros at the end, for comparing: 2.0 is no older than 2."""
+    """Return a version's leading numbers without trailing zeros, for comparison: 2.0 is not older than 2."""
     release = re.match(r"\d+(?:\.\d+)*", version)
     numbers = [int(part) for part in release[0].split(".")] if release else [0]
     while numbers and numbers[-1] == 0:

@@ -1,4 +1,4 @@
-"""Checks of what tokens are verified with: without it nobody can connect, or anybody might."""
+"""Checks of token verification: keys and algorithms that would keep everyone out, or let anyone in."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from flask_realtime.checks.findings import Finding
 from flask_realtime.features.authentication import EXTENSION
 
 MIN_KEY_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
-"""As RFC 7518, section 3.2, has it: as many as the hash has."""
+"""RFC 7518, section 3.2: as many bytes as the hash has."""
 
 
 def check_tokens(app: Flask) -> Iterator[Finding]:
-    """Find out whether Flask-JWT-Extended is set up, with a key that is one."""
+    """Check that Flask-JWT-Extended is set up with a usable key."""
     if EXTENSION not in app.extensions:
         yield Finding(
             "jwt_manager_missing",
@@ -25,7 +25,7 @@ def check_tokens(app: Flask) -> Iterator[Finding]:
             "Call JWTManager(app) before the application serves.",
         )
         return
-    # A loader of the application's own may have its keys from anywhere.
+    # The application's own loader may get its keys from anywhere.
     if getattr(app.extensions[EXTENSION], "_decode_key_callback", None) is default_decode_key_callback:
         yield from _check_key(app)
 
@@ -37,7 +37,7 @@ def _check_key(app: Flask) -> Iterator[Finding]:
             key: object = config.decode_key
         except RuntimeError as error:
             yield Finding(
-                "jwt_key_missing", f"No token can be verified: {error}.", "Set it, to what stays the same after a restart."
+                "jwt_key_missing", f"No token can be verified: {error}.", "Set it to a value that stays the same after a restart."
             )
             return
     wanted = MIN_KEY_BYTES.get(algorithm, 0)

@@ -213,13 +213,14 @@ def gunicorn(
     *options: str,
     ready: str | None = "/ready",
     scheme: str = "http",
+    folder: Path = ROOT,
 ) -> Iterator[Server]:
     """Serve ``module:factory()`` with one worker, as production does; with no path to ask, it may not be ready."""
     with listening_socket() as listener:
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--worker-class", WORKER_CLASS, "--workers", "1"]
         command += ["--bind", f"fd://{listener.fileno()}", "--graceful-timeout", "2", *options, application]
-        server = Server(command, environment or {}, [listener.fileno()])
+        server = Server(command, environment or {}, [listener.fileno()], folder)
     with stopped_at_the_end(server):
         server.url = f"{scheme}://127.0.0.1:{port}"
         if ready is not None:

@@ -13,6 +13,8 @@ JOIN_CONVERSATION: Final = "join:conversation"
 LEAVE_CONVERSATION: Final = "leave:conversation"
 GET_ONLINE_USERS: Final = "conversation:get-online-users"
 
+CONVERSATION_ID: Final = "conversationId"
+
 
 class ConversationReference(TypedDict):
     """The payload of a client's `typing:start` and `typing:stop`."""
@@ -29,7 +31,7 @@ class OneConversation(NamedTuple):
 
 def parse_conversation_id(args: Sequence[Any], _settings: object) -> OneConversation:
     """Parse an event whose only argument is a conversation's id."""
-    return OneConversation(*raw_id(only_argument(args, "conversationId", EXPECTED), "conversationId"))
+    return OneConversation(*raw_id(only_argument(args, CONVERSATION_ID, EXPECTED), CONVERSATION_ID))
 
 
 def parse_conversation_reference(args: Sequence[Any], _settings: object) -> OneConversation:

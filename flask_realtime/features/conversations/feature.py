@@ -19,7 +19,7 @@ conversations.add_hook(hooks.ON_JOIN)
 conversations.add_hook(hooks.ON_LEAVE)
 
 _event: Final = partial(
-    conversations.event, payload=WireId, parse=events.parse_conversation_id, argument="conversationId", app_context=False
+    conversations.event, payload=WireId, parse=events.parse_conversation_id, argument=events.CONVERSATION_ID, app_context=False
 )
 
 _event(

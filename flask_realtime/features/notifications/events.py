@@ -9,6 +9,8 @@ from flask_realtime.contract.events import Document, OutgoingEvent
 from flask_realtime.contract.ids import EXPECTED, WireId
 from flask_realtime.contract.parsing import only_argument, raw_id
 
+NOTIFICATION_ID: Final = "notificationId"
+
 NOTIFICATION_NEW: Final[OutgoingEvent[Any]] = OutgoingEvent(
     "notification:new",
     Document,
@@ -21,7 +23,7 @@ NOTIFICATION_READ: Final[OutgoingEvent[WireId]] = OutgoingEvent(
     WireId,
     "all of the user's connections, the sender's too",
     "A notification was read on one of the user's devices.",
-    "notificationId",
+    NOTIFICATION_ID,
 )
 NOTIFICATIONS_READ_ALL: Final[OutgoingEvent[None]] = OutgoingEvent(
     "notifications:read-all",
@@ -40,4 +42,4 @@ class OneNotification(NamedTuple):
 
 def parse_notification_id(args: Sequence[Any], _settings: object) -> OneNotification:
     """Parse an event whose only argument is a notification's id."""
-    return OneNotification(*raw_id(only_argument(args, "notificationId", EXPECTED), "notificationId"))
+    return OneNotification(*raw_id(only_argument(args, NOTIFICATION_ID, EXPECTED), NOTIFICATION_ID))

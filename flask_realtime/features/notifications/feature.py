@@ -10,6 +10,7 @@ from flask_realtime.contract.parsing import parse_nothing
 from flask_realtime.feature.feature import Feature, stateless
 from flask_realtime.features.notifications import handlers, hooks
 from flask_realtime.features.notifications.events import (
+    NOTIFICATION_ID,
     NOTIFICATION_NEW,
     NOTIFICATION_READ,
     NOTIFICATIONS_READ_ALL,
@@ -29,7 +30,7 @@ _event(
     hint="on_notification_read is its hook.",
     payload=WireId,
     parse=parse_notification_id,
-    argument="notificationId",
+    argument=NOTIFICATION_ID,
     summary="Mark a notification as read. The application's `on_notification_read` hook stores it; if the hook fails nobody is "
     "told.",
 )(handlers.read)

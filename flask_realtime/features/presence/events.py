@@ -13,6 +13,9 @@ from flask_realtime.errors import BadRequest, InvalidId
 USER_GET_STATUS: Final = "user:get-status"
 USERS_GET_STATUS: Final = "users:get-status"
 
+USER_ID: Final = "userId"
+USER_IDS: Final = "userIds"
+
 HEARD: Final = "heard"
 """The command that tells other servers of a change: the user, whether online, the change's version, whether it is announced."""
 
@@ -62,12 +65,12 @@ def user_status(user_id: str, *, online: bool) -> UserStatus:
 
 def parse_user_id(args: Sequence[Any], _settings: object) -> OneUser:
     """Parse an event whose only argument is a user's id."""
-    return OneUser(raw_id(only_argument(args, "userId", EXPECTED), "userId")[0])
+    return OneUser(raw_id(only_argument(args, USER_ID, EXPECTED), USER_ID)[0])
 
 
 def parse_user_ids(args: Sequence[Any], settings: Settings) -> SomeUsers:
     """Parse an event whose only argument is a list of user ids."""
-    values = only_argument(args, "userIds", "a list of user ids")
+    values = only_argument(args, USER_IDS, "a list of user ids")
     if not isinstance(values, list):
         msg = "userIds must be a list of user ids"
         raise BadRequest(msg)
@@ -75,9 +78,9 @@ def parse_user_ids(args: Sequence[Any], settings: Settings) -> SomeUsers:
         msg = f"userIds must hold at most {settings.max_status_ids} ids, not {len(values)}"
         raise BadRequest(msg)
     try:
-        return SomeUsers(tuple(parse_id(value, "userIds") for value in values))
+        return SomeUsers(tuple(parse_id(value, USER_IDS) for value in values))
     except InvalidId:
-        raise BadRequest(listed(_wrong_ids(values, "userIds"))) from None
+        raise BadRequest(listed(_wrong_ids(values, USER_IDS))) from None
 
 
 def _wrong_ids(values: Sequence[object], field: str) -> Iterator[str]:

@@ -11,6 +11,8 @@ from flask_realtime.features.presence import handlers, hooks
 from flask_realtime.features.presence.events import (
     HEARD,
     USER_GET_STATUS,
+    USER_ID,
+    USER_IDS,
     USER_STATUS_CHANGED,
     USERS_GET_STATUS,
     UserStatus,
@@ -31,7 +33,7 @@ _event(
     USER_GET_STATUS,
     payload=WireId,
     parse=parse_user_id,
-    argument="userId",
+    argument=USER_ID,
     answer=UserStatus,
     summary="Ask whether a user is online.",
 )(handlers.get_status)
@@ -40,7 +42,7 @@ _event(
     USERS_GET_STATUS,
     payload=list[WireId],
     parse=parse_user_ids,
-    argument="userIds",
+    argument=USER_IDS,
     answer=list[UserStatus],
     summary="Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order asked.",
 )(handlers.get_statuses)

@@ -48,8 +48,8 @@ def realtime_credentials(app: Flask) -> Credentials:
     def credentials(user_id: WireId, **claims: Any) -> Mapping[str, Any]:
         if EXTENSION not in app.extensions:
             msg = (
-                "realtime_client connects with access tokens, and there is no JWTManager: override the fixture realtime_credentials, "
-                "with a function that returns {'auth': ...} or {'headers': ...} for a user's id."
+                "realtime_client connects with access tokens, and there is no JWTManager: override the fixture "
+                "realtime_credentials, with a function that returns {'auth': ...} or {'headers': ...} for a user's id."
             )
             raise ConfigError(msg)
         with app.app_context():

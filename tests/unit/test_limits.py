@@ -172,8 +172,8 @@ def test_every_refusal_counts_but_of_what_was_good_once_and_of_who_is_to_come_ba
             raise ConnectionRefused(code=code, retry_after=retry_after)
         return refused.value
 
-    for code, retry_after in (("token_expired", None), ("too_many_connections", 5.0), ("token_missing", None)):
-        assert refused_for(code, retry_after=retry_after).code == code
+    for code, later in (("token_expired", None), ("too_many_connections", 5.0), ("token_missing", None)):
+        assert refused_for(code, retry_after=later).code == code
     error = refused_for("token_missing")
     refused_for("connection_refused", "192.0.2.2")  # An application's own, in words of its own.
     assert refused_for("connection_refused", "192.0.2.2").code == "rate_limited"

@@ -109,8 +109,8 @@ def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
     return _filled(kept, max(MAX_HEADERS - len(token), _LEAST), environ, (*_FIRST, *_headers(environ)))
 
 
-def _headers(environ: Mapping[str, Any]) -> Iterator[str]:
-    return (name for name in environ if name.startswith("HTTP_"))
+def _headers(environ: Mapping[str, Any]) -> list[str]:
+    return [name for name in environ if name.startswith("HTTP_")]
 
 
 def _filled(kept: dict[str, Any], left: int, environ: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

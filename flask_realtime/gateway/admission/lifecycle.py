@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, Protocol
 
 from flask_realtime.backends.base import Change
@@ -107,9 +107,13 @@ class Lifecycle:
 
     # Coming -------------------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _asks_application(self) -> bool:
+        return self._authentication.asks_application  # No hook comes after the first session.
+
     def kept_of(self, environ: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is kept of a handshake's environment, to authenticate its client."""
-        if self._authentication.asks_application:
+        if self._asks_application:
             return for_application(environ, any_origin=self._parts.server.allows_any_origin)
         return for_authentication(environ)
 
@@ -209,7 +213,7 @@ class Lifecycle:
     def _let_in(self, connection: Connection) -> None:
         session = connection.session
         session.add(connection)
-        if not self._authentication.asks_application:
+        if not self._asks_application:
             session.environ = Essentials(session.environ)
         connection.admitted = True
         self._parts.server.admit(session.id, connection.namespace, connection.id)

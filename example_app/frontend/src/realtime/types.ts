@@ -6,7 +6,7 @@ export interface Acknowledgement {
   ok: true;
 }
 
-/** An announcement, as clients get it. */
+/** An announcement, as sent to clients. */
 export interface Announcement {
   message: string;
   createdAt: string;
@@ -123,7 +123,7 @@ export interface ServerToClientEvents {
    * disconnects the client next. Sent to the connection whose token it was.
    */
   'auth:expired': (payload: Expiry) => void;
-  /** An administrator announces something. Sent to every connection. */
+  /** An administrator made an announcement. Sent to every connection. */
   'announcement': (announcement: Announcement) => void;
   /** An event failed that was sent without a callback. Sent to the connection that sent the event. */
   'realtime:error': (payload: ErrorEvent) => void;

@@ -98,7 +98,7 @@ def test_a_lease_that_is_lost_is_doubtful_and_says_so(new_server: NewServer, cli
     server.lease.renew()
     client.flushall()
     with pytest.raises(LeaseLost):
-        server.lease.run(scripts.LEAVE_ALL, "ann", "c1", "[]")
+        server.lease.run(scripts.leave_all("ann", "c1", []))
     assert server.lease.needs_renewal
 
 

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.entries import Answer, State
+from flask_realtime.backends.redis.scripts import Answer, State
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer
 
@@ -83,15 +83,15 @@ def test_where_redis_has_forgotten_the_lease_the_housekeeping_is_woken(server: F
 
 
 def test_where_nothing_changes_nothing_is_written(server: FleetServer) -> None:
-    assert server.entries.write("ann", "c1", lambda: None, scripts.ADD, "0 ") == (None, None)
+    assert server.entries.write("ann", "c1", lambda: None, scripts.add("ann", "c1", "0 ")) == (None, None)
     assert server.entries.pending_writes.is_clear
     assert server.presence.users() == []
 
 
 def test_an_answer_has_the_number_of_connections_where_one_was_added(server: FleetServer) -> None:
     server.presence.add("ann", "c1")
-    _, added = server.entries.write("ann", "c2", lambda: True, scripts.ADD, "0 ")
-    _, removed = server.entries.write("ann", "c2", lambda: True, scripts.REMOVE, "0", "[]")
+    _, added = server.entries.write("ann", "c2", lambda: True, scripts.add("ann", "c2", "0 "))
+    _, removed = server.entries.write("ann", "c2", lambda: True, scripts.remove("ann", "c2", told_online=0, joined=[]))
     assert added is not None
     assert (added.code, added.connections) == (scripts.STAYS, 2)
     assert removed == Answer(scripts.STAYS, removed.version if removed else 0, 0, 0)
@@ -105,7 +105,11 @@ def test_a_connections_state_is_its_own(server: FleetServer) -> None:
     assert server.entries.state("ann", "c1") == State(
         "c1", "ann", f"{since} phone", ["1", "2"], 0, is_repeated=False, is_unheard=False
     )
-    assert (server.entries.joined("c1"), server.entries.weight("c1"), server.entries.weight("c9")) == ('["1","2"]', 3, 1)
+    assert (server.entries.conversations.joined("c1"), server.entries.weight("c1"), server.entries.weight("c9")) == (
+        ["1", "2"],
+        3,
+        1,
+    )
     outage = server.entries.outage_journal
     outage.told_online["ann"] = 7
     outage.unanswered_removals.add("c1")

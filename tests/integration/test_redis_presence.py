@@ -737,8 +737,8 @@ def test_users_whose_return_was_not_answered_are_reported_when_it_is_repeated(re
 def test_what_redis_comes_to_too_late_is_not_done(redis: RedisServer, client: Redis) -> None:
     server = FleetServer(redis.url, "a")
     impatient = Lease(server.link, "a", patience=-1.0)
-    with pytest.raises(BackendUnavailable, match="too late"):
-        impatient.run(scripts.ADD, "ann", "c1", "0 ")
+    with pytest.raises(BackendUnavailable, match="after its deadline"):
+        impatient.run(scripts.add("ann", "c1", "0 "))
     assert not client.exists("{flask_realtime}:user:ann")
     server.close()
 

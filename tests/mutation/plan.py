@@ -146,6 +146,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/redis/lease.py": Suite(
         ("integration/test_redis_duties.py", "integration/test_redis_entries.py", "contract"), _REDIS[1:]
     ),
+    "flask_realtime/backends/redis/scripts.py": Suite(("unit/test_redis_scripts.py", "contract"), _REDIS),
+    "flask_realtime/backends/redis/script.py": Suite(("unit/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/redis/maintenance.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/redis/pending_writes.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/redis/outage_journal.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),

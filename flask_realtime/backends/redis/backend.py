@@ -117,7 +117,7 @@ class RedisBackend(Backend):
             self._bus.publish(Envelope(_SIGN_OF_LIFE, {}))
 
     def _write_something(self) -> None:
-        self._lease.ask(scripts.TRY_TO_WRITE)
+        self._lease.ask(scripts.probe())
 
 
 def _nothing(_: Envelope) -> None:

@@ -20,12 +20,9 @@ class RedisConversations(ConversationBackend):
 
     def join(self, conversation_id: str, user_id: str, connection_id: str) -> bool:
         """Note that a connection joined, and say whether it was not joined before."""
+        write = scripts.join(user_id, connection_id, conversation_id)
         joined, _ = self._entries.write(
-            user_id,
-            connection_id,
-            lambda: self._here.join(conversation_id, user_id, connection_id) or None,
-            scripts.JOIN,
-            conversation_id,
+            user_id, connection_id, lambda: self._here.join(conversation_id, user_id, connection_id) or None, write
         )
         return joined is not None
 
@@ -34,8 +31,9 @@ class RedisConversations(ConversationBackend):
         user_id = self._here.owner(connection_id)
         if user_id is None:
             return False
+        write = scripts.leave(user_id, connection_id, conversation_id)
         left, _ = self._entries.write(
-            user_id, connection_id, lambda: self._here.leave(conversation_id, connection_id) or None, scripts.LEAVE, conversation_id
+            user_id, connection_id, lambda: self._here.leave(conversation_id, connection_id) or None, write
         )
         return left is not None
 
@@ -47,10 +45,8 @@ class RedisConversations(ConversationBackend):
         user_id = self._here.owner(connection_id)
         if user_id is None:
             return []
-        joined = self._entries.joined(connection_id)
-        left, _ = self._entries.write(
-            user_id, connection_id, lambda: self._here.leave_all(connection_id) or None, scripts.LEAVE_ALL, joined
-        )
+        write = scripts.leave_all(user_id, connection_id, self._here.joined(connection_id))
+        left, _ = self._entries.write(user_id, connection_id, lambda: self._here.leave_all(connection_id) or None, write)
         return left or []
 
     def conversations(self) -> list[str]:

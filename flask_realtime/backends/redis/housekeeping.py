@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis.entries import ServerEntries
@@ -38,10 +38,10 @@ class Housekeeping:
         self._lease = entries.lease
         self._renew_interval = self._lease.ttl / 3 if renew is None else renew
         self._reap_interval = self._lease.ttl / 5 if reap is None else reap
-        self._write_left: MaintenanceTask = WriteLeft(entries)
-        self._settle: MaintenanceTask = Settle(entries)
+        self._write_left: MaintenanceTask[Any] = WriteLeft(entries)
+        self._settle: MaintenanceTask[Any] = Settle(entries)
         self._verify = Verify(entries)
-        self._reap: MaintenanceTask = Reap(entries.lease)
+        self._reap: MaintenanceTask[Any] = Reap(entries.lease)
         self._renew_at = self._reap_at = 0.0
         self._verify_at = time.monotonic() + self._renew_interval
         self._lock = threading.Lock()
@@ -156,7 +156,7 @@ class Housekeeping:
             logger.warning(line)
         self._has_warned = True
 
-    def _finish(self, duty: MaintenanceTask, deadline: float = math.inf) -> None:
+    def _finish(self, duty: MaintenanceTask[Any], deadline: float = math.inf) -> None:
         while (reports := duty.perform()) is not None:
             for report in reports:
                 self._notify(report)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any, Final
-
-import orjson
+from typing import Final, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.clock import RedisClock
 from flask_realtime.backends.redis.link import RedisLink
-from flask_realtime.backends.redis.scripts import Script
+from flask_realtime.backends.redis.scripts import Question, Write
+
+ResultT = TypeVar("ResultT")
 
 HELD: Final = "held"
 REAPED: Final = "reaped"
@@ -25,20 +24,6 @@ LOST: Final = "lost"
 
 class LeaseLost(BackendUnavailable):
     """The lease that this server works under is not held any more."""
-
-
-@dataclass(frozen=True)
-class IdempotentCall:
-    """A script's call that is made again until its answer arrives; Redis does once what it asks for.
-
-    Args:
-        script: The script.
-        args: Its arguments, after deadline, lease and token.
-    """
-
-    script: Script
-    args: tuple[str | int, ...]
-    token: str = field(default_factory=lambda: token_hex(12))
 
 
 class Lease:
@@ -77,7 +62,6 @@ class Lease:
         self.is_leaving = False
         """Whether the server is about to stop; others are told with the next renewal."""
         self.clock = RedisClock(clock)
-        self._ttl = int(ttl * 1e6)
         self._base = f"{{{channel}}}"
         self._patience = patience
         self._lock = threading.Lock()
@@ -93,13 +77,13 @@ class Lease:
         """What the lease is called: the server's name, a dot, and something random; nothing before it is first needed."""
         return self._name
 
-    def ask(self, script: Script, *args: str | int) -> Any:
-        """Run a script that asks something, for which no lease is needed.
+    def ask(self, question: Question[ResultT]) -> ResultT:
+        """Make a call for which no lease is needed.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
-        return self.link.call(lambda client: script.run(client, self._base, *args))
+        return question.parse(self.link.call(lambda client: question.script.run(client, self._base, *question.args)))
 
     def names(self, kind: str) -> list[str]:
         """Return what there are entries of, by looking through every name in Redis.
@@ -115,11 +99,8 @@ class Lease:
         keys = self.link.call(lambda client: list(client.scan_iter(pattern, count=1000)))
         return [key.removeprefix(prefix).decode() for key in keys]
 
-    def run(self, script: Script, *args: str | int) -> tuple[int, Any]:
-        """Run a script under the lease, which is taken first if it never was.
-
-        Returns:
-            The script's code and its answer.
+    def run(self, write: Write[ResultT]) -> ResultT:
+        """Make a call under the lease, which is taken first if it never was.
 
         Raises:
             LeaseLost: The lease is not held any more; nothing was done.
@@ -128,29 +109,16 @@ class Lease:
         name = self._hold()
         patience = int(self._patience * 1e6)
         base, clock = self._base, self.clock
-        now, code, answer = self.link.call(lambda client: script.run(client, base, clock.now() + patience, name, *args))
+        now, code, answer = self.link.call(lambda client: write.script.run(client, base, clock.now() + patience, name, *write.args))
         clock.set(now)
         self.needs_renewal |= code in {scripts.NOT_HELD, scripts.LATE}
         if code == scripts.NOT_HELD:
             msg = "The lease is not held any more"
             raise LeaseLost(msg)
         if code == scripts.LATE:
-            msg = "Redis came to it too late"
+            msg = "Redis reached the script after its deadline; nothing was written."
             raise BackendUnavailable(msg)
-        return code, answer
-
-    def perform(self, errand: IdempotentCall) -> tuple[int, list[Any]]:
-        """Run an errand under the lease.
-
-        Returns:
-            The script's code and its answer.
-
-        Raises:
-            LeaseLost: As in `run`.
-            BackendUnavailable: As in `run`; it can be performed again.
-        """
-        code, answer = self.run(errand.script, errand.token, *errand.args)
-        return code, orjson.loads(answer) or []  # Lua makes `{}` of an empty list.
+        return write.parse(code, answer)
 
     def renew(self) -> str:
         """Renew the lease, which is taken first if it never was.
@@ -162,12 +130,12 @@ class Lease:
             BackendUnavailable: Redis cannot be reached.
         """
         self.needs_renewal = False
-        now, outcome, redis_id = self.ask(scripts.RENEW_LEASE, self._hold(), self._ttl, int(self.is_leaving))
-        self.clock.set(now)
-        known, self._redis_id = self._redis_id, redis_id.decode()
+        renewal = self.ask(scripts.renew_lease(self._hold(), ttl=self.ttl, is_leaving=self.is_leaving))
+        self.clock.set(renewal.now)
+        known, self._redis_id = self._redis_id, renewal.redis_id
         # One that was restarted from its disk, or a replica that took over, may know something old.
         is_another = known not in {"", self._redis_id}
-        return LOST if is_another and outcome == b"held" else str(outcome.decode())
+        return LOST if is_another and renewal.outcome == HELD else renewal.outcome
 
     def begin_anew(self, *, has_lost_data: bool) -> None:
         """Give the lease up for a new one, which is taken when it is needed.
@@ -188,7 +156,7 @@ class Lease:
         """
         leases = self.names("server")
         if leases:
-            self.ask(scripts.ADOPT, self._ttl, *leases)
+            self.ask(scripts.adopt_leases(leases, ttl=self.ttl))
 
     def count_connections(self, user_id: str, within: float) -> tuple[int, int]:
         """Return how many connections a user has on other servers.
@@ -203,8 +171,7 @@ class Lease:
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
-        sure, unsure = self.ask(scripts.CROWD, user_id, self._name, self._ttl, int(within * 1e6))
-        return int(sure), int(unsure)
+        return self.ask(scripts.count_connections(user_id, self._name, ttl=self.ttl, within=within))
 
     def end(self) -> None:
         """Write nothing under the lease any more."""
@@ -223,8 +190,8 @@ class Lease:
         with self._lock:
             # Random, so that servers forked from one process do not share it.
             name = self._name = self._name or f"{self.server_id}.{token_hex(6)}"
-            settling = int(self.grace * 1e6) if self._has_lost_data else 0
+            settling = self.grace if self._has_lost_data else 0.0
         if name != self._taken_name:
-            self.clock.set(self.ask(scripts.TAKE_LEASE, name, self._ttl, settling))
+            self.clock.set(self.ask(scripts.take_lease(name, ttl=self.ttl, settling=settling)))
             self._taken_name = name
         return name

@@ -8,7 +8,8 @@ from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable, Change, PresenceBackend, PresenceEntry
 from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.entries import Answer, ServerEntries, details, presence_entry
+from flask_realtime.backends.redis.entries import ServerEntries, details, presence_entry
+from flask_realtime.backends.redis.scripts import Answer
 
 _FRESH: Final = 0.5
 """Seconds for which a sign of life is believed, where one can be asked for."""
@@ -34,9 +35,8 @@ class RedisPresence(PresenceBackend):
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
         """Note a connection, and say whether it is the user's first on all servers."""
         entry = PresenceEntry(connection_id, self._lease.server_id, self._clock(), device)
-        change, answer = self._entries.write(
-            user_id, connection_id, lambda: self._arrive(user_id, entry), scripts.ADD, details(entry)
-        )
+        write = scripts.add(user_id, connection_id, details(entry))
+        change, answer = self._entries.write(user_id, connection_id, lambda: self._arrive(user_id, entry), write)
         return self._settled(user_id, change, answer, is_there=True)
 
     def remove(self, user_id: str, connection_id: str) -> Change:
@@ -44,10 +44,10 @@ class RedisPresence(PresenceBackend):
 
         Where that cannot be said yet, the answer is no, and the housekeeping tells of the user when it can.
         """
-        args = str(self._outage_journal.told_online.get(user_id, 0)), self._entries.joined(connection_id)
-        change, answer = self._entries.write(
-            user_id, connection_id, lambda: self._depart(user_id, connection_id), scripts.REMOVE, *args
-        )
+        told_online = self._outage_journal.told_online.get(user_id, 0)
+        joined = self._entries.conversations.joined(connection_id)
+        write = scripts.remove(user_id, connection_id, told_online=told_online, joined=joined)
+        change, answer = self._entries.write(user_id, connection_id, lambda: self._depart(user_id, connection_id), write)
         return self._settled(user_id, change, answer, is_there=False)
 
     def online(self, user_ids: Iterable[str]) -> set[str]:
@@ -57,7 +57,7 @@ class RedisPresence(PresenceBackend):
         if here == wanted:
             return here
         try:
-            return here | {user_id.decode() for user_id in self._lease.ask(scripts.ONLINE, *(wanted - here))}
+            return here | self._lease.ask(scripts.online(wanted - here))
         except BackendUnavailable:
             return here
 
@@ -65,16 +65,16 @@ class RedisPresence(PresenceBackend):
         """Return the ids of all users who have a connection."""
         here = self._here.users()
         try:
-            everybody, gone = self._lease.ask(scripts.USERS)
+            everywhere = self._lease.ask(scripts.users())
         except BackendUnavailable:
             return here
-        return list(dict.fromkeys([*here, *(user_id.decode() for user_id in set(everybody).difference(gone))]))
+        return list(dict.fromkeys([*here, *everywhere]))
 
     def count(self) -> int:
         """Return how many users have a connection."""
         here = self._here.count()
         try:
-            return max(here, int(self._lease.ask(scripts.COUNT)))
+            return max(here, self._lease.ask(scripts.count_users()))
         except BackendUnavailable:
             return here
 
@@ -104,7 +104,7 @@ class RedisPresence(PresenceBackend):
     def take_announcement(self, user_id: str) -> float:
         """Take one from what all servers together may announce of a user; where Redis cannot be asked, there is one."""
         try:
-            return int(self._lease.ask(scripts.ANNOUNCE, user_id)) / 1000
+            return self._lease.ask(scripts.take_announcement(user_id))
         except BackendUnavailable:
             return 0.0
 

@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_realtime.features.presence.announcements import Announcement, Announcements
+from tests.clocks import Clock
 
 MINUTE = 60.0
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Server:

@@ -13,6 +13,7 @@ from flask_realtime.backends.broker.carrier import Carrier
 from flask_realtime.backends.broker.outbox import MAX_BATCH_ITEMS, Outbox
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.packing import pack
+from tests.clocks import Clock
 from tests.redis_server import wait_until
 from tests.scripts import run_script
 
@@ -173,16 +174,8 @@ def test_a_bus_that_is_older_than_gevents_patches_works() -> None:
     run_script(MADE_BEFORE_GEVENTS_PATCHES)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_an_outbox_is_bounded_by_age_and_by_size() -> None:
-    clock, packed = Clock(), (b"12345", b"67890")
+    clock, packed = Clock(0.0), (b"12345", b"67890")
     outbox = Outbox(retention=10, max_bytes=30, clock=clock)
     items = [outbox.add(packed) for _ in range(4)]
     assert (outbox.pending, outbox.dropped) == (3, 1)

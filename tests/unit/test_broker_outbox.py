@@ -10,16 +10,7 @@ from flask_realtime.backends.broker.batches import read, write
 from flask_realtime.backends.broker.outbox import MAX_BATCH_BYTES, Outbox
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.packing import pack, unpack
-
-
-class Clock:
-    """A clock that goes when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture

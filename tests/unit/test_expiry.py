@@ -12,18 +12,9 @@ import pytest
 from flask_realtime.features.authentication.expiry import expires_at
 from flask_realtime.features.authentication.schedule import Due, ExpirySchedule
 from flask_realtime.gateway.timer import DeadlineTimer
+from tests.clocks import Clock
 
 SECONDS = 5.0
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass

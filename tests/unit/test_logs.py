@@ -16,6 +16,7 @@ import flask_realtime
 from flask_realtime.gateway.limits.peer_log import SUMMARY_DELAY, PeerLog, user_peer
 from flask_realtime.logs import escape, get_logger
 from flask_realtime.rates import parse_rate
+from tests.clocks import Clock
 
 FORGED = "x\n2026-01-01 WARNING forged\r\x1b[2K\x00\u2028\x85"
 
@@ -100,16 +101,6 @@ def test_every_logger_of_the_package_is_one_of_these() -> None:
 # A few lines for each peer ----------------------------------------------------------------------------
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Later:
     """Keeps the timer's work for the test to run, when its clock says so."""
 
@@ -124,7 +115,7 @@ class Later:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

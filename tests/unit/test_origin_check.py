@@ -6,19 +6,10 @@ from typing import Any
 import pytest
 
 from flask_realtime.gateway.admission.origin_check import MAX_REMEMBERED, SILENCE, OriginCheck, same_origin
+from tests.clocks import Clock
 
 HERE = {"wsgi.url_scheme": "http", "HTTP_HOST": "chat.example"}
 SETTING = "REALTIME_CORS_ALLOWED_ORIGINS"
-
-
-class Clock:
-    """A clock that only goes on when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def named(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -73,7 +64,7 @@ def test_an_origin_cannot_write_a_line_of_its_own(caplog: pytest.LogCaptureFixtu
 
 
 def test_origins_without_end_neither_fill_the_log_nor_take_memory(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     check = OriginCheck(same_origin, SETTING, clock)
     for number in range(1000):
         check(f"http://{number}.example", HERE)

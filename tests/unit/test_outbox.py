@@ -12,16 +12,7 @@ from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, field
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.outbox import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Outbox
 from flask_realtime.backends.sequences import SequenceTracker
-
-
-class Clock:
-    """A clock that goes when told."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture

@@ -6,16 +6,7 @@ import pytest
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.probe import Probe
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 class Attempts:
@@ -32,7 +23,7 @@ class Attempts:
 
 
 def test_an_outcome_is_good_for_a_second() -> None:
-    clock, attempts = Clock(), Attempts()
+    clock, attempts = Clock(100.0), Attempts()
     probe = Probe(attempts, clock)
     for now, count in ((100.0, 1), (100.5, 1), (100.99, 1), (101.0, 2), (101.5, 2), (150.0, 3)):
         clock.now = now
@@ -41,7 +32,7 @@ def test_an_outcome_is_good_for_a_second() -> None:
 
 
 def test_a_failure_is_told_to_all_who_ask_within_the_second() -> None:
-    clock, attempts = Clock(), Attempts()
+    clock, attempts = Clock(100.0), Attempts()
     probe = Probe(attempts, clock)
     attempts.failure = BackendUnavailable("it is full")
     for _ in range(3):
@@ -55,7 +46,7 @@ def test_a_failure_is_told_to_all_who_ask_within_the_second() -> None:
 
 def test_what_nobody_expected_is_a_failure_too() -> None:
     attempts = Attempts()
-    probe = Probe(attempts, Clock())
+    probe = Probe(attempts, Clock(100.0))
     attempts.failure = ValueError("odd")
     with pytest.raises(ValueError, match="odd"):
         probe.check()
@@ -73,7 +64,7 @@ def test_those_who_ask_at_the_same_moment_wait_for_one_attempt() -> None:
         assert may_end.wait(10)
         raise BackendUnavailable("refused")
 
-    probe = Probe(attempt, Clock())
+    probe = Probe(attempt, Clock(100.0))
 
     def ask() -> None:
         try:

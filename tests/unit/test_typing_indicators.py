@@ -4,21 +4,12 @@ import pytest
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.features.typing_indicators import TypingIndicators
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from flask_realtime.backends.redis.lease import HELD, LOST, REAPED, LeaseLost
 from flask_realtime.backends.redis.maintenance import Reap, Settle, Verify, WriteLeft
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer
+from tests.scripts import run_script
 
 NewServer = Callable[..., FleetServer]
 BATCH = 500
@@ -237,3 +238,30 @@ def test_users_are_settled_once(new_server: NewServer) -> None:
     server.entries.outage_journal.written("ann", scripts.UNSETTLED, is_there=False)
     assert [(report.user_id, report.online) for report in duty.perform() or []] == [("ann", False)]
     assert duty.perform() is None
+
+
+MADE_BEFORE_GEVENTS_PATCHES = """
+import signal, sys, threading, time, warnings
+from tests.redis_fleet import FleetServer
+
+signal.alarm(60)  # Whoever waits for an old lock stops everything.
+server = FleetServer(sys.argv[1], "here", ttl=60, renew=20)
+from gevent import monkey
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    monkey.patch_all()
+from tests.redis_server import wait_until
+
+server.start()
+wait_until(lambda: server.lease.name)
+server.entries.pending_writes.begin("c1")
+server.presence.add("ann", "c1")
+server.entries.pending_writes.end("c1")
+server.housekeeping.give_sign_of_life()
+wait_until(lambda: server.entries.pending_writes.is_clear)
+server.close()
+"""
+
+
+def test_a_housekeeping_that_is_older_than_gevents_patches_works(redis_server: RedisServer) -> None:
+    run_script(MADE_BEFORE_GEVENTS_PATCHES, redis_server.url)

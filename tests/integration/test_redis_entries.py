@@ -44,7 +44,7 @@ def left(server: FleetServer) -> dict[str, str]:
 
 def calls_of_on_left(server: FleetServer) -> list[str]:
     calls: list[str] = []
-    server.entries.on_left = lambda: calls.append("left")
+    server.entries.on_left(lambda: calls.append("left"))
     return calls
 
 

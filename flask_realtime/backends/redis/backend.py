@@ -52,8 +52,7 @@ class RedisBackend(Backend):
         self._lease = Lease(self._link, server_id, channel, ttl=lease)
         self._probe = Probe(self._write_something)
         entries = ServerEntries(self._lease)
-        presence = self.presence = RedisPresence(entries)
-        presence.on_doubt = self._ask_for_signs_of_life
+        self.presence = RedisPresence(entries, on_doubt=self._ask_for_signs_of_life)
         self.conversations = RedisConversations(entries)
         self._housekeeping = Housekeeping(entries, renew=lease / 2, reap=lease / _REAPS_PER_LEASE)
         self._bus = RedisBus(self._link, server_id, channel, BusOptions(retention=retention))

@@ -32,8 +32,11 @@ class ServerEntries:
         self.conversations = MemoryConversations()
         self.pending_writes = PendingWrites()
         self.outage_journal = OutageJournal(lease.clock.version, lease.grace)
-        self.on_left: Callable[[], None] = _nothing
-        """Called where a connection was left that the housekeeping can write at once."""
+        self._listeners: list[Callable[[], object]] = []
+
+    def on_left(self, listener: Callable[[], object]) -> None:
+        """Have a function called where a connection was left that the housekeeping can write at once."""
+        self._listeners.append(listener)
 
     def write(
         self,
@@ -67,7 +70,8 @@ class ServerEntries:
             if may_write:
                 self.pending_writes.end(connection_id)
         if answer is None and (self.lease.needs_renewal or not may_write):
-            self.on_left()
+            for listener in self._listeners:
+                listener()
         return result, answer
 
     def elsewhere(self, name: str) -> list[tuple[str, str, str]]:
@@ -132,7 +136,3 @@ def presence_entry(connection_id: str, server_id: str, noted: str) -> PresenceEn
     """
     since, _, device = noted.partition(" ")
     return PresenceEntry(connection_id, server_id, float(since), device)
-
-
-def _nothing() -> None:
-    """Do nothing."""

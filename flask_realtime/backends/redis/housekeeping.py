@@ -45,6 +45,7 @@ class Housekeeping:
         self._renew_at = self._reap_at = 0.0
         self._verify_at = time.monotonic() + self._renew_interval
         self._lock = threading.Lock()
+        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
         self._refusal = ""
@@ -64,22 +65,20 @@ class Housekeeping:
                 return
             self._thread = threading.Thread(target=self._run, name="realtime-housekeeping", daemon=True)
         self._on_offline, self._on_online = on_offline, on_online or _nobody
-        self._woken = threading.Event()
-        self._entries.on_left = self._woken.set
+        self._entries.on_left(self._woken.set)
         self._lease.link.on_return(self._renew_soon)
         self._give_others_time()
         self._thread.start()
 
     def begin_to_leave(self) -> None:
         """Let the others know that this server is about to stop. Its lease is left to run out: its clients have that long."""
-        self._lease.is_leaving = True
-        self._renew_at = 0.0
-        self._entries.on_left()
+        self._lease.begin_to_leave()
+        self.give_sign_of_life()
 
     def give_sign_of_life(self) -> None:
         """Renew the lease soon: somebody waits for it."""
         self._renew_at = 0.0
-        self._entries.on_left()
+        self._woken.set()
 
     def stop(self, timeout: float = 5.0) -> None:
         """End the lease, and remove what is left of this server, within `timeout` seconds or soon after. Twice changes nothing."""

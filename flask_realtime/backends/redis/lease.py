@@ -57,16 +57,13 @@ class Lease:
         self.grace = ttl if grace is None else grace
         self.needs_renewal = False
         """Whether Redis refused something, so that the lease has to be renewed at once."""
-        self.was_reaped = False
-        """Whether the lease before it was reaped: others were told then that this server's users went offline."""
-        self.is_leaving = False
-        """Whether the server is about to stop; others are told with the next renewal."""
         self.clock = RedisClock(clock)
         self._base = f"{{{channel}}}"
         self._patience = patience
         self._lock = threading.Lock()
         self._name = ""
         self._taken_name = ""
+        self._was_reaped = self._is_leaving = False
         self._has_lost_data = False
         self._has_ended = False
         self._redis_id = ""
@@ -76,6 +73,16 @@ class Lease:
     def name(self) -> str:
         """What the lease is called: the server's name, a dot, and something random; nothing before it is first needed."""
         return self._name
+
+    @property
+    def was_reaped(self) -> bool:
+        """Whether the lease before it was reaped: others were told then that this server's users went offline."""
+        return self._was_reaped
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._is_leaving
 
     def ask(self, question: Question[ResultT]) -> ResultT:
         """Make a call for which no lease is needed.
@@ -146,7 +153,15 @@ class Lease:
         with self._lock:
             self._name = ""
             self._has_lost_data = has_lost_data
-            self.was_reaped = not has_lost_data
+            self._was_reaped = not has_lost_data
+
+    def begin_to_leave(self) -> None:
+        """Tell the others with the next renewal that the server is about to stop."""
+        self._is_leaving = True
+
+    def forget_reaping(self) -> None:
+        """Note that everything was written again since the lease before this one was reaped, if it was."""
+        self._was_reaped = False
 
     def adopt(self) -> None:
         """Have leases run out that Redis has forgotten, and of which it still has connections: their servers may be gone.

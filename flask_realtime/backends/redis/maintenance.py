@@ -85,7 +85,7 @@ class WriteLeft(MaintenanceTask[list[Outcome]]):
     def _next(self) -> IdempotentCall[list[Outcome]] | None:
         self._owners = self._entries.pending_writes.take(_BATCH, self._entries.weight)
         if self._entries.pending_writes.is_clear:
-            self._lease.was_reaped = False
+            self._lease.forget_reaping()
         if not self._owners:
             return None
         states = [self._entries.state(user_id, connection_id) for connection_id, user_id in self._owners.items()]

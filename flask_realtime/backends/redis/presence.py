@@ -21,16 +21,18 @@ class RedisPresence(PresenceBackend):
     Args:
         entries: This server's entries.
         clock: Returns the seconds since 1970.
+        on_doubt: Called where an answer depends on servers that may be gone.
     """
 
-    def __init__(self, entries: ServerEntries, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, entries: ServerEntries, clock: Callable[[], float] = time.time, on_doubt: Callable[[], object] | None = None
+    ) -> None:
         self._entries = entries
         self._lease = entries.lease
         self._here = entries.presence
         self._outage_journal = entries.outage_journal
         self._clock = clock
-        self.on_doubt: Callable[[], object] = _nothing
-        """Called where an answer depends on servers that may be gone."""
+        self._on_doubt = on_doubt or _nothing
 
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
         """Note a connection, and say whether it is the user's first on all servers."""
@@ -98,7 +100,7 @@ class RedisPresence(PresenceBackend):
         rest = number - len(self._here.connections(user_id))
         if sure > rest or sure + unsure <= rest:
             return sure > rest
-        self.on_doubt()
+        self._on_doubt()
         return None
 
     def take_announcement(self, user_id: str) -> float:

@@ -99,7 +99,7 @@ def test_a_lease_that_is_lost_is_doubtful_and_says_so(new_server: NewServer, cli
     server.lease.renew()
     client.flushall()
     with pytest.raises(LeaseLost):
-        server.lease.run(scripts.leave_all("ann", "c1", []))
+        server.lease.run(scripts.leave_all("ann", "c1", "", []))
     assert server.lease.needs_renewal
 
 
@@ -221,7 +221,7 @@ def test_connections_are_verified_in_batches_that_count_what_they_joined(new_ser
     server = new_server("here")
     for number in range(BATCH // 2 + 1):
         server.entries.presence.add("ann", f"c{number}")
-        server.entries.conversations.join("1", "ann", f"c{number}")
+        server.entries.trackers["conversations:members"].join("1", "ann", f"c{number}")
     duty = Verify(server.entries)
     duty.begin()
     assert duty.perform() == []

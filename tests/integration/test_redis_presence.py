@@ -152,7 +152,7 @@ def test_a_connection_that_is_removed_has_left_its_conversations(new_server: New
     first.presence.remove("ann", "c1")
     assert first.conversations.leave_all("c1") == []
     assert second.conversations.users("7") == second.conversations.users("8") == []
-    assert not kinds_of_keys(client) & {"joined", "conversation", "server"}
+    assert not kinds_of_keys(client) & {"joined", "conversations", "server"}
 
 
 def test_each_operation_is_one_round_trip(redis: RedisServer, client: Redis) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable, PresenceEntry
-from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.memory import MemoryPresence, MemoryTracker
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.outage_journal import OutageJournal
@@ -29,7 +30,8 @@ class ServerEntries:
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
         self.presence = MemoryPresence()
-        self.conversations = MemoryConversations()
+        self.trackers: dict[str, MemoryTracker] = defaultdict(MemoryTracker)
+        """What its connections have joined, by the trackers' names."""
         self.pending_writes = PendingWrites()
         self.outage_journal = OutageJournal(lease.clock.version, lease.grace)
         self._listeners: list[Callable[[], object]] = []
@@ -95,7 +97,10 @@ class ServerEntries:
 
     def leave_all_to_be_written(self) -> None:
         """Leave every connection to the housekeeping."""
-        self.pending_writes.leave(self.presence.owners() | self.conversations.owners())
+        owners = self.presence.owners()
+        for tracker in self._all_trackers():
+            owners |= tracker.owners()
+        self.pending_writes.leave(owners)
 
     def state(self, user_id: str, connection_id: str) -> State:
         """Return what is to be written of a connection."""
@@ -103,7 +108,7 @@ class ServerEntries:
             connection_id,
             user_id,
             details(self.presence.entry(user_id, connection_id)),
-            self.conversations.joined(connection_id),
+            self.joined(connection_id),
             self.outage_journal.told_online.get(user_id, 0),
             connection_id in self.outage_journal.unanswered_removals,
             connection_id in self.outage_journal.unanswered_arrivals,
@@ -111,7 +116,19 @@ class ServerEntries:
 
     def weight(self, connection_id: str) -> int:
         """Return how much there is to write of a connection."""
-        return 1 + len(self.conversations.joined(connection_id))
+        return 1 + sum(len(tracker.joined(connection_id)) for tracker in self._all_trackers())
+
+    def joined(self, connection_id: str) -> list[str]:
+        """Return the topics that a connection has joined, named in full."""
+        return [f"{name}:{topic}" for name, tracker in list(self.trackers.items()) for topic in tracker.joined(connection_id)]
+
+    def leave_all(self, connection_id: str) -> None:
+        """Forget what a connection has joined."""
+        for tracker in self._all_trackers():
+            tracker.leave_all(connection_id)
+
+    def _all_trackers(self) -> list[MemoryTracker]:
+        return list(self.trackers.values())
 
     def _run(self, write: Write[Answer], connection_id: str) -> Answer | None:
         try:

@@ -131,9 +131,9 @@ class Verify(MaintenanceTask[list[int]]):
         self._asked, weight = [], 0
         while self._waiting and weight < _BATCH:
             connection_id, user_id = self._waiting.pop()
-            conversations = self._entries.conversations.joined(connection_id)
-            self._asked.append(Noted(connection_id, user_id, conversations))
-            weight += 1 + len(conversations)
+            topics = self._entries.joined(connection_id)
+            self._asked.append(Noted(connection_id, user_id, topics))
+            weight += 1 + len(topics)
         return scripts.verify(self._asked) if self._asked else None
 
     def _done(self, answer: list[int]) -> list[Report]:

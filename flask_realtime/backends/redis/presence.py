@@ -47,7 +47,7 @@ class RedisPresence(PresenceBackend):
         Where that cannot be said yet, the answer is no, and the housekeeping tells of the user when it can.
         """
         told_online = self._outage_journal.told_online.get(user_id, 0)
-        joined = self._entries.conversations.joined(connection_id)
+        joined = self._entries.joined(connection_id)
         write = scripts.remove(user_id, connection_id, told_online=told_online, joined=joined)
         change, answer = self._entries.write(user_id, connection_id, lambda: self._depart(user_id, connection_id), write)
         return self._settled(user_id, change, answer, is_there=False)
@@ -121,7 +121,7 @@ class RedisPresence(PresenceBackend):
     def _depart(self, user_id: str, connection_id: str) -> Change | None:
         if self._here.pop(user_id, connection_id) is None:
             return None
-        self._entries.conversations.leave_all(connection_id)
+        self._entries.leave_all(connection_id)
         return self._outage_journal.went(user_id)
 
     def _settled(self, user_id: str, change: Change | None, answer: Answer | None, *, is_there: bool) -> Change:

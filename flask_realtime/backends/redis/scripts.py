@@ -12,8 +12,8 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 | `server:<lease>` | set | the connections under a lease, each as `<connection> <user>` |
 | `online` | set | the users who have a connection |
 | `user:<user>` | hash | connection -> `<lease> <since> <device>` |
-| `joined:<connection>` | set | the conversations that a connection has joined |
-| `conversation:<conversation>` | hash | connection -> `<lease> <user>` |
+| `joined:<connection>` | set | the topics that a connection has joined, each as `<feature>:<kind>:<id>` |
+| `<feature>:<kind>:<id>` | hash | connection -> `<lease> <user>`: the members of a topic |
 | `gone:<user>` | string | `<version> <cause>` for a while after a user went offline, so that nobody says so twice |
 | `came:<user>` | string | `<connection> <version> <cause>` for a while after a user came back: who came, and from being gone how |
 | `announced:<user>` | string | when the user's allowance of announcements is full again, while it is not |
@@ -140,7 +140,7 @@ class State(NamedTuple):
         connection_id: The connection.
         user_id: Whose it is.
         details: What is noted of it; nothing where it is gone.
-        conversations: What it has joined.
+        topics: What it has joined.
         told_online: The version with which others were told that the user came online while Redis was away, or 0.
         is_repeated: Whether it is gone, and Redis was told so before without an answer.
         is_unheard: Whether Redis was told that it is there, without an answer.
@@ -149,7 +149,7 @@ class State(NamedTuple):
     connection_id: str
     user_id: str
     details: str
-    conversations: list[str]
+    topics: list[str]
     told_online: int
     is_repeated: bool
     is_unheard: bool
@@ -161,12 +161,12 @@ class Noted(NamedTuple):
     Args:
         connection_id: The connection.
         user_id: Whose it is.
-        conversations: What it has joined.
+        topics: What it has joined.
     """
 
     connection_id: str
     user_id: str
-    conversations: list[str]
+    topics: list[str]
 
 
 class Outcome(NamedTuple):
@@ -283,36 +283,37 @@ def add(user_id: str, connection_id: str, details: str) -> Write[Answer]:
 
 
 def remove(user_id: str, connection_id: str, *, told_online: int, joined: Sequence[str]) -> Write[Answer]:
-    """Remove a connection of a user's, and what it has joined.
+    """Remove a connection of a user's from presence, and from every topic.
 
     Args:
         user_id: The user.
         connection_id: The connection.
         told_online: The version with which others were told that the user came online while Redis was away, or 0.
-        joined: The conversations that it has joined.
+        joined: The topics that it has joined.
     """
     return Write(REMOVE, (user_id, connection_id, told_online, _json(joined)), _answer)
 
 
-def join(user_id: str, connection_id: str, conversation_id: str) -> Write[Answer]:
-    """Note that a connection of a user's joined a conversation."""
-    return Write(JOIN, (user_id, connection_id, conversation_id), _answer)
+def join(user_id: str, connection_id: str, topic: str) -> Write[Answer]:
+    """Note that a connection of a user's joined a topic, which is named in full."""
+    return Write(JOIN, (user_id, connection_id, topic), _answer)
 
 
-def leave(user_id: str, connection_id: str, conversation_id: str) -> Write[Answer]:
-    """Note that a connection of a user's left a conversation."""
-    return Write(LEAVE, (user_id, connection_id, conversation_id), _answer)
+def leave(user_id: str, connection_id: str, topic: str) -> Write[Answer]:
+    """Note that a connection of a user's left a topic, which is named in full."""
+    return Write(LEAVE, (user_id, connection_id, topic), _answer)
 
 
-def leave_all(user_id: str, connection_id: str, joined: Sequence[str]) -> Write[Answer]:
-    """Note that a connection of a user's left every conversation.
+def leave_all(user_id: str, connection_id: str, prefix: str, joined: Sequence[str]) -> Write[Answer]:
+    """Note that a connection of a user's left every topic of a tracker.
 
     Args:
         user_id: The user.
         connection_id: The connection.
-        joined: The conversations that it has joined.
+        prefix: What the names of the tracker's topics begin with.
+        joined: Those that the connection has joined, named in full.
     """
-    return Write(LEAVE_ALL, (user_id, connection_id, _json(joined)), _answer)
+    return Write(LEAVE_ALL, (user_id, connection_id, prefix, _json(joined)), _answer)
 
 
 # Many connections at once -----------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 --- @include "leases"
---- @include "conversations"
-local deadline, lease, user, connection, conversation = unpack(ARGV)
+--- @include "members"
+local deadline, lease, user, connection, topic = unpack(ARGV)
 
 local refused = refusal(deadline, lease)
 if refused then
   return refused
 end
-join(lease, user, connection, conversation)
+join(lease, user, connection, topic)
 return {now, STAYS, '0'}

@@ -1,5 +1,5 @@
 --- @include "presence"
---- @include "conversations"
+--- @include "members"
 --- @include "once"
 local deadline, own_lease, token, limit, wanted = unpack(ARGV)
 
@@ -37,9 +37,9 @@ local function reap(lease, connection, user, gone)
       gone[#gone + 1] = {user, version}
     end
   end
-  for _, conversation in ipairs(redis.call('SMEMBERS', base .. ':joined:' .. connection)) do
-    if is_under(redis.call('HGET', base .. ':conversation:' .. conversation, connection), lease) then
-      leave(connection, conversation)
+  for _, topic in ipairs(redis.call('SMEMBERS', base .. ':joined:' .. connection)) do
+    if is_under(redis.call('HGET', base .. ':' .. topic, connection), lease) then
+      leave(connection, topic)
     end
   end
 end

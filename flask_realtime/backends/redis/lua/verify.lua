@@ -2,16 +2,16 @@
 -- It answers anew each time that it is asked with a token: it changes nothing.
 local deadline, own_lease, _, noted = unpack(ARGV)
 
-local function is_noted(connection, user, conversations)
+local function is_noted(connection, user, topics)
   local entry = redis.call('HGET', base .. ':user:' .. user, connection)
   if not entry or split(entry) ~= own_lease
     or redis.call('SISMEMBER', base .. ':online', user) == 0
     or redis.call('SISMEMBER', base .. ':server:' .. own_lease, connection .. ' ' .. user) == 0 then
     return false
   end
-  for _, conversation in ipairs(conversations) do
-    if redis.call('HEXISTS', base .. ':conversation:' .. conversation, connection) == 0
-      or redis.call('SISMEMBER', base .. ':joined:' .. connection, conversation) == 0 then
+  for _, topic in ipairs(topics) do
+    if redis.call('HEXISTS', base .. ':' .. topic, connection) == 0
+      or redis.call('SISMEMBER', base .. ':joined:' .. connection, topic) == 0 then
       return false
     end
   end

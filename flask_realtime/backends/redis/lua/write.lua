@@ -1,15 +1,15 @@
 --- @include "leases"
 --- @include "presence"
---- @include "conversations"
+--- @include "members"
 --- @include "once"
 -- Connections that are there come first: who still has one of them does not go offline.
 local deadline, lease, token, was_reaped, states = unpack(ARGV)
 
-local function write(connection, user, details, conversations, told, is_repeated)
+local function write(connection, user, details, topics, told, is_repeated)
   local kept = {}
-  for _, conversation in ipairs(conversations) do
-    kept[conversation] = true
-    join(lease, user, connection, conversation)
+  for _, topic in ipairs(topics) do
+    kept[topic] = true
+    join(lease, user, connection, topic)
   end
   leave_others(connection, kept)
   if details == '' then

@@ -64,7 +64,7 @@ class _BusTarget:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._states: dict[str, Any] = {
-            presence.name: Presence(backend.presence),
+            presence.name: Presence(backend.connected_users),
             conversations.name: Conversations(backend.tracker(conversations.name, MEMBERS)),
         }
         self._encoder = EventEncoder(DefaultJSONProvider(Flask(__name__)))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable
 
-from flask_realtime.backends.base import PresenceBackend, Tracker, tracker_name
+from flask_realtime.backends.base import ConnectedUsers, Tracker, tracker_name
 from flask_realtime.backends.bus import Envelope, Receive
 
 OnStatusChange = Callable[[str, bool, int], None]
@@ -16,7 +16,7 @@ OnStatusChange = Callable[[str, bool, int], None]
 class Backend(ABC):
     """What servers share."""
 
-    presence: PresenceBackend
+    connected_users: ConnectedUsers
     leaves_entries = False
     """Whether what is noted of connections that this server ends is to stay; see `begin_to_leave`."""
 
@@ -84,14 +84,14 @@ class LocalBackend(Backend):
     """The one server of an application.
 
     Args:
-        presence: Its presence.
+        connected_users: The users who have connections.
         new_tracker: Makes a tracker.
     """
 
     is_local = True
 
-    def __init__(self, presence: PresenceBackend, new_tracker: Callable[[], Tracker]) -> None:
-        self.presence = presence
+    def __init__(self, connected_users: ConnectedUsers, new_tracker: Callable[[], Tracker]) -> None:
+        self.connected_users = connected_users
         self._trackers: dict[str, Tracker] = defaultdict(new_tracker)
 
     def tracker(self, feature: str, kind: str) -> Tracker:

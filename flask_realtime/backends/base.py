@@ -52,8 +52,8 @@ class PresenceEntry(NamedTuple):
     device: str = ""
 
 
-class PresenceBackend(ABC):
-    """Which users have connections: user -> connections."""
+class ConnectedUsers(ABC):
+    """Users who have connections: user -> connections."""
 
     @abstractmethod
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
@@ -102,7 +102,7 @@ class PresenceBackend(ABC):
 
 
 class Tracker(ABC):
-    """Which connections have joined which topics, and whose they are: topic -> connections -> users.
+    """Members of topics: topic -> connections -> users.
 
     A topic is whatever a feature has members of; a connection is one user's on all topics.
     """
@@ -119,7 +119,7 @@ class Tracker(ABC):
     def leave_all(self, connection_id: str) -> list[str]:
         """Forget a connection, and return the topics that it was joined to, in the order joined.
 
-        Where presence and topics are kept together, one that was removed from presence has left them already.
+        Where servers share a Redis, one that was removed from the connected users has left them already.
         """
 
     @abstractmethod

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from flask_realtime.backends.base import Change, PresenceBackend, PresenceEntry, Tracker
+from flask_realtime.backends.base import Change, ConnectedUsers, PresenceEntry, Tracker
 from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
 
 
-class MemoryPresence(PresenceBackend):
-    """Presence in this process's memory.
+class MemoryConnectedUsers(ConnectedUsers):
+    """Connected users in this process's memory.
 
     Args:
         lock: Keeps threads out of each other's way.

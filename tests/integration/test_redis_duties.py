@@ -147,7 +147,7 @@ def test_what_was_left_is_written_in_batches(new_server: NewServer) -> None:
     here, there = new_server("here"), new_server("there")
     here.entries.pending_writes.leave({f"c{number}": "ann" for number in range(BATCH + 1)})
     for number in range(BATCH + 1):
-        here.entries.presence.add("ann", f"c{number}")
+        here.entries.connected_users.add("ann", f"c{number}")
     duty = WriteLeft(here.entries)
     assert duty.perform() == []
     assert len(there.presence.connections("ann")) == BATCH
@@ -213,14 +213,14 @@ def test_a_connection_that_went_while_it_was_verified_is_not_left(new_server: Ne
     client.delete(f"{{{channel}}}:user:ann")
     duty = Verify(server.entries)
     duty.begin()
-    server.entries.presence.remove("ann", "c1")
+    server.entries.connected_users.remove("ann", "c1")
     assert (duty.perform(), left(server)) == ([], {})
 
 
 def test_connections_are_verified_in_batches_that_count_what_they_joined(new_server: NewServer) -> None:
     server = new_server("here")
     for number in range(BATCH // 2 + 1):
-        server.entries.presence.add("ann", f"c{number}")
+        server.entries.connected_users.add("ann", f"c{number}")
         server.entries.trackers["conversations:members"].join("1", "ann", f"c{number}")
     duty = Verify(server.entries)
     duty.begin()

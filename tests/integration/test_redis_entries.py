@@ -102,7 +102,7 @@ def test_a_connections_state_is_its_own(server: FleetServer) -> None:
     server.presence.add("ann", "c1", "phone")
     server.conversations.join("1", "ann", "c1")
     server.conversations.join("2", "ann", "c1")
-    since = server.entries.presence.connections("ann")[0].since
+    since = server.entries.connected_users.connections("ann")[0].since
     topics = ["conversations:members:1", "conversations:members:2"]
     assert server.entries.state("ann", "c1") == State("c1", "ann", f"{since} phone", topics, 0, is_repeated=False, is_unheard=False)
     assert (server.entries.joined("c1"), server.entries.weight("c1"), server.entries.weight("c9")) == (topics, 3, 1)

@@ -204,9 +204,9 @@ def test_a_message_holds_no_more_than_so_many_envelopes() -> None:
 def test_changes_of_presence_on_two_servers_compare_by_time(exchange: Exchange) -> None:
     here, there = (BrokerBackend(exchange.carrier, retention=60) for _ in range(2))
     for _ in range(3):
-        assert here.presence.add("ann", "1")
-        earlier = here.presence.remove("ann", "1")
-    later = there.presence.add("ann", "2")
+        assert here.connected_users.add("ann", "1")
+        earlier = here.connected_users.remove("ann", "1")
+    later = there.connected_users.add("ann", "2")
     assert later.version >= earlier.version
     assert (later.status_changed, earlier.status_changed) == (True, True)
     here.stop(0.1)

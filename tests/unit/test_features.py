@@ -1,12 +1,12 @@
 """Conversations and presence, without Flask or sockets."""
 
-from flask_realtime.backends.memory import MemoryPresence, MemoryTracker
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
 from flask_realtime.features.conversations import Conversations
 from flask_realtime.features.presence import Presence
 
 
 def test_a_second_tab_neither_comes_nor_goes() -> None:
-    presence = Presence(MemoryPresence())
+    presence = Presence(MemoryConnectedUsers())
     assert presence.connected("c1", "ann")
     assert not presence.connected("c2", "ann")
     assert not presence.disconnected("c1", "ann")
@@ -17,7 +17,7 @@ def test_a_second_tab_neither_comes_nor_goes() -> None:
 
 
 def test_presence_knows_everybody_and_each_of_their_connections() -> None:
-    presence = Presence(MemoryPresence())
+    presence = Presence(MemoryConnectedUsers())
     presence.connected("c1", "ann", "phone")
     presence.connected("c2", "ann")
     presence.connected("c3", "ben")
@@ -36,7 +36,7 @@ def test_the_changes_of_a_users_status_are_in_order_and_may_be_dropped() -> None
 
 
 def test_statuses_come_in_the_order_asked_for() -> None:
-    presence = Presence(MemoryPresence())
+    presence = Presence(MemoryConnectedUsers())
     presence.connected("c1", "ann")
     assert presence.statuses(["zed", "ann", "zed"]) == [
         {"userId": "zed", "status": "offline"},

@@ -12,14 +12,14 @@ from flask_realtime.backends.base import BackendUnavailable, Tracker, tracker_na
 from flask_realtime.backends.broker.bus import BrokerBus
 from flask_realtime.backends.broker.carrier import Carrier
 from flask_realtime.backends.bus import Envelope, Receive
-from flask_realtime.backends.memory import MemoryPresence, MemoryTracker
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
 from flask_realtime.backends.probe import Probe
 
 _NOTHING: Final = Envelope("nothing", {})
 
 
 class BrokerBackend(Backend):
-    """A bus over a broker, and presence and trackers in this process's memory: each server knows its own users.
+    """A bus over a broker, and connected users and trackers in this process's memory: each server knows its own users.
 
     Args:
         carrier: Makes what carries messages; called once in each process.
@@ -28,7 +28,7 @@ class BrokerBackend(Backend):
 
     def __init__(self, carrier: Callable[[], Carrier], *, retention: float) -> None:
         server_id = token_hex(6)
-        self.presence = MemoryPresence(server_id=server_id, orders_by_time=True)
+        self.connected_users = MemoryConnectedUsers(server_id=server_id, orders_by_time=True)
         self._trackers: dict[str, Tracker] = defaultdict(MemoryTracker)
         self._bus = BrokerBus(carrier, server_id, retention)
         self._probe = Probe(self._send_something)

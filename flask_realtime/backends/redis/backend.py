@@ -16,13 +16,13 @@ from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.probe import Probe
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.bus import RedisBus
+from flask_realtime.backends.redis.connected_users import RedisConnectedUsers
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.housekeeping import Housekeeping
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
-from flask_realtime.backends.redis.presence import RedisPresence
 from flask_realtime.backends.redis.tracker import RedisTracker
 
 _REAPS_PER_LEASE = 5
@@ -35,7 +35,7 @@ _ASKING_PAUSE: Final = 0.2
 
 
 class RedisBackend(Backend):
-    """Presence, trackers and the bus of servers that share a Redis. Nothing is connected before it is used.
+    """Connected users, trackers and the bus of servers that share a Redis. Nothing is connected before it is used.
 
     Args:
         url: A `redis://`, `rediss://` or `unix://` URL.
@@ -53,7 +53,7 @@ class RedisBackend(Backend):
         self._lease = Lease(self._link, server_id, channel, ttl=lease)
         self._probe = Probe(self._write_something)
         entries = self._entries = ServerEntries(self._lease)
-        self.presence = RedisPresence(entries, on_doubt=self._ask_for_signs_of_life)
+        self.connected_users = RedisConnectedUsers(entries, on_doubt=self._ask_for_signs_of_life)
         self._housekeeping = Housekeeping(entries, renew=lease / 2, reap=lease / _REAPS_PER_LEASE)
         self._bus = RedisBus(self._link, server_id, channel, BusOptions(retention=retention))
         self._is_server = False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable, PresenceEntry
-from flask_realtime.backends.memory import MemoryPresence, MemoryTracker
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.outage_journal import OutageJournal
@@ -29,7 +29,7 @@ class ServerEntries:
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        self.presence = MemoryPresence()
+        self.connected_users = MemoryConnectedUsers()
         self.trackers: dict[str, MemoryTracker] = defaultdict(MemoryTracker)
         """What its connections have joined, by the trackers' names."""
         self.pending_writes = PendingWrites()
@@ -97,7 +97,7 @@ class ServerEntries:
 
     def leave_all_to_be_written(self) -> None:
         """Leave every connection to the housekeeping."""
-        owners = self.presence.owners()
+        owners = self.connected_users.owners()
         for tracker in self._all_trackers():
             owners |= tracker.owners()
         self.pending_writes.leave(owners)
@@ -107,7 +107,7 @@ class ServerEntries:
         return State(
             connection_id,
             user_id,
-            details(self.presence.entry(user_id, connection_id)),
+            details(self.connected_users.entry(user_id, connection_id)),
             self.joined(connection_id),
             self.outage_journal.told_online.get(user_id, 0),
             connection_id in self.outage_journal.unanswered_removals,

@@ -125,7 +125,7 @@ class Verify(MaintenanceTask[list[int]]):
 
     def begin(self) -> None:
         """Begin a round through all connections of this server."""
-        self._waiting = list(self._entries.presence.owners().items())
+        self._waiting = list(self._entries.connected_users.owners().items())
 
     def _next(self) -> IdempotentCall[list[int]] | None:
         self._asked, weight = [], 0
@@ -143,7 +143,7 @@ class Verify(MaintenanceTask[list[int]]):
         return []
 
     def _is_there(self, asked: Noted) -> bool:
-        return self._entries.presence.entry(asked.user_id, asked.connection_id) is not None
+        return self._entries.connected_users.entry(asked.user_id, asked.connection_id) is not None
 
 
 class Settle(MaintenanceTask[list[WentOffline]]):

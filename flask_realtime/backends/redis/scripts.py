@@ -283,7 +283,7 @@ def add(user_id: str, connection_id: str, details: str) -> Write[Answer]:
 
 
 def remove(user_id: str, connection_id: str, *, told_online: int, joined: Sequence[str]) -> Write[Answer]:
-    """Remove a connection of a user's from presence, and from every topic.
+    """Remove a connection of a user's, from every topic too.
 
     Args:
         user_id: The user.

@@ -40,7 +40,7 @@ class RedisTracker(Tracker):
     def leave_all(self, connection_id: str) -> list[str]:
         """Forget a connection, and return the topics that it was joined to.
 
-        One that was removed from presence has left them with that, in the same round trip.
+        One that was removed from the connected users has left them with that, in the same round trip.
         """
         user_id = self._here.owner(connection_id)
         if user_id is None:

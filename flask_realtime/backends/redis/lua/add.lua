@@ -1,5 +1,5 @@
 --- @include "leases"
---- @include "presence"
+--- @include "status"
 --- @include "announce"
 local deadline, lease, user, connection, details = unpack(ARGV)
 

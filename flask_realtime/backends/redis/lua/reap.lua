@@ -1,4 +1,4 @@
---- @include "presence"
+--- @include "status"
 --- @include "members"
 --- @include "once"
 local deadline, own_lease, token, limit, wanted = unpack(ARGV)

@@ -1,5 +1,5 @@
 --- @include "leases"
---- @include "presence"
+--- @include "status"
 --- @include "members"
 --- @include "announce"
 local deadline, lease, user, connection, told_online, joined = unpack(ARGV)

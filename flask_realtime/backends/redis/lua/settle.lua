@@ -1,5 +1,5 @@
 --- @include "leases"
---- @include "presence"
+--- @include "status"
 --- @include "once"
 local deadline, lease, token, users = unpack(ARGV)
 

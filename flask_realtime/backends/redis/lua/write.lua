@@ -1,5 +1,5 @@
 --- @include "leases"
---- @include "presence"
+--- @include "status"
 --- @include "members"
 --- @include "once"
 -- Connections that are there come first: who still has one of them does not go offline.

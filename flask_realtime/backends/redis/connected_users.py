@@ -1,4 +1,4 @@
-"""Presence on all servers, in Redis."""
+"""Connected users on all servers, in Redis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from flask_realtime.backends.base import BackendUnavailable, Change, PresenceBackend, PresenceEntry
+from flask_realtime.backends.base import BackendUnavailable, Change, ConnectedUsers, PresenceEntry
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.entries import ServerEntries, details, presence_entry
 from flask_realtime.backends.redis.scripts import Answer
@@ -15,8 +15,8 @@ _FRESH: Final = 0.5
 """Seconds for which a sign of life is believed, where one can be asked for."""
 
 
-class RedisPresence(PresenceBackend):
-    """Presence on all servers that share a Redis. While it cannot be asked, the answers are about this server alone.
+class RedisConnectedUsers(ConnectedUsers):
+    """Connected users on all servers that share a Redis. While it cannot be asked, the answers are about this server alone.
 
     Args:
         entries: This server's entries.
@@ -29,7 +29,7 @@ class RedisPresence(PresenceBackend):
     ) -> None:
         self._entries = entries
         self._lease = entries.lease
-        self._here = entries.presence
+        self._here = entries.connected_users
         self._outage_journal = entries.outage_journal
         self._clock = clock
         self._on_doubt = on_doubt or _nothing

@@ -14,7 +14,7 @@ from flask_realtime.backends.broker.send_queue import SendQueue
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.outgoing import MAX_BATCH_ITEMS
 from flask_realtime.backends.packing import pack
-from tests.clocks import Clock
+from tests.clock import Clock
 from tests.redis_server import wait_until
 from tests.scripts import run_script
 

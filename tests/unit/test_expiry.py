@@ -12,7 +12,7 @@ import pytest
 from flask_realtime.features.authentication.expiry import expires_at
 from flask_realtime.features.authentication.schedule import Due, ExpirySchedule
 from flask_realtime.gateway.timer import DeadlineTimer
-from tests.clocks import Clock
+from tests.clock import Clock
 
 SECONDS = 5.0
 
@@ -30,7 +30,7 @@ class World:
     """Some connections and their schedule: warned 60 s before the expiry, ended 25 s after it."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.connections: dict[str, Connection] = {}
         self.schedule = ExpirySchedule(60, 25, self.clock, self.connections.get, lambda connection: connection.expires_at)
 
@@ -159,7 +159,7 @@ class Deadlines:
     """Deadlines by a clock that the test moves, and what was done about them."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = Clock(1000.0)
         self.waiting: list[float] = []
         self.done: list[float] = []
         self.changed = threading.Condition()

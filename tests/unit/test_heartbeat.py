@@ -12,14 +12,9 @@ from hypothesis import strategies as st
 
 from flask_realtime.engine import heartbeat as module
 from flask_realtime.engine.heartbeat import DeadlineQueue, Heartbeat
-from tests.clocks import Clock
+from tests.clock import Clock
 
 SECONDS = 10.0
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(100.0)
 
 
 @pytest.fixture
@@ -65,7 +60,7 @@ def test_what_is_discarded_is_not_due(queue: DeadlineQueue[str], clock: Clock) -
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "discard", "wait"]), st.integers(0, 5)), max_size=50))
 def test_whatever_happens_each_item_is_due_when_it_should(steps: list[tuple[str, int]]) -> None:
-    clock, expected = Clock(100.0), dict[int, float]()
+    clock, expected = Clock(), dict[int, float]()
     queue: DeadlineQueue[int] = DeadlineQueue(3, clock)
     for step, number in steps:
         if step == "add":

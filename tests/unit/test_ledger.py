@@ -12,7 +12,7 @@ from flask_realtime.backends.base import Change
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.outage_journal import OutageJournal
 from flask_realtime.backends.redis.pending_writes import PendingWrites
-from tests.clocks import Clock
+from tests.clock import Clock
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_what_was_told_without_an_answer_is_kept_until_there_is_one(outage: Outa
 
 
 def test_an_unsettled_user_is_due_when_the_others_had_their_time(outage: OutageJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
+    clock = Clock(1000.0)
     monkeypatch.setattr(time, "monotonic", clock)
     outage.came("ann", is_first=True)
     for user_id, is_there in (("ann", True), ("bob", False)):

@@ -16,7 +16,7 @@ import flask_realtime
 from flask_realtime.gateway.limits.peer_log import SUMMARY_DELAY, PeerLog, user_peer
 from flask_realtime.logs import escape, get_logger
 from flask_realtime.rates import parse_rate
-from tests.clocks import Clock
+from tests.clock import Clock
 
 FORGED = "x\n2026-01-01 WARNING forged\r\x1b[2K\x00\u2028\x85"
 
@@ -111,11 +111,6 @@ class Later:
         self.tasks.append((target, args))
 
     def sleep(self, seconds: float = 0) -> None: ...
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(100.0)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flask_realtime.gateway.admission.origin_check import MAX_REMEMBERED, SILENCE, OriginCheck, same_origin
-from tests.clocks import Clock
+from tests.clock import Clock
 
 HERE = {"wsgi.url_scheme": "http", "HTTP_HOST": "chat.example"}
 SETTING = "REALTIME_CORS_ALLOWED_ORIGINS"
@@ -17,7 +17,7 @@ def named(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_refused_origin_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    check = OriginCheck(same_origin, SETTING, Clock())
+    check = OriginCheck(same_origin, SETTING, Clock(0.0))
     for _ in range(3):
         assert not check("http://other.example", HERE)
     assert check("http://chat.example", HERE)
@@ -33,7 +33,7 @@ def test_a_refused_origin_is_named_once(caplog: pytest.LogCaptureFixture) -> Non
 @pytest.mark.parametrize("extra", [{}, {"HTTP_HOST": "127.0.0.1:3000", "HTTP_X_FORWARDED_HOST": "chat.example"}])
 def test_the_servers_own_host_hints_at_a_proxy(caplog: pytest.LogCaptureFixture, extra: dict[str, str]) -> None:
     environ = {**HERE, **extra}
-    OriginCheck(same_origin, SETTING, Clock())("https://chat.example", environ)
+    OriginCheck(same_origin, SETTING, Clock(0.0))("https://chat.example", environ)
     (line,) = named(caplog)
     assert f"which sees 'http://{environ['HTTP_HOST']}': wrap app.wsgi_app in ProxyFix after init_app." in line
 
@@ -42,7 +42,7 @@ def test_the_servers_own_host_hints_at_a_proxy(caplog: pytest.LogCaptureFixture,
     "function", [lambda origin, _environ: origin == "http://a.example", lambda origin: origin == "http://a.example"]
 )
 def test_a_function_that_refuses_is_named(caplog: pytest.LogCaptureFixture, function: Any) -> None:
-    check = OriginCheck(function, SETTING, Clock())
+    check = OriginCheck(function, SETTING, Clock(0.0))
     assert check("http://a.example", HERE)
     assert not check("http://b.example", HERE)
     assert named(caplog) == [f"refused: origin 'http://b.example' may not connect. The function in {SETTING} refused it."]
@@ -50,14 +50,14 @@ def test_a_function_that_refuses_is_named(caplog: pytest.LogCaptureFixture, func
 
 @pytest.mark.parametrize("origins", ["http://a.example", ["http://a.example"], ("http://b.example", "http://a.example")])
 def test_listed_origins_are_allowed(caplog: pytest.LogCaptureFixture, origins: Any) -> None:
-    check = OriginCheck(origins, SETTING, Clock())
+    check = OriginCheck(origins, SETTING, Clock(0.0))
     assert check("http://a.example", HERE)
     assert not check("http://a", HERE)
     assert len(named(caplog)) == 1
 
 
 def test_an_origin_cannot_write_a_line_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
-    OriginCheck(same_origin, SETTING, Clock())("http://a\n\x1b[31m\x85\u2028" + "x" * 10_000, HERE)
+    OriginCheck(same_origin, SETTING, Clock(0.0))("http://a\n\x1b[31m\x85\u2028" + "x" * 10_000, HERE)
     (line,) = named(caplog)
     assert line.isprintable()
     assert len(line) < 700
@@ -84,5 +84,5 @@ def test_origins_without_end_neither_fill_the_log_nor_take_memory(caplog: pytest
 
 @pytest.mark.parametrize("origin", ["http://[", "null", "//", "http://chat.example:x"])
 def test_an_origin_of_any_form_is_refused(caplog: pytest.LogCaptureFixture, origin: str) -> None:
-    assert not OriginCheck(same_origin, SETTING, Clock())(origin, HERE)
+    assert not OriginCheck(same_origin, SETTING, Clock(0.0))(origin, HERE)
     assert repr(origin) in named(caplog)[0]

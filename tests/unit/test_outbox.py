@@ -13,12 +13,7 @@ from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, field
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.outbox import Outbox
 from flask_realtime.backends.sequences import SequenceTracker
-from tests.clocks import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import Clock
 
 
 def fill(outbox: Outbox, count: int, size: int = 10) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.probe import Probe
-from tests.clocks import Clock
+from tests.clock import Clock
 
 
 class Attempts:
@@ -23,7 +23,7 @@ class Attempts:
 
 
 def test_an_outcome_is_good_for_a_second() -> None:
-    clock, attempts = Clock(100.0), Attempts()
+    clock, attempts = Clock(), Attempts()
     probe = Probe(attempts, clock)
     for now, count in ((100.0, 1), (100.5, 1), (100.99, 1), (101.0, 2), (101.5, 2), (150.0, 3)):
         clock.now = now
@@ -32,7 +32,7 @@ def test_an_outcome_is_good_for_a_second() -> None:
 
 
 def test_a_failure_is_told_to_all_who_ask_within_the_second() -> None:
-    clock, attempts = Clock(100.0), Attempts()
+    clock, attempts = Clock(), Attempts()
     probe = Probe(attempts, clock)
     attempts.failure = BackendUnavailable("it is full")
     for _ in range(3):
@@ -46,7 +46,7 @@ def test_a_failure_is_told_to_all_who_ask_within_the_second() -> None:
 
 def test_what_nobody_expected_is_a_failure_too() -> None:
     attempts = Attempts()
-    probe = Probe(attempts, Clock(100.0))
+    probe = Probe(attempts, Clock())
     attempts.failure = ValueError("odd")
     with pytest.raises(ValueError, match="odd"):
         probe.check()
@@ -64,7 +64,7 @@ def test_those_who_ask_at_the_same_moment_wait_for_one_attempt() -> None:
         assert may_end.wait(10)
         raise BackendUnavailable("refused")
 
-    probe = Probe(attempt, Clock(100.0))
+    probe = Probe(attempt, Clock())
 
     def ask() -> None:
         try:

@@ -11,12 +11,7 @@ from flask_realtime.backends.broker.send_queue import SendQueue
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.outgoing import MAX_BATCH_BYTES
 from flask_realtime.backends.packing import pack, unpack
-from tests.clocks import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import Clock
 
 
 def test_a_message_holds_envelopes_as_they_were() -> None:
@@ -61,9 +56,9 @@ def test_an_envelope_waits_as_long_as_the_retention(clock: Clock) -> None:
     for _ in range(3):
         queue.add((b"", b""))
         clock.now += 5
-    clock.now = 1010.0
+    clock.now = 110.0
     assert [item.number for item in queue.wait_for_batch(0)] == [1, 2, 3]
-    clock.now = 1010.5
+    clock.now = 110.5
     assert [item.number for item in queue.wait_for_batch(0)] == [2, 3]
     assert (queue.pending, queue.dropped) == (2, 1)
 

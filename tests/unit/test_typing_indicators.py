@@ -4,12 +4,7 @@ import pytest
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.features.typing_indicators import TypingIndicators
-from tests.clocks import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(100.0)
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -1,0 +1,10 @@
+"""A clock of the test's own."""
+
+import pytest
+
+from tests.clock import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable
 
-from flask_realtime.backends.base import ConversationBackend, PresenceBackend
+from flask_realtime.backends.base import ConnectedUsers, Tracker, tracker_name
 from flask_realtime.backends.bus import Envelope, Receive
 
 OnStatusChange = Callable[[str, bool, int], None]
@@ -15,10 +16,21 @@ OnStatusChange = Callable[[str, bool, int], None]
 class Backend(ABC):
     """What servers share."""
 
-    presence: PresenceBackend
-    conversations: ConversationBackend
+    connected_users: ConnectedUsers
     leaves_entries = False
     """Whether what is noted of connections that this server ends is to stay; see `begin_to_leave`."""
+
+    @abstractmethod
+    def tracker(self, feature: str, kind: str) -> Tracker:
+        """Return what keeps the members of a feature's topics.
+
+        Args:
+            feature: The feature's name.
+            kind: What it keeps, for a feature that has several.
+
+        Raises:
+            RegistrationError: The names are taken by something else.
+        """
 
     def begin_to_leave(self) -> None:  # noqa: B027 - not everyone has anything to do
         """Note that this server is to stop, and its clients come back to others.
@@ -72,15 +84,19 @@ class LocalBackend(Backend):
     """The one server of an application.
 
     Args:
-        presence: Its presence.
-        conversations: Its conversations.
+        connected_users: The users who have connections.
+        new_tracker: Makes a tracker.
     """
 
     is_local = True
 
-    def __init__(self, presence: PresenceBackend, conversations: ConversationBackend) -> None:
-        self.presence = presence
-        self.conversations = conversations
+    def __init__(self, connected_users: ConnectedUsers, new_tracker: Callable[[], Tracker]) -> None:
+        self.connected_users = connected_users
+        self._trackers: dict[str, Tracker] = defaultdict(new_tracker)
+
+    def tracker(self, feature: str, kind: str) -> Tracker:
+        """Return what keeps the members of a feature's topics."""
+        return self._trackers[tracker_name(feature, kind)]
 
     def publish(self, envelope: Envelope) -> bool:  # noqa: ARG002
         """Do nothing: there are no others."""

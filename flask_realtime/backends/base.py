@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from flask_realtime.errors import RealtimeError
+from flask_realtime.errors import RealtimeError, RegistrationError
 
 
 class BackendUnavailable(RealtimeError):
@@ -52,8 +52,8 @@ class PresenceEntry(NamedTuple):
     device: str = ""
 
 
-class PresenceBackend(ABC):
-    """Which users have connections: user -> connections."""
+class ConnectedUsers(ABC):
+    """Users who have connections: user -> connections."""
 
     @abstractmethod
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
@@ -101,28 +101,51 @@ class PresenceBackend(ABC):
         return 0.0
 
 
-class ConversationBackend(ABC):
-    """Which connections have joined which conversations."""
+class Tracker(ABC):
+    """Members of topics: topic -> connections -> users.
+
+    A topic is whatever a feature has members of; a connection is one user's on all topics.
+    """
 
     @abstractmethod
-    def join(self, conversation_id: str, user_id: str, connection_id: str) -> bool:
+    def join(self, topic: str, user_id: str, connection_id: str) -> bool:
         """Note that a connection joined, and say whether it was not joined before."""
 
     @abstractmethod
-    def leave(self, conversation_id: str, connection_id: str) -> bool:
+    def leave(self, topic: str, connection_id: str) -> bool:
         """Forget that a connection joined, and say whether it was joined."""
 
     @abstractmethod
     def leave_all(self, connection_id: str) -> list[str]:
-        """Forget a connection, and return the conversations that it was joined to, in the order joined.
+        """Forget a connection, and return the topics that it was joined to, in the order joined.
 
-        Where presence and conversations are kept together, one that was removed from presence has left them already.
+        Where servers share a Redis, one that was removed from the connected users has left them already.
         """
 
     @abstractmethod
-    def conversations(self) -> list[str]:
-        """Return the conversations that somebody has joined."""
+    def topics(self) -> list[str]:
+        """Return the topics that somebody has joined."""
 
     @abstractmethod
-    def users(self, conversation_id: str) -> list[str]:
-        """Return the distinct users with a connection joined to the conversation."""
+    def users(self, topic: str) -> list[str]:
+        """Return the distinct users with a connection joined to the topic."""
+
+
+RESERVED: Final = frozenset({"announced", "answer", "came", "gone", "joined", "server", "user"})
+"""What other names in the message queue begin with; see `redis.scripts`."""
+
+
+def tracker_name(feature: str, kind: str) -> str:
+    """Return what a tracker is called; the names of its topics on all servers begin with that.
+
+    Args:
+        feature: The feature whose it is.
+        kind: What it keeps.
+
+    Raises:
+        RegistrationError: Topics of something else could be called the same.
+    """
+    if feature in RESERVED or ":" in feature + kind:
+        msg = f"The feature {feature!r} cannot track {kind!r}: rename it; names with a colon and {sorted(RESERVED)} are taken."
+        raise RegistrationError(msg)
+    return f"{feature}:{kind}"

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from flask_realtime.backends.base import Change, ConversationBackend, PresenceBackend, PresenceEntry
+from flask_realtime.backends.base import Change, ConnectedUsers, PresenceEntry, Tracker
 from flask_realtime.small_sets import NOTHING, SmallSet, take_name, with_name
 
 
-class MemoryPresence(PresenceBackend):
-    """Presence in this process's memory.
+class MemoryConnectedUsers(ConnectedUsers):
+    """Connected users in this process's memory.
 
     Args:
         lock: Keeps threads out of each other's way.
@@ -118,8 +118,8 @@ class MemoryPresence(PresenceBackend):
         return Change(status_changed, self._version, connections)
 
 
-class MemoryConversations(ConversationBackend):
-    """Joined conversations in this process's memory, indexed from both sides.
+class MemoryTracker(Tracker):
+    """Members of topics in this process's memory, indexed from both sides.
 
     Args:
         lock: Keeps threads out of each other's way.
@@ -128,54 +128,54 @@ class MemoryConversations(ConversationBackend):
     def __init__(self, lock: AbstractContextManager[Any] | None = None) -> None:
         self._lock = lock or threading.Lock()
         self._users: dict[str, dict[str, str]] = {}
-        self._conversations: dict[str, SmallSet] = {}
+        self._topics: dict[str, SmallSet] = {}
 
-    def join(self, conversation_id: str, user_id: str, connection_id: str) -> bool:
+    def join(self, topic: str, user_id: str, connection_id: str) -> bool:
         """Note that a connection joined, and say whether it was not joined before."""
         with self._lock:
-            connections = self._users.setdefault(conversation_id, {})
+            connections = self._users.setdefault(topic, {})
             if connection_id in connections:
                 return False
             connections[connection_id] = user_id
-            self._conversations[connection_id] = with_name(self._conversations.get(connection_id, NOTHING), conversation_id)
+            self._topics[connection_id] = with_name(self._topics.get(connection_id, NOTHING), topic)
             return True
 
-    def leave(self, conversation_id: str, connection_id: str) -> bool:
+    def leave(self, topic: str, connection_id: str) -> bool:
         """Forget that a connection joined, and say whether it was joined."""
         with self._lock:
-            if not take_name(self._conversations, connection_id, conversation_id):
+            if not take_name(self._topics, connection_id, topic):
                 return False
-            self._forget(conversation_id, connection_id)
+            self._forget(topic, connection_id)
             return True
 
     def leave_all(self, connection_id: str) -> list[str]:
-        """Forget a connection, and return the conversations that it was joined to."""
+        """Forget a connection, and return the topics that it was joined to."""
         with self._lock:
-            conversations = list(self._conversations.pop(connection_id, NOTHING))
-            for conversation_id in conversations:
-                self._forget(conversation_id, connection_id)
-            return conversations
+            topics = list(self._topics.pop(connection_id, NOTHING))
+            for topic in topics:
+                self._forget(topic, connection_id)
+            return topics
 
-    def conversations(self) -> list[str]:
-        """Return the conversations that somebody has joined."""
+    def topics(self) -> list[str]:
+        """Return the topics that somebody has joined."""
         with self._lock:
             return list(self._users)
 
-    def users(self, conversation_id: str) -> list[str]:
-        """Return the distinct users with a connection joined to the conversation, in the order of their first join."""
+    def users(self, topic: str) -> list[str]:
+        """Return the distinct users with a connection joined to the topic, in the order of their first join."""
         with self._lock:
-            return list(dict.fromkeys(self._users.get(conversation_id, {}).values()))
+            return list(dict.fromkeys(self._users.get(topic, {}).values()))
 
     def joined(self, connection_id: str) -> list[str]:
-        """Return the conversations that a connection has joined, in the order joined."""
+        """Return the topics that a connection has joined, in the order joined."""
         with self._lock:
-            return list(self._conversations.get(connection_id, NOTHING))
+            return list(self._topics.get(connection_id, NOTHING))
 
     def owner(self, connection_id: str) -> str | None:
         """Return whose a joined connection is, or None."""
         with self._lock:
-            conversation_id = next(iter(self._conversations.get(connection_id, NOTHING)), None)
-            return None if conversation_id is None else self._users[conversation_id][connection_id]
+            topic = next(iter(self._topics.get(connection_id, NOTHING)), None)
+            return None if topic is None else self._users[topic][connection_id]
 
     def owners(self) -> dict[str, str]:
         """Return the joined connections, and whose they are: connection -> user."""
@@ -184,8 +184,8 @@ class MemoryConversations(ConversationBackend):
                 connection_id: user_id for connections in self._users.values() for connection_id, user_id in connections.items()
             }
 
-    def _forget(self, conversation_id: str, connection_id: str) -> None:
-        connections = self._users[conversation_id]
+    def _forget(self, topic: str, connection_id: str) -> None:
+        connections = self._users[topic]
         del connections[connection_id]
         if not connections:
-            del self._users[conversation_id]
+            del self._users[topic]

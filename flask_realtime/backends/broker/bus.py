@@ -11,7 +11,7 @@ from typing import Final
 
 from flask_realtime.backends.broker.batches import read, write
 from flask_realtime.backends.broker.carrier import Carrier
-from flask_realtime.backends.broker.outbox import Item, Outbox
+from flask_realtime.backends.broker.send_queue import QueuedEnvelope, SendQueue
 from flask_realtime.backends.bus import Bus, Envelope, Receive
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.packing import pack, unpack
@@ -56,12 +56,12 @@ class BrokerBus(Bus):
     @property
     def pending(self) -> int:
         """How many envelopes wait to be sent."""
-        return self._outbox.pending
+        return self._queue.pending
 
     @property
     def dropped(self) -> int:
         """How many envelopes were dropped, because they could not be sent in time."""
-        return self._outbox.dropped
+        return self._queue.dropped
 
     @property
     def lost(self) -> int:
@@ -79,7 +79,7 @@ class BrokerBus(Bus):
     def publish_now(self, envelope: Envelope) -> bool:
         """Send an envelope, and say whether the broker has it; waits a second at most."""
         item = self._add(envelope)
-        return item is not None and self._outbox.wait(lambda: item.is_sent, _PUBLISH_SECONDS)
+        return item is not None and self._queue.wait(lambda: item.is_sent, _PUBLISH_SECONDS)
 
     def start(self, receive: Receive) -> None:
         """Begin to receive what the other servers publish from now on. Starting twice changes nothing."""
@@ -93,17 +93,17 @@ class BrokerBus(Bus):
     def stop(self, timeout: float) -> None:
         """Send what waits, for `timeout` seconds at most, and receive nothing more."""
         deadline = monotonic() + timeout
-        self._outbox.close()
-        self._outbox.wait(lambda: not self._outbox.pending, timeout)
+        self._queue.close()
+        self._queue.wait(lambda: not self._queue.pending, timeout)
         self._ended.set()
-        self._outbox.wake()
+        self._queue.wake()
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._outbox = Outbox(self._retention)
+        self._queue = SendQueue(self._retention)
         self._sequences = SequenceTracker(self._retention)
         self._carrier = None
         self._receive = None
@@ -116,10 +116,10 @@ class BrokerBus(Bus):
         self._origin = f"{self._origin}.{token_hex(4)}"
         self._begin()
 
-    def _add(self, envelope: Envelope) -> Item | None:
+    def _add(self, envelope: Envelope) -> QueuedEnvelope | None:
         packed = pack(envelope)
         self._start_sender()
-        return self._outbox.add(packed)
+        return self._queue.add(packed)
 
     def _start_sender(self) -> None:
         with self._lock:
@@ -140,7 +140,7 @@ class BrokerBus(Bus):
     def _send(self, carrier: Carrier) -> None:
         pause = _PAUSES[0]
         while not self._ended.is_set():
-            items = self._outbox.take(_IDLE_SECONDS)
+            items = self._queue.wait_for_batch(_IDLE_SECONDS)
             if not items:
                 continue
             try:
@@ -160,8 +160,8 @@ class BrokerBus(Bus):
             logger.warning("The message broker cannot be reached: %s", type(error).__name__)
         carrier.stop_sending()
 
-    def _sent(self, items: list[Item]) -> None:
-        self._outbox.confirm(items)
+    def _sent(self, items: list[QueuedEnvelope]) -> None:
+        self._queue.confirm(items)
         if not self._can_send:
             self._can_send = True
             logger.info("The message broker is back")

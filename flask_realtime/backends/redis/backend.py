@@ -11,18 +11,19 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from flask_realtime.backends.backend import Backend, OnStatusChange
+from flask_realtime.backends.base import Tracker, tracker_name
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.probe import Probe
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.bus import RedisBus
-from flask_realtime.backends.redis.conversations import RedisConversations
+from flask_realtime.backends.redis.connected_users import RedisConnectedUsers
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.housekeeping import Housekeeping
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
-from flask_realtime.backends.redis.presence import RedisPresence
+from flask_realtime.backends.redis.tracker import RedisTracker
 
 _REAPS_PER_LEASE = 5
 
@@ -34,7 +35,7 @@ _ASKING_PAUSE: Final = 0.2
 
 
 class RedisBackend(Backend):
-    """Presence, conversations and the bus of servers that share a Redis. Nothing is connected before it is used.
+    """Connected users, trackers and the bus of servers that share a Redis. Nothing is connected before it is used.
 
     Args:
         url: A `redis://`, `rediss://` or `unix://` URL.
@@ -51,10 +52,8 @@ class RedisBackend(Backend):
         self._link = RedisLink(url)
         self._lease = Lease(self._link, server_id, channel, ttl=lease)
         self._probe = Probe(self._write_something)
-        entries = ServerEntries(self._lease)
-        presence = self.presence = RedisPresence(entries)
-        presence.on_doubt = self._ask_for_signs_of_life
-        self.conversations = RedisConversations(entries)
+        entries = self._entries = ServerEntries(self._lease)
+        self.connected_users = RedisConnectedUsers(entries, on_doubt=self._ask_for_signs_of_life)
         self._housekeeping = Housekeeping(entries, renew=lease / 2, reap=lease / _REAPS_PER_LEASE)
         self._bus = RedisBus(self._link, server_id, channel, BusOptions(retention=retention))
         self._is_server = False
@@ -65,6 +64,10 @@ class RedisBackend(Backend):
     def is_local(self) -> bool:
         """Redis has to be waited for."""
         return False
+
+    def tracker(self, feature: str, kind: str) -> Tracker:
+        """Return what keeps the members of a feature's topics."""
+        return RedisTracker(self._entries, tracker_name(feature, kind))
 
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers."""
@@ -117,7 +120,7 @@ class RedisBackend(Backend):
             self._bus.publish(Envelope(_SIGN_OF_LIFE, {}))
 
     def _write_something(self) -> None:
-        self._lease.ask(scripts.TRY_TO_WRITE)
+        self._lease.ask(scripts.probe())
 
 
 def _nothing(_: Envelope) -> None:

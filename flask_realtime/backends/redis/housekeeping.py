@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis.entries import ServerEntries
@@ -38,13 +38,14 @@ class Housekeeping:
         self._lease = entries.lease
         self._renew_interval = self._lease.ttl / 3 if renew is None else renew
         self._reap_interval = self._lease.ttl / 5 if reap is None else reap
-        self._write_left: MaintenanceTask = WriteLeft(entries)
-        self._settle: MaintenanceTask = Settle(entries)
+        self._write_left: MaintenanceTask[Any] = WriteLeft(entries)
+        self._settle: MaintenanceTask[Any] = Settle(entries)
         self._verify = Verify(entries)
-        self._reap: MaintenanceTask = Reap(entries.lease)
+        self._reap: MaintenanceTask[Any] = Reap(entries.lease)
         self._renew_at = self._reap_at = 0.0
         self._verify_at = time.monotonic() + self._renew_interval
         self._lock = threading.Lock()
+        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_stopping = False
         self._refusal = ""
@@ -64,22 +65,20 @@ class Housekeeping:
                 return
             self._thread = threading.Thread(target=self._run, name="realtime-housekeeping", daemon=True)
         self._on_offline, self._on_online = on_offline, on_online or _nobody
-        self._woken = threading.Event()
-        self._entries.on_left = self._woken.set
+        self._entries.on_left(self._woken.set)
         self._lease.link.on_return(self._renew_soon)
         self._give_others_time()
         self._thread.start()
 
     def begin_to_leave(self) -> None:
         """Let the others know that this server is about to stop. Its lease is left to run out: its clients have that long."""
-        self._lease.is_leaving = True
-        self._renew_at = 0.0
-        self._entries.on_left()
+        self._lease.begin_to_leave()
+        self.give_sign_of_life()
 
     def give_sign_of_life(self) -> None:
         """Renew the lease soon: somebody waits for it."""
         self._renew_at = 0.0
-        self._entries.on_left()
+        self._woken.set()
 
     def stop(self, timeout: float = 5.0) -> None:
         """End the lease, and remove what is left of this server, within `timeout` seconds or soon after. Twice changes nothing."""
@@ -156,7 +155,7 @@ class Housekeeping:
             logger.warning(line)
         self._has_warned = True
 
-    def _finish(self, duty: MaintenanceTask, deadline: float = math.inf) -> None:
+    def _finish(self, duty: MaintenanceTask[Any], deadline: float = math.inf) -> None:
         while (reports := duty.perform()) is not None:
             for report in reports:
                 self._notify(report)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any, Final
-
-import orjson
+from typing import Final, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.clock import RedisClock
 from flask_realtime.backends.redis.link import RedisLink
-from flask_realtime.backends.redis.scripts import Script
+from flask_realtime.backends.redis.scripts import Question, Write
+
+ResultT = TypeVar("ResultT")
 
 HELD: Final = "held"
 REAPED: Final = "reaped"
@@ -25,20 +24,6 @@ LOST: Final = "lost"
 
 class LeaseLost(BackendUnavailable):
     """The lease that this server works under is not held any more."""
-
-
-@dataclass(frozen=True)
-class IdempotentCall:
-    """A script's call that is made again until its answer arrives; Redis does once what it asks for.
-
-    Args:
-        script: The script.
-        args: Its arguments, after deadline, lease and token.
-    """
-
-    script: Script
-    args: tuple[str | int, ...]
-    token: str = field(default_factory=lambda: token_hex(12))
 
 
 class Lease:
@@ -72,17 +57,13 @@ class Lease:
         self.grace = ttl if grace is None else grace
         self.needs_renewal = False
         """Whether Redis refused something, so that the lease has to be renewed at once."""
-        self.was_reaped = False
-        """Whether the lease before it was reaped: others were told then that this server's users went offline."""
-        self.is_leaving = False
-        """Whether the server is about to stop; others are told with the next renewal."""
         self.clock = RedisClock(clock)
-        self._ttl = int(ttl * 1e6)
         self._base = f"{{{channel}}}"
         self._patience = patience
         self._lock = threading.Lock()
         self._name = ""
         self._taken_name = ""
+        self._was_reaped = self._is_leaving = False
         self._has_lost_data = False
         self._has_ended = False
         self._redis_id = ""
@@ -93,13 +74,23 @@ class Lease:
         """What the lease is called: the server's name, a dot, and something random; nothing before it is first needed."""
         return self._name
 
-    def ask(self, script: Script, *args: str | int) -> Any:
-        """Run a script that asks something, for which no lease is needed.
+    @property
+    def was_reaped(self) -> bool:
+        """Whether the lease before it was reaped: others were told then that this server's users went offline."""
+        return self._was_reaped
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._is_leaving
+
+    def ask(self, question: Question[ResultT]) -> ResultT:
+        """Make a call for which no lease is needed.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
-        return self.link.call(lambda client: script.run(client, self._base, *args))
+        return question.parse(self.link.call(lambda client: question.script.run(client, self._base, *question.args)))
 
     def names(self, kind: str) -> list[str]:
         """Return what there are entries of, by looking through every name in Redis.
@@ -115,11 +106,8 @@ class Lease:
         keys = self.link.call(lambda client: list(client.scan_iter(pattern, count=1000)))
         return [key.removeprefix(prefix).decode() for key in keys]
 
-    def run(self, script: Script, *args: str | int) -> tuple[int, Any]:
-        """Run a script under the lease, which is taken first if it never was.
-
-        Returns:
-            The script's code and its answer.
+    def run(self, write: Write[ResultT]) -> ResultT:
+        """Make a call under the lease, which is taken first if it never was.
 
         Raises:
             LeaseLost: The lease is not held any more; nothing was done.
@@ -128,29 +116,16 @@ class Lease:
         name = self._hold()
         patience = int(self._patience * 1e6)
         base, clock = self._base, self.clock
-        now, code, answer = self.link.call(lambda client: script.run(client, base, clock.now() + patience, name, *args))
+        now, code, answer = self.link.call(lambda client: write.script.run(client, base, clock.now() + patience, name, *write.args))
         clock.set(now)
         self.needs_renewal |= code in {scripts.NOT_HELD, scripts.LATE}
         if code == scripts.NOT_HELD:
             msg = "The lease is not held any more"
             raise LeaseLost(msg)
         if code == scripts.LATE:
-            msg = "Redis came to it too late"
+            msg = "Redis reached the script after its deadline; nothing was written."
             raise BackendUnavailable(msg)
-        return code, answer
-
-    def perform(self, errand: IdempotentCall) -> tuple[int, list[Any]]:
-        """Run an errand under the lease.
-
-        Returns:
-            The script's code and its answer.
-
-        Raises:
-            LeaseLost: As in `run`.
-            BackendUnavailable: As in `run`; it can be performed again.
-        """
-        code, answer = self.run(errand.script, errand.token, *errand.args)
-        return code, orjson.loads(answer) or []  # Lua makes `{}` of an empty list.
+        return write.parse(code, answer)
 
     def renew(self) -> str:
         """Renew the lease, which is taken first if it never was.
@@ -162,12 +137,12 @@ class Lease:
             BackendUnavailable: Redis cannot be reached.
         """
         self.needs_renewal = False
-        now, outcome, redis_id = self.ask(scripts.RENEW_LEASE, self._hold(), self._ttl, int(self.is_leaving))
-        self.clock.set(now)
-        known, self._redis_id = self._redis_id, redis_id.decode()
+        renewal = self.ask(scripts.renew_lease(self._hold(), ttl=self.ttl, is_leaving=self.is_leaving))
+        self.clock.set(renewal.now)
+        known, self._redis_id = self._redis_id, renewal.redis_id
         # One that was restarted from its disk, or a replica that took over, may know something old.
         is_another = known not in {"", self._redis_id}
-        return LOST if is_another and outcome == b"held" else str(outcome.decode())
+        return LOST if is_another and renewal.outcome == HELD else renewal.outcome
 
     def begin_anew(self, *, has_lost_data: bool) -> None:
         """Give the lease up for a new one, which is taken when it is needed.
@@ -178,7 +153,15 @@ class Lease:
         with self._lock:
             self._name = ""
             self._has_lost_data = has_lost_data
-            self.was_reaped = not has_lost_data
+            self._was_reaped = not has_lost_data
+
+    def begin_to_leave(self) -> None:
+        """Tell the others with the next renewal that the server is about to stop."""
+        self._is_leaving = True
+
+    def forget_reaping(self) -> None:
+        """Note that everything was written again since the lease before this one was reaped, if it was."""
+        self._was_reaped = False
 
     def adopt(self) -> None:
         """Have leases run out that Redis has forgotten, and of which it still has connections: their servers may be gone.
@@ -188,7 +171,7 @@ class Lease:
         """
         leases = self.names("server")
         if leases:
-            self.ask(scripts.ADOPT, self._ttl, *leases)
+            self.ask(scripts.adopt_leases(leases, ttl=self.ttl))
 
     def count_connections(self, user_id: str, within: float) -> tuple[int, int]:
         """Return how many connections a user has on other servers.
@@ -203,8 +186,7 @@ class Lease:
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
-        sure, unsure = self.ask(scripts.CROWD, user_id, self._name, self._ttl, int(within * 1e6))
-        return int(sure), int(unsure)
+        return self.ask(scripts.count_connections(user_id, self._name, ttl=self.ttl, within=within))
 
     def end(self) -> None:
         """Write nothing under the lease any more."""
@@ -223,8 +205,8 @@ class Lease:
         with self._lock:
             # Random, so that servers forked from one process do not share it.
             name = self._name = self._name or f"{self.server_id}.{token_hex(6)}"
-            settling = int(self.grace * 1e6) if self._has_lost_data else 0
+            settling = self.grace if self._has_lost_data else 0.0
         if name != self._taken_name:
-            self.clock.set(self.ask(scripts.TAKE_LEASE, name, self._ttl, settling))
+            self.clock.set(self.ask(scripts.take_lease(name, ttl=self.ttl, settling=settling)))
             self._taken_name = name
         return name

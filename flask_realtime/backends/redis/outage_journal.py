@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from flask_realtime.backends.base import Change
 from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.scripts import Script
+from flask_realtime.backends.redis.script import Script
 
 
 class OutageJournal:

@@ -1,4 +1,4 @@
-"""What this server has published: what waits to be written, and what may have to be written again."""
+"""Outbox of what this server has published: what waits to be written, and what may have to be written again."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Final
 
+from flask_realtime.backends.outgoing import Drops, next_batch
 from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId
 from flask_realtime.backends.redis.options import BusOptions
-from flask_realtime.logs import get_logger
-
-logger = get_logger(__name__)
-
-MAX_BATCH_ITEMS: Final = 200
-MAX_BATCH_BYTES: Final = 256 * 1024
 
 
 class Outbox:
-    """Envelopes in the order published, kept for a time after they were written.
+    """Envelopes in the order published, kept for a time after they were written: Redis may forget them, and then wants them again.
 
     Any thread may add, and wait until what it added is written; the rest is for the one thread that writes. Adding takes no lock:
     it may be done in an event loop, which cannot wait for whoever has it.
@@ -32,13 +26,12 @@ class Outbox:
     """
 
     def __init__(self, options: BusOptions, clock: Callable[[], float] = monotonic) -> None:
-        self.dropped = 0
-        """How many were dropped before they were written."""
         self.forgotten = NO_ID
         """The entry with the last one that was written, and is not kept for want of room."""
         self._options = options
         self._clock = clock
-        self._is_closed = self._is_dropping = False
+        self._drops = Drops()
+        self._is_closed = False
         self._last_number = self._bytes = 0
         self._has_news = threading.Event()
         self._outcome = threading.Condition()
@@ -47,6 +40,11 @@ class Outbox:
         self._in_hand: list[Item] = []
         self._waiting: deque[Item] = deque()
         self._arrived: deque[Item] = deque()
+
+    @property
+    def dropped(self) -> int:
+        """How many were dropped before they were written."""
+        return self._drops.count
 
     @property
     def pending(self) -> int:
@@ -106,16 +104,11 @@ class Outbox:
         self._expire()
 
     def take(self) -> list[Item]:
-        """Take the next ones in hand, as many as one entry holds; they are numbered without a gap."""
-        items, waiting, room = self._in_hand, self._waiting, MAX_BATCH_BYTES
-        while waiting and len(items) < MAX_BATCH_ITEMS:
-            item = waiting[0]
-            if items and (item.size > room or item.number != items[-1].number + 1):
-                break
-            items.append(item)
-            waiting.popleft()
-            room -= item.size
-        return items
+        """Take the next ones in hand, as many as one entry holds; nothing may be in hand."""
+        self._in_hand = next_batch(self._waiting)
+        for _ in self._in_hand:
+            self._waiting.popleft()
+        return self._in_hand
 
     def confirm(self, written: StreamId) -> None:
         """Note that what is in hand was written."""
@@ -124,7 +117,7 @@ class Outbox:
                 item.written = written
         self._written.extend(self._in_hand)
         self._in_hand = []
-        self._is_dropping = False
+        self._drops.end_outage()
         self._notify()
 
     def give_back(self) -> None:
@@ -164,7 +157,5 @@ class Outbox:
         self._note_drop()
 
     def _note_drop(self) -> None:
-        self.dropped += 1
-        if not self._is_dropping:
-            self._is_dropping = True
-            logger.warning("Events for other servers are dropped: they could not be sent in time")
+        self._drops.note()
+        self._drops.report()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from flask_realtime.backends.base import ConversationBackend
+from typing import Final
+
+from flask_realtime.feature.context import Tracker
 from flask_realtime.small_sets import NOTHING, SmallSet, take_name, with_name
+
+MEMBERS: Final = "members"
+"""The tracker of the connections that have joined a conversation."""
 
 
 class Conversations:
     """Joined conversations.
 
     Which of this process's connections are in a conversation is asked on every typing event, so it is kept here; who is in it on
-    every server is the back end's.
+    every server is the tracker's.
 
     Args:
-        backend: What servers share of it.
+        tracker: Its members on every server.
     """
 
-    def __init__(self, backend: ConversationBackend) -> None:
-        self._backend = backend
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
         self._joined: dict[str, SmallSet] = {}
 
     def join(self, connection_id: str, conversation_id: str) -> bool:
@@ -30,9 +35,9 @@ class Conversations:
 
     def share_join(self, connection_id: str, user_id: str, conversation_id: str) -> None:
         """Let all servers know that a connection joined; may wait for them."""
-        self._backend.join(conversation_id, user_id, connection_id)
+        self._tracker.join(conversation_id, user_id, connection_id)
         if not self.is_joined(connection_id, conversation_id):
-            self._backend.leave(conversation_id, connection_id)  # It left meanwhile, and that may have overtaken this.
+            self._tracker.leave(conversation_id, connection_id)  # It left meanwhile, and that may have overtaken this.
 
     def leave(self, connection_id: str, conversation_id: str) -> bool:
         """Forget that a connection of this process joined, and say whether it was joined; `share_leave` is to follow."""
@@ -40,7 +45,7 @@ class Conversations:
 
     def share_leave(self, connection_id: str, conversation_id: str) -> None:
         """Let all servers know that a connection left; may wait for them."""
-        self._backend.leave(conversation_id, connection_id)
+        self._tracker.leave(conversation_id, connection_id)
 
     def disconnected(self, connection_id: str) -> list[str]:
         """Forget a connection of this process, and return the conversations that it was joined to; `share_end` is to follow."""
@@ -48,7 +53,7 @@ class Conversations:
 
     def share_end(self, connection_id: str) -> None:
         """Let all servers know that a connection is gone; may wait for them."""
-        self._backend.leave_all(connection_id)
+        self._tracker.leave_all(connection_id)
 
     def is_joined(self, connection_id: str, conversation_id: str) -> bool:
         """Say whether a connection of this process is joined."""
@@ -60,8 +65,8 @@ class Conversations:
 
     def online_users(self, conversation_id: str) -> list[str]:
         """Return the distinct users with a joined connection, on every server."""
-        return self._backend.users(conversation_id)
+        return self._tracker.users(conversation_id)
 
     def sizes(self) -> dict[str, int]:
         """Return how many users have joined each conversation, on every server."""
-        return {conversation_id: len(self.online_users(conversation_id)) for conversation_id in self._backend.conversations()}
+        return {conversation_id: len(self.online_users(conversation_id)) for conversation_id in self._tracker.topics()}

@@ -29,7 +29,8 @@ from flask_realtime.features.typing_indicators import typing_indicators
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.gateway import Essential, Gateway
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.serving.server import check_existing, create_socketio
+from flask_realtime.gateway.serving.existing import check_existing
+from flask_realtime.gateway.serving.factory import create_socketio
 from flask_realtime.hooks import ON_CONNECT, ON_DISCONNECT, ON_ERROR, ApplicationEvent, Hooks, OnConnect, OnDisconnect, OnError
 from flask_realtime.signatures import describe
 

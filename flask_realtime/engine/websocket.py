@@ -111,6 +111,10 @@ class WebSocket:
         self._chunk = _SMALL_CHUNK
         self.send_now = None
 
+    def report_to(self, receiver: Receiver) -> None:
+        """Tell somebody else what comes from now on; of what came in one piece, the one before hears the rest."""
+        self._receiver = receiver
+
     def allow(self, max_message_size: int) -> None:
         """Let messages have so many bytes from now on."""
         self._parser.allow(max_message_size)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.delivery.encoding import EventEncoder
-from flask_realtime.gateway.delivery.rooms import FindWebSockets, RoomManager, deliver_to_each, find_no_websockets
+from flask_realtime.gateway.delivery.manager import RoomManager
+from flask_realtime.gateway.delivery.rooms import FindWebSockets, deliver_to_each, find_no_websockets
 
 MAIN = "/"
 

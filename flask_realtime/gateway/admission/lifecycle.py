@@ -156,13 +156,13 @@ class Lifecycle:
         return connection
 
     def _ask_application(self, connection: Connection, auth: object) -> None:
-        application, server = self._parts.application, self._parts.server
+        application, existing = self._parts.application, self._parts.server.existing
         for hook in application.hooks.functions(ON_CONNECT) if connection.user_id else ():
             if not application.decide(hook, connection.identity, connection=connection, event=_CONNECT, default=True):
                 raise ConnectionRefused
-        if server.has_socketio_handler(_CONNECT, connection.namespace):
+        if existing.has_socketio_handler(_CONNECT, connection.namespace):
             where = (connection.session.id, connection.namespace, connection.id)
-            application.call(server.call_socketio_connect_handler, *where, auth, connection=connection, event=_CONNECT)
+            application.call(existing.call_socketio_connect_handler, *where, auth, connection=connection, event=_CONNECT)
 
     def _complete(self, connection: Connection) -> None:
         if connection.namespace == DEFAULT_NAMESPACE:
@@ -285,7 +285,7 @@ class Lifecycle:
         told = (connection.user_id, connection.id, reason, connection.namespace)
         self._log_of(connection, "disconnected: user=%s id=%s reason=%s namespace=%s", *told)
         hooks = self._parts.application.hooks
-        has_socketio_handler = not socketio_handler_called and self._parts.server.has_socketio_handler(
+        has_socketio_handler = not socketio_handler_called and self._parts.server.existing.has_socketio_handler(
             _DISCONNECT, connection.namespace
         )
         if has_socketio_handler or hooks.functions(ON_DISCONNECT) or departure.announcements:
@@ -307,7 +307,7 @@ class Lifecycle:
         application.announce(hooks, connection.identity, reason, connection=connection)
 
     def _tell_own_handler(self, connection: Connection, reason: str, departure: Departure) -> None:
-        handler = self._parts.server.call_socketio_disconnect_handler
+        handler = self._parts.server.existing.call_socketio_disconnect_handler
         where = (connection.session.id, connection.namespace, connection.id)
         self._parts.application.announce([handler], *where, reason, connection=connection)
         self._tell_gone(connection, reason, departure)

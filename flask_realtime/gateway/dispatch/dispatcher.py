@@ -195,7 +195,7 @@ class Dispatcher:
                 raise _no_binary(name)
             work = self._application_work(application_event)
             return _Call(packet, name, group, work, application_event.arguments(args))
-        if self._parts.server.has_socketio_handler(name):
+        if self._parts.server.existing.has_socketio_handler(name):
             return _Call(packet, name, group, self._own_work(name), args, answers_several=True)
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
@@ -210,7 +210,7 @@ class Dispatcher:
 
     def _own_work(self, name: str) -> Work:
         def work(connection: Connection, args: Iterable[Any]) -> list[Any]:
-            call = self._parts.server.call_socketio_handler
+            call = self._parts.server.existing.call_socketio_handler
             answer = self._parts.application.call(
                 call, name, DEFAULT_NAMESPACE, connection.id, *args, connection=connection, event=name
             )

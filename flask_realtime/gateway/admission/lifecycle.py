@@ -15,7 +15,6 @@ from flask_realtime.contract.answers import Refusal, refusal
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
-from flask_realtime.gateway.admission.handshake import Essentials
 from flask_realtime.gateway.connection import Connection, Session, find_device, too_many_connections
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.features import Departure, Features
@@ -198,7 +197,6 @@ class Lifecycle:
     def _let_in(self, connection: Connection) -> None:
         session = connection.session
         session.add(connection)
-        session.environ = Essentials(session.environ)
         connection.admitted = True
         self._parts.server.admit(session.id, connection.namespace, connection.id)
         if connection.user_id:

@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 import gevent
 
-from flask_realtime.engine.drain import SHUTTING_DOWN, plan_batches
+from flask_realtime.contract.reasons import CloseReason
+from flask_realtime.engine.drain import plan_batches
 from flask_realtime.engine.socket import EngineSocket
 
 DRAIN_LIMIT: Final = 22.0
@@ -21,6 +22,8 @@ LEAVE_TIMEOUT: Final = 5.0
 """Seconds in which a client has to take what waits for it; its poll may have to wait for the worker that replaces this one."""
 
 _TICK: Final = 0.02
+
+_SHUTTING_DOWN: Final = CloseReason.SHUTTING_DOWN.value
 
 
 class Ending(Protocol):
@@ -82,10 +85,10 @@ class Drain:
                 self._leaving[socket] = math.inf
                 self._ending.when_done(socket.sid, partial(self._leave, socket))
             elif give_up_at < monotonic():
-                socket.close(wait=False, reason=SHUTTING_DOWN)
+                socket.close(wait=False, reason=_SHUTTING_DOWN)
             elif give_up_at < math.inf:
-                socket.leave(SHUTTING_DOWN)
+                socket.leave(_SHUTTING_DOWN)
 
     def _leave(self, socket: EngineSocket) -> None:
-        socket.leave(SHUTTING_DOWN)
+        socket.leave(_SHUTTING_DOWN)
         self._leaving[socket] = monotonic() + LEAVE_TIMEOUT

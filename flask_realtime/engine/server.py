@@ -9,8 +9,8 @@ from typing import Any, Final
 import engineio
 from engineio import packet as eio
 
+from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.engine.concurrency import Greenlets
-from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.engine.farewell import Drain, Ending
 from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.handoff.handoff import Handoff
@@ -18,6 +18,7 @@ from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
 from flask_realtime.engine.installing import FirstRequest, change_handler, handler_of
 from flask_realtime.engine.limits import EngineLimits
+from flask_realtime.engine.patching import change_class
 from flask_realtime.engine.refusals import (
     BAD_REQUEST,
     FORBIDDEN,
@@ -33,6 +34,8 @@ from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
 STOPPING: Final = Fault(HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop")
+
+_SHUTTING_DOWN: Final = CloseReason.SHUTTING_DOWN.value
 
 
 class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio has no types
@@ -62,7 +65,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             limits: What one connection may cost.
             ending: What there is to do when the process is to stop.
         """
-        server.__class__ = cls
+        change_class(server, cls)
         server.start_service_task = False
         server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout)
         server.greenlets = Greenlets()
@@ -99,7 +102,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         finally:  # gunicorn may kill this greenlet when its own patience ends.
             self.neighbours.stop()
             for socket in list(self.sockets.values()):
-                socket.close(wait=False, reason=SHUTTING_DOWN)
+                socket.close(wait=False, reason=_SHUTTING_DOWN)
             self.ending.wait_idle()
             for kind in self.handler_kinds:
                 kind.places.hang_up_idle()

@@ -109,6 +109,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/installing.py": Suite(
         ("unit/test_handler.py", "unit/test_installing.py"), ("e2e/test_engine_selection.py",)
     ),
+    "flask_realtime/engine/patching.py": Suite(
+        ("unit/test_patching.py", "unit/test_installing.py", "unit/test_handler.py"), ("e2e/test_engine_selection.py",)
+    ),
     "flask_realtime/engine/own_websocket.py": Suite(("unit/test_own_websocket.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/stateless.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/engine/threads.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),

@@ -12,8 +12,8 @@ from flask import Flask
 
 from flask_realtime.backends.base import Change
 from flask_realtime.contract.answers import Refusal, refusal
+from flask_realtime.contract.reasons import CloseReason, leaves_entries
 from flask_realtime.contract.rooms import user_room
-from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
 from flask_realtime.gateway.connection import Connection, Session, find_device, too_many_connections
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
@@ -26,9 +26,9 @@ from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
 
-SERVER_DISCONNECT: Final = "server disconnect"
-CLIENT_DISCONNECT: Final = "client disconnect"
-TOO_MANY_CONNECTIONS: Final = "too many connections"
+SERVER_DISCONNECT: Final = CloseReason.SERVER_DISCONNECT.value
+CLIENT_DISCONNECT: Final = CloseReason.CLIENT_DISCONNECT.value
+TOO_MANY_CONNECTIONS: Final = CloseReason.TOO_MANY_CONNECTIONS.value
 
 MAX_REFUSED: Final = 5
 """Attempts to connect that one session may have refused; then it ends."""
@@ -293,7 +293,7 @@ class Lifecycle:
     def _end_presence_in_turn(self, connection: Connection, reason: str, departure: Departure) -> None:
         if self._parts.backend.is_local:
             self._end_presence(connection, departure)
-        elif reason != SHUTTING_DOWN or not self._parts.backend.leaves_entries:
+        elif not leaves_entries(reason) or not self._parts.backend.leaves_entries:
             # Whoever calls this may be the event loop, which cannot wait for other servers.
             self._notifier.in_turn(connection.user_id, lambda: self._end_presence(connection, departure))
 

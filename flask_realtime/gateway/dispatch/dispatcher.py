@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_answer, error_event
 from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE, Packet, event_payload
@@ -25,7 +26,7 @@ from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
 
-RATE_LIMIT: Final = "rate limit"
+RATE_LIMIT: Final = CloseReason.RATE_LIMIT.value
 """Why a connection ends that goes on sending too much."""
 
 _REMEMBERED = 2048

@@ -32,7 +32,7 @@ def check_settings(app: Flask, gateway: Gateway) -> Iterator[Finding]:
         yield Finding("setting_invalid", f"{error}.", "It was set after init_app, and has no effect as it is.")
         return
     for item in fields(RealtimeConfig):
-        if getattr(now, item.name) != getattr(gateway.parts.config, item.name):
+        if getattr(now, item.name) != getattr(gateway.config, item.name):
             key = f"{PREFIX}{item.name.upper()}"
             yield Finding(
                 "setting_late", f"{key} was changed after init_app, which has read it.", "Set it before Realtime.init_app."
@@ -41,7 +41,7 @@ def check_settings(app: Flask, gateway: Gateway) -> Iterator[Finding]:
 
 def check_hooks(gateway: Gateway) -> Iterator[Finding]:
     """Find out whether anybody can join a conversation."""
-    if not gateway.parts.application.hooks.functions(AUTHORIZE_JOIN):
+    if not gateway.has_hook(AUTHORIZE_JOIN):
         yield Finding(
             "authorize_join_missing",
             "There is no authorize_join hook, so that every join:conversation is refused.",
@@ -51,14 +51,14 @@ def check_hooks(gateway: Gateway) -> Iterator[Finding]:
 
 def check_middleware(app: Flask, gateway: Gateway) -> Iterator[Finding]:
     """Find out whether Socket.IO's requests pass the middleware that tells the clients' addresses."""
-    outside, inside = _proxy_fixes(app, gateway.parts.server.socketio.sockio_mw)
+    outside, inside = _proxy_fixes(app, gateway.socketio.sockio_mw)
     if inside and not outside:
         yield Finding(
             "proxy_fix_inside",
             "ProxyFix was added before init_app: Socket.IO's requests do not pass it, and have the proxy's address and origin.",
             "Add it after Realtime.init_app: app.wsgi_app = ProxyFix(app.wsgi_app, ...).",
         )
-    elif not outside and app.config.get("PREFERRED_URL_SCHEME") == "https" and gateway.parts.config.cors_allowed_origins is None:
+    elif not outside and app.config.get("PREFERRED_URL_SCHEME") == "https" and gateway.config.cors_allowed_origins is None:
         yield Finding(
             "proxy_fix_missing",
             "PREFERRED_URL_SCHEME is https, and there is no ProxyFix: behind a proxy that ends TLS, the application's own pages "
@@ -83,7 +83,7 @@ def _proxy_fixes(app: Flask, engine_middleware: object) -> tuple[bool, bool]:
 
 def check_origins(gateway: Gateway) -> Iterator[Finding]:
     """Find out whether any page may connect."""
-    if gateway.parts.server.allows_any_origin:
+    if gateway.allows_any_origin:
         yield Finding(
             "any_origin",
             "Any web page may connect, if it has a token.",
@@ -95,7 +95,7 @@ def check_origins(gateway: Gateway) -> Iterator[Finding]:
 def check_workers(gateway: Gateway, environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Find out whether gunicorn is told to start several workers that would know nothing of each other."""
     count = _workers(environment)
-    if count > 1 and gateway.parts.backend.is_local:
+    if count > 1 and gateway.backend.is_local:
         yield Finding(
             "workers_without_queue",
             f"gunicorn is to start {count} workers, and without {PREFIX}MESSAGE_QUEUE each knows its own clients only.",

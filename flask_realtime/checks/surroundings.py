@@ -22,7 +22,7 @@ _REQUIREMENT: Final = re.compile(r"([\w.-]+)(?:\[[^\]]*\])?\s*>=\s*([\w.]+)")
 
 def check_queue(gateway: Gateway) -> Iterator[Finding]:
     """Find out whether the message queue can be reached, and is set up as it should be."""
-    backend = gateway.parts.backend
+    backend = gateway.backend
     try:
         backend.check()
         warnings = backend.warnings()

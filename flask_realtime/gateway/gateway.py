@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.feature.feature import Feature
+from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.admission.handshake import for_authentication
 from flask_realtime.gateway.admission.lifecycle import SERVER_DISCONNECT, Authenticate, Lifecycle
 from flask_realtime.gateway.application import Application
@@ -22,7 +23,7 @@ from flask_realtime.gateway.context import Surroundings
 from flask_realtime.gateway.delivery.control import COMMAND, Control
 from flask_realtime.gateway.delivery.delivery import SEND, Delivery
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
-from flask_realtime.gateway.dispatch.mailbox import Mailbox
+from flask_realtime.gateway.dispatch.mailbox import Concurrency, Mailbox
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
 from flask_realtime.gateway.dispatch.routing import Router
 from flask_realtime.gateway.features import Features
@@ -31,7 +32,7 @@ from flask_realtime.gateway.limits.peer_log import PeerLog
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.shutdown import GatewayShutdown
-from flask_realtime.hooks import Hooks
+from flask_realtime.hooks import ApplicationEvent, Hooks
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -74,7 +75,7 @@ class Gateway:
         self._sessions: dict[str, Session] = {}
         server = SocketIOServer(app, socketio, config, self)
         peer_log = PeerLog(server.concurrency, server.new_event)
-        self.parts = Parts(
+        self._parts = Parts(
             config=config,
             application=Application(app, hooks, peer_log),
             registry=Registry(config.max_connections_per_user, config.max_connections, config.retry_after),
@@ -84,30 +85,78 @@ class Gateway:
             delivery=Delivery(app, server, None if backend.is_local else backend.publish),
             peer_log=peer_log,
         )
-        self.features = Features(app, hooks.features)
-        self.control = Control(self.parts, self.features, backend.publish)
-        self.features.bind(self.parts, Surroundings(self._end, self.control, self._new_mailbox))
-        presence = self.features.state_of(essential.presence)
+        self._features = Features(app, hooks.features)
+        self.control = Control(self._parts.registry, self._parts.delivery, backend, self._features)
+        self._features.bind(self._parts, Surroundings(self._end, self.control, self._new_mailbox))
+        presence = self._features.state_of(essential.presence)
         self._notifier = presence.notifier
-        self.lifecycle = Lifecycle(app, self.parts, self.features, presence, essential.authenticate)
-        dispatcher = Dispatcher(self.parts, self.features, self.lifecycle.disconnect)
-        namespaces = NamespaceEvents(self.parts, dispatcher, self.features.events)
-        self._router = Router(self.parts, self.lifecycle, dispatcher, namespaces)
+        self._lifecycle = Lifecycle(app, self._parts, self._features, presence, essential.authenticate)
+        dispatcher = Dispatcher(self._parts, self._features, self._lifecycle.disconnect)
+        namespaces = NamespaceEvents(self._parts, dispatcher, self._features.events)
+        self._router = Router(config, server, peer_log, self._lifecycle, dispatcher, namespaces)
         self._shutdown = GatewayShutdown(server, backend, lambda: self._notifier.is_idle)
 
+    @property
+    def config(self) -> RealtimeConfig:
+        """The application's settings."""
+        return self._parts.config
+
+    @property
+    def backend(self) -> Backend:
+        """What the application shares with other servers."""
+        return self._parts.backend
+
+    @property
+    def socketio(self) -> SocketIO:
+        """The application's Flask-SocketIO object."""
+        return self._parts.server.socketio
+
+    @property
+    def path(self) -> str:
+        """Where clients connect."""
+        return self._parts.server.path
+
+    @property
+    def allows_any_origin(self) -> bool:
+        """Whether any web page may connect."""
+        return self._parts.server.allows_any_origin
+
+    @property
+    def concurrency(self) -> Concurrency:
+        """The greenlets or threads that serve the application."""
+        return self._parts.server.concurrency
+
+    @property
+    def features(self) -> tuple[Feature[Any], ...]:
+        """The features, each behind those that it requires."""
+        return self._features.declared
+
+    @property
+    def application_events(self) -> Iterable[ApplicationEvent]:
+        """The events that the application registered handlers for."""
+        return self._hooks.events.values()
+
+    def has_hook(self, hook: Hook) -> bool:
+        """Return whether the application registered a function for a hook."""
+        return bool(self._hooks.functions(hook))
+
+    def run(self, app: Flask, host: str, port: int, options: Mapping[str, Any]) -> None:
+        """Serve the application with a development server; see `SocketIOServer.run`."""
+        self._parts.server.run(app, host, port, options)
+
     def _new_mailbox(self) -> Mailbox:
-        server = self.parts.server
-        return Mailbox(server.concurrency, server.new_event, self.parts.config.max_pending_events)
+        server = self._parts.server
+        return Mailbox(server.concurrency, server.new_event, self._parts.config.max_pending_events)
 
     def _end(self, connection: Connection, reason: str) -> None:
-        self.lifecycle.disconnect(connection, reason)
+        self._lifecycle.disconnect(connection, reason)
 
     def _receive_from_others(self, envelope: Envelope) -> None:
         if envelope.kind == SEND:
-            self.parts.delivery.receive(envelope)
+            self._parts.delivery.receive(envelope)
             note = envelope.header.get("note")
             if note is not None:
-                self.features.run_command(note[0], note[1], *note[2])
+                self._features.run_command(note[0], note[1], *note[2])
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
 
@@ -119,18 +168,18 @@ class Gateway:
         if not self._hooks.sealed:
             self._hooks.sealed = True
             self._warn_without_queue(environ)
-        self.parts.backend.start(self._receive_from_others, self._changed_meanwhile)
+        self._parts.backend.start(self._receive_from_others, self._changed_meanwhile)
         session = self._sessions[eio_sid] = Session(
             eio_sid,
             str(environ.get("REMOTE_ADDR", "")),
             for_authentication(environ),
             self._new_mailbox(),
-            self.parts.server.transport,
+            self._parts.server.transport,
         )
         return partial(self._router.receive, session)
 
     def _warn_without_queue(self, environ: Mapping[str, Any]) -> None:
-        if environ.get("wsgi.multiprocess") and self.parts.config.message_queue is None:
+        if environ.get("wsgi.multiprocess") and self._parts.config.message_queue is None:
             logger.warning(
                 "There are several workers, and no REALTIME_MESSAGE_QUEUE: each knows its own clients only. What one sends does "
                 "not reach the clients of the others, and users who are connected to another one appear offline."
@@ -143,7 +192,7 @@ class Gateway:
             return
         session.closed = True
         for connection in session.open_connections():
-            self.lifecycle.disconnected(connection, reason)
+            self._lifecycle.disconnected(connection, reason)
         self._shutdown.forget(session)
 
     def begin_drain(self) -> None:
@@ -167,13 +216,13 @@ class Gateway:
         session = self._sessions.get(eio_sid)
         peer = session.address if session is not None else ""
         text = "A message could not be handled: address=%s"
-        self.parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
+        self._parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
 
     def on_disconnected(self, connection_id: str) -> None:
         """Note that a connection left its namespace."""
-        connection = self.parts.registry.get(connection_id)
+        connection = self._parts.registry.get(connection_id)
         if connection is not None:
-            self.lifecycle.disconnected(connection, SERVER_DISCONNECT, socketio_handler_called=True)
+            self._lifecycle.disconnected(connection, SERVER_DISCONNECT, socketio_handler_called=True)
 
     def on_message(self, eio_sid: str, data: object) -> None:
         """Handle a message of a session."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from socketio import packet as sio
 
 from flask_realtime.allowances import TokenBucket
+from flask_realtime.config import RealtimeConfig
 from flask_realtime.engine.socket import MAX_CONNECT_BYTES
 from flask_realtime.errors import BadRequest, ConnectionRefused
 from flask_realtime.gateway.admission.lifecycle import CLIENT_DISCONNECT, Lifecycle
@@ -25,7 +26,8 @@ from flask_realtime.gateway.dispatch.packets import (
     list_payload,
     parse,
 )
-from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.limits.peer_log import PeerLog
+from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.logs import get_logger
 from flask_realtime.rates import parse_rate
 
@@ -45,16 +47,26 @@ class Router:
     """Routes the packets of all sessions.
 
     Args:
-        parts: The gateway's parts.
+        config: The application's settings.
+        server: Its Socket.IO server.
+        peer_log: Logs what concerns one peer.
         lifecycle: Admits connections and closes them.
         dispatcher: Handles events in the default namespace.
         namespaces: Handles those in the application's own.
     """
 
-    def __init__(self, parts: Parts, lifecycle: Lifecycle, dispatcher: Dispatcher, namespaces: NamespaceEvents) -> None:
-        self._server = parts.server
-        self._peer_log = parts.peer_log
-        self._config = parts.config
+    def __init__(  # noqa: PLR0913, PLR0917 - where packets go
+        self,
+        config: RealtimeConfig,
+        server: SocketIOServer,
+        peer_log: PeerLog,
+        lifecycle: Lifecycle,
+        dispatcher: Dispatcher,
+        namespaces: NamespaceEvents,
+    ) -> None:
+        self._config = config
+        self._server = server
+        self._peer_log = peer_log
         self._lifecycle = lifecycle
         self._dispatcher = dispatcher
         self._namespaces = namespaces

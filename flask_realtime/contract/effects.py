@@ -74,4 +74,67 @@ class Announce:
     args: tuple[Any, ...]
 
 
+@dataclass(slots=True)
+class EnterRoom:
+    """A room that the connection enters.
+
+    Args:
+        room: The room.
+    """
+
+    room: str
+
+
+@dataclass(slots=True)
+class LeaveRoom:
+    """A room that the connection leaves.
+
+    Args:
+        room: The room.
+    """
+
+    room: str
+
+
+@dataclass(slots=True)
+class Joined:
+    """The other features hear that the connection joined a conversation, once all servers know.
+
+    Args:
+        conversation_id: The conversation.
+    """
+
+    conversation_id: str
+
+
+@dataclass(slots=True)
+class Left:
+    """The other features hear that the connection left a conversation, before anything else can happen to it.
+
+    Args:
+        conversation_id: The conversation.
+    """
+
+    conversation_id: str
+
+
+@dataclass(slots=True)
+class Ask:
+    """Functions of the application that are told of something and may refuse it.
+
+    Args:
+        hook: The hook that they are registered for.
+        args: What they are told.
+        event: The event for which they are asked.
+    """
+
+    hook: Any
+    args: tuple[Any, ...]
+    event: str
+
+
 Effect: TypeAlias = "Emit | Share | Announce"
+"""What the end of a connection can come to."""
+
+Change: TypeAlias = "EnterRoom | LeaveRoom | Joined | Left | Ask | Effect"
+"""What a change to a connection can come to."""

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from flask import Flask
 
-from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.errors import RegistrationError
 from flask_realtime.feature.context import Caller, FeatureContext, HasState
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
+from flask_realtime.gateway.changes import carry_out
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.dispatch.mailbox import Mailbox
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
@@ -128,6 +129,9 @@ class _Context:
             self.emit_here(Emit(event, (payload,), (connection.id,)))
         else:
             self._parts.server.send_to(connection.id, connection.namespace, event, payload)
+
+    def change(self, caller: Caller, change: Callable[[], Iterable[Change]]) -> None:
+        carry_out(self, caller, change)
 
     def enter_room(self, caller: Any, room: str) -> None:
         self._parts.server.enter(caller.id, room)

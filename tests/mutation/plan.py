@@ -65,6 +65,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_payloads.py", "unit/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
         ("e2e/test_answers.py",),
     ),
+    "flask_realtime/gateway/changes.py": Suite(("unit/test_changes.py", "unit/test_membership.py", *_GATEWAY)),
     "flask_realtime/gateway/delivery/manager.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/delivery/members.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/delivery/rooms.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 
@@ -21,7 +21,6 @@ class Emit:
         order: What it is about, and its place among the events about that; one that comes after a later one is dropped. None where
             that cannot happen.
         note: The feature whose command the other servers run when they deliver it, the command, and its arguments; None for none.
-        encoded: What the edge keeps with it, so that an effect that happens again and again is encoded once.
     """
 
     event: str
@@ -32,7 +31,6 @@ class Emit:
     volatile: bool = False
     order: tuple[str, int] | None = None
     note: tuple[str, str, tuple[Any, ...]] | None = None
-    encoded: Any = field(default=None, compare=False, repr=False)
 
 
 class Outcome:

@@ -132,7 +132,15 @@ class FeatureContext(Protocol):
         """Send an event to one connection, in whatever namespace it is."""
 
     def emit_again(self, emit: Emit) -> bool:
-        """Send an event that was sent before, as it is, to those who are to get it now; cheaper than `emit`."""
+        """Send an event that was sent before, as it is, to those who are to get it now.
+
+        Args:
+            emit: The event; a `repeated_emit` costs less than with `emit`.
+        """
+
+    @property
+    def repeated_emit(self) -> type[Emit]:
+        """The `kind` of an `OutgoingEvent` that is sent again and again: it is encoded once, and its receivers are remembered."""
 
     def timer(
         self,

@@ -20,6 +20,7 @@ from flask_realtime.gateway.dispatch.mailbox import Mailbox
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.repeats import Repeated
 from flask_realtime.gateway.timer import DeadlineTimer
 
 StateT = TypeVar("StateT")
@@ -91,6 +92,7 @@ class _Context:
         self._surroundings = surroundings
         self.emit = parts.delivery.send
         self.emit_again = parts.delivery.send_again
+        self.repeated_emit = Repeated
         self.emit_here = parts.delivery.send_here
         self.joined = features.joined
         self.left = features.left

@@ -21,7 +21,8 @@ from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Registry, Session
 from flask_realtime.gateway.context import Surroundings
 from flask_realtime.gateway.delivery.control import COMMAND, Control
-from flask_realtime.gateway.delivery.delivery import SEND, Delivery
+from flask_realtime.gateway.delivery.delivery import Delivery
+from flask_realtime.gateway.delivery.envelopes import SEND
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
 from flask_realtime.gateway.dispatch.mailbox import Concurrency, Mailbox
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents

@@ -69,6 +69,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/delivery/manager.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/delivery/members.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/delivery/rooms.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/repeats.py": Suite(("unit/test_rooms.py", "unit/test_delivery.py", *_GATEWAY), ("e2e/test_typing.py",)),
+    "flask_realtime/gateway/delivery/envelopes.py": Suite(("unit/test_delivery.py", *_GATEWAY), ("e2e/test_messaging.py",)),
     "flask_realtime/gateway/dispatch/mailbox.py": Suite(
         ("unit/test_mailbox.py", "integration/test_hook_calls.py"), ("e2e/test_hazards.py",)
     ),

@@ -1,8 +1,9 @@
 """Rooms: who receives what, before, during and after its time in them."""
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import flask
 import pytest
@@ -10,11 +11,13 @@ import socketio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.manager import RoomManager
 from flask_realtime.gateway.delivery.rooms import FindWebSockets, deliver_to_each, find_no_websockets
+from flask_realtime.gateway.repeats import Deliverer, Repeated, Repeater
 
 MAIN = "/"
 
@@ -354,7 +357,7 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
     receivers = Receivers()
     inboxes: dict[str, Inbox] = {}
     rooms = new_manager(receivers, find_websockets=tuple)
-    message = OutboundMessage(['2["event"]'])
+    send_again, event = repeater(rooms), sent_before(("a",), ("b",))
     inside: dict[str, set[str]] = {}
     sids: dict[int, str] = {}
     for count, (step, number, names) in enumerate(steps):
@@ -372,7 +375,7 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
                 del sids[number]
         waiting = rooms.reserve(f"waiting-{count}", "a") if step == "send" else None
         for _ in range(2):  # The first finds out who is there, if it must; the second goes where the first went.
-            rooms.send_again(message, ("a",), ("b",), None)
+            send_again(event)
         if waiting is not None:
             rooms.admit(waiting)
             assert len(receivers.messages[f"waiting-{count}"]) == 2
@@ -385,13 +388,13 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
 def test_a_message_sent_again_no_longer_reaches_whoever_left_while_others_stayed() -> None:
     receivers = Receivers()
     rooms = new_manager(receivers, find_websockets=tuple)
-    message = OutboundMessage(['2["event"]'])
+    send_again, event = repeater(rooms), sent_before(("green",))
     sids = {name: admitted(rooms, name, "green", "red") for name in ("ann", "ben", "carol")}
     inboxes: dict[str, Any] = {name: rooms._members[sid].receiver for name, sid in sids.items()}
 
     def sent_again() -> dict[str, int]:
         for _ in range(2):
-            rooms.send_again(message, ("green",), (), None)
+            send_again(event)
         return {name: taken(inbox, receivers.messages[name]) for name, inbox in inboxes.items()}
 
     assert sent_again() == {"ann": 2, "ben": 2, "carol": 2}
@@ -401,7 +404,20 @@ def test_a_message_sent_again_no_longer_reaches_whoever_left_while_others_stayed
     assert sent_again() == {"ann": 0, "ben": 0, "carol": 2}
     rooms.enter_room(sids["ann"], MAIN, "green")
     assert sent_again() == {"ann": 2, "ben": 0, "carol": 2}
-    assert message.route is not None
+    assert event.route is not None
+
+
+def repeater(rooms: RoomManager) -> Callable[[Emit], bool]:
+    """What sends an event again that was sent before."""
+    server = cast("Deliverer", SimpleNamespace(rooms=rooms))
+    return Repeater(flask.Flask(__name__), server, None, lambda _emit: pytest.fail("it is no such event")).send_again
+
+
+def sent_before(rooms: tuple[str, ...], except_rooms: tuple[str, ...] = ()) -> Repeated:
+    """An event that was sent before."""
+    event = Repeated("event", (), rooms, except_rooms)
+    event.message = OutboundMessage(['2["event"]'])
+    return event
 
 
 def taken(inbox: Inbox, messages: list[OutboundMessage]) -> int:
@@ -413,12 +429,12 @@ def taken(inbox: Inbox, messages: list[OutboundMessage]) -> int:
 
 
 def test_a_message_sent_again_knows_nobody_for_good_who_has_no_websocket(rooms: RoomManager, receivers: Receivers) -> None:
-    message = OutboundMessage(['2["event"]'])
+    send_again, event = repeater(rooms), sent_before(("green",))
     admitted(rooms, "ann", "green")
     for _ in range(3):
-        rooms.send_again(message, ("green",), (), None)
+        send_again(event)
     assert len(receivers.messages["ann"]) == 3
-    assert message.route is None
+    assert event.route is None
 
 
 def change(rooms: RoomManager, sid: str, step: str, names: list[str]) -> None:

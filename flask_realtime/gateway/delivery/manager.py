@@ -62,7 +62,7 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         if rooms is None:
             encode = partial(self._encode, namespace=namespace)
             ids = (self._new_id, self._await_answer)
-            rooms = self._others[namespace] = Rooms(encode, self._find_receiver, *ids, self._deliver_to_all, self._find_websockets)
+            rooms = self._others[namespace] = Rooms(encode, self._find_receiver, *ids, self._deliver_to_all, self.find_websockets)
         return rooms
 
     def take_callback(self, sid: str, packet_id: int | None) -> Callable[..., None] | None:

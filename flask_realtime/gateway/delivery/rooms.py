@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.engine.websocket import WebSocket, write_to_all
+from flask_realtime.engine.websocket import WebSocket
 from flask_realtime.gateway.delivery.members import Member, Pending, Receiver, Room
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.small_sets import with_name, without_name
@@ -35,25 +34,6 @@ def deliver_to_each(receivers: Iterable[Receiver], message: OutboundMessage) -> 
 
 def find_no_websockets(_receivers: Iterable[Receiver]) -> None:
     """Return None: the stock engine's receivers are to be asked each time."""
-
-
-_ROUTE_SIZE: Final = 64
-"""Receivers of a message that are remembered with it; among more, looking them up is a small part of the whole."""
-
-
-@dataclass(slots=True)
-class _Route:
-    """Who gets a message, as long as the rooms do not change.
-
-    Args:
-        websockets: The connections that get it.
-        rooms: The rooms that this depends on, each with its version.
-        changes: How often any room had changed when these were last looked at.
-    """
-
-    websockets: tuple[WebSocket, ...]
-    rooms: tuple[tuple[Room, int], ...]
-    changes: int
 
 
 class Rooms:
@@ -82,14 +62,16 @@ class Rooms:
         self._new_id = new_id
         self._await_answer = await_answer
         self._deliver_to_all = deliver_to_all
-        self._find_websockets = find_websockets
-        self._pending: dict[str, Pending] = {}
+        self.find_websockets = find_websockets
+        self.pending: dict[str, Pending] = {}
+        """Connections that are still being admitted."""
         self._members: dict[str, Member] = {}
         self._ids: dict[str, str] = {}
         self._rooms: dict[str, Room] = {}
         self._resolving: dict[str, str] = {}
         self._lock = native_lock()
-        self._changes = 0
+        self.changes = 0
+        """How often any room has changed."""
 
     def deliver_through(self, deliver_to_all: DeliverToAll, find_websockets: FindWebSockets) -> None:
         """Deliver in the way of an engine, before anybody is connected.
@@ -99,7 +81,7 @@ class Rooms:
             find_websockets: Returns the WebSocket connections of sessions.
         """
         self._deliver_to_all = deliver_to_all
-        self._find_websockets = find_websockets
+        self.find_websockets = find_websockets
 
     def reserve(self, eio_sid: str, *rooms: str) -> str:
         """Make an id for a connection that may be admitted, and hold what is sent to it.
@@ -109,16 +91,16 @@ class Rooms:
             rooms: Rooms that it enters when it is admitted.
         """
         sid = self._new_id()
-        self._pending[sid] = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)))
+        self.pending[sid] = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)))
         return sid
 
     def discard(self, sid: str) -> None:
         """Forget a connection that is not admitted, and what was held for it."""
-        self._pending.pop(sid, None)
+        self.pending.pop(sid, None)
 
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
-        pending = self._pending.pop(sid)
+        pending = self.pending.pop(sid)
         self._members[sid] = Member(pending.eio_sid, pending.receiver)
         self._ids[pending.eio_sid] = sid
         for room in pending.rooms:
@@ -162,51 +144,27 @@ class Rooms:
             except_rooms: Rooms whose connections do not get it.
             except_sid: A connection that does not get it, or None.
         """
-        self._send(message, self._without(self._receivers(room), except_rooms, except_sid))
-        if self._pending:
-            self._hold(message, room, except_rooms, except_sid)
+        receivers = self._without(self._receivers(room), except_rooms, except_sid)
+        if receivers:
+            self._deliver_to_all(receivers.values(), message)
+        if self.pending:
+            self.hold(message, room, except_rooms, except_sid)
 
-    def _send(self, message: OutboundMessage, receivers: Mapping[str, Receiver]) -> None:
+    def receivers(self, room: Any, except_rooms: Iterable[str] = (), except_sid: str | None = None) -> Mapping[str, Receiver]:
+        """Return who receives what is sent with the same arguments, those that are still being admitted left out."""
+        return self._without(self._receivers(room), except_rooms, except_sid)
+
+    def deliver(self, message: OutboundMessage, receivers: Mapping[str, Receiver]) -> None:
+        """Send a message to receivers."""
         if receivers:
             self._deliver_to_all(receivers.values(), message)
 
-    def send_again(
-        self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
-    ) -> None:
-        """Send a message once more, to the same rooms without the same; who that is, is found again only when one of them changed.
+    def find_room(self, name: str) -> Room | None:
+        """Return a room, or None where it is empty."""
+        return self._rooms.get(name)
 
-        Args:
-            message: The message.
-            rooms: The rooms, or None for everyone.
-            except_rooms: Rooms whose connections do not get it.
-            except_sid: A connection that does not get it, or None.
-        """
-        route: _Route | None = message.route
-        if route is not None and (route.changes == self._changes or self._still_holds(route)):
-            write_to_all(route.websockets, message.frames, message.volatile)
-        else:
-            receivers = self._without(self._receivers(rooms), except_rooms, except_sid)
-            message.route = self._find_route(receivers, rooms, except_rooms)
-            self._send(message, receivers)
-        if self._pending:
-            self._hold(message, rooms, except_rooms, except_sid)
-
-    def _still_holds(self, route: _Route) -> bool:
-        route.changes = self._changes
-        return all(room.version == version for room, version in route.rooms)
-
-    def _find_route(
-        self, receivers: Mapping[str, Receiver], rooms: Sequence[str] | None, except_rooms: Iterable[str]
-    ) -> _Route | None:
-        websockets = self._find_websockets(receivers.values()) if len(receivers) <= _ROUTE_SIZE else None
-        if websockets is None or rooms is None:
-            return None
-        known = [self._rooms.get(name) for name in (*rooms, *except_rooms)]
-        versions = tuple((room, room.version) for room in known if room is not None)
-        # A room that there is not yet cannot be seen to change.
-        return _Route(websockets, versions, self._changes) if len(versions) == len(known) else None
-
-    def _hold(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
+    def hold(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
+        """Have a message wait for those who are still being admitted; see `send`."""
         for sid, pending in self._waiting(room, except_rooms):
             if sid != except_sid:
                 pending.held.append(partial(pending.receiver.deliver, message))
@@ -220,7 +178,7 @@ class Rooms:
                 receiver.deliver(OutboundMessage(self._encode([event, *args], packet_id)))
 
     def _waiting(self, room: Any, skipped: Iterable[str]) -> list[tuple[str, Pending]]:
-        waiting = list(self._pending.items())
+        waiting = list(self.pending.items())
         return [(sid, pending) for sid, pending in waiting if pending.is_in(sid, room) and not pending.is_in(sid, skipped)]
 
     def _receivers(self, room: Any) -> Mapping[str, Receiver]:
@@ -277,7 +235,7 @@ class Rooms:
 
     def find_session(self, sid: str) -> str | None:
         """Return the engine session of a connection, one that is still being admitted or that just left too."""
-        member = self._members.get(sid) or self._pending.get(sid)
+        member = self._members.get(sid) or self.pending.get(sid)
         return self._resolving.get(sid) if member is None else member.eio_sid
 
     def begin_to_leave(self, sid: str) -> str:
@@ -292,8 +250,8 @@ class Rooms:
         Raises:
             ValueError: There is no such connection, or the room is another connection's own.
         """
-        if sid in self._pending:
-            self._note(self._pending[sid], room)
+        if sid in self.pending:
+            self._note(self.pending[sid], room)
         elif sid not in self._members:
             msg = "sid is not connected to requested namespace"
             raise ValueError(msg)
@@ -311,12 +269,12 @@ class Rooms:
             members = self._rooms[room] = Room()
         members[sid] = member.receiver
         members.version += 1
-        self._changes += 1
+        self.changes += 1
 
     def leave(self, sid: str, room: str) -> None:
         """Leave a room."""
-        if sid in self._pending:
-            self._strike(self._pending[sid], room)
+        if sid in self.pending:
+            self._strike(self.pending[sid], room)
         elif sid in self._members:
             self._strike(self._members[sid], room)
             self._leave(sid, room)
@@ -336,7 +294,7 @@ class Rooms:
             return
         members.pop(sid, None)
         members.version += 1
-        self._changes += 1
+        self.changes += 1
         if not members:
             del self._rooms[room]
 

@@ -74,7 +74,7 @@ class Router:
     def receive(self, session: Session, data: object) -> None:
         """Handle a message; one that is malformed ends the session."""
         repeatable = session.repeatable
-        # Nothing here can wait, so it is enough that nothing of the same session waits.
+        # See `gateway.repeats`. Nothing here can wait, so it is enough that nothing of the same session waits.
         if repeatable is not None and repeatable[0] == data and session.mailbox.is_idle() and repeatable[1]():
             return
         try:

@@ -30,6 +30,7 @@ from flask_realtime.gateway.admission.origin_check import OriginCheck, allow_any
 from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.manager import RoomManager
 from flask_realtime.gateway.delivery.members import Receiver
+from flask_realtime.gateway.delivery.rooms import Rooms
 from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event, Mailbox, Task
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.serving.development import announce, warn_unpatched
@@ -102,8 +103,6 @@ class SocketIOServer:
         self._encode = encoder.encode
         self._server.packet_class = encoder.packet_class
         self._rooms = RoomManager(encoder.encode, self._receiver, events.on_disconnected)
-        self.deliver_again = self._rooms.send_again
-        """Delivers a message that `deliver` has delivered before, with the same arguments; see `RoomManager.send_again`."""
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
         self._check_origins(config)
@@ -196,6 +195,11 @@ class SocketIOServer:
         """Where clients connect."""
         path: str = self.socketio.sockio_mw.engineio_path
         return path
+
+    @property
+    def rooms(self) -> Rooms:
+        """The rooms of the default namespace."""
+        return self._rooms
 
     def new_event(self) -> Event:
         """Return an event of the server's kind."""

@@ -310,6 +310,32 @@ def test_leaving_looks_at_no_room_that_the_connection_is_not_in(rooms: RoomManag
     assert (rooms._rooms.scans, rooms._members.scans) == (0, 0)
 
 
+# Other namespaces -------------------------------------------------------------------------------------
+
+
+def test_another_namespace_has_rooms_of_its_own(rooms: RoomManager, receivers: Receivers) -> None:
+    elsewhere = rooms.of("/admin")
+    sid = elsewhere.reserve("ann", "green")
+    elsewhere.admit(sid)
+    admitted(rooms, "ben", "green")
+    rooms.emit("news", 1, "/admin", room="green")
+    assert [message.packets[0].data for message in receivers.messages["ann"]] == ['2/admin,["news",1]']
+    assert receivers.messages["ben"] == []
+    assert (rooms.get_namespaces(), list(rooms.get_participants("/admin", "green"))) == (["/admin", MAIN], [(sid, "ann")])
+    rooms.disconnect(sid, "/admin")
+    assert (receivers.disconnected, rooms.get_namespaces()) == ([sid], [MAIN])
+
+
+def test_another_namespace_delivers_in_the_way_of_the_engine_too(receivers: Receivers) -> None:
+    rooms, told = new_manager(receivers), []
+    before = rooms.of("/before")
+    rooms.deliver_through(lambda _receivers, message: told.append(message), find_no_websockets)
+    for namespace in (before, rooms.of("/after")):
+        namespace.admit(namespace.reserve("ann", "green"))
+        namespace.emit_event("news", [], "green", (), None)
+    assert len(told) == 2
+
+
 # Any way of coming and going --------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "b", "c"])

@@ -38,7 +38,7 @@ class _Failure(click.ClickException):
 
 def _servers() -> None:
     """Check that servers can be reached: a command runs in a process of its own, which serves nobody."""
-    if current_gateway().parts.config.message_queue is None:
+    if current_gateway().config.message_queue is None:
         msg = (
             "REALTIME_MESSAGE_QUEUE is not set, so the running server cannot be reached from here. "
             "Set it to the URL of a Redis server, for this command and for the server."
@@ -160,7 +160,7 @@ def asyncapi(title: str | None, api_version: str, output: IO[str]) -> None:
     from flask_realtime.describe.asyncapi import asyncapi as document_of  # noqa: PLC0415 - see `types`
     from flask_realtime.describe.events import describe  # noqa: PLC0415 - see `types`
 
-    path = current_gateway().parts.server.path.strip("/")
+    path = current_gateway().path.strip("/")
     document = document_of(
         describe(_features(), _declared()), title=title or current_app.name, version=api_version, path=f"/{path}/"
     )
@@ -168,11 +168,11 @@ def asyncapi(title: str | None, api_version: str, output: IO[str]) -> None:
 
 
 def _features() -> Iterable[Feature[Any]]:
-    return current_gateway().features.declared
+    return current_gateway().features
 
 
 def _declared() -> Iterable[ApplicationEvent]:
-    return current_gateway().parts.application.hooks.events.values()
+    return current_gateway().application_events
 
 
 def _time(seconds: float) -> str:

@@ -29,7 +29,8 @@ from flask_realtime.features.typing_indicators import typing_indicators
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.gateway import Essential, Gateway
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.serving.server import check_existing, create_socketio
+from flask_realtime.gateway.serving.existing import check_existing
+from flask_realtime.gateway.serving.factory import create_socketio
 from flask_realtime.hooks import ON_CONNECT, ON_DISCONNECT, ON_ERROR, ApplicationEvent, Hooks, OnConnect, OnDisconnect, OnError
 from flask_realtime.signatures import describe
 
@@ -126,7 +127,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
             raise ConfigError(msg)
         config = RealtimeConfig.from_mapping(app.config)
         gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks, _backend(config), _ESSENTIAL)
-        if gateway.parts.server.allows_any_origin:
+        if gateway.allows_any_origin:
             _refuse_cookies(app)
         app.extensions[EXTENSION_KEY] = gateway
         warn_at_start(app, gateway)
@@ -148,13 +149,13 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
             ConfigError: There is a message queue, and `patch_all` was not called.
         """
         gateway = gateway_of(app)
-        if not gateway.parts.backend.is_local and not is_module_patched("socket"):
+        if not gateway.backend.is_local and not is_module_patched("socket"):
             msg = (
                 "With a message queue, waiting for it would hold up everybody: "
                 "call gevent.monkey.patch_all() before importing anything else."
             )
             raise ConfigError(msg)
-        gateway.parts.server.run(app, host, port, options)
+        gateway.run(app, host, port, options)
 
     def check_message_queue(self) -> None:
         """Ask whether the message queue can be reached and takes what is written, which a health check wants.
@@ -165,7 +166,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         Raises:
             BackendUnavailable: It cannot, or does not; the text says why. Without `REALTIME_MESSAGE_QUEUE` nothing can fail.
         """
-        self._gateway().parts.backend.check()
+        self._gateway().backend.check()
 
     @property
     def socketio(self) -> SocketIO:
@@ -174,7 +175,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         Raises:
             NotInitialised: There is no current application, or more than one to choose from.
         """
-        return self._gateway().parts.server.socketio
+        return self._gateway().socketio
 
     def _socketio_for(self, app: Flask, config: RealtimeConfig) -> SocketIO:
         existing = app.extensions.get("socketio")

@@ -33,14 +33,14 @@ def check_settings(app: Flask, gateway: Gateway) -> Iterator[Finding]:
         yield Finding("setting_invalid", f"{error}.", "It was set after init_app and has no effect.")
         return
     for item in fields(RealtimeConfig):
-        if getattr(now, item.name) != getattr(gateway.parts.config, item.name):
+        if getattr(now, item.name) != getattr(gateway.config, item.name):
             key = f"{PREFIX}{item.name.upper()}"
             yield Finding("setting_late", f"{key} was changed after init_app had read it.", "Set it before Realtime.init_app.")
 
 
 def check_hooks(gateway: Gateway) -> Iterator[Finding]:
     """Check that somebody can join a conversation."""
-    if not gateway.parts.application.hooks.functions(AUTHORIZE_JOIN):
+    if not gateway.has_hook(AUTHORIZE_JOIN):
         yield Finding(
             "authorize_join_missing",
             "There is no authorize_join hook, so that every join:conversation is refused.",
@@ -50,14 +50,14 @@ def check_hooks(gateway: Gateway) -> Iterator[Finding]:
 
 def check_middleware(app: Flask, gateway: Gateway) -> Iterator[Finding]:
     """Check that Socket.IO's requests pass the middleware that determines client addresses."""
-    outside, inside = _proxy_fixes(app, gateway.parts.server.socketio.sockio_mw)
+    outside, inside = _proxy_fixes(app, gateway.socketio.sockio_mw)
     if inside and not outside:
         yield Finding(
             "proxy_fix_inside",
             "ProxyFix was added before init_app: Socket.IO's requests do not pass it, and have the proxy's address and origin.",
             "Add it after Realtime.init_app: app.wsgi_app = ProxyFix(app.wsgi_app, ...).",
         )
-    elif not outside and app.config.get("PREFERRED_URL_SCHEME") == "https" and gateway.parts.config.cors_allowed_origins is None:
+    elif not outside and app.config.get("PREFERRED_URL_SCHEME") == "https" and gateway.config.cors_allowed_origins is None:
         yield Finding(
             "proxy_fix_missing",
             "PREFERRED_URL_SCHEME is https, and there is no ProxyFix: behind a proxy that ends TLS, the application's own pages "
@@ -82,11 +82,11 @@ def _proxy_fixes(app: Flask, engine_middleware: object) -> tuple[bool, bool]:
 
 def check_origins(gateway: Gateway) -> Iterator[Finding]:
     """Check whether any page may connect."""
-    if gateway.parts.server.allows_any_origin:
+    if gateway.allows_any_origin:
         yield Finding(
             "any_origin",
             "Any web page may connect, if it has a token."
-            if not gateway.parts.application.hooks.functions(AUTHENTICATE)
+            if not gateway.has_hook(AUTHENTICATE)
             else "Any web page may connect, so that cookies do not reach the authenticate hook.",
             f"If that is not intended, list the pages' origins in {PREFIX}CORS_ALLOWED_ORIGINS.",
             "hint",
@@ -96,7 +96,7 @@ def check_origins(gateway: Gateway) -> Iterator[Finding]:
 def check_workers(gateway: Gateway, environment: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Check whether gunicorn is set to start several workers that share no message queue."""
     count = _workers(environment)
-    if count > 1 and gateway.parts.backend.is_local:
+    if count > 1 and gateway.backend.is_local:
         yield Finding(
             "workers_without_queue",
             f"gunicorn is set to start {count} workers, and without {PREFIX}MESSAGE_QUEUE each knows its own clients only.",

@@ -20,7 +20,7 @@ _REQUIREMENT: Final = re.compile(r"([\w.-]+)(?:\[[^\]]*\])?\s*>=\s*([\w.]+)")
 
 def check_queue(gateway: Gateway) -> Iterator[Finding]:
     """Check that the message queue can be reached and is configured correctly."""
-    backend = gateway.parts.backend
+    backend = gateway.backend
     try:
         backend.check()
         warnings = backend.warnings()

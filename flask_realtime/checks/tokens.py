@@ -19,7 +19,7 @@ MIN_KEY_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 def check_authentication(app: Flask, gateway: Gateway) -> Iterator[Finding]:
     """Find out whether anybody can connect, or just anybody can."""
-    if not gateway.parts.application.hooks.functions(AUTHENTICATE):
+    if not gateway.has_hook(AUTHENTICATE):
         yield from check_tokens(app)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 
@@ -21,7 +21,6 @@ class Emit:
         order: What it is about, and its place among the events about that; one that comes after a later one is dropped. None where
             that cannot happen.
         note: The feature whose command the other servers run when they deliver it, the command, and its arguments; None for none.
-        encoded: What the edge keeps with it, so that an effect that happens again and again is encoded once.
     """
 
     event: str
@@ -32,7 +31,6 @@ class Emit:
     volatile: bool = False
     order: tuple[str, int] | None = None
     note: tuple[str, str, tuple[Any, ...]] | None = None
-    encoded: Any = field(default=None, compare=False, repr=False)
 
 
 class Outcome:
@@ -74,4 +72,67 @@ class Announce:
     args: tuple[Any, ...]
 
 
+@dataclass(slots=True)
+class EnterRoom:
+    """A room that the connection enters.
+
+    Args:
+        room: The room.
+    """
+
+    room: str
+
+
+@dataclass(slots=True)
+class LeaveRoom:
+    """A room that the connection leaves.
+
+    Args:
+        room: The room.
+    """
+
+    room: str
+
+
+@dataclass(slots=True)
+class Joined:
+    """The other features hear that the connection joined a conversation, once all servers know.
+
+    Args:
+        conversation_id: The conversation.
+    """
+
+    conversation_id: str
+
+
+@dataclass(slots=True)
+class Left:
+    """The other features hear that the connection left a conversation, before anything else can happen to it.
+
+    Args:
+        conversation_id: The conversation.
+    """
+
+    conversation_id: str
+
+
+@dataclass(slots=True)
+class Ask:
+    """Functions of the application that are told of something and may refuse it.
+
+    Args:
+        hook: The hook that they are registered for.
+        args: What they are told.
+        event: The event for which they are asked.
+    """
+
+    hook: Any
+    args: tuple[Any, ...]
+    event: str
+
+
 Effect: TypeAlias = "Emit | Share | Announce"
+"""What the end of a connection can come to."""
+
+Change: TypeAlias = "EnterRoom | LeaveRoom | Joined | Left | Ask | Effect"
+"""What a change to a connection can come to."""

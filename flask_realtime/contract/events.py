@@ -57,6 +57,7 @@ class OutgoingEvent(Generic[PayloadT]):
         summary: When it is sent, for the reference.
         argument: What the argument is called in the reference and in TypeScript.
         volatile: Whether a client that is far behind may do without it: the next such event makes up for it.
+        kind: What its methods make; see `FeatureContext.repeated_emit`.
     """
 
     name: str
@@ -65,6 +66,7 @@ class OutgoingEvent(Generic[PayloadT]):
     summary: str
     argument: str = "payload"
     volatile: bool = field(default=False, kw_only=True)
+    kind: type[Emit] = field(default=Emit, kw_only=True)
 
     def to_conversation(self, conversation_id: WireId, *payload: PayloadT, except_user: WireId | None = None) -> Emit:
         """Address it to every connection joined to a conversation.
@@ -103,4 +105,4 @@ class OutgoingEvent(Generic[PayloadT]):
         if len(payload) != expected:
             msg = f"{self.name} is declared with {'one' if expected else 'no'} payload, not {len(payload)}"
             raise TypeError(msg)
-        return Emit(self.name, payload, rooms, excepted, volatile=self.volatile)
+        return self.kind(self.name, payload, rooms, excepted, volatile=self.volatile)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-SHUTTING_DOWN: Final = "server shutting down"
-"""What those are told who hear of a connection's end."""
-
 BATCH_INTERVAL: Final = 0.1
 """Seconds from one batch to the next at the least."""
 

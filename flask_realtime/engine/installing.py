@@ -1,15 +1,12 @@
 """Installs the engine's WSGI handler in the servers that an application is served by.
 
-The one module that changes classes of objects that are not the engine's, and that looks for them in the calls under way: neither
-gunicorn nor gevent tells an application what serves it. gunicorn's worker is found while it loads the application, and has the
+gunicorn's worker is found while it loads the application, and has the
 handler before its first connection; any other server is found behind the first request that it hands on.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import FrameType
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -19,6 +16,7 @@ from gevent.pywsgi import WSGIHandler
 from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.handshake import asks_for_websocket
 from flask_realtime.engine.limits import EngineLimits
+from flask_realtime.engine.patching import callers, change_class, put_before
 from flask_realtime.engine.places import Places
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
@@ -44,7 +42,7 @@ def before(kind: Any, limits: EngineLimits | None = None) -> type[EngineHandler]
     if not issubclass(kind, EngineHandler):
         has_stock_parser = kind.MessageClass is WSGIHandler.MessageClass and kind.read_request is WSGIHandler.read_request
         members = {"has_stock_parser": has_stock_parser, "let_go": [], "places": Places(), "limits": EngineLimits()}
-        kind = type(kind.__name__, (EngineHandler, kind), members)
+        kind = put_before(EngineHandler, kind, members)
     if limits is not None and not kind.engine_paths:
         kind.limits = limits
     changed: type[EngineHandler] = kind
@@ -62,7 +60,7 @@ def install_in_worker(worker: Any, limits: EngineLimits | None = None, path: str
     kind = worker.wsgi_handler = before(worker.wsgi_handler, limits)
     kind.engine_paths = tuple({*kind.engine_paths, path} - {""})
     if not issubclass(worker.server_class, InstallingServer):
-        worker.server_class = type(worker.server_class.__name__, (InstallingServer, worker.server_class), {})
+        worker.server_class = put_before(InstallingServer, worker.server_class)
 
 
 def install_where_loaded(limits: EngineLimits, path: str) -> None:
@@ -72,7 +70,7 @@ def install_where_loaded(limits: EngineLimits, path: str) -> None:
         limits: What a connection may cost.
         path: Where the application serves the engine.
     """
-    for frame in _frames():
+    for frame in callers():
         owner = frame.f_locals.get("self") if frame.f_code.co_name in {"load_wsgi", "setup"} else None
         # With --preload it is the master that loads it, for the workers that it forks.
         for worker in (owner, getattr(owner, "worker_class", None)):
@@ -112,7 +110,7 @@ def change_handler(handler: WSGIHandler, path_info: str, path: str, limits: Engi
     requested = unquote((handler.path or "").partition("?")[0], "latin-1")
     changed = install_in_server(server, limits)
     if not isinstance(handler, EngineHandler) and issubclass(changed, type(handler)):
-        handler.__class__ = changed  # Its connection was there before, and may last as long as the process.
+        change_class(handler, changed)  # Its connection was there before, and may last as long as the process.
     if requested.endswith(path_info):  # The application may be mounted somewhere.
         changed.engine_paths = tuple({*changed.engine_paths, requested.removesuffix(path_info) + path})
     return changed
@@ -149,18 +147,11 @@ def handler_of(environ: Mapping[str, Any], start_response: Any) -> WSGIHandler |
 
 
 def _calling_handler() -> WSGIHandler | None:
-    for frame in _frames():
+    for frame in callers():
         if frame.f_code is WSGIHandler.run_application.__code__:
             handler: WSGIHandler = frame.f_locals["self"]
             return handler
     return None
-
-
-def _frames() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.currentframe is this, and may return None
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
 
 
 def _wrap_in_time(server: Any, kind: type[EngineHandler]) -> None:

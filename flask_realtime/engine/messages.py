@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from engineio import packet as eio
 
@@ -21,7 +20,7 @@ class OutboundMessage:
         volatile: Whether a receiver that is behind may do without it.
     """
 
-    __slots__ = ("_packets", "frames", "parts", "route", "volatile")
+    __slots__ = ("_packets", "frames", "parts", "volatile")
 
     def __init__(self, parts: Sequence[str | bytes], *, volatile: bool = False) -> None:
         self.parts = tuple(parts)
@@ -29,8 +28,6 @@ class OutboundMessage:
         self.frames = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
         """Finished WebSocket frames, one behind the other."""
         self.volatile = volatile
-        self.route: Any = None
-        """What whoever delivers it keeps with it, to deliver it again to the same receivers."""
 
     @property
     def packets(self) -> list[eio.Packet]:

@@ -2,106 +2,51 @@
 
 from __future__ import annotations
 
-import json
-import math
-import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache, partial
 from http import HTTPStatus
-from random import random, shuffle
-from time import monotonic
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 import engineio
-import gevent
 from engineio import packet as eio
 
+from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.engine.concurrency import Greenlets
-from flask_realtime.engine.drain import SHUTTING_DOWN, plan_batches
+from flask_realtime.engine.farewell import Drain, Ending
 from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.handoff.handoff import Handoff
 from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
 from flask_realtime.engine.installing import FirstRequest, change_handler, handler_of
 from flask_realtime.engine.limits import EngineLimits
+from flask_realtime.engine.patching import change_class
+from flask_realtime.engine.refusals import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    UNKNOWN_SESSION,
+    UNKNOWN_TRANSPORT,
+    Query,
+    Refusal,
+    parse_query,
+    refusal_of,
+)
 from flask_realtime.engine.shutdown import Shutdown
 from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
-PROTOCOL: Final = "4"
-DRAIN_LIMIT: Final = 22.0
-"""Seconds after which connections are ended whatever still waits for them: gunicorn's patience is 30, and hooks run behind it."""
+STOPPING: Final = Fault(HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop")
 
-LEAVE_TIMEOUT: Final = 5.0
-"""Seconds in which a client has to take what waits for it; its poll may have to wait for the worker that replaces this one."""
-
-_TICK: Final = 0.02
-
-
-class Ending(Protocol):
-    """What there is to do above the engine when the process is to stop."""
-
-    def begin_drain(self) -> None:
-        """Note that sessions are ended bit by bit from now on."""
-
-    def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
-        """Have a function called as soon as everything that a session has sent is done."""
-
-    def wait_idle(self) -> None:
-        """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
-
-    def on_failure(self, eio_sid: str, error: BaseException) -> None:
-        """Note that a session's message could not be handled."""
-
-
-class Query(NamedTuple):
-    """What a request's query string says."""
-
-    transport: str
-    sid: str | None
-    protocol: str | None
-
-
-@lru_cache(64)  # Most requests for a WebSocket have the same one.
-def _parsed(query_string: str) -> Query:
-    query = urllib.parse.parse_qs(query_string)
-    return Query(query.get("transport", [""])[0], query.get("sid", [None])[0], ",".join(query.get("EIO", ())) or None)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a request is refused, in the words of Node's server."""
-
-    code: int
-    message: str
-    status: HTTPStatus = HTTPStatus.BAD_REQUEST
-
-    @property
-    def body(self) -> bytes:
-        """The answer's body."""
-        return json.dumps({"code": self.code, "message": self.message}, separators=(",", ":")).encode() if self.message else b""
-
-
-UNKNOWN_TRANSPORT = Refusal(0, "Transport unknown")
-UNKNOWN_SESSION = Refusal(1, "Session ID unknown")
-BAD_METHOD = Refusal(2, "Bad handshake method")
-BAD_REQUEST = Refusal(3, "Bad request")
-FORBIDDEN = Refusal(4, "Forbidden", HTTPStatus.FORBIDDEN)
-UNSUPPORTED_PROTOCOL = Refusal(5, "Unsupported protocol version")
-STOPPING = Fault(HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop")
-TOO_LARGE = Refusal(3, "", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+_SHUTTING_DOWN: Final = CloseReason.SHUTTING_DOWN.value
 
 
 class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio has no types
     """The Engine.IO server of one application under gevent."""
 
+    drain: Drain
     ending: Ending
     greenlets: Greenlets
     handler_kinds: set[type[EngineHandler]]
     heartbeat: Heartbeat
     is_draining: bool
-    is_hurried: bool
     limits: EngineLimits
     max_backlog: int
     neighbours: Handoff
@@ -120,7 +65,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             limits: What one connection may cost.
             ending: What there is to do when the process is to stop.
         """
-        server.__class__ = cls
+        change_class(server, cls)
         server.start_service_task = False
         server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout)
         server.greenlets = Greenlets()
@@ -129,7 +74,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.neighbours = Handoff()
         server.path = middleware.engineio_path
         server.handler_kinds = set()
-        server.is_draining = server.is_hurried = False
+        server.is_draining = False
+        server.drain = Drain(limits.drain_time, ending)
         server.wsgi_servers = set()
         server.shutdown_signal = Shutdown(server.end_all_sessions, server.hurry)
         server.ending = ending
@@ -156,50 +102,21 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         finally:  # gunicorn may kill this greenlet when its own patience ends.
             self.neighbours.stop()
             for socket in list(self.sockets.values()):
-                socket.close(wait=False, reason=SHUTTING_DOWN)
+                socket.close(wait=False, reason=_SHUTTING_DOWN)
             self.ending.wait_idle()
             for kind in self.handler_kinds:
                 kind.places.hang_up_idle()
 
     def hurry(self) -> None:
         """End at once what is still to be ended."""
-        self.is_hurried = True
+        self.drain.is_hurried = True
 
     def _drain(self) -> None:
         self.ending.begin_drain()
         for server in self.wsgi_servers:
             if server.pool is not None:  # gunicorn's: other workers listen there too, or will.
                 server.stop_accepting()
-        began = monotonic()
-        leaving: dict[EngineSocket, float] = {}
-        waiting = [partial(leaving.__setitem__, socket, 0.0) for socket in self.sockets.values()] + self.neighbours.ends_of_relays()
-        shuffle(waiting)
-        batches = plan_batches(len(waiting), self.limits.drain_time, random)
-        while (batches or self.sockets) and not self.is_hurried and monotonic() - began < DRAIN_LIMIT:
-            while batches and batches[0].at <= monotonic() - began:
-                size = batches.pop(0).size
-                for depart in waiting[:size]:
-                    depart()
-                del waiting[:size]
-            self._see_off(leaving)
-            gevent.sleep(_TICK)
-
-    def _see_off(self, leaving: dict[EngineSocket, float]) -> None:
-        for socket, give_up_at in list(leaving.items()):
-            if socket.closed:
-                del leaving[socket]
-            elif give_up_at == 0:
-                leaving[socket] = math.inf
-                self.ending.when_done(socket.sid, partial(self._leave, socket, leaving))
-            elif give_up_at < monotonic():
-                socket.close(wait=False, reason=SHUTTING_DOWN)
-            elif give_up_at < math.inf:
-                socket.leave(SHUTTING_DOWN)
-
-    @staticmethod
-    def _leave(socket: EngineSocket, leaving: dict[EngineSocket, float]) -> None:
-        socket.leave(SHUTTING_DOWN)
-        leaving[socket] = monotonic() + LEAVE_TIMEOUT
+        self.drain.run(self.sockets, self.neighbours.ends_of_relays())
 
     def mark_connected(self, sid: str) -> None:
         """Note that a session has connected to a namespace, which it must do in time."""
@@ -217,7 +134,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     def handle_request(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         """Handle a request: refuse it as Node's server would, else let python-engineio handle it."""
-        query = _parsed(environ.get("QUERY_STRING", ""))
+        query = parse_query(environ.get("QUERY_STRING", ""))
         upgrade: Upgrade | None = environ.get(UPGRADE)
         if self.is_draining and query.sid is None:
             return self._answer_fault(start_response, STOPPING)
@@ -241,7 +158,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     def _lets_go(self, environ: Mapping[str, Any]) -> bool:
         # Where nobody else listens any more, a session's client would have no way back to it.
-        return _parsed(environ.get("QUERY_STRING", "")).sid not in self.sockets
+        return parse_query(environ.get("QUERY_STRING", "")).sid not in self.sockets
 
     def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
         """Have the server that a request came from answer as the engine needs it, from the next connection on."""
@@ -295,33 +212,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             return UNKNOWN_TRANSPORT
         if not self._is_allowed_origin(environ):
             return FORBIDDEN
-        if query.sid is None:
-            return self._refusal_of_handshake(environ, query, is_upgrade=is_upgrade)
-        if query.protocol not in {None, PROTOCOL}:
-            return BAD_REQUEST
-        refused = self._refusal_within(query.sid, query.transport, is_upgrade=is_upgrade)
-        return refused or self._refusal_of_body(environ, self.sockets[query.sid].max_post_size)
-
-    @staticmethod
-    def _refusal_of_handshake(environ: Mapping[str, Any], query: Query, *, is_upgrade: bool) -> Refusal | None:
-        if environ["REQUEST_METHOD"] != "GET":
-            return BAD_METHOD
-        if (query.transport == "websocket") != is_upgrade:
-            return BAD_REQUEST
-        return None if query.protocol == PROTOCOL else UNSUPPORTED_PROTOCOL
-
-    def _refusal_within(self, sid: str, transport: str, *, is_upgrade: bool) -> Refusal | None:
-        socket = self.sockets.get(sid)
-        if socket is None or socket.closed:
-            return UNKNOWN_SESSION
-        if is_upgrade:
-            return None  # One that the session has no use for is accepted, and closed.
-        return BAD_REQUEST if transport != ("websocket" if socket.upgraded else "polling") else None
-
-    @staticmethod
-    def _refusal_of_body(environ: Mapping[str, Any], max_size: int) -> Refusal | None:
-        length = environ.get("CONTENT_LENGTH") or "0"
-        return TOO_LARGE if length.isdigit() and int(length) > max_size else None
+        return refusal_of(environ, query, self.sockets, is_upgrade=is_upgrade)
 
     def _is_allowed_origin(self, environ: Mapping[str, Any]) -> bool:
         origin = environ.get("HTTP_ORIGIN")

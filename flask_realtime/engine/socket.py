@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import gevent
@@ -10,32 +11,28 @@ from engineio import packet as eio
 from engineio.exceptions import EngineIOError
 from engineio.socket import Socket
 
+from flask_realtime.engine.fan_out import deliver_to_all
 from flask_realtime.engine.frames import CloseCode, Opcode, encode_frame
 from flask_realtime.engine.hangup import hang_up, watch_for_hangup
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import read_post
 from flask_realtime.engine.takeover import DetachedSocket, take_connection
 from flask_realtime.engine.tls import TlsWebSocket
-from flask_realtime.engine.websocket import NOBODY, Receiver, WebSocket, write_to_all
+from flask_realtime.engine.upgrade import Probe
+from flask_realtime.engine.websocket import NOBODY, Receiver, WebSocket
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
 
 _PING_FRAME: Final = encode_frame(Opcode.TEXT, b"2")
 _CLOSE_FRAME: Final = encode_frame(Opcode.TEXT, b"1")
-_PROBE, _PROBE_ANSWER, _UPGRADE = "2probe", encode_frame(Opcode.TEXT, b"3probe"), "5"
 _CLOSE, _PONG, _MESSAGE = "1", "3", "4"
-UPGRADE_TIMEOUT: Final = 10.0
-"""Seconds in which a client that tries WebSocket beside long polling must change over; as in Node's server."""
 
 MAX_CONNECT_BYTES: Final = 9216
 """Bytes of one message until the session is connected: a CONNECT packet, with a token of 8 KiB and what there is beside it."""
 
 _CONNECTS_OF_A_POST: Final = 4
 """As many of these may be in one POST: a client connects to all its namespaces at once."""
-
-POLL_CHECK: Final = 0.1
-"""Seconds after which a poll is ended while a client tries WebSocket; as in Node's server."""
 
 _HEARD, _EXCUSED = 1, 2
 
@@ -71,9 +68,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self.last_ping = None
         self._lazy_queue: Any = None
         self._lazy_session: dict[str, Any] | None = None
-        self._probe: WebSocket | None = None
-        self._probe_deadline: Any = None
-        self._is_probed = False
+        self._probe: Probe | None = None
         self._heard = 0
         self._queued = 0
         self._is_polled = False
@@ -143,7 +138,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     def set_connected(self, *, is_connected: bool) -> None:
         """Note whether the session is used for something; who only has one open may send little."""
         self._is_connected = is_connected
-        for websocket in (self.websocket, self._probe):
+        for websocket in (self.websocket, None if self._probe is None else self._probe.websocket):
             if websocket is not None:
                 websocket.allow(self.max_message_size)
 
@@ -259,7 +254,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         if taken is None:
             self.queue.put(greeting)
             return super()._upgrade_websocket(environ, start_response)
-        self.websocket = self._new_websocket(taken)
+        self.websocket = self._new_websocket(taken, self)
         self.connected = self.upgraded = True
         self.websocket.write(taken.answer + encode_packet(greeting))
         self.websocket.run(taken.received)
@@ -271,11 +266,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         taken = take_connection(environ)
         if taken is None:
             return super()._upgrade_websocket(environ, start_response)
-        self._probe = probe = self._new_websocket(taken)
-        self._probe_deadline = gevent.spawn_later(UPGRADE_TIMEOUT, self._give_up, probe)
-        if taken.answer:
-            probe.write(taken.answer)
-        probe.run(taken.received)
+        self._probe = Probe(self, partial(self._new_websocket, taken))
+        self._probe.run(taken.answer, taken.received)
         return []
 
     def turn_away(self, environ: Mapping[str, Any]) -> list[bytes]:
@@ -288,33 +280,20 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             websocket.run(taken.received)
         return []
 
-    def _give_up(self, probe: WebSocket) -> None:
-        if self._probe is probe:
-            probe.close()
-            self._forget_probe()
-
-    def _forget_probe(self) -> None:
-        self._probe, self._is_probed = None, False
-        if self._probe_deadline is not None and self._probe_deadline is not gevent.getcurrent():
-            self._probe_deadline.kill(block=False)  # It would hold the session, and the connection, until then.
-        self._probe_deadline = None
-
-    def _new_websocket(self, taken: DetachedSocket, receiver: Receiver | None = None) -> WebSocket:
+    def _new_websocket(self, taken: DetachedSocket, receiver: Receiver) -> WebSocket:
         self.server.shutdown_signal.install(taken.pool)
-        options = (receiver or self, self.max_message_size, self.server.max_backlog)
+        options = (receiver, self.max_message_size, self.server.max_backlog)
         return TlsWebSocket(taken.tls, *options) if taken.fd is None else WebSocket(taken.fd, *options)
 
     def on_text(self, data: str) -> None:
         """Handle a text message of the WebSocket connection."""
         self._heard |= _HEARD
         kind = data[:1]
-        if kind == _MESSAGE and self.websocket is not None:
+        if kind == _MESSAGE:
             try:  # Not `_message`: this is where nearly everything goes by, and the call would be a tenth of it.
                 self.on_message(data[1:])
             except Exception as error:  # noqa: BLE001 - as there
                 self._failed(error)
-        elif self.websocket is None:
-            self._on_probe(data)
         elif kind == _PONG:
             self.server.heartbeat.answered(self)
         elif kind == _CLOSE:
@@ -324,48 +303,30 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     def on_binary(self, data: bytes) -> None:
         """Handle a binary message of the WebSocket connection."""
-        if self.websocket is not None:
-            self._message(data)
+        self._message(data)
 
     def on_lost(self, reason: str) -> None:
-        """Note that the WebSocket connection is gone; one that was being tried leaves the session on long polling."""
-        if self.websocket is None:
-            self._forget_probe()
-        else:
-            self._close_soon(reason)
+        """Note that the WebSocket connection is gone."""
+        self._close_soon(reason)
 
-    def _on_probe(self, data: str) -> None:
-        probe = self._probe
-        if probe is None:
-            return
-        if data == _PROBE:
-            self._is_probed = True
-            probe.write(_PROBE_ANSWER)
-            self.queue.put(eio.Packet(eio.NOOP))  # Ends the poll that is waiting.
-            gevent.spawn_later(POLL_CHECK, self._end_poll, probe)
-        elif data == _UPGRADE and self._is_probed:
-            self._finish_upgrade(probe)
-        else:
-            probe.close(CloseCode.PROTOCOL_ERROR)
-            self._forget_probe()
+    def note_heard(self) -> None:
+        """Note that the client has given a sign of life."""
+        self._heard |= _HEARD
 
-    def _end_poll(self, probe: WebSocket) -> None:
-        # A client that has no answer to its probe yet begins another poll, and changes over only when that ends.
-        if self._probe is probe and not self.closing:
-            if self._is_polled:
-                self.queue.put(eio.Packet(eio.NOOP))
-            gevent.spawn_later(POLL_CHECK, self._end_poll, probe)
+    def forget_probe(self) -> None:
+        """Forget the connection that is being tried."""
+        self._probe = None
 
-    def _finish_upgrade(self, probe: WebSocket) -> None:
-        self.websocket, self.upgraded = probe, True
-        self._forget_probe()
+    def change_over(self, websocket: WebSocket) -> None:
+        """Use a WebSocket connection from now on, and send there what waits for the next poll."""
+        self.websocket, self.upgraded = websocket, True
         waiting = self._lazy_queue
         if not self._is_polled:  # A poll that waits looks for its queue once more when it ends.
             self._lazy_queue = None
         while waiting is not None and not waiting.empty():
             packet = waiting.get_nowait()
             if packet is not None and packet.packet_type != eio.NOOP:
-                probe.write(encode_packet(packet))
+                websocket.write(encode_packet(packet))
         if waiting is not None and self._is_polled:
             waiting.put(eio.Packet(eio.NOOP))
 
@@ -433,8 +394,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
                 self.queue.put(eio.Packet(eio.CLOSE))
             self.queue.put(None)
         if self._probe is not None:
-            self._probe.close()
-            self._forget_probe()
+            self._probe.give_up()
         if self._posted is not None and self._is_reading_post:
             hang_up(self._posted)  # Whoever still reads half a body stops.
         self.closed = True
@@ -448,37 +408,3 @@ def _ignore(_data: object) -> None:
 def _not_open(_data: object) -> None:
     msg = "nobody was told of the session"
     raise RuntimeError(msg)
-
-
-def find_websockets(sockets: Iterable[EngineSocket]) -> tuple[WebSocket, ...] | None:
-    """Return the WebSocket connections of sessions, which stay the same as long as these live.
-
-    Args:
-        sockets: The sessions.
-
-    Returns:
-        The connections; None where a session uses another transport, or may yet change over.
-    """
-    websockets = []
-    for socket in sockets:
-        if socket.websocket is None:
-            return None
-        websockets.append(socket.websocket)
-    return tuple(websockets)
-
-
-def deliver_to_all(sockets: Iterable[EngineSocket], message: OutboundMessage) -> None:
-    """Send one message to many sessions.
-
-    Args:
-        sockets: The sessions.
-        message: The message, encoded.
-    """
-    websockets = []
-    for socket in sockets:
-        if socket.websocket is not None:
-            websockets.append(socket.websocket)
-        else:
-            for packet in message.packets:
-                socket.send(packet)
-    write_to_all(websockets, message.frames, message.volatile)

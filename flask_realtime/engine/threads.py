@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import socket
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType
 from typing import Any
 
 import simple_websocket
+
+from flask_realtime.engine.patching import callers
 
 
 class ThreadWebSocket:
@@ -121,9 +121,7 @@ class _Nothing(io.BytesIO):
 
 
 def _werkzeug_handler() -> Any:
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - inspect.currentframe is this, and may return None
-    while frame is not None:
+    for frame in callers():
         if frame.f_globals.get("__name__") == "werkzeug.serving" and "self" in frame.f_locals:
             return frame.f_locals["self"]
-        frame = frame.f_back
     return None

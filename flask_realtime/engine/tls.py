@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from flask_realtime.engine.websocket import Receiver, State, WebSocket
+from flask_realtime.engine.websocket import TRANSPORT_CLOSE, TRANSPORT_ERROR, Receiver, State, WebSocket
 
 _CHUNK = 16_384
 """Bytes: the size of a TLS record."""
@@ -49,10 +49,10 @@ class TlsWebSocket(WebSocket):
             try:
                 data = self._tls.recv(_CHUNK)
             except OSError:
-                self._lose("transport error")
+                self._lose(TRANSPORT_ERROR)
                 return
             if not data:
-                self._lose("transport close")
+                self._lose(TRANSPORT_CLOSE)
             else:
                 self._received(data)
 
@@ -63,7 +63,7 @@ class TlsWebSocket(WebSocket):
         self._backlog.append(data)
         self._backlog_size += len(data)
         if self._backlog_size > self._max_backlog:
-            self._lose("transport error")
+            self._lose(TRANSPORT_ERROR)
         elif not self._writing:
             self._writing = True
             gevent.spawn(self._flush)
@@ -75,7 +75,7 @@ class TlsWebSocket(WebSocket):
                 self._tls.sendall(data)
                 self._backlog_size -= len(data)
         except OSError:
-            self._lose("transport error")
+            self._lose(TRANSPORT_ERROR)
             return
         finally:
             self._writing = False

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 import gevent
 
+from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.engine.frames import CloseCode, FrameError, FrameParser, Message, Opcode, encode_close, encode_frame
 
 _READ, _WRITE = 1, 2
@@ -30,6 +31,11 @@ _TEXT, _BINARY, _CLOSE, _PING = int(Opcode.TEXT), int(Opcode.BINARY), int(Opcode
 
 LINGER: Final = 2.0
 """Seconds in which a peer may answer a close frame before the TCP connection is cut."""
+
+
+TRANSPORT_CLOSE: Final = CloseReason.TRANSPORT_CLOSE.value
+TRANSPORT_ERROR: Final = CloseReason.TRANSPORT_ERROR.value
+_PARSE_ERROR: Final = CloseReason.PARSE_ERROR.value
 
 
 class Receiver(Protocol):
@@ -126,6 +132,10 @@ class WebSocket:
         self._chunk = _SMALL_CHUNK
         self.send_now = None
 
+    def report_to(self, receiver: Receiver) -> None:
+        """Tell somebody else what comes from now on; of what came in one piece, the one before hears the rest."""
+        self._receiver = receiver
+
     def allow(self, max_message_size: int) -> None:
         """Let messages have so many bytes from now on."""
         self._parser.allow(max_message_size)
@@ -163,7 +173,7 @@ class WebSocket:
         if error.errno in _NOT_NOW:
             self.put_off(frame)
         else:
-            self._lose("transport error")
+            self._lose(TRANSPORT_ERROR)
 
     def put_off(self, data: bytes) -> None:
         """Send bytes as soon as the kernel takes them; where too many wait, cut the connection."""
@@ -175,7 +185,7 @@ class WebSocket:
         self._backlog.append(data)
         self._backlog_size += len(data)
         if self._backlog_size > self._max_backlog:
-            self._lose("transport error")
+            self._lose(TRANSPORT_ERROR)
 
     def _on_writable(self) -> None:
         backlog = self._backlog
@@ -189,7 +199,7 @@ class WebSocket:
                 backlog.popleft()
         except OSError as error:
             if error.errno not in _NOT_NOW:
-                self._lose("transport error")
+                self._lose(TRANSPORT_ERROR)
             return
         self._stop_writer()
         if self._state is State.CLOSING:
@@ -244,7 +254,7 @@ class WebSocket:
             data = self._recv(self._chunk)
         except OSError as error:
             if error.errno not in _NOT_NOW:
-                self._lose("transport error")
+                self._lose(TRANSPORT_ERROR)
             return
         text = self._parser.whole_text(data) if self._state is _OPEN else None
         if text is not None:
@@ -255,7 +265,7 @@ class WebSocket:
 
     def _received(self, data: bytes) -> None:
         if not data:
-            self._lose("transport close")
+            self._lose(TRANSPORT_CLOSE)
             return
         if self._state is not State.OPEN:
             return
@@ -270,7 +280,7 @@ class WebSocket:
 
     def _break_off(self, error: FrameError) -> None:
         if self._state is State.OPEN:
-            self._fail(error.code, "parse error")
+            self._fail(error.code, _PARSE_ERROR)
 
     def _deliver(self, messages: list[Message] | deque[Message]) -> None:
         receiver = self._receiver
@@ -288,7 +298,7 @@ class WebSocket:
                 self.write(encode_frame(Opcode.PONG, payload))  # type: ignore[arg-type]
             elif opcode == _CLOSE:
                 self.write(encode_frame(_CLOSE, payload[:2]))  # type: ignore[arg-type]
-                self._fail(None, "transport close")
+                self._fail(None, TRANSPORT_CLOSE)
 
     # Closing ------------------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
-from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.feature.hook import Hook
 from flask_realtime.identity import Identity
 
@@ -165,7 +165,15 @@ class FeatureContext(Protocol):
         """Send an event to one connection, in whatever namespace it is."""
 
     def emit_again(self, emit: Emit) -> bool:
-        """Send an event that was sent before, as it is, to those who are to get it now; cheaper than `emit`."""
+        """Send an event that was sent before, as it is, to those who are to get it now.
+
+        Args:
+            emit: The event; a `repeated_emit` costs less than with `emit`.
+        """
+
+    @property
+    def repeated_emit(self) -> type[Emit]:
+        """The `kind` of an `OutgoingEvent` that is sent again and again: it is encoded once, and its receivers are remembered."""
 
     def timer(
         self,
@@ -179,6 +187,20 @@ class FeatureContext(Protocol):
             next_deadline: Returns the clock's time at which something is due, or None.
             expire: Does what is due, and returns what is to be sent.
             clock: The clock, where it is not the context's.
+        """
+
+    def change(self, caller: Caller, change: Callable[[], Iterable[Change]]) -> None:
+        """Make a change to a connection that other features, other servers or hooks are to learn of.
+
+        Rooms are entered and left and events sent under the connection's lock, so that its end cannot come between; then follows
+        what servers share, and then what the other features and the hooks are told.
+
+        Args:
+            caller: The connection.
+            change: Changes what the feature keeps, and returns what is to happen. It is called under the lock, and must not wait.
+
+        Raises:
+            EventError: A hook that was asked refused, or failed.
         """
 
     def enter_room(self, caller: Caller, room: str) -> None:

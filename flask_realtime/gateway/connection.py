@@ -12,6 +12,7 @@ from werkzeug.local import LocalProxy
 
 from flask_realtime.allowances import Allowances, TokenBucket, network
 from flask_realtime.errors import ConnectionRefused
+from flask_realtime.gateway.admission.handshake import Essentials, essentials_of
 from flask_realtime.gateway.dispatch.mailbox import Mailbox
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE, Packet
 from flask_realtime.gateway.locks import native_lock, native_rlock
@@ -25,7 +26,7 @@ class Session:
     Args:
         id: The engine's id; knowing it is enough to act as the client, so it is never logged.
         address: The peer's address, as the WSGI server or a proxy fix named it.
-        environ: What authentication needs of the handshake's WSGI environment.
+        handshake: What authentication needs of its WSGI environment.
         mailbox: Runs the application's code for what this session sends.
         transport_of: Returns the transport that a session of the engine uses now.
         connection: The one to the default namespace.
@@ -39,7 +40,7 @@ class Session:
 
     id: str
     address: str
-    environ: Mapping[str, Any]
+    handshake: Mapping[str, Any] | Essentials
     mailbox: Mailbox
     transport_of: Callable[[str], str]
     connection: Connection | None = None
@@ -52,6 +53,11 @@ class Session:
     unasked: TokenBucket | None = None
     closed: bool = False
 
+    @property
+    def environ(self) -> Mapping[str, Any]:
+        """What is left of the WSGI environment of the handshake."""
+        return self.handshake.environ if isinstance(self.handshake, Essentials) else self.handshake
+
     def connection_in(self, namespace: str) -> Connection | None:
         """Return the connection to a namespace, the last one where it is gone, or None."""
         if namespace == DEFAULT_NAMESPACE:
@@ -59,12 +65,16 @@ class Session:
         return None if self.elsewhere is None else self.elsewhere.get(namespace)
 
     def add(self, connection: Connection) -> None:
-        """Note a connection that is admitted."""
+        """Note a connection that is admitted, and keep of the handshake what a further one needs."""
         if connection.namespace == DEFAULT_NAMESPACE:
             self.connection = connection
         else:
             self.elsewhere = {**(self.elsewhere or {}), connection.namespace: connection}
         self.refused = self.early_bytes = 0
+
+    def keep_essentials(self) -> None:
+        """Keep of the handshake what it takes to authenticate the same client again, and no more."""
+        self.handshake = essentials_of(self.environ)
 
     def forget_connections(self) -> None:
         """Let go of the connections, once nothing is left to do: as a cycle they would wait for the garbage collector."""

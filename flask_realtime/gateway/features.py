@@ -1,29 +1,24 @@
-"""The features of one application: their states, what they handle, and what they are given."""
+"""The features of one application: their states, and their events as one table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from time import monotonic
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flask import Flask
 
 from flask_realtime.contract.answers import ACKNOWLEDGED
-from flask_realtime.contract.effects import Announce, Effect, Emit, Outcome, Share
+from flask_realtime.contract.effects import Announce, Effect, Outcome, Share
 from flask_realtime.contract.events import IncomingEvent
 from flask_realtime.contract.parsing import Parse
 from flask_realtime.errors import RegistrationError
-from flask_realtime.feature.context import Caller, FeatureContext, HasState, Tracker
+from flask_realtime.feature.context import Caller, FeatureContext, HasState
 from flask_realtime.feature.feature import Feature, Listener
-from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.connection import Connection
-from flask_realtime.gateway.dispatch.mailbox import Mailbox
+from flask_realtime.gateway.context import Surroundings, make_context
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
-from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.parts import Parts
-from flask_realtime.gateway.timer import DeadlineTimer
 
 StateT = TypeVar("StateT")
 Work = Callable[[Connection, Any], Any]
@@ -83,7 +78,7 @@ class Features:
         """
         self._parts = parts
         for feature in self._declared:
-            context: FeatureContext = _Context(self._app, feature, self, parts, surroundings)
+            context = make_context(self._app, feature, self, parts, surroundings)
             self._states[feature.name] = feature.make_state(context)
             self._bind(feature, context)
 
@@ -132,8 +127,6 @@ class Features:
             answer = answer.answer
         return ACKNOWLEDGED if answer is None else answer
 
-    # What connections do ------------------------------------------------------------------------------------------------------
-
     def connected(self, connection: Connection) -> None:
         """Let the features hear of a user's connection that was admitted."""
         self._notify(self._admitted, connection)
@@ -172,8 +165,6 @@ class Features:
             except Exception as error:  # noqa: BLE001 - one feature's failure is not the others'
                 self._parts.application.report(error, args[0], None)
 
-    # What is asked of all servers ---------------------------------------------------------------------------------------------
-
     def run_command(self, feature_name: str, command: str, *args: Any) -> int:
         """Run a feature's command on this server, and return the number that it returned, or 0."""
         for feature in self._declared:
@@ -193,145 +184,6 @@ class Departure(NamedTuple):
 
     changes: tuple[Callable[[], object], ...]
     announcements: tuple[Announce, ...]
-
-
-class CommandRunner(Protocol):
-    """Runs commands of features on all servers."""
-
-    def run_everywhere(self, feature_name: str, command: str, *args: Any) -> int:
-        """Run a command on every server, and return what it returned on this one."""
-
-    def run_elsewhere(self, feature_name: str, command: str, *args: Any) -> None:
-        """Run a command on all other servers."""
-
-
-class Surroundings(NamedTuple):
-    """What features ask of the gateway.
-
-    Args:
-        disconnect: Ends a connection, for a reason.
-        control: Runs commands of features on all servers.
-        new_mailbox: Makes a mailbox.
-    """
-
-    disconnect: Callable[[Connection, str], None]
-    control: CommandRunner
-    new_mailbox: Callable[[], Mailbox]
-
-
-class _Context:
-    """What one feature is given."""
-
-    def __init__(self, app: Flask, feature: Feature[Any], features: Features, parts: Parts, surroundings: Surroundings) -> None:
-        self.app = app
-        self.config = parts.config
-        self.clock: Callable[[], float] = monotonic
-        self.backend = parts.backend
-        self._feature = feature
-        self._features = features
-        self._parts = parts
-        self._surroundings = surroundings
-        self.emit = parts.delivery.send
-        self.emit_again = parts.delivery.send_again
-        self.emit_here = parts.delivery.send_here
-        self.joined = features.joined
-        self.left = features.left
-        self.find: Any = parts.registry.get
-        self.connections: Any = parts.registry.everyone
-        self.connections_of: Any = parts.registry.of_user
-        self.attempt = parts.limiter.attempt
-        self.disconnect: Any = surroundings.disconnect
-        self.functions = parts.application.hooks.functions
-
-    def state_of(self, feature: HasState[StateT]) -> StateT:
-        if feature not in self._feature.requires:
-            msg = f"The feature {self._feature.name!r} does not require {feature.name!r}; name it in requires=[...]."
-            raise RegistrationError(msg)
-        state: StateT = self._features.state_of(feature)
-        return state
-
-    def lock(self) -> AbstractContextManager[Any]:
-        return native_lock()
-
-    def tracker(self, kind: str) -> Tracker:
-        return self.backend.tracker(self._feature.name, kind)
-
-    def timer(
-        self,
-        next_deadline: Callable[[], float | None],
-        expire: Callable[[], Iterable[Emit]],
-        clock: Callable[[], float] | None = None,
-    ) -> DeadlineTimer:
-        def expired() -> None:
-            for emit in expire():
-                self.emit(emit)
-
-        server = self._parts.server
-        return DeadlineTimer(server, server.new_event, clock or self.clock, next_deadline, expired)
-
-    def send_to(self, connection: Any, event: str, payload: Any) -> None:
-        if connection.namespace == DEFAULT_NAMESPACE:
-            self.emit_here(Emit(event, (payload,), (connection.id,)))
-        else:
-            self._parts.server.send_to(connection.id, connection.namespace, event, payload)
-
-    def enter_room(self, caller: Any, room: str) -> None:
-        self._parts.server.enter(caller.id, room)
-
-    def leave_room(self, caller: Any, room: str) -> None:
-        self._parts.server.leave(caller.id, room)
-
-    def has_connections(self) -> bool:
-        return len(self._parts.registry) > 0
-
-    def let_others_run(self) -> None:
-        self._parts.server.sleep(0)
-
-    def in_app_context(self, function: Callable[..., Any], *args: Any) -> Any:
-        return self._parts.application.in_context(function, *args)
-
-    def report(self, error: BaseException) -> None:
-        self._parts.application.report(error, None, None)
-
-    def is_registered(self, hook: Hook) -> bool:
-        return bool(self.functions(hook))
-
-    def call(self, hook: Hook, *args: Any, caller: Any = None, event: str | None = None) -> Any:
-        answer = None
-        for function in self.functions(hook):
-            answer = self._parts.application.call(function, *args, connection=caller, event=event)
-        return hook.default if answer is None or not hook.is_single else answer
-
-    def call_in_request(
-        self,
-        function: Callable[..., Any],
-        environ: Mapping[str, Any],
-        *args: Any,
-        caller: Any = None,
-        event: str | None = None,
-    ) -> Any:
-        return self._parts.application.call_in_request(function, environ, *args, connection=caller, event=event)
-
-    def decide(self, hook: Hook, *args: Any, caller: Any, event: str) -> bool:
-        decision: bool = hook.default
-        for function in self.functions(hook):
-            decision = self._parts.application.decide(function, *args, connection=caller, event=event, default=hook.default)
-        return decision
-
-    def announce(self, hook: Hook, *args: Any, caller: Any = None) -> None:
-        self._parts.application.announce(self.functions(hook), *args, connection=caller)
-
-    def announce_with(self, function: Callable[[], None]) -> None:
-        self._parts.application.announce([function])
-
-    def new_mailbox(self) -> Mailbox:
-        return self._surroundings.new_mailbox()
-
-    def everywhere(self, command: str, *args: Any) -> int:
-        return self._surroundings.control.run_everywhere(self._feature.name, command, *args)
-
-    def elsewhere(self, command: str, *args: Any) -> None:
-        self._surroundings.control.run_elsewhere(self._feature.name, command, *args)
 
 
 def _without_payload(handler: Callable[..., Any], state: Any) -> Callable[..., Any]:

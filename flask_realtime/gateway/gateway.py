@@ -1,65 +1,41 @@
-"""The gateway of one application: takes what the engine delivers to where it belongs."""
+"""The gateway of one application: puts its parts together, and keeps the sessions that the engine opens and closes."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Flask
 from flask_socketio import SocketIO
-from socketio import packet as sio
 
-from flask_realtime.allowances import TokenBucket
 from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.engine.socket import MAX_CONNECT_BYTES
-from flask_realtime.errors import BadRequest, ConnectionRefused
 from flask_realtime.feature.feature import Feature
-from flask_realtime.gateway.admission.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
+from flask_realtime.feature.hook import Hook
+from flask_realtime.gateway.admission.lifecycle import SERVER_DISCONNECT, Lifecycle
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Registry, Session
+from flask_realtime.gateway.context import Surroundings
 from flask_realtime.gateway.delivery.control import COMMAND, Control
-from flask_realtime.gateway.delivery.delivery import SEND, Delivery
+from flask_realtime.gateway.delivery.delivery import Delivery
+from flask_realtime.gateway.delivery.envelopes import SEND
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
-from flask_realtime.gateway.dispatch.mailbox import Mailbox
+from flask_realtime.gateway.dispatch.mailbox import Concurrency, Mailbox
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
-from flask_realtime.gateway.dispatch.packets import (
-    DEFAULT_NAMESPACE,
-    MAX_EARLY_BYTES,
-    MalformedPacket,
-    Packet,
-    connect_payload,
-    list_payload,
-    parse,
-)
-from flask_realtime.gateway.features import Features, Surroundings
+from flask_realtime.gateway.dispatch.routing import Router
+from flask_realtime.gateway.features import Features
 from flask_realtime.gateway.limits.limiter import Limiter
 from flask_realtime.gateway.limits.peer_log import PeerLog
 from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.serving.server import SocketIOServer
-from flask_realtime.hooks import Hooks
+from flask_realtime.gateway.shutdown import GatewayShutdown
+from flask_realtime.hooks import ApplicationEvent, Hooks
 from flask_realtime.logs import get_logger
-from flask_realtime.rates import parse_rate
 
 logger = get_logger(__name__)
-
-_EVENTS = (sio.EVENT, sio.BINARY_EVENT)
-_ACKNOWLEDGEMENTS = (sio.ACK, sio.BINARY_ACK)
-
-_UNASKED: Final = parse_rate("10/second, burst 50")
-"""CONNECT and DISCONNECT packets of one session, and acknowledgements that nothing waits for."""
-
-_MAX_CONNECTING: Final = 8
-"""CONNECT packets of one session that may wait for their answers."""
-
-_IDLE_TIMEOUT = 25.0
-"""Seconds; gunicorn's own patience ends after 30."""
-
-_IDLE_TICK = 0.02
 
 
 class Essential(NamedTuple):
@@ -97,11 +73,9 @@ class Gateway:
     ) -> None:
         self._hooks = hooks
         self._sessions: dict[str, Session] = {}
-        self._ending: set[Session] = set()
-        self._stop_by = 0.0
         server = SocketIOServer(app, socketio, config, self)
         peer_log = PeerLog(server.concurrency, server.new_event)
-        self.parts = Parts(
+        self._parts = Parts(
             config=config,
             application=Application(app, hooks, peer_log),
             registry=Registry(config.max_connections_per_user, config.max_connections, config.retry_after),
@@ -111,56 +85,102 @@ class Gateway:
             delivery=Delivery(app, server, None if backend.is_local else backend.publish),
             peer_log=peer_log,
         )
-        self.features = Features(app, hooks.features)
-        self.control = Control(self.parts, self.features, backend.publish)
-        self.features.bind(self.parts, Surroundings(self._end, self.control, self._new_mailbox))
-        presence = self.features.state_of(essential.presence)
+        self._features = Features(app, hooks.features)
+        self.control = Control(self._parts.registry, self._parts.delivery, backend, self._features)
+        self._features.bind(self._parts, Surroundings(self._end, self.control, self._new_mailbox))
+        presence = self._features.state_of(essential.presence)
         self._notifier = presence.notifier
-        authentication = self.features.state_of(essential.authentication)
-        self.lifecycle = Lifecycle(self.parts, self.features, presence, authentication)
-        self._dispatcher = Dispatcher(self.parts, self.features, self.lifecycle.disconnect)
-        self._namespaces = NamespaceEvents(self.parts, self._dispatcher, self.features.events)
+        authentication = self._features.state_of(essential.authentication)
+        self._lifecycle = Lifecycle(self._parts, self._features, presence, authentication)
+        dispatcher = Dispatcher(self._parts, self._features, self._lifecycle.disconnect)
+        namespaces = NamespaceEvents(self._parts, dispatcher, self._features.events)
+        self._router = Router(config, server, peer_log, self._lifecycle, dispatcher, namespaces)
+        self._shutdown = GatewayShutdown(server, backend, lambda: self._notifier.is_idle)
+
+    @property
+    def config(self) -> RealtimeConfig:
+        """The application's settings."""
+        return self._parts.config
+
+    @property
+    def backend(self) -> Backend:
+        """What the application shares with other servers."""
+        return self._parts.backend
+
+    @property
+    def socketio(self) -> SocketIO:
+        """The application's Flask-SocketIO object."""
+        return self._parts.server.socketio
+
+    @property
+    def path(self) -> str:
+        """Where clients connect."""
+        return self._parts.server.path
+
+    @property
+    def allows_any_origin(self) -> bool:
+        """Whether any web page may connect."""
+        return self._parts.server.allows_any_origin
+
+    @property
+    def concurrency(self) -> Concurrency:
+        """The greenlets or threads that serve the application."""
+        return self._parts.server.concurrency
+
+    @property
+    def features(self) -> tuple[Feature[Any], ...]:
+        """The features, each behind those that it requires."""
+        return self._features.declared
+
+    @property
+    def application_events(self) -> Iterable[ApplicationEvent]:
+        """The events that the application registered handlers for."""
+        return self._hooks.events.values()
+
+    def has_hook(self, hook: Hook) -> bool:
+        """Return whether the application registered a function for a hook."""
+        return bool(self._hooks.functions(hook))
+
+    def run(self, app: Flask, host: str, port: int, options: Mapping[str, Any]) -> None:
+        """Serve the application with a development server; see `SocketIOServer.run`."""
+        self._parts.server.run(app, host, port, options)
 
     def _new_mailbox(self) -> Mailbox:
-        server = self.parts.server
-        return Mailbox(server.concurrency, server.new_event, self.parts.config.max_pending_events)
+        server = self._parts.server
+        return Mailbox(server.concurrency, server.new_event, self._parts.config.max_pending_events)
 
     def _end(self, connection: Connection, reason: str) -> None:
-        self.lifecycle.disconnect(connection, reason)
-
-    # What other servers tell ---------------------------------------------------------------------------------------------------
+        self._lifecycle.disconnect(connection, reason)
 
     def _receive_from_others(self, envelope: Envelope) -> None:
         if envelope.kind == SEND:
-            self.parts.delivery.receive(envelope)
+            self._parts.delivery.receive(envelope)
             note = envelope.header.get("note")
             if note is not None:
-                self.features.run_command(note[0], note[1], *note[2])
+                self._features.run_command(note[0], note[1], *note[2])
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
 
     def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - what shares has no names for it
         self._notifier.changed(user_id, online=online, version=version)
 
-    # What the engine delivers -------------------------------------------------------------------------------------------------
-
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
         """Note that a session was opened, and return what handles its messages."""
         if not self._hooks.sealed:
             self._hooks.sealed = True
             self._warn_without_queue(environ)
-        self.parts.backend.start(self._receive_from_others, self._changed_meanwhile)
+        self._parts.backend.start(self._receive_from_others, self._changed_meanwhile)
         session = self._sessions[eio_sid] = Session(
             eio_sid,
             str(environ.get("REMOTE_ADDR", "")),
-            self.lifecycle.kept_of(environ),
+            self._lifecycle.kept_of(environ),
             self._new_mailbox(),
-            self.parts.server.transport,
+            self._parts.server.transport,
         )
-        return partial(self._on_message, session)
+        return partial(self._router.receive, session)
 
     def _warn_without_queue(self, environ: Mapping[str, Any]) -> None:
-        if environ.get("wsgi.multiprocess") and self.parts.config.message_queue is None:
+        if environ.get("wsgi.multiprocess") and self._parts.config.message_queue is None:
             logger.warning(
                 "There are several workers, and no REALTIME_MESSAGE_QUEUE: each knows its own clients only. What one sends does "
                 "not reach the clients of the others, and users who are connected to another one appear offline."
@@ -173,24 +193,16 @@ class Gateway:
             return
         session.closed = True
         for connection in session.open_connections():
-            self.lifecycle.disconnected(connection, reason)
-        if session.mailbox.begin_turn():
-            self.parts.server.forget(eio_sid)
-            session.forget_connections()
-            session.mailbox.end_turn()
-        else:
-            self._ending.add(session)
-            session.mailbox.post(partial(self._forget, session))
-
-    def _forget(self, session: Session) -> None:
-        self.parts.server.forget(session.id)
-        session.forget_connections()
-        self._ending.discard(session)
+            self._lifecycle.disconnected(connection, reason)
+        self._shutdown.forget(session)
 
     def begin_drain(self) -> None:
         """Note that sessions are ended bit by bit from now on."""
-        self._stop_by = time.monotonic() + _IDLE_TIMEOUT
-        self.parts.backend.begin_to_leave()
+        self._shutdown.begin_drain()
+
+    def wait_idle(self) -> None:
+        """Return when the application has heard of every end, or it takes too long."""
+        self._shutdown.wait_idle()
 
     def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
         """Have a function called as soon as everything that a session has sent is done."""
@@ -200,184 +212,21 @@ class Gateway:
         else:
             session.mailbox.post(callback)
 
-    def wait_idle(self) -> None:
-        """Return when the application has heard of every end, or it takes too long."""
-        deadline = self._stop_by or time.monotonic() + _IDLE_TIMEOUT
-        while (self._ending or not self._notifier.is_idle) and time.monotonic() < deadline:
-            self.parts.server.sleep(_IDLE_TICK)
-        self.parts.backend.stop(max(deadline - time.monotonic(), _IDLE_TICK))
-
     def on_failure(self, eio_sid: str, error: BaseException) -> None:
         """Log that a session's message could not be handled."""
         session = self._sessions.get(eio_sid)
         peer = session.address if session is not None else ""
         text = "A message could not be handled: address=%s"
-        self.parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
+        self._parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
 
     def on_disconnected(self, connection_id: str) -> None:
         """Note that a connection left its namespace."""
-        connection = self.parts.registry.get(connection_id)
+        connection = self._parts.registry.get(connection_id)
         if connection is not None:
-            self.lifecycle.disconnected(connection, SERVER_DISCONNECT, socketio_handler_called=True)
+            self._lifecycle.disconnected(connection, SERVER_DISCONNECT, socketio_handler_called=True)
 
     def on_message(self, eio_sid: str, data: object) -> None:
         """Handle a message of a session."""
         session = self._sessions.get(eio_sid)
         if session is not None:
-            self._on_message(session, data)
-
-    # Packets ------------------------------------------------------------------------------------------------------------------
-
-    def _on_message(self, session: Session, data: object) -> None:
-        """Handle a message; one that is malformed ends the session."""
-        repeatable = session.repeatable
-        # Nothing here can wait, so it is enough that nothing of the same session waits.
-        if repeatable is not None and repeatable[0] == data and session.mailbox.is_idle() and repeatable[1]():
-            return
-        try:
-            if not session.closed:
-                self._receive(session, data)
-        except MalformedPacket as error:
-            text = "closed: malformed packet address=%s reason=%s"
-            self.parts.peer_log.write(logger, logging.WARNING, session.address, text, session.address, error)
-            self.parts.server.close(session.id)
-
-    def _receive(self, session: Session, data: object) -> None:
-        if session.collecting is not None or not isinstance(data, str):
-            self._collect(session, data)
-            return
-        if self._dispatcher.receive_again(session, data):
-            return
-        packet = parse(data)
-        if packet.type == sio.EVENT and packet.namespace == DEFAULT_NAMESPACE:
-            self._receive_event(session, packet, data)
-        elif packet.is_complete:
-            self._route(session, packet)
-        else:
-            self._begin_to_collect(session, packet)
-
-    def _begin_to_collect(self, session: Session, packet: Packet) -> None:
-        if session.connection_in(packet.namespace) is None and not session.connecting:
-            msg = "a packet before CONNECT"
-            raise MalformedPacket(msg)
-        session.collecting = packet
-
-    def _collect(self, session: Session, data: object) -> None:
-        packet = session.collecting
-        if packet is None or not isinstance(data, bytes | bytearray):
-            msg = "binary data where none was announced, or none where it was"
-            raise MalformedPacket(msg)
-        is_early = session.connection_in(packet.namespace) is None
-        packet.attach(bytes(data), MAX_EARLY_BYTES if is_early else self.parts.config.max_payload_bytes)
-        if packet.is_complete:
-            session.collecting = None
-            self._route(session, packet)
-
-    def _route(self, session: Session, packet: Packet) -> None:
-        if packet.type in _EVENTS:
-            if packet.namespace == DEFAULT_NAMESPACE:
-                self._receive_event(session, packet)
-            else:
-                self._receive_event_elsewhere(session, packet)
-            return
-        if packet.type == sio.CONNECT:
-            self._connect(session, packet)
-        elif packet.type == sio.DISCONNECT:
-            self._disconnect(session, packet)
-        elif packet.type in _ACKNOWLEDGEMENTS:
-            self._acknowledge(session, packet)
-        else:
-            msg = "a client sends no CONNECT_ERROR"
-            raise MalformedPacket(msg)
-
-    def _receive_event(self, session: Session, packet: Packet, text: str | None = None) -> None:
-        connection = session.connection
-        if connection is None:
-            self._count_early(session, packet)
-        elif connection.closed:
-            msg = "an event after the disconnect"
-            raise MalformedPacket(msg)
-        self._dispatcher.receive(session, packet, text)
-
-    def _receive_event_elsewhere(self, session: Session, packet: Packet) -> None:
-        connection = session.connection_in(packet.namespace)
-        if connection is None:
-            self._count_early(session, packet)
-            self._namespaces.receive_early(session, packet)
-        elif connection.closed:
-            msg = "an event after the disconnect"
-            raise MalformedPacket(msg)
-        else:
-            self._namespaces.receive(connection, packet)
-
-    @staticmethod
-    def _count_early(session: Session, packet: Packet) -> None:
-        """Let an event wait for the answer to CONNECT, if there is one to come and not too much waits."""
-        session.early_bytes += packet.size
-        if not session.connecting or packet.is_too_large or session.early_bytes > MAX_EARLY_BYTES:
-            msg = "an event before CONNECT" if not session.connecting else "too much before CONNECT was answered"
-            raise MalformedPacket(msg)
-
-    def _connect(self, session: Session, packet: Packet) -> None:
-        self._count_unasked(session)
-        server, namespace = self.parts.server, packet.namespace
-        if session.connecting >= _MAX_CONNECTING:
-            msg = "too many CONNECT packets at once"
-            raise MalformedPacket(msg)
-        if namespace != DEFAULT_NAMESPACE and not server.has_namespace(namespace):
-            self.lifecycle.refuse_namespace(session, namespace)
-            return
-        if packet.size > MAX_CONNECT_BYTES:
-            msg = f"auth may have at most {MAX_CONNECT_BYTES} bytes"
-            self.lifecycle.refuse(session, namespace, ConnectionRefused(msg, code="token_malformed"))
-            return
-        session.connecting += 1
-        server.post(session.id, session.mailbox, partial(self.lifecycle.connect, session, namespace, connect_payload(packet)))
-
-    def _disconnect(self, session: Session, packet: Packet) -> None:
-        self._count_unasked(session)
-        connection = session.connection_in(packet.namespace)
-        if connection is not None and not connection.closed:
-            self.lifecycle.disconnected(connection, CLIENT_DISCONNECT)
-        elif session.connecting:
-            session.mailbox.post(partial(self._disconnect_late, session, packet.namespace))
-        else:
-            msg = "a DISCONNECT without a connection"
-            raise MalformedPacket(msg)
-
-    def _disconnect_late(self, session: Session, namespace: str) -> None:
-        connection = session.connection_in(namespace)
-        if connection is not None and not connection.closed:
-            self.lifecycle.disconnected(connection, CLIENT_DISCONNECT)
-        else:
-            self.parts.server.close(session.id)  # As Node's server does after a refusal.
-
-    def _acknowledge(self, session: Session, packet: Packet) -> None:
-        connection = session.connection_in(packet.namespace)
-        if connection is None:
-            msg = "an acknowledgement before CONNECT"
-            raise MalformedPacket(msg)
-        callback = self.parts.server.take_callback(connection.id, connection.namespace, packet.id)
-        if callback is None:
-            self._count_unasked(session)
-        if packet.is_too_large or packet.size > self.parts.config.max_payload_bytes:
-            msg = "an acknowledgement that is too large"
-            raise MalformedPacket(msg)
-        args = self._arguments(packet)
-        if callback is not None:
-            self.parts.server.acknowledge(callback, args)
-
-    def _arguments(self, packet: Packet) -> list[Any]:
-        try:
-            return list_payload(packet, self.parts.config.max_nesting)
-        except BadRequest as error:
-            raise MalformedPacket(error.message) from None
-
-    @staticmethod
-    def _count_unasked(session: Session) -> None:
-        """Count a packet that is no event and answers nothing; a session with too many ends."""
-        if session.unasked is None:
-            session.unasked = TokenBucket(_UNASKED)
-        if not session.unasked.take(time.monotonic()):
-            msg = "too many packets that nobody asked for"
-            raise MalformedPacket(msg)
+            self._router.receive(session, data)

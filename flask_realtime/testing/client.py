@@ -75,9 +75,9 @@ class RealtimeTestClient:
         headers: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
-        server = gateway_of(app).parts.server
-        self._concurrency = server.concurrency
-        self._path = server.path
+        gateway = gateway_of(app)
+        self._concurrency = gateway.concurrency
+        self._path = gateway.path
         self._http = Client(app.wsgi_app, use_cookies=False)
         self._headers = dict(headers or {})
         self._answers: dict[int, list[Any]] = {}

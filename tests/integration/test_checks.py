@@ -261,7 +261,7 @@ def test_workers_with_a_queue_are_no_problem() -> None:
 def test_what_is_doubtful_about_a_queue_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     app = make_app()
     Realtime(app)
-    shared = gateway_of(app).parts.backend
+    shared = gateway_of(app).backend
     monkeypatch.setattr(shared, "warnings", lambda: ["Redis may evict what servers share. Set maxmemory-policy to noeviction."])
     (finding,) = check_queue(gateway_of(app))
     assert (finding.code, finding.level, str(finding)) == ("queue_doubtful", "problem", shared.warnings()[0])

@@ -67,7 +67,12 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_payloads.py", "unit/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
         ("e2e/test_answers.py",),
     ),
+    "flask_realtime/gateway/changes.py": Suite(("unit/test_changes.py", "unit/test_membership.py", *_GATEWAY)),
+    "flask_realtime/gateway/delivery/manager.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/delivery/members.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/delivery/rooms.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/repeats.py": Suite(("unit/test_rooms.py", "unit/test_delivery.py", *_GATEWAY), ("e2e/test_typing.py",)),
+    "flask_realtime/gateway/delivery/envelopes.py": Suite(("unit/test_delivery.py", *_GATEWAY), ("e2e/test_messaging.py",)),
     "flask_realtime/gateway/dispatch/mailbox.py": Suite(
         ("unit/test_mailbox.py", "integration/test_hook_calls.py"), ("e2e/test_hazards.py",)
     ),
@@ -97,7 +102,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/frames.py": Suite(("unit/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),
     "flask_realtime/engine/websocket.py": Suite(("unit/test_websocket_life.py", "unit/test_websocket.py"), _ENGINE_E2E),
     "flask_realtime/engine/tls.py": Suite(("unit/test_websocket_life.py",), ("e2e/test_tls.py",)),
+    "flask_realtime/engine/fan_out.py": Suite(("unit/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/farewell.py": Suite(("unit/test_drain.py",), ("e2e/test_drain.py",)),
     "flask_realtime/engine/socket.py": Suite(("unit/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/upgrade.py": Suite(("unit/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/test_heartbeat.py",), _ENGINE_E2E),
     "flask_realtime/engine/headers.py": Suite(("unit/test_headers.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/handshake.py": Suite(
@@ -108,6 +116,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/places.py": Suite(("unit/test_places.py",), ("e2e/test_front_door.py",)),
     "flask_realtime/engine/installing.py": Suite(
         ("unit/test_handler.py", "unit/test_installing.py"), ("e2e/test_engine_selection.py",)
+    ),
+    "flask_realtime/engine/patching.py": Suite(
+        ("unit/test_patching.py", "unit/test_installing.py", "unit/test_handler.py"), ("e2e/test_engine_selection.py",)
     ),
     "flask_realtime/engine/own_websocket.py": Suite(("unit/test_own_websocket.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/stateless.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),

@@ -15,10 +15,11 @@ from engineio import packet as eio
 from engineio.exceptions import ContentTooLongError, EngineIOError
 from gevent.event import Event
 
-from flask_realtime.engine import socket as module
+from flask_realtime.engine import upgrade as module
+from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
 from flask_realtime.engine.frames import Opcode, encode_close, encode_frame
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.engine.socket import EngineSocket, deliver_to_all, encode_packet, find_websockets
+from flask_realtime.engine.socket import EngineSocket, encode_packet
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
 SECONDS = 10.0
@@ -72,7 +73,7 @@ def session(server: Server) -> Iterator[Session]:
     session.got = []
     session.on_message = session.got.append
     yield session
-    for websocket in (session.websocket, session._probe):
+    for websocket in (session.websocket, None if session._probe is None else session._probe.websocket):
         if websocket is not None:
             websocket.abort()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,13 +10,14 @@ import pytest
 
 from flask_realtime.backends.memory import MemoryTracker
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.contract.effects import Announce, Share
+from flask_realtime.contract.effects import Announce, Change, Share
 from flask_realtime.errors import BadRequest, EventError, Forbidden, TooManyRooms
 from flask_realtime.feature.context import FeatureContext
 from flask_realtime.feature.hook import Hook
 from flask_realtime.features.conversations.hooks import AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE
 from flask_realtime.features.conversations.membership import Membership
 from flask_realtime.features.conversations.state import Conversations
+from flask_realtime.gateway.changes import Means, carry_out
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.identity import Identity
 
@@ -81,6 +83,9 @@ class World:
 
     def left(self, caller: Connection, conversation_id: str) -> None:
         self.steps.append(("features hear of leaving", caller.id, conversation_id))
+
+    def change(self, caller: Connection, change: Callable[[], Iterable[Change]]) -> None:
+        carry_out(cast("Means", self), caller, change)
 
     def join(self, conversation_id: str) -> list[Any]:
         """Join, and return what was done."""

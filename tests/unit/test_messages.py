@@ -17,7 +17,7 @@ from flask_realtime.engine.messages import OutboundMessage
 )
 def test_a_message_is_frames_and_packets(parts: list[str | bytes], frames: bytes) -> None:
     message = OutboundMessage(parts)
-    assert (message.frames, message.parts, message.volatile, message.route) == (frames, tuple(parts), False, None)
+    assert (message.frames, message.parts, message.volatile) == (frames, tuple(parts), False)
     packets = message.packets
     assert [(packet.packet_type, packet.data) for packet in packets] == [(eio.MESSAGE, part) for part in parts]
     assert message.packets is packets

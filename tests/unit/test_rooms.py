@@ -1,8 +1,9 @@
 """Rooms: who receives what, before, during and after its time in them."""
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import flask
 import pytest
@@ -10,10 +11,13 @@ import socketio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.delivery.encoding import EventEncoder
-from flask_realtime.gateway.delivery.rooms import FindWebSockets, RoomManager, deliver_to_each, find_no_websockets
+from flask_realtime.gateway.delivery.manager import RoomManager
+from flask_realtime.gateway.delivery.rooms import FindWebSockets, deliver_to_each, find_no_websockets
+from flask_realtime.gateway.repeats import Deliverer, Repeated, Repeater
 
 MAIN = "/"
 
@@ -306,6 +310,32 @@ def test_leaving_looks_at_no_room_that_the_connection_is_not_in(rooms: RoomManag
     assert (rooms._rooms.scans, rooms._members.scans) == (0, 0)
 
 
+# Other namespaces -------------------------------------------------------------------------------------
+
+
+def test_another_namespace_has_rooms_of_its_own(rooms: RoomManager, receivers: Receivers) -> None:
+    elsewhere = rooms.of("/admin")
+    sid = elsewhere.reserve("ann", "green")
+    elsewhere.admit(sid)
+    admitted(rooms, "ben", "green")
+    rooms.emit("news", 1, "/admin", room="green")
+    assert [message.packets[0].data for message in receivers.messages["ann"]] == ['2/admin,["news",1]']
+    assert receivers.messages["ben"] == []
+    assert (rooms.get_namespaces(), list(rooms.get_participants("/admin", "green"))) == (["/admin", MAIN], [(sid, "ann")])
+    rooms.disconnect(sid, "/admin")
+    assert (receivers.disconnected, rooms.get_namespaces()) == ([sid], [MAIN])
+
+
+def test_another_namespace_delivers_in_the_way_of_the_engine_too(receivers: Receivers) -> None:
+    rooms, told = new_manager(receivers), []
+    before = rooms.of("/before")
+    rooms.deliver_through(lambda _receivers, message: told.append(message), find_no_websockets)
+    for namespace in (before, rooms.of("/after")):
+        namespace.admit(namespace.reserve("ann", "green"))
+        namespace.emit_event("news", [], "green", (), None)
+    assert len(told) == 2
+
+
 # Any way of coming and going --------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -353,7 +383,7 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
     receivers = Receivers()
     inboxes: dict[str, Inbox] = {}
     rooms = new_manager(receivers, find_websockets=tuple)
-    message = OutboundMessage(['2["event"]'])
+    send_again, event = repeater(rooms), sent_before(("a",), ("b",))
     inside: dict[str, set[str]] = {}
     sids: dict[int, str] = {}
     for count, (step, number, names) in enumerate(steps):
@@ -371,7 +401,7 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
                 del sids[number]
         waiting = rooms.reserve(f"waiting-{count}", "a") if step == "send" else None
         for _ in range(2):  # The first finds out who is there, if it must; the second goes where the first went.
-            rooms.send_again(message, ("a",), ("b",), None)
+            send_again(event)
         if waiting is not None:
             rooms.admit(waiting)
             assert len(receivers.messages[f"waiting-{count}"]) == 2
@@ -384,13 +414,13 @@ def test_however_they_come_and_go_a_message_sent_again_reaches_just_who_is_there
 def test_a_message_sent_again_no_longer_reaches_whoever_left_while_others_stayed() -> None:
     receivers = Receivers()
     rooms = new_manager(receivers, find_websockets=tuple)
-    message = OutboundMessage(['2["event"]'])
+    send_again, event = repeater(rooms), sent_before(("green",))
     sids = {name: admitted(rooms, name, "green", "red") for name in ("ann", "ben", "carol")}
     inboxes: dict[str, Any] = {name: rooms._members[sid].receiver for name, sid in sids.items()}
 
     def sent_again() -> dict[str, int]:
         for _ in range(2):
-            rooms.send_again(message, ("green",), (), None)
+            send_again(event)
         return {name: taken(inbox, receivers.messages[name]) for name, inbox in inboxes.items()}
 
     assert sent_again() == {"ann": 2, "ben": 2, "carol": 2}
@@ -400,7 +430,20 @@ def test_a_message_sent_again_no_longer_reaches_whoever_left_while_others_stayed
     assert sent_again() == {"ann": 0, "ben": 0, "carol": 2}
     rooms.enter_room(sids["ann"], MAIN, "green")
     assert sent_again() == {"ann": 2, "ben": 0, "carol": 2}
-    assert message.route is not None
+    assert event.route is not None
+
+
+def repeater(rooms: RoomManager) -> Callable[[Emit], bool]:
+    """What sends an event again that was sent before."""
+    server = cast("Deliverer", SimpleNamespace(rooms=rooms))
+    return Repeater(flask.Flask(__name__), server, None, lambda _emit: pytest.fail("it is no such event")).send_again
+
+
+def sent_before(rooms: tuple[str, ...], except_rooms: tuple[str, ...] = ()) -> Repeated:
+    """An event that was sent before."""
+    event = Repeated("event", (), rooms, except_rooms)
+    event.message = OutboundMessage(['2["event"]'])
+    return event
 
 
 def taken(inbox: Inbox, messages: list[OutboundMessage]) -> int:
@@ -412,12 +455,12 @@ def taken(inbox: Inbox, messages: list[OutboundMessage]) -> int:
 
 
 def test_a_message_sent_again_knows_nobody_for_good_who_has_no_websocket(rooms: RoomManager, receivers: Receivers) -> None:
-    message = OutboundMessage(['2["event"]'])
+    send_again, event = repeater(rooms), sent_before(("green",))
     admitted(rooms, "ann", "green")
     for _ in range(3):
-        rooms.send_again(message, ("green",), (), None)
+        send_again(event)
     assert len(receivers.messages["ann"]) == 3
-    assert message.route is None
+    assert event.route is None
 
 
 def change(rooms: RoomManager, sid: str, step: str, names: list[str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from flask_realtime.contract.effects import Announce, Effect, Share
+from flask_realtime.contract.effects import Announce, Ask, Change, Effect, EnterRoom, Joined, LeaveRoom, Left, Share
 from flask_realtime.contract.rooms import conversation_room
 from flask_realtime.errors import EventError, Forbidden, TooManyRooms
 from flask_realtime.feature.context import Caller, FeatureContext
@@ -69,23 +70,31 @@ class Membership:
         self._require_space(caller, conversation_id)
         try:
             self.authorize(caller, conversation_id, JOIN_CONVERSATION)
-            if self._enter(caller, conversation_id):
-                self._context.joined(caller, conversation_id)
-                self._context.call(self._on_join, caller.identity, conversation_id, caller=caller, event=JOIN_CONVERSATION)
+            self._context.change(caller, partial(self._joining, caller, conversation_id))
         except EventError:
             self.leave(caller, conversation_id)
             raise
 
+    def _joining(self, caller: Caller, conversation_id: str) -> Iterator[Change]:
+        if caller.closed:
+            return
+        yield EnterRoom(conversation_room(conversation_id))
+        if self._conversations.join(caller.id, conversation_id):
+            yield Share(partial(self._conversations.share_join, caller.id, caller.user_id, conversation_id))
+            yield Joined(conversation_id)
+            yield Ask(self._on_join, (caller.identity, conversation_id), JOIN_CONVERSATION)
+
     def leave(self, caller: Caller, conversation_id: str) -> None:
         """Let a connection leave; the other features and the application hear of it if it was joined."""
-        context = self._context
-        with caller.lock:
-            context.leave_room(caller, conversation_room(conversation_id))
-            left = self._conversations.leave(caller.id, conversation_id)
-            context.left(caller, conversation_id)
-        if left:
-            self._conversations.share_leave(caller.id, conversation_id)
-            context.announce(self._on_leave, caller.identity, conversation_id, caller=caller)
+        self._context.change(caller, partial(self._leaving, caller, conversation_id))
+
+    def _leaving(self, caller: Caller, conversation_id: str) -> Iterator[Change]:
+        yield LeaveRoom(conversation_room(conversation_id))
+        was_joined = self._conversations.leave(caller.id, conversation_id)
+        yield Left(conversation_id)
+        if was_joined:
+            yield Share(partial(self._conversations.share_leave, caller.id, conversation_id))
+            yield Announce(self._on_leave, (caller.identity, conversation_id))
 
     def disconnected(self, caller: Caller) -> Iterator[Effect]:
         """Forget a connection that is gone."""
@@ -99,13 +108,3 @@ class Membership:
         if conversations.count_joined(caller.id) >= most and not conversations.is_joined(caller.id, conversation_id):
             msg = f"You have joined {most} conversations, as many as one connection may; leave one first"
             raise TooManyRooms(msg)
-
-    def _enter(self, caller: Caller, conversation_id: str) -> bool:
-        with caller.lock:
-            if caller.closed:
-                return False
-            self._context.enter_room(caller, conversation_room(conversation_id))
-            joined = self._conversations.join(caller.id, conversation_id)
-        if joined:
-            self._conversations.share_join(caller.id, caller.user_id, conversation_id)
-        return joined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from flask_realtime.contract.effects import Emit, Outcome
 from flask_realtime.errors import NotJoined
 from flask_realtime.feature.context import Caller, FeatureContext
 from flask_realtime.features.conversations import OneConversation, conversations
+from flask_realtime.features.typing_indicators.events import TYPING_START
 from flask_realtime.features.typing_indicators.state import TypingIndicators, TypingState
 
 
@@ -28,7 +30,8 @@ class Typing(TypingIndicators):
     """
 
     def __init__(self, context: FeatureContext) -> None:
-        super().__init__(context.config.typing_timeout, context.clock, context.lock())
+        started = replace(TYPING_START, kind=context.repeated_emit)
+        super().__init__(context.config.typing_timeout, context.clock, context.lock(), started)
         self.clock = context.clock
         self.emit_again = context.emit_again
         self.is_joined = context.state_of(conversations).is_joined

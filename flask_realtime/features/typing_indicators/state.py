@@ -12,8 +12,9 @@ from itertools import count
 from typing import Any, Final
 
 from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.events import OutgoingEvent
 from flask_realtime.contract.ids import WireId
-from flask_realtime.features.typing_indicators.events import TYPING_START, TYPING_STOP, relayed
+from flask_realtime.features.typing_indicators.events import TYPING_START, TYPING_STOP, TypingPayload, relayed
 
 _ENDED: Final = 64
 """States that have ended and may still be looked at when they would have been due, besides as many as there are."""
@@ -45,12 +46,20 @@ class TypingIndicators:
         timeout: Seconds without a `start` after which a typing state ends.
         clock: Returns the time in seconds; it never goes back.
         lock: Keeps threads out of each other's way.
+        started: What the others are told when somebody types.
     """
 
-    def __init__(self, timeout: float, clock: Callable[[], float], lock: AbstractContextManager[Any] | None = None) -> None:
+    def __init__(
+        self,
+        timeout: float,
+        clock: Callable[[], float],
+        lock: AbstractContextManager[Any] | None = None,
+        started: OutgoingEvent[TypingPayload] = TYPING_START,
+    ) -> None:
         self._timeout = timeout
         self._clock = clock
         self._lock = lock or threading.Lock()
+        self._started = started
         self._typing: dict[tuple[str, str], TypingState] = {}
         # When to look at each state next. One that went on meanwhile is put back then: to keep the order at each start costs more.
         self._due: list[tuple[float, int, TypingState]] = []
@@ -89,7 +98,7 @@ class TypingIndicators:
     def _begin(self, key: tuple[str, str], user_id: str, raw_id: WireId, deadline: float) -> Emit:
         connection_id, conversation_id = key
         self._forget(*key)
-        started = relayed(TYPING_START, user_id, conversation_id, raw_id)
+        started = relayed(self._started, user_id, conversation_id, raw_id)
         state = self._typing[key] = TypingState(key, user_id, raw_id, deadline, started)
         if len(self._due) > 2 * len(self._typing) + _ENDED:
             self._due = [entry for entry in self._due if entry[2].started is not None]

@@ -6,7 +6,7 @@ All of it weighs more than all the rest of a session, and whoever opens one need
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 MAX_HEADERS: Final = 4096
 """Bytes that a client's headers and address may take, all together, until it is admitted; what does not fit is left out."""
@@ -34,6 +34,7 @@ _ESSENTIAL: Final = (
     "SERVER_PORT",
     "wsgi.url_scheme",
 )
+"""The fields of `Essentials`, in their order."""
 
 _FIRST: Final = (
     "HTTP_HOST",
@@ -125,28 +126,28 @@ def _filled(kept: dict[str, Any], left: int, environ: Mapping[str, Any], names: 
     return kept
 
 
-class Essentials(Mapping[str, Any]):
+class Essentials(NamedTuple):
     """What is left of a handshake's environment once its client is admitted, to authenticate the same session again.
 
-    Without names, it weighs half of what a dictionary of the same would.
-
-    Args:
-        environ: The environment.
+    It weighs less than half of what a dictionary of the same would, and a fifth less than a mapping around a tuple.
     """
 
-    __slots__ = ("_values",)
+    authorization: Any
+    host: Any
+    path_info: Any
+    remote_addr: Any
+    request_method: Any
+    script_name: Any
+    server_name: Any
+    server_port: Any
+    url_scheme: Any
 
-    def __init__(self, environ: Mapping[str, Any]) -> None:
-        self._values = tuple(map(environ.get, _ESSENTIAL))
+    @property
+    def environ(self) -> dict[str, Any]:
+        """The environment that this is left of."""
+        return {key: value for key, value in zip(_ESSENTIAL, self, strict=True) if value is not None}
 
-    def __getitem__(self, key: str) -> Any:
-        value = self._values[_ESSENTIAL.index(key)] if key in _ESSENTIAL else None
-        if value is None:
-            raise KeyError(key)
-        return value
 
-    def __iter__(self) -> Iterator[str]:
-        return (key for key, value in zip(_ESSENTIAL, self._values, strict=True) if value is not None)
-
-    def __len__(self) -> int:
-        return sum(value is not None for value in self._values)
+def essentials_of(environ: Mapping[str, Any]) -> Essentials:
+    """Return what is left of an environment."""
+    return Essentials(*map(environ.get, _ESSENTIAL))

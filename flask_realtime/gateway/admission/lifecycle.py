@@ -10,10 +10,10 @@ from typing import Any, Final, Protocol
 
 from flask_realtime.backends.base import Change
 from flask_realtime.contract.answers import Refusal, refusal
+from flask_realtime.contract.reasons import CloseReason, leaves_entries
 from flask_realtime.contract.rooms import user_room
-from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
-from flask_realtime.gateway.admission.handshake import Essentials, for_application, for_authentication
+from flask_realtime.gateway.admission.handshake import for_application, for_authentication
 from flask_realtime.gateway.connection import Connection, Session, find_device, too_many_connections
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.features import Departure, Features
@@ -25,9 +25,9 @@ from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
 
-SERVER_DISCONNECT: Final = "server disconnect"
-CLIENT_DISCONNECT: Final = "client disconnect"
-TOO_MANY_CONNECTIONS: Final = "too many connections"
+SERVER_DISCONNECT: Final = CloseReason.SERVER_DISCONNECT.value
+CLIENT_DISCONNECT: Final = CloseReason.CLIENT_DISCONNECT.value
+TOO_MANY_CONNECTIONS: Final = CloseReason.TOO_MANY_CONNECTIONS.value
 
 MAX_REFUSED: Final = 5
 """Attempts to connect that one session may have refused; then it ends."""
@@ -171,13 +171,13 @@ class Lifecycle:
         return connection
 
     def _ask_application(self, connection: Connection, auth: object) -> None:
-        application, server = self._parts.application, self._parts.server
+        application, existing = self._parts.application, self._parts.server.existing
         for hook in application.hooks.functions(ON_CONNECT) if connection.user_id else ():
             if not application.decide(hook, connection.identity, connection=connection, event=_CONNECT, default=True):
                 raise ConnectionRefused
-        if server.has_socketio_handler(_CONNECT, connection.namespace):
+        if existing.has_socketio_handler(_CONNECT, connection.namespace):
             where = (connection.session.id, connection.namespace, connection.id)
-            application.call(server.call_socketio_connect_handler, *where, auth, connection=connection, event=_CONNECT)
+            application.call(existing.call_socketio_connect_handler, *where, auth, connection=connection, event=_CONNECT)
 
     def _complete(self, connection: Connection) -> None:
         if connection.namespace == DEFAULT_NAMESPACE:
@@ -214,7 +214,7 @@ class Lifecycle:
         session = connection.session
         session.add(connection)
         if not self._asks_application:
-            session.environ = Essentials(session.environ)
+            session.keep_essentials()
         connection.admitted = True
         self._parts.server.admit(session.id, connection.namespace, connection.id)
         if connection.user_id:
@@ -301,7 +301,7 @@ class Lifecycle:
         told = (connection.user_id, connection.id, reason, connection.namespace)
         self._log_of(connection, "disconnected: user=%s id=%s reason=%s namespace=%s", *told)
         hooks = self._parts.application.hooks
-        has_socketio_handler = not socketio_handler_called and self._parts.server.has_socketio_handler(
+        has_socketio_handler = not socketio_handler_called and self._parts.server.existing.has_socketio_handler(
             _DISCONNECT, connection.namespace
         )
         if has_socketio_handler or hooks.functions(ON_DISCONNECT) or departure.announcements:
@@ -311,7 +311,7 @@ class Lifecycle:
     def _end_presence_in_turn(self, connection: Connection, reason: str, departure: Departure) -> None:
         if self._parts.backend.is_local:
             self._end_presence(connection, departure)
-        elif reason != SHUTTING_DOWN or not self._parts.backend.leaves_entries:
+        elif not leaves_entries(reason) or not self._parts.backend.leaves_entries:
             # Whoever calls this may be the event loop, which cannot wait for other servers.
             self._notifier.in_turn(connection.user_id, lambda: self._end_presence(connection, departure))
 
@@ -323,7 +323,7 @@ class Lifecycle:
         application.announce(hooks, connection.identity, reason, connection=connection)
 
     def _tell_own_handler(self, connection: Connection, reason: str, departure: Departure) -> None:
-        handler = self._parts.server.call_socketio_disconnect_handler
+        handler = self._parts.server.existing.call_socketio_disconnect_handler
         where = (connection.session.id, connection.namespace, connection.id)
         self._parts.application.announce([handler], *where, reason, connection=connection)
         self._tell_gone(connection, reason, departure)

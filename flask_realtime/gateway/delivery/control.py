@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from flask import has_request_context, request
 from flask_jwt_extended import get_jwt_identity
 
+from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.feature.context import HasState
 from flask_realtime.feature.feature import Feature
-from flask_realtime.gateway.connection import current
+from flask_realtime.gateway.connection import Registry, current
+from flask_realtime.gateway.delivery.delivery import Delivery
 from flask_realtime.gateway.features import Features
-from flask_realtime.gateway.parts import Parts
 
 StateT = TypeVar("StateT")
 
@@ -29,15 +29,17 @@ class Control:
     """Does what the application asks, here and on the other servers.
 
     Args:
-        parts: The gateway's parts.
+        registry: The connections of this server.
+        delivery: Sends events.
+        backend: What servers share.
         features: The features.
-        publish: Sends something to the other servers.
     """
 
-    def __init__(self, parts: Parts, features: Features, publish: Callable[[Envelope], bool]) -> None:
-        self._parts = parts
+    def __init__(self, registry: Registry, delivery: Delivery, backend: Backend, features: Features) -> None:
+        self._registry = registry
+        self._delivery = delivery
+        self._backend = backend
         self._features = features
-        self._publish = publish
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         """Return the state of a feature."""
@@ -50,11 +52,11 @@ class Control:
             emit: The event.
             skip_sender: Whether to leave out the connection on whose behalf the caller works.
         """
-        return self._parts.delivery.send(replace(emit, except_connection=self._sender()) if skip_sender else emit)
+        return self._delivery.send(replace(emit, except_connection=self._sender()) if skip_sender else emit)
 
     def is_here(self, connection_id: str) -> bool:
         """Return whether a connection is on this server."""
-        return self._parts.registry.get(connection_id) is not None
+        return self._registry.get(connection_id) is not None
 
     def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
         """Run a feature's command on every server, and return what it returned on this one."""
@@ -67,7 +69,7 @@ class Control:
 
     def run_elsewhere(self, feature_name: str, command: str, *args: Any) -> None:
         """Run a command of the feature with a name on all other servers."""
-        self._publish(command_envelope(feature_name, command, *args))
+        self._backend.publish(command_envelope(feature_name, command, *args))
 
     def perform(self, envelope: Envelope) -> None:
         """Do what another server was asked for."""
@@ -87,10 +89,10 @@ class Control:
             user_id = str(get_jwt_identity())
         except RuntimeError:
             return True  # The view does not use tokens; then there is nothing to compare with.
-        connection = self._parts.registry.get(connection_id)
+        connection = self._registry.get(connection_id)
         if connection is not None:
             return connection.user_id == user_id
-        return any(entry.connection_id == connection_id for entry in self._parts.backend.connected_users.connections(user_id))
+        return any(entry.connection_id == connection_id for entry in self._backend.connected_users.connections(user_id))
 
 
 def command_envelope(feature_name: str, command: str, *args: Any) -> Envelope:

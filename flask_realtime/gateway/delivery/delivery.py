@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final
 
 from flask import Flask
 
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.gateway.delivery.envelopes import envelope_of
+from flask_realtime.gateway.repeats import Repeated, Repeater
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.signals import event_sent
-
-SEND: Final = "send"
-"""The kind of envelope that carries an event for clients."""
 
 _SUBJECTS = 10_000
 """How many subjects are remembered for which an event may come late: more than change within the time that one is on its way."""
@@ -35,6 +33,9 @@ class Delivery:
         self._server = server
         self._publish = publish
         self._versions: OrderedDict[str, int] = OrderedDict()
+        self._repeater = Repeater(app, server, publish, self.send)
+        self.send_again = self._repeater.send_again
+        """Sends an event that was sent before; see `Repeater.send_again`."""
 
     def send(self, emit: Emit) -> bool:
         """Send an event to those who are to get it, on every server.
@@ -45,22 +46,10 @@ class Delivery:
         Raises:
             PayloadNotSerializable: Its arguments are not JSON.
         """
+        if type(emit) is Repeated:
+            return self._repeater.send(emit)
         message = self._deliver_here(emit)
         return message is None or self._publish is None or self._publish(envelope_of(emit, message.parts))
-
-    def send_again(self, emit: Emit) -> bool:
-        """Send an event that was sent before, as it is, to those who are to get it now.
-
-        Returns:
-            What `send` does.
-        """
-        message = emit.encoded
-        if message is None:
-            return self.send(emit)
-        self._server.deliver_again(message, emit.rooms, emit.except_rooms, emit.except_connection)
-        if event_sent.receivers:
-            event_sent.send(self._app, event=emit)
-        return self._publish is None or self._publish(envelope_of(emit, message.parts))
 
     def send_here(self, emit: Emit) -> None:
         """Send an event that concerns this server's connections alone."""
@@ -75,17 +64,15 @@ class Delivery:
         self._server.deliver(message, header["rooms"], header["except_rooms"], header["except_sid"])
 
     def _deliver_here(self, emit: Emit) -> OutboundMessage | None:
-        rooms, message = emit.rooms, emit.encoded
+        rooms = emit.rooms
         if rooms is not None and not rooms:
             return None
-        if message is None:
-            message = emit.encoded = self._server.encode(emit.event, emit.args, volatile=emit.volatile)
+        message = self._server.encode(emit.event, emit.args, volatile=emit.volatile)
         if not self._is_late(emit.order):
             self._server.deliver(message, rooms, emit.except_rooms, emit.except_connection)
         if event_sent.receivers:
             event_sent.send(self._app, event=emit)
-        encoded: OutboundMessage = message
-        return encoded
+        return message
 
     def _is_late(self, order: tuple[str, int] | None) -> bool:
         """Say whether this event about a subject, or a later one, has been delivered already, and note this one if not."""
@@ -99,22 +86,3 @@ class Delivery:
         if len(self._versions) > _SUBJECTS:
             self._versions.popitem(last=False)
         return False
-
-
-def envelope_of(emit: Emit, parts: tuple[str | bytes, ...]) -> Envelope:
-    """Return what the other servers need to deliver an event.
-
-    Args:
-        emit: The event.
-        parts: Its encoded packet.
-    """
-    header: dict[str, Any] = {
-        "rooms": emit.rooms,
-        "except_rooms": emit.except_rooms,
-        "except_sid": emit.except_connection,
-        "volatile": emit.volatile,
-        "order": emit.order,
-    }
-    if emit.note is not None:
-        header["note"] = emit.note
-    return Envelope(SEND, header, parts)

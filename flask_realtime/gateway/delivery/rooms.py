@@ -1,4 +1,4 @@
-"""The rooms of a namespace, in the form of a manager that python-socketio works with.
+"""The rooms of a namespace: who is in them, and who receives what is sent to them.
 
 python-socketio's own manager looks through every room there is when a connection leaves, and puts a connection in its rooms before
 it is admitted. Here a connection knows its rooms, and is in none of them until it is admitted: what is sent to it while the
@@ -9,25 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
-
-from socketio.manager import Manager
+from typing import Any
 
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.engine.websocket import WebSocket, write_to_all
-from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
+from flask_realtime.engine.websocket import WebSocket
+from flask_realtime.gateway.delivery.members import Member, Pending, Receiver, Room
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
-
-
-class Receiver(Protocol):
-    """An engine session, as far as rooms know it."""
-
-    def deliver(self, message: OutboundMessage) -> None:
-        """Send a message that was encoded for many."""
-
+from flask_realtime.small_sets import with_name, without_name
 
 Encode = Callable[..., Sequence["str | bytes"]]
 DeliverToAll = Callable[[Iterable[Any], OutboundMessage], None]
@@ -47,91 +36,42 @@ def find_no_websockets(_receivers: Iterable[Receiver]) -> None:
     """Return None: the stock engine's receivers are to be asked each time."""
 
 
-class _Room(dict[str, Receiver]):
-    """The connections in a room."""
-
-    __slots__ = ("version",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.version = 0
-        """Another one after each change."""
-
-
-_ROUTE_SIZE: Final = 64
-"""Receivers of a message that are remembered with it; among more, looking them up is a small part of the whole."""
-
-
-@dataclass(slots=True)
-class _Route:
-    """Who gets a message, as long as the rooms do not change.
-
-    Args:
-        websockets: The connections that get it.
-        rooms: The rooms that this depends on, each with its version.
-        changes: How often any room had changed when these were last looked at.
-    """
-
-    websockets: tuple[WebSocket, ...]
-    rooms: tuple[tuple[_Room, int], ...]
-    changes: int
-
-
-@dataclass(slots=True)
-class _Member:
-    eio_sid: str
-    receiver: Receiver
-    rooms: SmallSet = NOTHING
-    leaving: bool = False
-
-
-@dataclass(slots=True)
-class _Pending(_Member):
-    held: list[Callable[[], None]] = field(default_factory=list)
-
-    def is_in(self, sid: str, room: Any) -> bool:
-        if room is None:
-            return True
-        rooms = {room} if isinstance(room, str) else set(room)
-        return sid in rooms or not rooms.isdisjoint(self.rooms)
-
-
-class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no types
-    """The connections of one server in a namespace, and the rooms they are in; each further namespace has a manager of its own.
+class Rooms:
+    """The connections of one server in a namespace, and the rooms they are in.
 
     Args:
         encode: Encodes an event: its name and arguments, and the number of its callback.
         find_receiver: Returns an engine session.
-        on_disconnected: Told the id of each connection that leaves its namespace, whoever made it leave.
+        new_id: Makes a connection's id.
+        await_answer: Notes what waits for a connection's acknowledgement, and returns its number.
         deliver_to_all: Sends one message to many of the sessions.
         find_websockets: Returns the WebSocket connections of sessions.
-        namespace: The namespace; the default one's manager is the one that python-socketio knows.
     """
 
-    def __init__(  # noqa: PLR0913 - most have defaults
+    def __init__(  # noqa: PLR0913, PLR0917 - each comes from somewhere else
         self,
         encode: Encode,
         find_receiver: Callable[[str], Receiver],
-        on_disconnected: Callable[[str], None],
-        deliver_to_all: DeliverToAll = deliver_to_each,
-        find_websockets: FindWebSockets = find_no_websockets,
-        *,
-        namespace: str = DEFAULT_NAMESPACE,
+        new_id: Callable[[], str],
+        await_answer: Callable[[str, Callable[..., None]], int],
+        deliver_to_all: DeliverToAll,
+        find_websockets: FindWebSockets,
     ) -> None:
-        super().__init__()
-        self._namespace = namespace
-        self._others: dict[str, RoomManager] = {}
         self._encode = encode
         self._find_receiver = find_receiver
-        self.deliver_through(deliver_to_all, find_websockets)
-        self._on_disconnected = on_disconnected
-        self._pending: dict[str, _Pending] = {}
-        self._members: dict[str, _Member] = {}
+        self._new_id = new_id
+        self._await_answer = await_answer
+        self._deliver_to_all = deliver_to_all
+        self.find_websockets = find_websockets
+        self.pending: dict[str, Pending] = {}
+        """Connections that are still being admitted."""
+        self._members: dict[str, Member] = {}
         self._ids: dict[str, str] = {}
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: dict[str, Room] = {}
         self._resolving: dict[str, str] = {}
         self._lock = native_lock()
-        self._changes = 0
+        self.changes = 0
+        """How often any room has changed."""
 
     def deliver_through(self, deliver_to_all: DeliverToAll, find_websockets: FindWebSockets) -> None:
         """Deliver in the way of an engine, before anybody is connected.
@@ -141,23 +81,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             find_websockets: Returns the WebSocket connections of sessions.
         """
         self._deliver_to_all = deliver_to_all
-        self._find_websockets = find_websockets
-        for manager in self._others.values():
-            manager.deliver_through(deliver_to_all, find_websockets)
-
-    def of(self, namespace: str) -> RoomManager:
-        """Return the manager of a namespace, which the application names."""
-        if namespace == self._namespace:
-            return self
-        manager = self._others.get(namespace)
-        if manager is None:
-            encode = partial(self._encode, namespace=namespace)
-            collaborators = (encode, self._find_receiver, self._on_disconnected, self._deliver_to_all, self._find_websockets)
-            manager = self._others[namespace] = RoomManager(*collaborators, namespace=namespace)
-            manager.set_server(self.server)
-        return manager
-
-    # Admission ----------------------------------------------------------------------------------------------------------------
+        self.find_websockets = find_websockets
 
     def reserve(self, eio_sid: str, *rooms: str) -> str:
         """Make an id for a connection that may be admitted, and hold what is sent to it.
@@ -166,18 +90,18 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             eio_sid: The engine session that carries it.
             rooms: Rooms that it enters when it is admitted.
         """
-        sid: str = self.server.eio.generate_id()
-        self._pending[sid] = _Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)))
+        sid = self._new_id()
+        self.pending[sid] = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)))
         return sid
 
     def discard(self, sid: str) -> None:
         """Forget a connection that is not admitted, and what was held for it."""
-        self._pending.pop(sid, None)
+        self.pending.pop(sid, None)
 
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
-        pending = self._pending.pop(sid)
-        self._members[sid] = _Member(pending.eio_sid, pending.receiver)
+        pending = self.pending.pop(sid)
+        self._members[sid] = Member(pending.eio_sid, pending.receiver)
         self._ids[pending.eio_sid] = sid
         for room in pending.rooms:
             self._enter(sid, room)
@@ -193,30 +117,21 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         finally:
             del self._resolving[sid]
 
-    # Sending ------------------------------------------------------------------------------------------------------------------
-
-    def emit(  # noqa: PLR0913, PLR0917 - python-socketio's signature
-        self,
-        event: str,
-        data: Any,
-        namespace: str,
-        room: Any = None,
-        skip_sid: Any = None,
-        callback: Any = None,
-        to: Any = None,
-        **kwargs: Any,
+    def emit_event(
+        self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Callable[..., None] | None
     ) -> None:
-        """Send an event to a room, to some, or to everyone in the namespace."""
-        room = to or room
-        if namespace != self._namespace:
-            self.of(namespace).emit(event, data, namespace, room=room, skip_sid=skip_sid, callback=callback, **kwargs)
-            return
-        args = list(data) if isinstance(data, tuple) else [] if data is None else [data]
-        skipped = [skip_sid] if isinstance(skip_sid, str) else skip_sid or ()
+        """Encode an event and send it.
+
+        Args:
+            event: Its name.
+            args: Its arguments.
+            room: A room, several, or None for everyone.
+            skipped: Connections that do not get it.
+            callback: Called with the answer of each receiver, or None.
+        """
         if callback is None:
-            self.send(
-                OutboundMessage(self._encode([event, *args])), room, skipped
-            )  # A connection is alone in the room of its own name.
+            # A connection is alone in the room of its own name.
+            self.send(OutboundMessage(self._encode([event, *args])), room, skipped)
         else:
             self._call(event, args, room, skipped, callback)
 
@@ -229,51 +144,27 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             except_rooms: Rooms whose connections do not get it.
             except_sid: A connection that does not get it, or None.
         """
-        self._send(message, self._without(self._receivers(room), except_rooms, except_sid))
-        if self._pending:
-            self._hold(message, room, except_rooms, except_sid)
+        receivers = self._without(self._receivers(room), except_rooms, except_sid)
+        if receivers:
+            self._deliver_to_all(receivers.values(), message)
+        if self.pending:
+            self.hold(message, room, except_rooms, except_sid)
 
-    def _send(self, message: OutboundMessage, receivers: Mapping[str, Receiver]) -> None:
+    def receivers(self, room: Any, except_rooms: Iterable[str] = (), except_sid: str | None = None) -> Mapping[str, Receiver]:
+        """Return who receives what is sent with the same arguments, those that are still being admitted left out."""
+        return self._without(self._receivers(room), except_rooms, except_sid)
+
+    def deliver(self, message: OutboundMessage, receivers: Mapping[str, Receiver]) -> None:
+        """Send a message to receivers."""
         if receivers:
             self._deliver_to_all(receivers.values(), message)
 
-    def send_again(
-        self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
-    ) -> None:
-        """Send a message once more, to the same rooms without the same; who that is, is found again only when one of them changed.
+    def find_room(self, name: str) -> Room | None:
+        """Return a room, or None where it is empty."""
+        return self._rooms.get(name)
 
-        Args:
-            message: The message.
-            rooms: The rooms, or None for everyone.
-            except_rooms: Rooms whose connections do not get it.
-            except_sid: A connection that does not get it, or None.
-        """
-        route: _Route | None = message.route
-        if route is not None and (route.changes == self._changes or self._still_holds(route)):
-            write_to_all(route.websockets, message.frames, message.volatile)
-        else:
-            receivers = self._without(self._receivers(rooms), except_rooms, except_sid)
-            message.route = self._find_route(receivers, rooms, except_rooms)
-            self._send(message, receivers)
-        if self._pending:
-            self._hold(message, rooms, except_rooms, except_sid)
-
-    def _still_holds(self, route: _Route) -> bool:
-        route.changes = self._changes
-        return all(room.version == version for room, version in route.rooms)
-
-    def _find_route(
-        self, receivers: Mapping[str, Receiver], rooms: Sequence[str] | None, except_rooms: Iterable[str]
-    ) -> _Route | None:
-        websockets = self._find_websockets(receivers.values()) if len(receivers) <= _ROUTE_SIZE else None
-        if websockets is None or rooms is None:
-            return None
-        known = [self._rooms.get(name) for name in (*rooms, *except_rooms)]
-        versions = tuple((room, room.version) for room in known if room is not None)
-        # A room that there is not yet cannot be seen to change.
-        return _Route(websockets, versions, self._changes) if len(versions) == len(known) else None
-
-    def _hold(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
+    def hold(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
+        """Have a message wait for those who are still being admitted; see `send`."""
         for sid, pending in self._waiting(room, except_rooms):
             if sid != except_sid:
                 pending.held.append(partial(pending.receiver.deliver, message))
@@ -283,11 +174,11 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             pending.held.append(partial(self._call, event, args, sid, (), callback))
         for sid, receiver in list(self._receivers(room).items()):
             if sid not in skipped:
-                packet_id = self._generate_ack_id(sid, callback)
+                packet_id = self._await_answer(sid, callback)
                 receiver.deliver(OutboundMessage(self._encode([event, *args], packet_id)))
 
-    def _waiting(self, room: Any, skipped: Iterable[str]) -> list[tuple[str, _Pending]]:
-        waiting = list(self._pending.items())
+    def _waiting(self, room: Any, skipped: Iterable[str]) -> list[tuple[str, Pending]]:
+        waiting = list(self.pending.items())
         return [(sid, pending) for sid, pending in waiting if pending.is_in(sid, room) and not pending.is_in(sid, skipped)]
 
     def _receivers(self, room: Any) -> Mapping[str, Receiver]:
@@ -320,66 +211,47 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             remaining.pop(except_sid, None)
         return remaining
 
-    def take_callback(self, sid: str, packet_id: int | None) -> Callable[..., None] | None:
-        """Take out what waits for a client's acknowledgement, or return None: nobody asked for it, or it came already."""
-        # The entry 0 is python-socketio's own counter.
-        callback: Callable[..., None] | None = self.callbacks.get(sid, {}).pop(packet_id, None) if packet_id else None
-        return callback
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no connections."""
+        return not self._members
 
-    # What python-socketio asks ------------------------------------------------------------------------------------------------
-
-    def get_namespaces(self) -> list[str]:
-        """Return the namespaces that have connections."""
-        others = [namespace for manager in self._others.values() for namespace in manager.get_namespaces()]
-        return [*others, *([self._namespace] if self._members else [])]
-
-    def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
+    def participants(self, room: Any) -> list[tuple[str, str]]:
         """Return the connections in a room, each with its engine session."""
-        if namespace != self._namespace:
-            yield from self.of(namespace).get_participants(namespace, room)
-        else:
-            yield from [(sid, self._members[sid].eio_sid) for sid in self._receivers(room)]
+        return [(sid, self._members[sid].eio_sid) for sid in self._receivers(room)]
 
-    def is_connected(self, sid: str, namespace: str) -> bool:
-        """Say whether a connection is admitted and not about to leave."""
-        if namespace != self._namespace:
-            return self.of(namespace).is_connected(sid, namespace)
+    def has(self, sid: str) -> bool:
+        """Return whether an id is that of an admitted connection, and so the name of its own room."""
+        return sid in self._members
+
+    def is_staying(self, sid: str) -> bool:
+        """Return whether a connection is admitted and not about to leave."""
         member = self._members.get(sid)
         return member is not None and not member.leaving
 
-    def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
+    def find(self, eio_sid: str) -> str | None:
         """Return the connection on an engine session."""
-        return self.of(namespace)._ids.get(eio_sid)  # noqa: SLF001 - another one of this class
+        return self._ids.get(eio_sid)
 
-    def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
+    def find_session(self, sid: str) -> str | None:
         """Return the engine session of a connection, one that is still being admitted or that just left too."""
-        if namespace != self._namespace:
-            return self.of(namespace).eio_sid_from_sid(sid, namespace)
-        member = self._members.get(sid) or self._pending.get(sid)
+        member = self._members.get(sid) or self.pending.get(sid)
         return self._resolving.get(sid) if member is None else member.eio_sid
 
-    def pre_disconnect(self, sid: str, namespace: str) -> str | None:
-        """Note that a connection is about to leave."""
-        if namespace != self._namespace:
-            return self.of(namespace).pre_disconnect(sid, namespace)
+    def begin_to_leave(self, sid: str) -> str:
+        """Note that a connection is about to leave its namespace, and return its engine session."""
         member = self._members[sid]
         member.leaving = True
         return member.eio_sid
 
-    def is_sid_room(self, namespace: str, room: str) -> bool:
-        """Say whether a room's name is a connection's id."""
-        return room in self.of(namespace)._members  # noqa: SLF001 - as above
-
-    def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
+    def enter(self, sid: str, room: str) -> None:
         """Enter a room; a connection that is still being admitted enters it then.
 
         Raises:
             ValueError: There is no such connection, or the room is another connection's own.
         """
-        if namespace != self._namespace:
-            self.of(namespace).enter_room(sid, namespace, room, eio_sid=eio_sid)
-        elif sid in self._pending:
-            self._note(self._pending[sid], room)
+        if sid in self.pending:
+            self._note(self.pending[sid], room)
         elif sid not in self._members:
             msg = "sid is not connected to requested namespace"
             raise ValueError(msg)
@@ -394,27 +266,25 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         self._note(member, room)
         members = self._rooms.get(room)
         if members is None:
-            members = self._rooms[room] = _Room()
+            members = self._rooms[room] = Room()
         members[sid] = member.receiver
         members.version += 1
-        self._changes += 1
+        self.changes += 1
 
-    def leave_room(self, sid: str, namespace: str, room: str) -> None:
+    def leave(self, sid: str, room: str) -> None:
         """Leave a room."""
-        if namespace != self._namespace:
-            self.of(namespace).leave_room(sid, namespace, room)
-        elif sid in self._pending:
-            self._strike(self._pending[sid], room)
+        if sid in self.pending:
+            self._strike(self.pending[sid], room)
         elif sid in self._members:
             self._strike(self._members[sid], room)
             self._leave(sid, room)
 
-    def _note(self, member: _Member, room: str) -> None:
+    def _note(self, member: Member, room: str) -> None:
         with self._lock:  # An application's threads may have one connection enter two rooms at once.
             if room not in member.rooms:
                 member.rooms = with_name(member.rooms, room)
 
-    def _strike(self, member: _Member, room: str) -> None:
+    def _strike(self, member: Member, room: str) -> None:
         with self._lock:
             member.rooms = without_name(member.rooms, room)
 
@@ -424,34 +294,24 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             return
         members.pop(sid, None)
         members.version += 1
-        self._changes += 1
+        self.changes += 1
         if not members:
             del self._rooms[room]
 
-    def close_room(self, room: str, namespace: str) -> None:
+    def close(self, room: str) -> None:
         """Take every connection out of a room."""
-        if namespace != self._namespace:
-            self.of(namespace).close_room(room, namespace)
-            return
         for sid in list(self._rooms.get(room, ())):
-            self.leave_room(sid, namespace, room)
+            self.leave(sid, room)
 
-    def get_rooms(self, sid: str, namespace: str) -> list[str]:
+    def rooms_of(self, sid: str) -> list[str]:
         """Return the rooms that a connection is in, its own too."""
-        if namespace != self._namespace:
-            return self.of(namespace).get_rooms(sid, namespace)
         member = self._members.get(sid)
         return [] if member is None else [sid, *member.rooms]
 
-    def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
-        """Take a connection out of its rooms, and say so."""
-        if namespace != self._namespace:
-            self.of(namespace).disconnect(sid, namespace, **kwargs)
-            return
+    def remove(self, sid: str) -> None:
+        """Take a connection out of its rooms and the namespace."""
         member = self._members.pop(sid, None)
         if member is not None:
             self._ids.pop(member.eio_sid, None)
             for room in tuple(member.rooms):
                 self._leave(sid, room)
-        self.callbacks.pop(sid, None)
-        self._on_disconnected(sid)

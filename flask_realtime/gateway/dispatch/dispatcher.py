@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_answer, error_event
 from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE, Packet, event_payload
@@ -20,17 +21,14 @@ from flask_realtime.gateway.features import Features, Work
 from flask_realtime.gateway.limits.limiter import LimitGroup
 from flask_realtime.gateway.limits.peer_log import user_peer
 from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.repeats import RememberedCalls
 from flask_realtime.hooks import ApplicationEvent
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
 
-RATE_LIMIT: Final = "rate limit"
+RATE_LIMIT: Final = CloseReason.RATE_LIMIT.value
 """Why a connection ends that goes on sending too much."""
-
-_REMEMBERED = 2048
-_REMEMBERED_LENGTH = 256
-"""Characters; with the number above, remembering takes 2 MiB at most."""
 
 
 class _Call(NamedTuple):
@@ -75,7 +73,7 @@ class Dispatcher:
         self._settings = parts.config
         # A character has four bytes at most, so a short text needs no counting; attachments do.
         self._surely_small = parts.config.max_payload_bytes // 4
-        self._remembered: dict[str, _Call] = {}
+        self._remembered: RememberedCalls[_Call] = RememberedCalls()
 
     def receive(self, session: Session, packet: Packet, text: str | None = None) -> None:
         """Handle an event.
@@ -128,11 +126,8 @@ class Dispatcher:
         self._parts.peer_log.write(logger, level, user_peer(connection.user_id, connection.address), message, *args)
 
     def _remember(self, text: str, call: _Call) -> None:
-        if len(text) > _REMEMBERED_LENGTH or call.packet.id is not None or call.may_wait or call.work is _raise:
-            return
-        if len(self._remembered) >= _REMEMBERED:
-            self._remembered.clear()  # To know which were used last would cost every event more than reading some anew.
-        self._remembered[text] = call
+        if call.packet.id is None and not call.may_wait and call.work is not _raise:
+            self._remembered.remember(text, call)
 
     def _begin(self, session: Session, connection: Connection | None, call: _Call) -> None:
         """Handle an event at once if it cannot wait for anything and nothing waits before it, else in the mailbox."""
@@ -195,7 +190,7 @@ class Dispatcher:
                 raise _no_binary(name)
             work = self._application_work(application_event)
             return _Call(packet, name, group, work, application_event.arguments(args))
-        if self._parts.server.has_socketio_handler(name):
+        if self._parts.server.existing.has_socketio_handler(name):
             return _Call(packet, name, group, self._own_work(name), args, answers_several=True)
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
@@ -210,7 +205,7 @@ class Dispatcher:
 
     def _own_work(self, name: str) -> Work:
         def work(connection: Connection, args: Iterable[Any]) -> list[Any]:
-            call = self._parts.server.call_socketio_handler
+            call = self._parts.server.existing.call_socketio_handler
             answer = self._parts.application.call(
                 call, name, DEFAULT_NAMESPACE, connection.id, *args, connection=connection, event=name
             )

@@ -81,15 +81,15 @@ class NamespaceEvents:
             self._fail(connection, packet, name, InternalError())
 
     def _call(self, connection: Connection, name: str, args: list[Any]) -> list[Any]:
-        server, application = self._parts.server, self._parts.application
+        existing, application = self._parts.server.existing, self._parts.application
         event = self._events.get(name)
         if event is not None and event.in_every_namespace and connection.user_id:
             return [event.work(connection, event.parse(args, self._parts.config))]
-        if not server.has_socketio_handler(name, connection.namespace):
+        if not existing.has_socketio_handler(name, connection.namespace):
             msg = f"The server does not know the event {name}"
             raise UnknownEvent(msg)
         where = (name, connection.namespace, connection.id)
-        return answer_arguments(application.call(server.call_socketio_handler, *where, *args, connection=connection, event=name))
+        return answer_arguments(application.call(existing.call_socketio_handler, *where, *args, connection=connection, event=name))
 
     def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
         if not connection.closed:

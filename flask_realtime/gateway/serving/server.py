@@ -1,14 +1,12 @@
-"""The Socket.IO server of one application: made here, or taken over from a Flask-SocketIO object that the application has.
+"""The Socket.IO server of one application, as the gateway works with it.
 
-In the gateway, nothing outside this module and `rooms` touches what python-socketio and python-engineio keep to themselves.
+In the gateway, nothing outside this module, `existing` and `delivery.manager` touches what python-socketio and python-engineio
+keep to themselves.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextvars import ContextVar
 from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
@@ -17,28 +15,30 @@ import gevent
 from flask import Flask
 from flask_socketio import SocketIO
 from socketio import packet as sio
-from socketio.exceptions import ConnectionRefusedError as SocketIOConnectionRefused
-from socketio.manager import Manager
 
 from flask_realtime.config import PREFIX, RealtimeConfig
 from flask_realtime.contract.answers import Refusal
+from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
 from flask_realtime.engine.installing import install_in_server, install_where_loaded
 from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineServer
-from flask_realtime.engine.socket import EngineSocket, deliver_to_all, find_websockets
+from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.threads import ThreadWebSocket
-from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.gateway.admission.origin_check import OriginCheck, allow_any, same_origin
 from flask_realtime.gateway.delivery.encoding import EventEncoder
-from flask_realtime.gateway.delivery.rooms import Receiver, RoomManager
+from flask_realtime.gateway.delivery.manager import RoomManager
+from flask_realtime.gateway.delivery.members import Receiver
+from flask_realtime.gateway.delivery.rooms import Rooms
 from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event, Mailbox, Task
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.serving.development import announce, warn_unpatched
+from flask_realtime.gateway.serving.existing import ExistingHandlers, check_existing
+from flask_realtime.gateway.serving.factory import choice_of
 from flask_realtime.gateway.serving.serving import Serving
-from flask_realtime.gateway.serving.suitability import GEVENT, THREADING, Choice
-from flask_realtime.logs import get_logger, protect
+from flask_realtime.gateway.serving.suitability import GEVENT, THREADING
+from flask_realtime.logs import protect
 
 
 class EngineEvents(Protocol):
@@ -67,57 +67,6 @@ class EngineEvents(Protocol):
 
     def on_failure(self, eio_sid: str, error: BaseException) -> None:
         """Note that a session's message could not be handled."""
-
-
-class _Quiet(logging.Filter):
-    """Keeps back what the libraries say about every packet: it holds tokens and messages."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING
-
-
-def _library_logger(name: str) -> logging.Logger:
-    logger = get_logger(f"flask_realtime.{name}")
-    if not any(isinstance(item, _Quiet) for item in logger.filters):
-        logger.addFilter(_Quiet())
-    return logger
-
-
-class OwnSocketIO(SocketIO):  # type: ignore[misc]  # Flask-SocketIO has no types
-    """Flask-SocketIO object that was made here, and works as its web server allows unless a setting says how."""
-
-
-def create_socketio(config: RealtimeConfig) -> SocketIO:
-    """Return a Flask-SocketIO object with an application's settings, not initialised yet."""
-    return OwnSocketIO(
-        async_mode=config.async_mode or _usual_async_mode(),
-        path=config.path.strip("/"),
-        cors_allowed_origins=_engine_origins(config),
-        transports=list(config.transports),
-        ping_interval=config.ping_interval,
-        ping_timeout=config.ping_timeout,
-        max_http_buffer_size=config.max_http_buffer_size,
-        logger=_library_logger("socketio"),
-        engineio_logger=_library_logger("engineio"),
-    )
-
-
-def _choice_of(socketio: SocketIO, config: RealtimeConfig) -> Choice | None:
-    if not isinstance(socketio, OwnSocketIO):
-        return Choice(socketio.server.eio.async_mode, "the existing SocketIO object's async_mode")
-    return None if config.async_mode is None else Choice(config.async_mode, "REALTIME_ASYNC_MODE")
-
-
-def _usual_async_mode() -> str:
-    # A guess, until there is a request. Left to itself, python-engineio would take eventlet where that happens to be installed.
-    return "threading" if os.environ.get("FLASK_RUN_FROM_CLI") else "gevent"
-
-
-def _engine_origins(config: RealtimeConfig) -> Any:
-    origins = config.cors_allowed_origins
-    if origins is None:
-        return same_origin
-    return list(origins) if isinstance(origins, tuple) else origins
 
 
 class SocketIOServer:
@@ -154,15 +103,12 @@ class SocketIOServer:
         self._encode = encoder.encode
         self._server.packet_class = encoder.packet_class
         self._rooms = RoomManager(encoder.encode, self._receiver, events.on_disconnected)
-        self.deliver_again = self._rooms.send_again
-        """Delivers a message that `deliver` has delivered before, with the same arguments; see `RoomManager.send_again`."""
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
         self._check_origins(config)
-        self._connecting: ContextVar[bool] = ContextVar("connecting", default=False)
-        socketio.exception_handlers = _HandlersExceptWhileConnecting(socketio.exception_handlers, self._connecting)
+        self.existing = ExistingHandlers(socketio, self._rooms)
         self._take_over()
-        choice = _choice_of(socketio, config)
+        choice = choice_of(socketio, config)
         if choice is not None:
             self._work(choice.mode)
         self._serving = Serving(app, socketio, choice, self._work, self._engine._cors_headers)  # noqa: SLF001
@@ -250,6 +196,11 @@ class SocketIOServer:
         path: str = self.socketio.sockio_mw.engineio_path
         return path
 
+    @property
+    def rooms(self) -> Rooms:
+        """The rooms of the default namespace."""
+        return self._rooms
+
     def new_event(self) -> Event:
         """Return an event of the server's kind."""
         event: Event = self._engine.create_event()
@@ -263,7 +214,7 @@ class SocketIOServer:
 
     def _on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> None:
         self._stock_open(eio_sid, environ)
-        if not self._server.handlers and not self._server.namespace_handlers:
+        if self.existing.is_empty:
             # Only handlers registered through Flask-SocketIO need the handshake's environment; it weighs more than all the rest.
             self._server.environ.pop(eio_sid, None)
         socket = self._engine.sockets.get(eio_sid)
@@ -397,9 +348,9 @@ class SocketIOServer:
         # One room, the usual case, needs no union.
         self._rooms.send(message, rooms[0] if rooms is not None and len(rooms) == 1 else rooms, except_rooms, except_sid)
 
-    def take_callback(self, connection_id: str, namespace: str, packet_id: int | None) -> Callable[..., None] | None:
+    def take_callback(self, connection_id: str, packet_id: int | None) -> Callable[..., None] | None:
         """Take out what waits for a client's acknowledgement of an event that the application sent, or return None."""
-        return self._rooms.of(namespace).take_callback(connection_id, packet_id)
+        return self._rooms.take_callback(connection_id, packet_id)
 
     def acknowledge(self, callback: Callable[..., None], args: list[Any]) -> None:
         """Pass on a client's acknowledgement."""
@@ -408,45 +359,6 @@ class SocketIOServer:
 
     def _send_packet(self, eio_sid: str, packet_type: int, data: Any, **fields: Any) -> None:
         self._server._send_packet(eio_sid, self._server.packet_class(packet_type, data=data, **fields))  # noqa: SLF001
-
-    # What an adopted Flask-SocketIO object handles itself ---------------------------------------------------------------------
-
-    def has_namespace(self, namespace: str) -> bool:
-        """Say whether the application's own handlers serve a namespace."""
-        server = self._server
-        return namespace in server.handlers or namespace in server.namespace_handlers or namespace in server.namespaces
-
-    def has_socketio_handler(self, event: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
-        """Return whether the application handles an event of a namespace through Flask-SocketIO itself."""
-        return (
-            self._server._get_event_handler(event, namespace, ())[0] is not None  # noqa: SLF001
-            or namespace in self._server.namespace_handlers
-        )
-
-    def call_socketio_handler(self, event: str, namespace: str, connection_id: str, *args: Any) -> Any:
-        """Call the application's own handler of an event."""
-        return self._server._trigger_event(event, namespace, connection_id, *args)  # noqa: SLF001
-
-    def call_socketio_connect_handler(self, eio_sid: str, namespace: str, connection_id: str, auth: object) -> None:
-        """Call the application's own connect handler.
-
-        Raises:
-            ConnectionRefused: It refused.
-        """
-        token = self._connecting.set(True)
-        try:
-            accepted = self.call_socketio_handler("connect", namespace, connection_id, self._server.environ[eio_sid], auth)
-        except (SocketIOConnectionRefused, ConnectionRefusedError) as error:
-            raise ConnectionRefused(*(str(argument) for argument in error.args[:1])) from error
-        finally:
-            self._connecting.reset(token)
-        if accepted is False:
-            raise ConnectionRefused
-
-    def call_socketio_disconnect_handler(self, eio_sid: str, namespace: str, connection_id: str, reason: str) -> None:
-        """Call the application's own disconnect handler, which may still ask for the connection's session."""
-        with self._rooms.of(namespace).resolving(connection_id, eio_sid):
-            self.call_socketio_handler("disconnect", namespace, connection_id, reason)
 
 
 class _StockSession(NamedTuple):
@@ -458,31 +370,3 @@ class _StockSession(NamedTuple):
     def deliver(self, message: OutboundMessage) -> None:
         for packet in message.packets:
             self.send_packet(self.eio_sid, packet)
-
-
-class _HandlersExceptWhileConnecting(dict[str, Any]):
-    """Flask-SocketIO's error handlers, absent while a connect handler runs.
-
-    They would turn its exception into a return value, and any value but False admits the client.
-    """
-
-    def __init__(self, handlers: Mapping[str, Any], connecting: ContextVar[bool]) -> None:
-        super().__init__(handlers)
-        self._connecting = connecting
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return None if self._connecting.get() else super().get(key, default)
-
-
-def check_existing(server: Any) -> None:
-    """Check that a Socket.IO server can be taken over.
-
-    Raises:
-        ConfigError: It cannot.
-    """
-    if server.packet_class is not sio.Packet:
-        msg = "The SocketIO object has a serializer of its own; flask_realtime speaks Socket.IO's default one only."
-        raise ConfigError(msg)
-    if type(server.manager) is not Manager:
-        msg = "The SocketIO object has a message queue or a client manager; flask_realtime needs one without."
-        raise ConfigError(msg)

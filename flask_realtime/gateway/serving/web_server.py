@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, Final
 
 from flask_realtime.engine.installing import handler_of
+from flask_realtime.engine.patching import callers
 
 _SOCKETS: Final = ("werkzeug.socket", "gunicorn.socket")
 """Where a request's environment has the connection, which simple-websocket takes from there."""
@@ -65,10 +64,8 @@ def find_web_server(environ: Mapping[str, Any], start_response: Any) -> WebServe
 
 def _callers() -> Iterator[tuple[str, Any]]:
     """Yield the module of each function that is being called, from here outwards, and the object whose method it is."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.currentframe is this, and may return None
-    while frame is not None:
+    for frame in callers():
         yield str(frame.f_globals.get("__name__", "")), frame.f_locals.get("self")
-        frame = frame.f_back
 
 
 def _name(environ: Mapping[str, Any], gunicorn: Any, bridge: str | None) -> str:

@@ -1,0 +1,143 @@
+"""Rooms in the form of a manager that python-socketio works with: what it asks of all namespaces, each of which has its rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from socketio.manager import Manager
+
+from flask_realtime.gateway.delivery.members import Receiver
+from flask_realtime.gateway.delivery.rooms import (
+    DeliverToAll,
+    Encode,
+    FindWebSockets,
+    Rooms,
+    deliver_to_each,
+    find_no_websockets,
+)
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
+
+
+class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has no types
+    """The rooms of the default namespace, and the way to those of the others.
+
+    Args:
+        encode: Encodes an event: its name and arguments, the number of its callback, and its namespace.
+        find_receiver: Returns an engine session.
+        on_disconnected: Told the id of each connection that leaves its namespace, whoever made it leave.
+        deliver_to_all: Sends one message to many of the sessions.
+        find_websockets: Returns the WebSocket connections of sessions.
+    """
+
+    def __init__(
+        self,
+        encode: Encode,
+        find_receiver: Callable[[str], Receiver],
+        on_disconnected: Callable[[str], None],
+        deliver_to_all: DeliverToAll = deliver_to_each,
+        find_websockets: FindWebSockets = find_no_websockets,
+    ) -> None:
+        Manager.__init__(self)
+        Rooms.__init__(self, encode, find_receiver, self._new_connection_id, self._generate_ack_id, deliver_to_all, find_websockets)
+        self._on_disconnected = on_disconnected
+        self._others: dict[str, Rooms] = {}
+
+    def _new_connection_id(self) -> str:
+        sid: str = self.server.eio.generate_id()
+        return sid
+
+    def deliver_through(self, deliver_to_all: DeliverToAll, find_websockets: FindWebSockets) -> None:
+        """Deliver in the way of an engine in every namespace, before anybody is connected; see `Rooms.deliver_through`."""
+        super().deliver_through(deliver_to_all, find_websockets)
+        for rooms in self._others.values():
+            rooms.deliver_through(deliver_to_all, find_websockets)
+
+    def of(self, namespace: str) -> Rooms:
+        """Return the rooms of a namespace, which the application names."""
+        if namespace == DEFAULT_NAMESPACE:
+            return self
+        rooms = self._others.get(namespace)
+        if rooms is None:
+            encode = partial(self._encode, namespace=namespace)
+            ids = (self._new_id, self._await_answer)
+            rooms = self._others[namespace] = Rooms(encode, self._find_receiver, *ids, self._deliver_to_all, self.find_websockets)
+        return rooms
+
+    def take_callback(self, sid: str, packet_id: int | None) -> Callable[..., None] | None:
+        """Take out what waits for a client's acknowledgement, or return None: nobody asked for it, or it came already."""
+        # The entry 0 is python-socketio's own counter.
+        callback: Callable[..., None] | None = self.callbacks.get(sid, {}).pop(packet_id, None) if packet_id else None
+        return callback
+
+    def emit(  # noqa: PLR0913, PLR0917 - python-socketio's signature
+        self,
+        event: str,
+        data: Any,
+        namespace: str,
+        room: Any = None,
+        skip_sid: Any = None,
+        callback: Any = None,
+        to: Any = None,
+        **_options: Any,
+    ) -> None:
+        """Send an event to a room, to some, or to everyone in the namespace."""
+        args = list(data) if isinstance(data, tuple) else [] if data is None else [data]
+        skipped = [skip_sid] if isinstance(skip_sid, str) else skip_sid or ()
+        self.of(namespace).emit_event(event, args, to or room, skipped, callback)
+
+    def get_namespaces(self) -> list[str]:
+        """Return the namespaces that have connections."""
+        others = [namespace for namespace, rooms in self._others.items() if not rooms.is_empty]
+        return [*others, *([] if self.is_empty else [DEFAULT_NAMESPACE])]
+
+    def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
+        """Return the connections in a room, each with its engine session."""
+        yield from self.of(namespace).participants(room)
+
+    def is_connected(self, sid: str, namespace: str) -> bool:
+        """Return whether a connection is admitted and not about to leave."""
+        return self.of(namespace).is_staying(sid)
+
+    def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
+        """Return the connection on an engine session."""
+        return self.of(namespace).find(eio_sid)
+
+    def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
+        """Return the engine session of a connection, one that is still being admitted or that just left too."""
+        return self.of(namespace).find_session(sid)
+
+    def pre_disconnect(self, sid: str, namespace: str) -> str:
+        """Note that a connection is about to leave."""
+        return self.of(namespace).begin_to_leave(sid)
+
+    def is_sid_room(self, namespace: str, room: str) -> bool:
+        """Return whether a room's name is a connection's id."""
+        return self.of(namespace).has(room)
+
+    def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:  # noqa: ARG002 - as above
+        """Enter a room; see `Rooms.enter`.
+
+        Raises:
+            ValueError: There is no such connection, or the room is another connection's own.
+        """
+        self.of(namespace).enter(sid, room)
+
+    def leave_room(self, sid: str, namespace: str, room: str) -> None:
+        """Leave a room."""
+        self.of(namespace).leave(sid, room)
+
+    def close_room(self, room: str, namespace: str) -> None:
+        """Take every connection out of a room."""
+        self.of(namespace).close(room)
+
+    def get_rooms(self, sid: str, namespace: str) -> list[str]:
+        """Return the rooms that a connection is in, its own too."""
+        return self.of(namespace).rooms_of(sid)
+
+    def disconnect(self, sid: str, namespace: str, **_options: Any) -> None:
+        """Take a connection out of its rooms, and say so."""
+        self.of(namespace).remove(sid)
+        self.callbacks.pop(sid, None)
+        self._on_disconnected(sid)

@@ -1,0 +1,63 @@
+"""What rooms are made of: connections, and those that are still being admitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.small_sets import NOTHING, SmallSet
+
+
+class Receiver(Protocol):
+    """An engine session, as far as rooms know it."""
+
+    def deliver(self, message: OutboundMessage) -> None:
+        """Send a message that was encoded for many."""
+
+
+class Room(dict[str, Receiver]):
+    """The connections in a room."""
+
+    __slots__ = ("version",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.version = 0
+        """Another one after each change."""
+
+
+@dataclass(slots=True)
+class Member:
+    """A connection.
+
+    Args:
+        eio_sid: The engine session that carries it.
+        receiver: That session.
+        rooms: The rooms that it is in, or enters when it is admitted.
+        leaving: Whether it is about to leave its namespace.
+    """
+
+    eio_sid: str
+    receiver: Receiver
+    rooms: SmallSet = NOTHING
+    leaving: bool = False
+
+
+@dataclass(slots=True)
+class Pending(Member):
+    """A connection that is still being admitted.
+
+    Args:
+        held: Sends what waits for that.
+    """
+
+    held: list[Callable[[], None]] = field(default_factory=list)
+
+    def is_in(self, sid: str, room: Any) -> bool:
+        """Return whether it will be in a room, or in one of several; None stands for everyone."""
+        if room is None:
+            return True
+        rooms = {room} if isinstance(room, str) else set(room)
+        return sid in rooms or not rooms.isdisjoint(self.rooms)

@@ -1,0 +1,226 @@
+"""From a session's messages to packets, and from each packet to what handles its kind."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from typing import Any, Final
+
+from socketio import packet as sio
+
+from flask_realtime.allowances import TokenBucket
+from flask_realtime.config import RealtimeConfig
+from flask_realtime.engine.socket import MAX_CONNECT_BYTES
+from flask_realtime.errors import BadRequest, ConnectionRefused
+from flask_realtime.gateway.admission.lifecycle import CLIENT_DISCONNECT, Lifecycle
+from flask_realtime.gateway.connection import Session
+from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
+from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
+from flask_realtime.gateway.dispatch.packets import (
+    DEFAULT_NAMESPACE,
+    MAX_EARLY_BYTES,
+    MalformedPacket,
+    Packet,
+    connect_payload,
+    list_payload,
+    parse,
+)
+from flask_realtime.gateway.limits.peer_log import PeerLog
+from flask_realtime.gateway.serving.server import SocketIOServer
+from flask_realtime.logs import get_logger
+from flask_realtime.rates import parse_rate
+
+logger = get_logger(__name__)
+
+_EVENTS: Final = (sio.EVENT, sio.BINARY_EVENT)
+_ACKNOWLEDGEMENTS: Final = (sio.ACK, sio.BINARY_ACK)
+
+_UNASKED: Final = parse_rate("10/second, burst 50")
+"""CONNECT and DISCONNECT packets of one session, and acknowledgements that nothing waits for."""
+
+_MAX_CONNECTING: Final = 8
+"""CONNECT packets of one session that may wait for their answers."""
+
+
+class Router:
+    """Routes the packets of all sessions.
+
+    Args:
+        config: The application's settings.
+        server: Its Socket.IO server.
+        peer_log: Logs what concerns one peer.
+        lifecycle: Admits connections and closes them.
+        dispatcher: Handles events in the default namespace.
+        namespaces: Handles those in the application's own.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - where packets go
+        self,
+        config: RealtimeConfig,
+        server: SocketIOServer,
+        peer_log: PeerLog,
+        lifecycle: Lifecycle,
+        dispatcher: Dispatcher,
+        namespaces: NamespaceEvents,
+    ) -> None:
+        self._config = config
+        self._server = server
+        self._peer_log = peer_log
+        self._lifecycle = lifecycle
+        self._dispatcher = dispatcher
+        self._namespaces = namespaces
+
+    def receive(self, session: Session, data: object) -> None:
+        """Handle a message; one that is malformed ends the session."""
+        repeatable = session.repeatable
+        # See `gateway.repeats`. Nothing here can wait, so it is enough that nothing of the same session waits.
+        if repeatable is not None and repeatable[0] == data and session.mailbox.is_idle() and repeatable[1]():
+            return
+        try:
+            if not session.closed:
+                self._read(session, data)
+        except MalformedPacket as error:
+            text = "closed: malformed packet address=%s reason=%s"
+            self._peer_log.write(logger, logging.WARNING, session.address, text, session.address, error)
+            self._server.close(session.id)
+
+    def _read(self, session: Session, data: object) -> None:
+        if session.collecting is not None or not isinstance(data, str):
+            self._collect(session, data)
+            return
+        if self._dispatcher.receive_again(session, data):
+            return
+        packet = parse(data)
+        if packet.type == sio.EVENT and packet.namespace == DEFAULT_NAMESPACE:
+            self._receive_event(session, packet, data)
+        elif packet.is_complete:
+            self._route(session, packet)
+        else:
+            self._begin_to_collect(session, packet)
+
+    def _begin_to_collect(self, session: Session, packet: Packet) -> None:
+        if session.connection_in(packet.namespace) is None and not session.connecting:
+            msg = "a packet before CONNECT"
+            raise MalformedPacket(msg)
+        session.collecting = packet
+
+    def _collect(self, session: Session, data: object) -> None:
+        packet = session.collecting
+        if packet is None or not isinstance(data, bytes | bytearray):
+            msg = "binary data where none was announced, or none where it was"
+            raise MalformedPacket(msg)
+        is_early = session.connection_in(packet.namespace) is None
+        packet.attach(bytes(data), MAX_EARLY_BYTES if is_early else self._config.max_payload_bytes)
+        if packet.is_complete:
+            session.collecting = None
+            self._route(session, packet)
+
+    def _route(self, session: Session, packet: Packet) -> None:
+        if packet.type in _EVENTS:
+            if packet.namespace == DEFAULT_NAMESPACE:
+                self._receive_event(session, packet)
+            else:
+                self._receive_event_elsewhere(session, packet)
+            return
+        if packet.type == sio.CONNECT:
+            self._connect(session, packet)
+        elif packet.type == sio.DISCONNECT:
+            self._disconnect(session, packet)
+        elif packet.type in _ACKNOWLEDGEMENTS:
+            self._acknowledge(session, packet)
+        else:
+            msg = "a client sends no CONNECT_ERROR"
+            raise MalformedPacket(msg)
+
+    def _receive_event(self, session: Session, packet: Packet, text: str | None = None) -> None:
+        connection = session.connection
+        if connection is None:
+            self._count_early(session, packet)
+        elif connection.closed:
+            msg = "an event after the disconnect"
+            raise MalformedPacket(msg)
+        self._dispatcher.receive(session, packet, text)
+
+    def _receive_event_elsewhere(self, session: Session, packet: Packet) -> None:
+        connection = session.connection_in(packet.namespace)
+        if connection is None:
+            self._count_early(session, packet)
+            self._namespaces.receive_early(session, packet)
+        elif connection.closed:
+            msg = "an event after the disconnect"
+            raise MalformedPacket(msg)
+        else:
+            self._namespaces.receive(connection, packet)
+
+    @staticmethod
+    def _count_early(session: Session, packet: Packet) -> None:
+        """Let an event wait for the answer to CONNECT, if there is one to come and not too much waits."""
+        session.early_bytes += packet.size
+        if not session.connecting or packet.is_too_large or session.early_bytes > MAX_EARLY_BYTES:
+            msg = "an event before CONNECT" if not session.connecting else "too much before CONNECT was answered"
+            raise MalformedPacket(msg)
+
+    def _connect(self, session: Session, packet: Packet) -> None:
+        self._count_unasked(session)
+        server, namespace = self._server, packet.namespace
+        if session.connecting >= _MAX_CONNECTING:
+            msg = "too many CONNECT packets at once"
+            raise MalformedPacket(msg)
+        if namespace != DEFAULT_NAMESPACE and not server.existing.has_namespace(namespace):
+            self._lifecycle.refuse_namespace(session, namespace)
+            return
+        if packet.size > MAX_CONNECT_BYTES:
+            msg = f"auth may have at most {MAX_CONNECT_BYTES} bytes"
+            self._lifecycle.refuse(session, namespace, ConnectionRefused(msg, code="token_malformed"))
+            return
+        session.connecting += 1
+        server.post(session.id, session.mailbox, partial(self._lifecycle.connect, session, namespace, connect_payload(packet)))
+
+    def _disconnect(self, session: Session, packet: Packet) -> None:
+        self._count_unasked(session)
+        connection = session.connection_in(packet.namespace)
+        if connection is not None and not connection.closed:
+            self._lifecycle.disconnected(connection, CLIENT_DISCONNECT)
+        elif session.connecting:
+            session.mailbox.post(partial(self._disconnect_late, session, packet.namespace))
+        else:
+            msg = "a DISCONNECT without a connection"
+            raise MalformedPacket(msg)
+
+    def _disconnect_late(self, session: Session, namespace: str) -> None:
+        connection = session.connection_in(namespace)
+        if connection is not None and not connection.closed:
+            self._lifecycle.disconnected(connection, CLIENT_DISCONNECT)
+        else:
+            self._server.close(session.id)  # As Node's server does after a refusal.
+
+    def _acknowledge(self, session: Session, packet: Packet) -> None:
+        connection = session.connection_in(packet.namespace)
+        if connection is None:
+            msg = "an acknowledgement before CONNECT"
+            raise MalformedPacket(msg)
+        callback = self._server.take_callback(connection.id, packet.id)
+        if callback is None:
+            self._count_unasked(session)
+        if packet.is_too_large or packet.size > self._config.max_payload_bytes:
+            msg = "an acknowledgement that is too large"
+            raise MalformedPacket(msg)
+        args = self._arguments(packet)
+        if callback is not None:
+            self._server.acknowledge(callback, args)
+
+    def _arguments(self, packet: Packet) -> list[Any]:
+        try:
+            return list_payload(packet, self._config.max_nesting)
+        except BadRequest as error:
+            raise MalformedPacket(error.message) from None
+
+    @staticmethod
+    def _count_unasked(session: Session) -> None:
+        """Count a packet that is no event and answers nothing; a session with too many ends."""
+        if session.unasked is None:
+            session.unasked = TokenBucket(_UNASKED)
+        if not session.unasked.take(time.monotonic()):
+            msg = "too many packets that nobody asked for"
+            raise MalformedPacket(msg)

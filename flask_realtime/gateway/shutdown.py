@@ -1,0 +1,61 @@
+"""Wait for what follows from the end of sessions, before the process stops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from flask_realtime.backends.backend import Backend
+from flask_realtime.gateway.connection import Session
+from flask_realtime.gateway.serving.server import SocketIOServer
+
+_IDLE_TIMEOUT: Final = 25.0
+"""Seconds; gunicorn's own patience ends after 30."""
+
+_IDLE_TICK: Final = 0.02
+
+
+class GatewayShutdown:
+    """Knows which sessions have ended that the application has not heard of yet.
+
+    Args:
+        server: The Socket.IO server.
+        backend: What servers share.
+        is_announced: Returns whether there is nothing left to announce of users who came and went.
+    """
+
+    def __init__(self, server: SocketIOServer, backend: Backend, is_announced: Callable[[], bool]) -> None:
+        self._server = server
+        self._backend = backend
+        self._is_announced = is_announced
+        self._ending: set[Session] = set()
+        self._stop_by = 0.0
+
+    def forget(self, session: Session) -> None:
+        """Forget a session that is gone, behind what its mailbox still has to do."""
+        if session.mailbox.begin_turn():
+            self._server.forget(session.id)
+            session.forget_connections()
+            session.mailbox.end_turn()
+        else:
+            self._ending.add(session)
+            session.mailbox.post(partial(self._forget, session))
+
+    def _forget(self, session: Session) -> None:
+        self._server.forget(session.id)
+        session.forget_connections()
+        self._ending.discard(session)
+
+    def begin_drain(self) -> None:
+        """Take the time from now on: sessions are ended bit by bit."""
+        self._stop_by = time.monotonic() + _IDLE_TIMEOUT
+        self._backend.begin_to_leave()
+
+    def wait_idle(self) -> None:
+        """Return when the application has heard of every end, or it takes too long."""
+        deadline = self._stop_by or time.monotonic() + _IDLE_TIMEOUT
+        while (self._ending or not self._is_announced()) and time.monotonic() < deadline:
+            self._server.sleep(_IDLE_TICK)
+        self._backend.stop(max(deadline - time.monotonic(), _IDLE_TICK))

@@ -1,4 +1,4 @@
-"""Who a connection speaks for."""
+"""Identity of the user behind a connection."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Identity:
-    """The user behind a connection, as its access token and the application's user lookup named it.
+    """The user behind a connection, as identified by its access token and the application's user lookup.
 
     Args:
         user_id: The token's subject as text: the `userId` on the wire.
         claims: All claims of the token.
-        user: What the application's `user_lookup_loader` returned, or None without one. A database object is detached from its
-            session: its loaded columns can be read, anything else has to be queried again.
+        user: The user object that the application's `user_lookup_loader` returned, or None without one. A database object is
+            detached from its session: its loaded columns can be read, anything else has to be queried again.
     """
 
     user_id: str

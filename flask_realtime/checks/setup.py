@@ -34,9 +34,7 @@ def check_settings(app: Flask, gateway: Gateway) -> Iterator[Finding]:
     for item in fields(RealtimeConfig):
         if getattr(now, item.name) != getattr(gateway.parts.config, item.name):
             key = f"{PREFIX}{item.name.upper()}"
-            yield Finding(
-                "setting_late", f"{key} was changed after init_app had read it.", "Set it before Realtime.init_app."
-            )
+            yield Finding("setting_late", f"{key} was changed after init_app had read it.", "Set it before Realtime.init_app.")
 
 
 def check_hooks(gateway: Gateway) -> Iterator[Finding]:

@@ -49,9 +49,7 @@ def check_database(app: Flask) -> Iterator[Finding]:
         problem = "The database is SQLite: under gevent, a worker blocks while it waits for another process's write."
         yield Finding("database_sqlite", problem, "Use PostgreSQL if there are many writes.", "hint")
     elif driver in _BLOCKING:
-        problem = (
-            f"The database's driver is {driver}: under gevent, a worker blocks during each query, unless it was patched."
-        )
+        problem = f"The database's driver is {driver}: under gevent, a worker blocks during each query, unless it was patched."
         yield Finding("database_driver_blocks", problem, f"Use {_BLOCKING[driver]}.", "hint")
 
 

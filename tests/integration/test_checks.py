@@ -180,7 +180,7 @@ def test_several_workers_without_a_queue_are_a_problem(check: Any, environment: 
     checked = check(**environment)
     assert (checked.status, checked.lines[1]) == (1, "1 problem")
     assert checked.lines[0].startswith(
-        "problem workers_without_queue: gunicorn is to start 4 workers, and without REALTIME_MESSAGE_QUEUE"
+        "problem workers_without_queue: gunicorn is set to start 4 workers, and without REALTIME_MESSAGE_QUEUE"
     )
 
 

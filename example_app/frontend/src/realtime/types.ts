@@ -148,13 +148,13 @@ export interface ClientToServerEvents {
   /** Announce that the user stopped typing. Only from a connection that has joined the conversation. */
   'typing:stop': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
-   * Mark a notification as read. The application's `on_notification_read` hook stores it; if the hook
-   * fails nobody is told.
+   * Mark a notification as read. The application's `on_notification_read` hook stores it; if it fails,
+   * no device is notified.
    */
   'notification:read': (notificationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
-   * Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if the
-   * hook fails nobody is told.
+   * Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if it
+   * fails, no device is notified.
    */
   'notifications:read-all': (callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /** Ask whether a user is online. */

@@ -31,6 +31,7 @@ TEST = [
     "asgiref>=3.8",
     "confluent-kafka>=2.5",
     "coverage>=7.10",
+    "Flask-Login>=0.6.3",
     "hypothesis>=6.100",
     "playwright>=1.49",
     "pytest>=8.2",

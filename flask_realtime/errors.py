@@ -48,7 +48,7 @@ class ConnectionRefused(RealtimeError):
 
     Args:
         message: Plain words for the person who reads the client's log.
-        code: One of the documented codes; an application's own `on_connect` hook keeps the default.
+        code: One of the documented codes; an application's `on_connect` hook keeps the default, its `authenticate` hook may choose.
         retry_after: Seconds after which trying again makes sense, or None.
     """
 

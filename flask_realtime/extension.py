@@ -19,7 +19,7 @@ from flask_realtime.errors import ConfigError, NotInitialised, RegistrationError
 from flask_realtime.feature.calls import Sending
 from flask_realtime.feature.feature import SHARED_LIMIT, Feature
 from flask_realtime.feature.hook import Hook, hook_decorator, named
-from flask_realtime.features.authentication import AuthenticationCalls, AuthenticationHooks, authenticate, authentication
+from flask_realtime.features.authentication import AuthenticationCalls, AuthenticationHooks, authentication
 from flask_realtime.features.conversations import ConversationCalls, ConversationHooks, conversations
 from flask_realtime.features.messages import MessageCalls, messages
 from flask_realtime.features.notifications import NotificationCalls, NotificationHooks, notifications
@@ -77,7 +77,7 @@ BUILT_IN: Final[tuple[Feature[Any], ...]] = (
 )
 """The features that every application has, in the order of the reference."""
 
-_ESSENTIAL: Final = Essential(presence, authenticate)
+_ESSENTIAL: Final = Essential(presence, authentication)
 
 
 class Calls(Sending, ConversationCalls, MessageCalls, NotificationCalls, OrderCalls, PresenceCalls, AuthenticationCalls):

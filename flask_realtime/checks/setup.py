@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flask_realtime.checks.findings import Finding
 from flask_realtime.config import PREFIX, RealtimeConfig
 from flask_realtime.errors import ConfigError
+from flask_realtime.features.authentication import AUTHENTICATE
 from flask_realtime.features.conversations import AUTHORIZE_JOIN
 from flask_realtime.gateway.gateway import Gateway
 from flask_realtime.gateway.serving.serving import Serving
@@ -84,7 +85,9 @@ def check_origins(gateway: Gateway) -> Iterator[Finding]:
     if gateway.parts.server.allows_any_origin:
         yield Finding(
             "any_origin",
-            "Any web page may connect, if it has a token.",
+            "Any web page may connect, if it has a token."
+            if not gateway.parts.application.hooks.functions(AUTHENTICATE)
+            else "Any web page may connect, so that cookies do not reach the authenticate hook.",
             f"If that is not intended, list the pages' origins in {PREFIX}CORS_ALLOWED_ORIGINS.",
             "hint",
         )

@@ -1,4 +1,4 @@
-"""Checks of token verification: keys and algorithms that would keep everyone out, or let anyone in."""
+"""Checks of authentication: keys, algorithms and managers that would keep everyone out, or let anyone in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from flask_jwt_extended.config import config
 from flask_jwt_extended.default_callbacks import default_decode_key_callback
 
 from flask_realtime.checks.findings import Finding
-from flask_realtime.features.authentication import EXTENSION
+from flask_realtime.features.authentication import AUTHENTICATE, EXTENSION
+from flask_realtime.gateway.gateway import Gateway
 
 MIN_KEY_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 """RFC 7518, section 3.2: as many bytes as the hash has."""
+
+
+def check_authentication(app: Flask, gateway: Gateway) -> Iterator[Finding]:
+    """Find out whether anybody can connect, or just anybody can."""
+    if not gateway.parts.application.hooks.functions(AUTHENTICATE):
+        yield from check_tokens(app)
 
 
 def check_tokens(app: Flask) -> Iterator[Finding]:

@@ -212,6 +212,28 @@ class FeatureContext(Protocol):
             EventError: A function refused, or failed; those after it are not called.
         """
 
+    def call_in_request(
+        self,
+        function: Callable[..., Any],
+        environ: Mapping[str, Any],
+        *args: Any,
+        caller: Caller | None = None,
+        event: str | None = None,
+    ) -> Any:
+        """Call a function of the application's in the context of a request.
+
+        Args:
+            function: The function.
+            environ: What there is of the request's WSGI environment.
+            args: Its arguments.
+            caller: The connection on whose behalf it is called, or None.
+            event: What it is called for, for the log.
+
+        Raises:
+            EventError: As for `call`.
+            ConnectionRefused: The function raised it.
+        """
+
     def decide(self, hook: Hook, *args: Any, caller: Caller, event: str) -> bool:
         """Ask a single hook for a yes or no; any result but True, False and None is an error, and means no.
 

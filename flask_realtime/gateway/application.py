@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any, Final
 
 import gevent
@@ -53,7 +54,14 @@ class Application:
         self._peer_log = peer_log
         self.hooks = hooks
 
-    def call(self, function: Callable[..., Any], *args: Any, connection: Connection | None = None, event: str | None = None) -> Any:
+    def call(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        connection: Connection | None = None,
+        event: str | None = None,
+        address: str = "",
+    ) -> Any:
         """Call a hook or a handler.
 
         Args:
@@ -61,6 +69,7 @@ class Application:
             args: Its arguments.
             connection: The connection on whose behalf it is called, or None.
             event: The event on whose behalf it is called, or None.
+            address: The peer's address, where there is one and no connection yet.
 
         Returns:
             What it returns.
@@ -75,10 +84,39 @@ class Application:
         except (EventError, ConnectionRefused):
             raise
         except HTTPException as error:
-            raise self._translated(error, connection, event) from None
+            raise self._translated(error, connection, event, address) from None
         except (Exception, gevent.Timeout) as error:  # noqa: BLE001 - a client must always get its answer
-            self.report(error, connection, event)
+            self.report(error, connection, event, address)
             raise InternalError from None
+
+    def call_in_request(
+        self,
+        function: Callable[..., Any],
+        environ: Mapping[str, Any],
+        *args: Any,
+        connection: Connection | None = None,
+        event: str | None = None,
+    ) -> Any:
+        """Call a function of the application's in a request context, which has no body and whose answer nobody gets.
+
+        Args:
+            function: The application's function.
+            environ: What there is of the request's WSGI environment.
+            args: Its arguments.
+            connection: The connection on whose behalf it is called, or None.
+            event: What it is called for.
+
+        Raises:
+            EventError: As for `call`.
+            ConnectionRefused: As for `call`.
+        """
+
+        def in_request(*arguments: Any) -> Any:
+            with self._app.request_context({"wsgi.input": BytesIO(), **environ}):
+                return function(*arguments)
+
+        address = str(environ.get("REMOTE_ADDR", ""))
+        return self.call(in_request, *args, connection=connection, event=event, address=address)
 
     def decide(self, function: Callable[..., Any], *args: Any, connection: Connection, event: str, default: bool) -> bool:
         """Call a hook that says yes or no.
@@ -151,11 +189,11 @@ class Application:
         finally:
             current.reset(token)
 
-    def _translated(self, error: HTTPException, connection: Connection | None, event: str | None) -> EventError:
+    def _translated(self, error: HTTPException, connection: Connection | None, event: str | None, address: str) -> EventError:
         """Answer `abort(404)` and the like, which code shared with views may call, in the contract's terms."""
         kind = _BY_STATUS.get(error.code)
         if kind is None:
-            self.report(error, connection, event)
+            self.report(error, connection, event, address)
             return InternalError()
         # Werkzeug's own descriptions speak of URLs.
         return kind(None if error.description == type(error).description else error.description)

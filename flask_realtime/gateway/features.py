@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from time import monotonic
@@ -298,6 +298,16 @@ class _Context:
         for function in self.functions(hook):
             answer = self._parts.application.call(function, *args, connection=caller, event=event)
         return hook.default if answer is None or not hook.is_single else answer
+
+    def call_in_request(
+        self,
+        function: Callable[..., Any],
+        environ: Mapping[str, Any],
+        *args: Any,
+        caller: Any = None,
+        event: str | None = None,
+    ) -> Any:
+        return self._parts.application.call_in_request(function, environ, *args, connection=caller, event=event)
 
     def decide(self, hook: Hook, *args: Any, caller: Any, event: str) -> bool:
         decision: bool = hook.default

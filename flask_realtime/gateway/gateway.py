@@ -19,8 +19,7 @@ from flask_realtime.config import RealtimeConfig
 from flask_realtime.engine.socket import MAX_CONNECT_BYTES
 from flask_realtime.errors import BadRequest, ConnectionRefused
 from flask_realtime.feature.feature import Feature
-from flask_realtime.gateway.admission.handshake import for_authentication
-from flask_realtime.gateway.admission.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Authenticate, Lifecycle
+from flask_realtime.gateway.admission.lifecycle import CLIENT_DISCONNECT, SERVER_DISCONNECT, Lifecycle
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Registry, Session
 from flask_realtime.gateway.delivery.control import COMMAND, Control
@@ -68,11 +67,11 @@ class Essential(NamedTuple):
 
     Args:
         presence: The feature that keeps count of users' connections.
-        authenticate: Returns who is behind a connection attempt.
+        authentication: The feature that says who connects.
     """
 
     presence: Feature[Any]
-    authenticate: Authenticate
+    authentication: Feature[Any]
 
 
 class Gateway:
@@ -117,7 +116,8 @@ class Gateway:
         self.features.bind(self.parts, Surroundings(self._end, self.control, self._new_mailbox))
         presence = self.features.state_of(essential.presence)
         self._notifier = presence.notifier
-        self.lifecycle = Lifecycle(app, self.parts, self.features, presence, essential.authenticate)
+        authentication = self.features.state_of(essential.authentication)
+        self.lifecycle = Lifecycle(self.parts, self.features, presence, authentication)
         self._dispatcher = Dispatcher(self.parts, self.features, self.lifecycle.disconnect)
         self._namespaces = NamespaceEvents(self.parts, self._dispatcher, self.features.events)
 
@@ -153,7 +153,7 @@ class Gateway:
         session = self._sessions[eio_sid] = Session(
             eio_sid,
             str(environ.get("REMOTE_ADDR", "")),
-            for_authentication(environ),
+            self.lifecycle.kept_of(environ),
             self._new_mailbox(),
             self.parts.server.transport,
         )

@@ -5,7 +5,7 @@ They need a fixture named `app` that returns the Flask application, as pytest-fl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol
 
@@ -14,6 +14,8 @@ from flask import Flask
 from flask_jwt_extended import create_access_token
 
 from flask_realtime.contract.ids import WireId
+from flask_realtime.errors import ConfigError
+from flask_realtime.features.authentication import EXTENSION
 from flask_realtime.testing.capture import CapturedEvent, capture_events
 from flask_realtime.testing.client import RealtimeTestClient
 
@@ -22,10 +24,10 @@ class ConnectAs(Protocol):
     """Connects as a user."""
 
     def __call__(self, user_id: WireId, **claims: Any) -> RealtimeTestClient:
-        """Return a client that is connected with a fresh access token.
+        """Return a client that is connected with the user's credentials, a fresh access token by default.
 
         Args:
-            user_id: The token's subject.
+            user_id: The user; the token's subject.
             claims: Further claims of the token.
 
         Raises:
@@ -33,15 +35,36 @@ class ConnectAs(Protocol):
         """
 
 
+Credentials = Callable[..., Mapping[str, Any]]
+
+
 @pytest.fixture
-def realtime_client(app: Flask) -> Iterator[ConnectAs]:
+def realtime_credentials(app: Flask) -> Credentials:
+    """A function that returns with what a user connects, as arguments of `RealtimeTestClient`; by default an access token.
+
+    An application with an `authenticate` hook overrides it: it gets the user's id, and whatever `realtime_client` gets beside it.
+    """
+
+    def credentials(user_id: WireId, **claims: Any) -> Mapping[str, Any]:
+        if EXTENSION not in app.extensions:
+            msg = (
+                "realtime_client connects with access tokens, and there is no JWTManager: override the fixture "
+                "realtime_credentials, with a function that returns {'auth': ...} or {'headers': ...} for a user's id."
+            )
+            raise ConfigError(msg)
+        with app.app_context():
+            return {"token": create_access_token(str(user_id), additional_claims=claims)}
+
+    return credentials
+
+
+@pytest.fixture
+def realtime_client(app: Flask, realtime_credentials: Credentials) -> Iterator[ConnectAs]:
     """A function that connects as a user; the clients are disconnected when the test ends."""
     with ExitStack() as stack:
 
         def connect(user_id: WireId, **claims: Any) -> RealtimeTestClient:
-            with app.app_context():
-                token = create_access_token(str(user_id), additional_claims=claims)
-            return stack.enter_context(RealtimeTestClient(app, token))
+            return stack.enter_context(RealtimeTestClient(app, **realtime_credentials(user_id, **claims)))
 
         yield connect
 

@@ -10,7 +10,7 @@ import requests
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
 
-from tests.docs.pages import python
+from tests.docs.pages import blocks, python
 from tests.e2e.clients import PyClient
 from tests.e2e.servers import Server, gunicorn, poll
 
@@ -67,12 +67,13 @@ class ServedPage:
 class Serve(Protocol):
     """Serves a page's application."""
 
-    def __call__(self, name: str, extra: str = "") -> ServedPage:
+    def __call__(self, name: str, extra: str = "", only: int | None = None) -> ServedPage:
         """Start it.
 
         Args:
             name: The page.
             extra: Python that follows the page's own.
+            only: Which of the page's blocks is all of the program; None where all of them are.
         """
 
 
@@ -90,8 +91,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Serves the Python of a page with gunicorn, as the pages say."""
     with ExitStack() as stack:
 
-        def start(name: str, extra: str = "") -> ServedPage:
-            (tmp_path / "page.py").write_text(python(name) + extra + PROBE, encoding="utf-8")
+        def start(name: str, extra: str = "", only: int | None = None) -> ServedPage:
+            program = python(name) if only is None else blocks(name, "python")[only]
+            (tmp_path / "page.py").write_text(program + extra + PROBE, encoding="utf-8")
             server = stack.enter_context(gunicorn("page:app", {"PYTHONPATH": str(tmp_path)}))
             return ServedPage(server, stack)
 

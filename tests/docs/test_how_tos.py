@@ -27,6 +27,7 @@ def fail_request(_identity):
 
     return request.path
 """
+AUTHENTICATION = "docs/how-to/authentication.md"
 CODES = {
     400: "bad_request",
     401: "forbidden",
@@ -79,6 +80,37 @@ def test_tokens(serve: Serve) -> None:
         page.connect("alice", auth={"token": second})
     assert refused.value.code == "token_revoked"
     assert page.value("list(revoked_tokens(['other', *revoked])) == list(revoked)") is True
+
+
+def test_a_session_of_flask_login(serve: Serve) -> None:
+    page = serve(AUTHENTICATION, only=0)
+    with requests.Session() as browser:
+        wrong = {"username": "alice", "password": "guessed"}
+        assert browser.post(page.url + "/login", json=wrong, timeout=SECONDS).status_code == 401
+        right = {"username": "alice", "password": "the password of alice"}
+        assert browser.post(page.url + "/login", json=right, timeout=SECONDS).ok
+        cookie = {"Cookie": f"session={browser.cookies['session']}"}
+        client = page.connect("", auth=None, extraHeaders=cookie)
+        assert page.value("realtime.get_online_users()") == ["alice"]
+        assert browser.post(page.url + "/logout", timeout=SECONDS).json() == {"ended": 1}
+    client.wait_for_disconnect()
+    with pytest.raises(Refused) as refused:
+        page.connect("", auth=None)
+    assert refused.value.code == "token_missing"
+
+
+def test_api_keys(serve: Serve) -> None:
+    page = serve(AUTHENTICATION, only=1)
+    billing = page.connect("", auth={"token": "the key of the billing service"})
+    shop = page.connect("", auth=None, extraHeaders={"X-API-Key": "the key of the shop"})
+    assert page.value("realtime.get_online_users()") == ["billing", "shop"]
+    assert billing.call("auth:refresh", "the key of the billing service") == {"expiresAt": None}
+    assert billing.call("auth:refresh", "the key of the shop")["error"]["code"] == "forbidden"
+    assert page.request("DELETE", "/keys/2") == {"ended": 1}
+    shop.wait_for_disconnect()
+    with pytest.raises(Refused) as refused:
+        page.connect("", auth={"token": "the key of the shop"})
+    assert (refused.value.code, refused.value.message) == ("token_invalid", "This API key is not known")
 
 
 def test_a_log_out_ends_the_connections_of_its_token_alone(serve: Serve) -> None:
@@ -287,7 +319,7 @@ def test_the_features_page_is_short_and_its_script_is_javascript() -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(("name", "count"), [("docs/how-to/testing.md", 4), (FEATURES, 2)])
+@pytest.mark.parametrize(("name", "count"), [("docs/how-to/testing.md", 4), (FEATURES, 2), (AUTHENTICATION, 1)])
 def test_testing(tmp_path: Path, name: str, count: int) -> None:
     (tmp_path / "test_page.py").write_text(python(name), encoding="utf-8")
     # The plugin is named: where the package is installed, pytest finds it by itself.

@@ -10,9 +10,9 @@ import flask_realtime
 from flask_realtime import Identity, Realtime
 from flask_realtime.errors import ConnectionRefused
 from flask_realtime.testing import CapturedEvent, RealtimeTestClient
-from flask_realtime.testing.plugin import ConnectAs, realtime_client, realtime_events
+from flask_realtime.testing.plugin import ConnectAs, realtime_client, realtime_credentials, realtime_events
 
-__all__ = ["realtime_client", "realtime_events"]
+__all__ = ["realtime_client", "realtime_credentials", "realtime_events"]
 
 
 @pytest.fixture(params=["gevent", "threading"])

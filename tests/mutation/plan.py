@@ -74,6 +74,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/authentication/verification.py": Suite(
         ("unit/test_auth.py", "integration/test_tokens.py"), ("e2e/test_tokens.py",)
     ),
+    "flask_realtime/features/authentication/authenticator.py": Suite(
+        ("integration/test_authentication.py",), ("e2e/test_authentication.py",)
+    ),
     "flask_realtime/features/authentication/quick_tokens.py": Suite(("integration/test_tokens.py",), ("e2e/test_tokens.py",)),
     "flask_realtime/features/authentication": Suite(("unit/test_expiry.py", *_GATEWAY), ("e2e/test_tokens.py",)),
     "flask_realtime/gateway/timer.py": Suite(("unit/test_expiry.py", "integration/test_revocation.py"), ("e2e/test_typing.py",)),

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from flask_realtime.features.authentication.expiry import expires_at
 from flask_realtime.features.authentication.schedule import Due, ExpirySchedule
+from flask_realtime.features.authentication.verification import expires_at
 from flask_realtime.gateway.timer import DeadlineTimer
 from tests.clock import Clock
 

@@ -25,7 +25,19 @@ MAY_IMPORT = {
     "signatures": {"errors"},
     "feature": {"contract", "errors", "identity", "signatures"},
     "database": {"errors"},
-    "features": {"allowances", "backends", "contract", "database", "errors", "feature", "identity", "logs", "rates", "small_sets"},
+    "features": {
+        "allowances",
+        "backends",
+        "contract",
+        "database",
+        "errors",
+        "feature",
+        "identity",
+        "logs",
+        "rates",
+        "signatures",
+        "small_sets",
+    },
     "engine": {"config", "contract", "errors", "logs"},
     "hooks": {"contract", "errors", "feature", "identity", "rates", "signatures"},
     "gateway": {
@@ -85,6 +97,7 @@ ABOUT_SOCKETIO = {"flask_realtime.backends.broker.amqp", "flask_realtime.backend
 _TOKENS = "flask_realtime.features.authentication."
 # What these do is to ask Flask-JWT-Extended; JSON is written by the application's provider.
 ABOUT_FLASK = {
+    f"{_TOKENS}authenticator": {"werkzeug"},
     f"{_TOKENS}quick_tokens": {"flask", "flask_jwt_extended"},
     f"{_TOKENS}revocation": {"flask_jwt_extended", "gevent"},
     f"{_TOKENS}tokens": {"flask", "flask_jwt_extended"},

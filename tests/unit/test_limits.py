@@ -164,16 +164,18 @@ def test_an_ipv6_address_counts_by_its_network(address: str, expected: str) -> N
     assert network(address) == expected
 
 
-def test_only_refusals_for_the_tokens_sake_count() -> None:
+def test_every_refusal_counts_but_of_what_was_good_once_and_of_who_is_to_come_back() -> None:
     limiter = Limiter(RealtimeConfig.from_mapping({"REALTIME_MAX_FAILED_CONNECTS": "1/hour"}), Hooks(), lambda: 100.0)
 
-    def refused_for(code: str) -> ConnectionRefused:
-        with pytest.raises(ConnectionRefused) as refused, limiter.attempt("192.0.2.1"):
-            raise ConnectionRefused(code=code)
+    def refused_for(code: str, address: str = "192.0.2.1", retry_after: float | None = None) -> ConnectionRefused:
+        with pytest.raises(ConnectionRefused) as refused, limiter.attempt(address):
+            raise ConnectionRefused(code=code, retry_after=retry_after)
         return refused.value
 
-    for code in ("token_expired", "connection_refused", "internal_error", "too_many_connections", "token_missing"):
-        assert refused_for(code).code == code
+    for code, later in (("token_expired", None), ("too_many_connections", 5.0), ("token_missing", None)):
+        assert refused_for(code, retry_after=later).code == code
     error = refused_for("token_missing")
+    refused_for("connection_refused", "192.0.2.2")  # An application's own, in words of its own.
+    assert refused_for("connection_refused", "192.0.2.2").code == "rate_limited"
     assert error.code == "rate_limited"
     assert error.retry_after == pytest.approx(3600, rel=0.01)

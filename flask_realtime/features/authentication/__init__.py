@@ -2,8 +2,7 @@
 
 from flask_realtime.features.authentication.api import AuthenticationCalls
 from flask_realtime.features.authentication.feature import authentication
-from flask_realtime.features.authentication.hooks import AuthenticationHooks
+from flask_realtime.features.authentication.hooks import AUTHENTICATE, AuthenticationHooks
 from flask_realtime.features.authentication.tokens import EXTENSION
-from flask_realtime.features.authentication.verification import authenticate
 
-__all__ = ["EXTENSION", "AuthenticationCalls", "AuthenticationHooks", "authenticate", "authentication"]
+__all__ = ["AUTHENTICATE", "EXTENSION", "AuthenticationCalls", "AuthenticationHooks", "authentication"]

@@ -12,6 +12,9 @@ from flask_realtime.errors import BadRequest
 
 AUTH_REFRESH: Final = "auth:refresh"
 
+LATEST: Final = 253_402_214_400
+"""Unix time of the last day that a date can say."""
+
 
 class Expiry(TypedDict):
     """`auth:expiring` and `auth:expired`: when the token expires, ISO 8601 in UTC."""

@@ -1,10 +1,9 @@
-"""Connections live no longer than their access tokens, unless they get new ones in time."""
+"""Connections live no longer than their identities are good for, unless they get new ones in time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from flask_realtime.contract.effects import Emit
@@ -12,14 +11,13 @@ from flask_realtime.errors import ConnectionRefused, Forbidden, RateLimited, Tok
 from flask_realtime.feature.context import Connection, FeatureContext
 from flask_realtime.features.authentication.events import AUTH_EXPIRED, AUTH_EXPIRING, Refreshed, expiry, refreshed
 from flask_realtime.features.authentication.schedule import ExpirySchedule
-from flask_realtime.features.authentication.verification import Authenticated, authenticate
+from flask_realtime.features.authentication.verification import Authenticated
 from flask_realtime.identity import Identity
 
 TOKEN_EXPIRED: Final = "token expired"  # noqa: S105 - no password
 """What the `on_disconnect` hooks and the log are told."""
 
-_LATEST: Final = 253_402_214_400
-"""Unix time of the last day that a date can say."""
+Authenticate = Callable[[object, Mapping[str, Any], Connection], Authenticated]
 
 
 class TokenExpiry:
@@ -27,15 +25,16 @@ class TokenExpiry:
 
     Args:
         context: The surroundings of the feature.
+        authenticate: Returns who is behind a new token, or raises `ConnectionRefused`.
     """
 
-    def __init__(self, context: FeatureContext) -> None:
+    def __init__(self, context: FeatureContext, authenticate: Authenticate) -> None:
         self._context = context
+        self._authenticate = authenticate
         config = context.config
-        self._leeway = context.app.config.get("JWT_DECODE_LEEWAY", 0)
         self._ends_connections = config.expiry_grace is not None
         self._schedule = ExpirySchedule(
-            config.expiry_warning, config.expiry_grace or 0, time.time, context.find, self._expires_at, context.lock()
+            config.expiry_warning, config.expiry_grace or 0, time.time, context.find, _expires_at, context.lock()
         )
         self._timer = context.timer(self._schedule.next_deadline, self._handle_due, clock=time.time)
 
@@ -65,7 +64,7 @@ class TokenExpiry:
         for each in (connection, *connection.of_session()):
             if each.user_id == connection.user_id and each.identity is not identity:
                 self._renew(each, identity, token_header)
-        return refreshed(self._expires_at(connection))
+        return refreshed(identity.expires_at)
 
     def _renew(self, connection: Connection, identity: Identity, token_header: Mapping[str, Any]) -> None:
         with connection.lock:
@@ -77,14 +76,11 @@ class TokenExpiry:
     def _authenticated(self, connection: Connection, token: str) -> Authenticated:
         try:
             with self._context.attempt(connection.address):
-                return authenticate(self._context.app, {"token": token}, connection.environ)
+                return self._authenticate({"token": token}, connection.environ, connection)
         except ConnectionRefused as error:
             if error.retry_after is not None:
                 raise RateLimited(error.message, retry_after=error.retry_after) from None
             raise TokenRefused(error.message, error.code) from None
-
-    def _expires_at(self, connection: Connection) -> float | None:
-        return expires_at(connection.identity.claims, self._leeway)
 
     def _handle_due(self) -> Iterable[Emit]:
         """Do one thing that is due; the timer comes back for the next one."""
@@ -102,14 +98,5 @@ class TokenExpiry:
         return ()
 
 
-def expires_at(claims: Mapping[str, Any], leeway: float | timedelta) -> float | None:
-    """Return the Unix time from which Flask-JWT-Extended refuses a token, or None where there is none.
-
-    Args:
-        claims: The token's claims, accepted.
-        leeway: The setting `JWT_DECODE_LEEWAY`.
-    """
-    claim = claims.get("exp")
-    if claim is None:
-        return None
-    return min(int(claim), _LATEST) + (leeway.total_seconds() if isinstance(leeway, timedelta) else leeway)
+def _expires_at(connection: Connection) -> float | None:
+    return connection.identity.expires_at

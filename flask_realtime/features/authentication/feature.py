@@ -8,7 +8,7 @@ from flask_realtime.feature.feature import Feature
 from flask_realtime.features.authentication import handlers
 from flask_realtime.features.authentication.events import AUTH_EXPIRED, AUTH_EXPIRING, AUTH_REFRESH, Refreshed, parse_token
 from flask_realtime.features.authentication.handlers import Authentication
-from flask_realtime.features.authentication.hooks import REVOKED_TOKENS
+from flask_realtime.features.authentication.hooks import AUTHENTICATE, REVOKED_TOKENS
 from flask_realtime.features.presence import presence
 
 DISCONNECT_USER: Final = "disconnect_user"
@@ -17,6 +17,7 @@ DISCONNECT_TOKEN: Final = "disconnect_token"  # noqa: S105 - no password
 authentication: Final = Feature("authentication", state=Authentication, requires=[presence])
 
 authentication.add_outgoing(AUTH_EXPIRING, AUTH_EXPIRED)
+authentication.add_hook(AUTHENTICATE)
 authentication.add_hook(REVOKED_TOKENS)
 
 authentication.event(

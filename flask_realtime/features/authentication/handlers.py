@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask_realtime.feature.context import Connection, FeatureContext
+from flask_realtime.features.authentication.authenticator import ask_application
 from flask_realtime.features.authentication.events import NewToken, Refreshed
 from flask_realtime.features.authentication.expiry import TokenExpiry
+from flask_realtime.features.authentication.hooks import AUTHENTICATE
 from flask_realtime.features.authentication.revocation import RevocationCheck
+from flask_realtime.features.authentication.verification import Authenticated, authenticate
+
+_NO_HEADER: Mapping[str, Any] = {}
 
 
 class Authentication:
-    """The state of authentication in one application: whose tokens end when.
+    """The state of authentication in one application: who is who, and until when.
 
     Args:
         context: The surroundings of the feature.
@@ -17,8 +25,30 @@ class Authentication:
 
     def __init__(self, context: FeatureContext) -> None:
         self.context = context
-        self.expiry = TokenExpiry(context)
+        self.expiry = TokenExpiry(context, self.authenticate)
         self.revocation = RevocationCheck(context)
+
+    @property
+    def asks_application(self) -> bool:
+        """Whether a function of the application's says who connects, which may want to see any header."""
+        return self.context.is_registered(AUTHENTICATE)
+
+    def authenticate(self, auth: object, environ: Mapping[str, Any], connection: Connection | None = None) -> Authenticated:
+        """Return who is behind a connection attempt, or behind a new token.
+
+        Args:
+            auth: What came with the CONNECT packet; anything.
+            environ: What is kept of the WSGI environment of the handshake.
+            connection: The connection that sent the new token, or None for an attempt to connect.
+
+        Raises:
+            ConnectionRefused: Nobody who may connect is; the code says why.
+            InternalError: The application's function failed, which has been logged.
+        """
+        hooks = self.context.functions(AUTHENTICATE)
+        if not hooks:
+            return authenticate(self.context.app, auth, environ)
+        return Authenticated(ask_application(self.context, hooks[0], auth, environ, connection), _NO_HEADER)
 
 
 def refresh(state: Authentication, connection: Connection, request: NewToken) -> Refreshed:

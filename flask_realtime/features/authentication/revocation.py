@@ -11,7 +11,7 @@ from flask_jwt_extended import JWTManager
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.feature.context import Connection, FeatureContext
-from flask_realtime.features.authentication.hooks import REVOKED_TOKENS, RevokedTokens
+from flask_realtime.features.authentication.hooks import AUTHENTICATE, REVOKED_TOKENS, RevokedTokens
 from flask_realtime.features.authentication.tokens import EXTENSION
 from flask_realtime.identity import Identity
 
@@ -50,6 +50,8 @@ class RevocationCheck:
             self._timer.wake()
 
     def _loader(self) -> Loader | None:
+        if self._context.is_registered(AUTHENTICATE):
+            return None  # There are no tokens of Flask-JWT-Extended's to ask it about.
         loader: Loader | None = getattr(self._context.app.extensions.get(EXTENSION), _LOADER, None)
         return None if loader is _NO_LOADER else loader
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +15,7 @@ from jwt.utils import base64url_decode
 
 from flask_realtime.contract.ids import parse_id
 from flask_realtime.errors import ConfigError, ConnectionRefused, InvalidId
+from flask_realtime.features.authentication.events import LATEST
 from flask_realtime.features.authentication.tokens import EXTENSION, verify_in_request
 from flask_realtime.identity import Identity
 
@@ -52,14 +54,14 @@ def find_token(auth: object, environ: Mapping[str, Any]) -> str:
         ConnectionRefused: There is no token, or what is there is none.
     """
     if auth is not None and not isinstance(auth, Mapping):
-        raise _malformed("auth must be an object with the token in it: { token: '...' }")
+        raise malformed("auth must be an object with the token in it: { token: '...' }")
     token = auth.get("token") if auth is not None else None
     if token is None or token == "":
         return _header_token(str(environ.get("HTTP_AUTHORIZATION", "")).strip())
     if not isinstance(token, str):
-        raise _malformed("auth.token must be a string")
+        raise malformed("auth.token must be a string")
     if token.lower().startswith(_BEARER):
-        raise _malformed("auth.token must be just the token: leave out the 'Bearer ' before it")
+        raise malformed("auth.token must be just the token: leave out the 'Bearer ' before it")
     return _plausible(token)
 
 
@@ -75,11 +77,12 @@ def _header_token(header: str) -> str:
 def _plausible(token: str) -> str:
     # White space and commas would change how the header is split further on.
     if len(token) > _MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token or "," in token:
-        raise _malformed("The token is not a JSON Web Token")
+        raise malformed("The token is not a JSON Web Token")
     return token
 
 
-def _malformed(message: str) -> ConnectionRefused:
+def malformed(message: str) -> ConnectionRefused:
+    """Return the refusal of what is no token at all."""
     return ConnectionRefused(message, code="token_malformed")
 
 
@@ -117,7 +120,21 @@ def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Authen
         claims, user = verify(app, token, environ)
     except _REFUSED as error:
         raise _refused(error) from error
-    return Authenticated(Identity(_user_id(app, claims), claims, user), _header(token.partition(".")[0]))
+    end = expires_at(claims, app.config["JWT_DECODE_LEEWAY"])
+    return Authenticated(Identity(_user_id(app, claims), claims, user, end), _header(token.partition(".")[0]))
+
+
+def expires_at(claims: Mapping[str, Any], leeway: float | timedelta) -> float | None:
+    """Return the Unix time from which Flask-JWT-Extended refuses a token, or None where there is none.
+
+    Args:
+        claims: The token's claims, accepted.
+        leeway: The setting `JWT_DECODE_LEEWAY`.
+    """
+    claim = claims.get("exp")
+    if claim is None:
+        return None
+    return min(int(claim), LATEST) + (leeway.total_seconds() if isinstance(leeway, timedelta) else leeway)
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ All of it weighs more than all the rest of a session, and whoever opens one need
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 MAX_HEADERS: Final = 4096
@@ -56,6 +56,46 @@ _FIRST: Final = (
 """What an application's token loaders look at, by its importance; other headers follow in their order."""
 
 
+_IRRELEVANT: Final = (
+    "HTTP_ACCEPT",
+    "HTTP_ACCEPT_ENCODING",
+    "HTTP_CACHE_CONTROL",
+    "HTTP_CONNECTION",
+    "HTTP_PRAGMA",
+    "HTTP_PRIORITY",
+    "HTTP_SEC_WEBSOCKET_EXTENSIONS",
+    "HTTP_SEC_WEBSOCKET_KEY",
+    "HTTP_SEC_WEBSOCKET_VERSION",
+    "HTTP_UPGRADE",
+)
+"""Headers that do not say who connects; all others may."""
+
+
+_BY_ITSELF: Final = ("basic ", "digest ", "negotiate ", "ntlm ")
+"""What a browser may put into `Authorization` without the page's doing."""
+
+
+def for_application(environ: Mapping[str, Any], *, any_origin: bool) -> dict[str, Any]:
+    """Return what is kept of an environment where a function of the application's says who connects.
+
+    It is asked again for other namespaces and new tokens, so all of it is kept as long as the session.
+
+    Args:
+        environ: The environment of the handshake.
+        any_origin: Whether any web page may connect. Then what its visitor's browser sends by itself is left out, cookies above
+            all: with it, the page could act as its visitor.
+    """
+    left_out = {*_IRRELEVANT, *(_sent_by_browsers(environ) if any_origin else ())}
+    names = ("HTTP_AUTHORIZATION", "REMOTE_USER", *_FIRST, *_headers(environ))
+    return _filled({}, MAX_TOKEN_HEADER + _LEAST, environ, (name for name in names if name not in left_out))
+
+
+def _sent_by_browsers(environ: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("HTTP_COOKIE", "REMOTE_USER")
+    if "HTTP_ORIGIN" in environ and str(environ.get("HTTP_AUTHORIZATION", "")).lower().lstrip().startswith(_BY_ITSELF):
+        yield "HTTP_AUTHORIZATION"
+
+
 def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept of an environment until its client is admitted.
 
@@ -66,9 +106,16 @@ def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
     token = environ.get("HTTP_AUTHORIZATION", "")
     if token:
         kept["HTTP_AUTHORIZATION"] = token = token if len(token) <= MAX_TOKEN_HEADER else _IMPLAUSIBLE
-    left = max(MAX_HEADERS - len(token), _LEAST)
-    others = (name for name in environ if name.startswith("HTTP_"))
-    for name in dict.fromkeys((*_FIRST, *others)):
+    return _filled(kept, max(MAX_HEADERS - len(token), _LEAST), environ, (*_FIRST, *_headers(environ)))
+
+
+def _headers(environ: Mapping[str, Any]) -> list[str]:
+    return [name for name in environ if name.startswith("HTTP_")]
+
+
+def _filled(kept: dict[str, Any], left: int, environ: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Add what fits into so many bytes, of the text under some names, to what is kept already."""
+    for name in dict.fromkeys(names):
         value = environ.get(name)
         if isinstance(value, str) and name not in kept:
             size = _OVERHEAD + len(name) + len(value)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, Protocol
-
-from flask import Flask
 
 from flask_realtime.backends.base import Change
 from flask_realtime.contract.answers import Refusal, refusal
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.engine.drain import SHUTTING_DOWN
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
-from flask_realtime.gateway.admission.handshake import Essentials
+from flask_realtime.gateway.admission.handshake import Essentials, for_application, for_authentication
 from flask_realtime.gateway.connection import Connection, Session, find_device, too_many_connections
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.features import Departure, Features
@@ -76,7 +74,16 @@ class PresenceState(Protocol):
         """Say whether a user has more connections than a number of them; None where that is to be asked again."""
 
 
-Authenticate = Callable[[Flask, object, Mapping[str, Any]], tuple[Identity, Mapping[str, Any]]]
+class AuthenticationState(Protocol):
+    """Says who connects."""
+
+    @property
+    def asks_application(self) -> bool:
+        """Whether a function of the application's says who connects, which may want to see any header."""
+
+    def authenticate(self, auth: object, environ: Mapping[str, Any]) -> tuple[Identity, Mapping[str, Any]]:
+        """Return who is behind a connection attempt, and the header of the token; or raise `ConnectionRefused`."""
+
 
 _NOTHING_LEFT: Final = Departure((), ())
 
@@ -85,22 +92,30 @@ class Lifecycle:
     """Admits connections and sees them off.
 
     Args:
-        app: The application.
         parts: The gateway's parts.
         features: The features, which hear of connections.
         presence: Keeps count of users' connections.
-        authenticate: Returns who is behind a connection attempt, or raises `ConnectionRefused`.
+        authentication: Says who connects.
     """
 
-    def __init__(self, app: Flask, parts: Parts, features: Features, presence: PresenceState, authenticate: Authenticate) -> None:
-        self._app = app
+    def __init__(self, parts: Parts, features: Features, presence: PresenceState, authentication: AuthenticationState) -> None:
         self._parts = parts
         self._features = features
         self._presence = presence
         self._notifier = presence.notifier
-        self._authenticate = authenticate
+        self._authentication = authentication
 
     # Coming -------------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _asks_application(self) -> bool:
+        return self._authentication.asks_application  # No hook comes after the first session.
+
+    def kept_of(self, environ: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is kept of a handshake's environment, to authenticate its client."""
+        if self._asks_application:
+            return for_application(environ, any_origin=self._parts.server.allows_any_origin)
+        return for_authentication(environ)
 
     def connect(self, session: Session, namespace: str, auth: object) -> None:
         """Handle a CONNECT packet: admit the client, or tell it why not. Whatever goes wrong here refuses."""
@@ -142,7 +157,7 @@ class Lifecycle:
         if namespace in self._parts.config.open_namespaces:
             return _ANONYMOUS
         with self._parts.limiter.attempt(session.address):
-            return self._authenticate(self._app, auth, session.environ)
+            return self._authentication.authenticate(auth, session.environ)
 
     def _reserve(self, session: Session, namespace: str, identity: Identity) -> Connection:
         server = self._parts.server
@@ -198,7 +213,8 @@ class Lifecycle:
     def _let_in(self, connection: Connection) -> None:
         session = connection.session
         session.add(connection)
-        session.environ = Essentials(session.environ)
+        if not self._asks_application:
+            session.environ = Essentials(session.environ)
         connection.admitted = True
         self._parts.server.admit(session.id, connection.namespace, connection.id)
         if connection.user_id:

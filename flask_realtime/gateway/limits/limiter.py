@@ -19,18 +19,8 @@ from flask_realtime.rates import Rate, parse_rate
 _AUTHENTICATION: Final = parse_rate("1/second, burst 5")
 """Each of these has a token verified; nobody needs a second one a second."""
 
-_BLAMED: Final = frozenset(
-    {
-        "token_malformed",
-        "token_invalid",
-        "token_missing",
-        "token_not_access",
-        "token_not_yet_valid",
-        "token_revoked",
-        "user_unknown",
-    }
-)
-"""Refusals that count as failed attempts. An expired token was good once: its client slept."""
+_EXCUSED: Final = "token_expired"
+"""The refusal that is no failed attempt. An expired token was good once: its client slept."""
 
 
 class LimitGroup(NamedTuple):
@@ -180,7 +170,7 @@ class Limiter:
         try:
             yield
         except ConnectionRefused as error:
-            if error.code in _BLAMED:
+            if error.code != _EXCUSED and error.retry_after is None:
                 with self._lock:
                     self._failures.note(address, self._clock())
             raise

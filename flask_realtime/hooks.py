@@ -66,7 +66,7 @@ class ApplicationEvent:
 
     @property
     def shares_limit(self) -> bool:
-        """Whether it has no limit of its own."""
+        """Return whether it has no limit of its own."""
         return self.limit == SHARED_LIMIT
 
     def _parsed_limit(self) -> Rate | None:

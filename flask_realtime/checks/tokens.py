@@ -18,7 +18,7 @@ MIN_KEY_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
 def check_authentication(app: Flask, gateway: Gateway) -> Iterator[Finding]:
-    """Find out whether anybody can connect, or just anybody can."""
+    """Check that clients can authenticate, and that nobody can forge a token."""
     if not gateway.parts.application.hooks.functions(AUTHENTICATE):
         yield from check_tokens(app)
 

@@ -1,4 +1,4 @@
-"""The Engine.IO server: python-engineio's, with sessions, heartbeat and refusals of our own."""
+"""Engine.IO server: python-engineio's, with this package's sessions, heartbeat and refusals."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
 PROTOCOL: Final = "4"
 DRAIN_LIMIT: Final = 22.0
-"""Seconds after which connections are ended whatever still waits for them: gunicorn's patience is 30, and hooks run behind it."""
+"""Seconds after which connections are ended even with data pending: gunicorn waits for 30, and hooks run after this."""
 
 LEAVE_TIMEOUT: Final = 5.0
-"""Seconds in which a client has to take what waits for it; its poll may have to wait for the worker that replaces this one."""
+"""Seconds in which a client has to fetch its pending data; its poll may have to wait for the worker that replaces this one."""
 
 _TICK: Final = 0.02
 
 
 class Ending(Protocol):
-    """What there is to do above the engine when the process is to stop."""
+    """Steps above the engine when the process stops."""
 
     def begin_drain(self) -> None:
-        """Note that sessions are ended bit by bit from now on."""
+        """Handle the start of a drain: sessions are ended in batches from now on."""
 
     def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
-        """Have a function called as soon as everything that a session has sent is done."""
+        """Call a function once all messages of a session have been handled."""
 
     def wait_idle(self) -> None:
-        """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
+        """Wait until all consequences of the sessions' ends are handled, or until a time-out."""
 
     def on_failure(self, eio_sid: str, error: BaseException) -> None:
-        """Note that a session's message could not be handled."""
+        """Handle the failure of a session's message."""
 
 
 class Query(NamedTuple):
-    """What a request's query string says."""
+    """The parsed query string of a request."""
 
     transport: str
     sid: str | None
@@ -71,7 +71,7 @@ def _parsed(query_string: str) -> Query:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is refused, in the words of Node's server."""
+    """The refusal of a request, in the words of Node's server."""
 
     code: int
     message: str
@@ -79,7 +79,7 @@ class Refusal:
 
     @property
     def body(self) -> bytes:
-        """The answer's body."""
+        """Return the response's body."""
         return json.dumps({"code": self.code, "message": self.message}, separators=(",", ":")).encode() if self.message else b""
 
 
@@ -112,13 +112,13 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     @classmethod
     def take_over(cls, server: engineio.Server, middleware: Any, limits: EngineLimits, ending: Ending) -> None:
-        """Turn a server of python-engineio's into one of ours, before it has served anybody.
+        """Turn python-engineio's server into an `EngineServer`, before it has served any request.
 
         Args:
             server: The server; its options and handlers stay.
-            middleware: The WSGI middleware that hands it its requests, and others on to the application.
-            limits: What one connection may cost.
-            ending: What there is to do when the process is to stop.
+            middleware: The WSGI middleware that passes it its requests, and others on to the application.
+            limits: The limits of one connection.
+            ending: The steps when the process stops.
         """
         server.__class__ = cls
         server.start_service_task = False
@@ -137,16 +137,16 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
 
     def generate_id(self) -> str:
-        """Make a session's id."""
+        """Return a new session id."""
         return self.neighbours.new_session_id()
 
     def forget(self, socket: EngineSocket) -> None:
-        """Forget a session that ends."""
+        """Forget a session that has ended."""
         self.heartbeat.remove(socket)
         self.sockets.pop(socket.sid, None)
 
     def end_all_sessions(self) -> None:
-        """End every session, and return when all that follows from it has been done."""
+        """End every session, and return when all consequences are handled."""
         self.is_draining = True
         for kind in self.handler_kinds:
             kind.let_go.append(self._lets_go)
@@ -162,7 +162,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
                 kind.places.hang_up_idle()
 
     def hurry(self) -> None:
-        """End at once what is still to be ended."""
+        """End the remaining sessions at once."""
         self.is_hurried = True
 
     def _drain(self) -> None:
@@ -202,14 +202,14 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         leaving[socket] = monotonic() + LEAVE_TIMEOUT
 
     def mark_connected(self, sid: str) -> None:
-        """Note that a session has connected to a namespace, which it must do in time."""
+        """Record that a session has connected to a namespace, which ends its connect time-out."""
         socket = self.sockets.get(sid)
         if socket is not None:
             self.heartbeat.mark_connected(socket)
             socket.set_connected(is_connected=True)
 
     def mark_disconnected(self, sid: str) -> None:
-        """Note that a session is connected to no namespace any more; it has its time to connect again."""
+        """Record that a session has left its last namespace, which restarts its connect time-out."""
         socket = self.sockets.get(sid)
         if socket is not None:
             self.heartbeat.mark_disconnected(socket)
@@ -244,7 +244,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         return _parsed(environ.get("QUERY_STRING", "")).sid not in self.sockets
 
     def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
-        """Have the server that a request came from answer as the engine needs it, from the next connection on."""
+        """Install the engine's handler in a request's server, from the next connection on."""
         handler = handler_of(environ, start_response)
         if handler is not None and type(handler) not in self.handler_kinds:
             kind = change_handler(handler, environ["PATH_INFO"], self.path, self.limits)

@@ -208,7 +208,7 @@ class WebSocket:
 
     @property
     def has_backlog(self) -> bool:
-        """Whether any data waits for the peer to read."""
+        """Return whether any data waits for the peer to read."""
         return self._backlog is not None
 
     def pause(self) -> None:
@@ -236,7 +236,7 @@ class WebSocket:
 
     @property
     def is_paused(self) -> bool:
-        """Whether reading is paused, so that answers to pings cannot be seen."""
+        """Return whether reading is paused, so that answers to pings cannot be seen."""
         return self._paused
 
     def _on_readable(self) -> None:

@@ -43,7 +43,7 @@ class Caller(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether it is closed."""
+        """Return whether it is closed."""
 
 
 class Connection(Caller, Protocol):
@@ -224,10 +224,10 @@ class FeatureContext(Protocol):
 
         Args:
             function: The function.
-            environ: What there is of the request's WSGI environment.
+            environ: The kept part of the request's WSGI environment.
             args: Its arguments.
             caller: The connection on whose behalf it is called, or None.
-            event: What it is called for, for the log.
+            event: The reason for the call, for the log.
 
         Raises:
             EventError: As for `call`.

@@ -1,4 +1,4 @@
-"""The gateway of one application: takes what the engine delivers to where it belongs."""
+"""Gateway of one application: routes the engine's messages."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ _EVENTS = (sio.EVENT, sio.BINARY_EVENT)
 _ACKNOWLEDGEMENTS = (sio.ACK, sio.BINARY_ACK)
 
 _UNASKED: Final = parse_rate("10/second, burst 50")
-"""CONNECT and DISCONNECT packets of one session, and acknowledgements that nothing waits for."""
+"""Rate of CONNECT and DISCONNECT packets of one session, and of unexpected acknowledgements."""
 
 _MAX_CONNECTING: Final = 8
-"""CONNECT packets of one session that may wait for their answers."""
+"""Maximum number of unanswered CONNECT packets of one session."""
 
 _IDLE_TIMEOUT = 25.0
-"""Seconds; gunicorn's own patience ends after 30."""
+"""Seconds to wait for the hooks when stopping; gunicorn waits for 30."""
 
 _IDLE_TICK = 0.02
 
 
 class Essential(NamedTuple):
-    """What a gateway cannot do without.
+    """The features that a gateway requires.
 
     Args:
         presence: The feature that keeps count of users' connections.
-        authentication: The feature that says who connects.
+        authentication: The feature that authenticates connections.
     """
 
     presence: Feature[Any]
@@ -82,8 +82,8 @@ class Gateway:
         socketio: Its Flask-SocketIO object, initialised.
         config: Its settings.
         hooks: Its hooks.
-        backend: What it shares with other servers.
-        essential: What it cannot do without.
+        backend: The state that it shares with other servers.
+        essential: The features that it requires.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - it is what joins these
@@ -145,7 +145,7 @@ class Gateway:
     # What the engine delivers -------------------------------------------------------------------------------------------------
 
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
-        """Note that a session was opened, and return what handles its messages."""
+        """Register a new session, and return the function that handles its messages."""
         if not self._hooks.sealed:
             self._hooks.sealed = True
             self._warn_without_queue(environ)
@@ -167,7 +167,7 @@ class Gateway:
             )
 
     def on_close(self, eio_sid: str, reason: str) -> None:
-        """Note that a session is gone."""
+        """Handle the end of a session."""
         session = self._sessions.pop(eio_sid, None)
         if session is None:
             return
@@ -188,12 +188,12 @@ class Gateway:
         self._ending.discard(session)
 
     def begin_drain(self) -> None:
-        """Note that sessions are ended bit by bit from now on."""
+        """Handle the start of a drain: sessions are ended in batches from now on."""
         self._stop_by = time.monotonic() + _IDLE_TIMEOUT
         self.parts.backend.begin_to_leave()
 
     def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
-        """Have a function called as soon as everything that a session has sent is done."""
+        """Call a function once all messages of a session have been handled."""
         session = self._sessions.get(eio_sid)
         if session is None:
             callback()
@@ -201,7 +201,7 @@ class Gateway:
             session.mailbox.post(callback)
 
     def wait_idle(self) -> None:
-        """Return when the application has heard of every end, or it takes too long."""
+        """Wait until the application's hooks have been called for every end, or until a time-out."""
         deadline = self._stop_by or time.monotonic() + _IDLE_TIMEOUT
         while (self._ending or not self._notifier.is_idle) and time.monotonic() < deadline:
             self.parts.server.sleep(_IDLE_TICK)
@@ -215,7 +215,7 @@ class Gateway:
         self.parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
 
     def on_disconnected(self, connection_id: str) -> None:
-        """Note that a connection left its namespace."""
+        """Handle a connection's leaving its namespace."""
         connection = self.parts.registry.get(connection_id)
         if connection is not None:
             self.lifecycle.disconnected(connection, SERVER_DISCONNECT, socketio_handler_called=True)
@@ -229,7 +229,7 @@ class Gateway:
     # Packets ------------------------------------------------------------------------------------------------------------------
 
     def _on_message(self, session: Session, data: object) -> None:
-        """Handle a message; one that is malformed ends the session."""
+        """Handle a message; a malformed one ends the session."""
         repeatable = session.repeatable
         # Nothing here can wait, so it is enough that nothing of the same session waits.
         if repeatable is not None and repeatable[0] == data and session.mailbox.is_idle() and repeatable[1]():
@@ -312,7 +312,7 @@ class Gateway:
 
     @staticmethod
     def _count_early(session: Session, packet: Packet) -> None:
-        """Let an event wait for the answer to CONNECT, if there is one to come and not too much waits."""
+        """Count an event that waits for the answer to CONNECT; without one pending, or over the limit, the session ends."""
         session.early_bytes += packet.size
         if not session.connecting or packet.is_too_large or session.early_bytes > MAX_EARLY_BYTES:
             msg = "an event before CONNECT" if not session.connecting else "too much before CONNECT was answered"
@@ -375,7 +375,7 @@ class Gateway:
 
     @staticmethod
     def _count_unasked(session: Session) -> None:
-        """Count a packet that is no event and answers nothing; a session with too many ends."""
+        """Count an unexpected packet; a session with too many ends."""
         if session.unasked is None:
             session.unasked = TokenBucket(_UNASKED)
         if not session.unasked.take(time.monotonic()):

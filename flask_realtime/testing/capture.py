@@ -46,7 +46,7 @@ class CapturedEvent:
 
     @property
     def is_to_everyone(self) -> bool:
-        """Whether it was sent to every connection."""
+        """Return whether it was sent to every connection."""
         return self.rooms is None
 
 

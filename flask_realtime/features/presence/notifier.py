@@ -37,7 +37,7 @@ class PresenceNotifier:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing left to announce."""
+        """Return whether there is nothing left to announce."""
         return not self._mailboxes
 
     def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:

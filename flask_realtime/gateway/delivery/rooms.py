@@ -1,8 +1,8 @@
-"""The rooms of a namespace, in the form of a manager that python-socketio works with.
+"""Rooms of a namespace, as a manager for python-socketio.
 
-python-socketio's own manager looks through every room there is when a connection leaves, and puts a connection in its rooms before
-it is admitted. Here a connection knows its rooms, and is in none of them until it is admitted: what is sent to it while the
-application's connect hook runs waits, and follows the CONNECT packet that clients expect first.
+python-socketio's own manager searches every room when a connection leaves, and puts a connection in its rooms before
+it is admitted. Here a connection knows its rooms, and is in none of them until it is admitted: events sent to it while the
+application's connect hook runs are held, and follow the CONNECT packet that clients expect first.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from flask_realtime.small_sets import NOTHING, SmallSet, with_name, without_name
 
 
 class Receiver(Protocol):
-    """An engine session, as far as rooms know it."""
+    """An engine session, as rooms see it."""
 
     def deliver(self, message: OutboundMessage) -> None:
-        """Send a message that was encoded for many."""
+        """Send a message that was encoded for many receivers."""
 
 
 Encode = Callable[..., Sequence["str | bytes"]]
@@ -34,17 +34,17 @@ DeliverToAll = Callable[[Iterable[Any], OutboundMessage], None]
 """Sends one message to many receivers of one kind."""
 
 FindWebSockets = Callable[[Iterable[Any]], "tuple[WebSocket, ...] | None"]
-"""Returns the WebSocket connections of receivers, or None where they have none to which can be written without asking them."""
+"""Returns the WebSocket connections of receivers, or None if they have none that can be written to directly."""
 
 
 def deliver_to_each(receivers: Iterable[Receiver], message: OutboundMessage) -> None:
-    """Send a message to receivers that have no quicker way."""
+    """Send a message to receivers one by one, without a fast path."""
     for receiver in tuple(receivers):  # One that turns out to be gone leaves its rooms at once.
         receiver.deliver(message)
 
 
 def find_no_websockets(_receivers: Iterable[Receiver]) -> None:
-    """Return None: the stock engine's receivers are to be asked each time."""
+    """Return None: the stock engine's receivers have no direct connections."""
 
 
 class _Room(dict[str, Receiver]):
@@ -55,21 +55,21 @@ class _Room(dict[str, Receiver]):
     def __init__(self) -> None:
         super().__init__()
         self.version = 0
-        """Another one after each change."""
+        """Differs after each change."""
 
 
 _ROUTE_SIZE: Final = 64
-"""Receivers of a message that are remembered with it; among more, looking them up is a small part of the whole."""
+"""Maximum number of receivers cached with a message; with more, the look-up is a small part of the cost."""
 
 
 @dataclass(slots=True)
 class _Route:
-    """Who gets a message, as long as the rooms do not change.
+    """The cached receivers of a message, valid as long as the rooms do not change.
 
     Args:
         websockets: The connections that get it.
         rooms: The rooms that this depends on, each with its version.
-        changes: How often any room had changed when these were last looked at.
+        changes: The count of all rooms' changes at the last check.
     """
 
     websockets: tuple[WebSocket, ...]
@@ -97,15 +97,15 @@ class _Pending(_Member):
 
 
 class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no types
-    """The connections of one server in a namespace, and the rooms they are in; each further namespace has a manager of its own.
+    """The connections of one server in a namespace, and their rooms; each further namespace has its own manager.
 
     Args:
         encode: Encodes an event: its name and arguments, and the number of its callback.
         find_receiver: Returns an engine session.
-        on_disconnected: Told the id of each connection that leaves its namespace, whoever made it leave.
+        on_disconnected: Called with the id of each connection that leaves its namespace, for whatever reason.
         deliver_to_all: Sends one message to many of the sessions.
         find_websockets: Returns the WebSocket connections of sessions.
-        namespace: The namespace; the default one's manager is the one that python-socketio knows.
+        namespace: The namespace; the default one's manager is the one that python-socketio uses.
     """
 
     def __init__(  # noqa: PLR0913 - most have defaults
@@ -134,7 +134,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         self._changes = 0
 
     def deliver_through(self, deliver_to_all: DeliverToAll, find_websockets: FindWebSockets) -> None:
-        """Deliver in the way of an engine, before anybody is connected.
+        """Set an engine's functions for delivery, before anybody is connected.
 
         Args:
             deliver_to_all: Sends one message to many of the sessions.
@@ -160,7 +160,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     # Admission ----------------------------------------------------------------------------------------------------------------
 
     def reserve(self, eio_sid: str, *rooms: str) -> str:
-        """Make an id for a connection that may be admitted, and hold what is sent to it.
+        """Make an id for a connection that may be admitted, and hold events that are sent to it.
 
         Args:
             eio_sid: The engine session that carries it.
@@ -171,11 +171,11 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         return sid
 
     def discard(self, sid: str) -> None:
-        """Forget a connection that is not admitted, and what was held for it."""
+        """Forget a connection that is not admitted, and its held events."""
         self._pending.pop(sid, None)
 
     def admit(self, sid: str) -> None:
-        """Let a connection into its rooms, and send what was held for it."""
+        """Enter a connection in its rooms, and send its held events."""
         pending = self._pending.pop(sid)
         self._members[sid] = _Member(pending.eio_sid, pending.receiver)
         self._ids[pending.eio_sid] = sid
@@ -186,7 +186,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
 
     @contextmanager
     def resolving(self, sid: str, eio_sid: str) -> Iterator[None]:
-        """Let the engine session of a connection that is gone be found while the context lasts."""
+        """Keep the engine session of a closed connection findable while the context lasts."""
         self._resolving[sid] = eio_sid
         try:
             yield
@@ -240,7 +240,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
     def send_again(
         self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
     ) -> None:
-        """Send a message once more, to the same rooms without the same; who that is, is found again only when one of them changed.
+        """Send a message again, to the same rooms except the same ones; receivers are looked up again only if a room has changed.
 
         Args:
             message: The message.
@@ -321,7 +321,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         return remaining
 
     def take_callback(self, sid: str, packet_id: int | None) -> Callable[..., None] | None:
-        """Take out what waits for a client's acknowledgement, or return None: nobody asked for it, or it came already."""
+        """Take the callback that waits for a client's acknowledgement, or return None if there is none, or it was taken already."""
         # The entry 0 is python-socketio's own counter.
         callback: Callable[..., None] | None = self.callbacks.get(sid, {}).pop(packet_id, None) if packet_id else None
         return callback
@@ -341,7 +341,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             yield from [(sid, self._members[sid].eio_sid) for sid in self._receivers(room)]
 
     def is_connected(self, sid: str, namespace: str) -> bool:
-        """Say whether a connection is admitted and not about to leave."""
+        """Return whether a connection is admitted and not about to leave."""
         if namespace != self._namespace:
             return self.of(namespace).is_connected(sid, namespace)
         member = self._members.get(sid)
@@ -352,14 +352,14 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         return self.of(namespace)._ids.get(eio_sid)  # noqa: SLF001 - another one of this class
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
-        """Return the engine session of a connection, one that is still being admitted or that just left too."""
+        """Return the engine session of a connection, even if it is still being admitted or has just left."""
         if namespace != self._namespace:
             return self.of(namespace).eio_sid_from_sid(sid, namespace)
         member = self._members.get(sid) or self._pending.get(sid)
         return self._resolving.get(sid) if member is None else member.eio_sid
 
     def pre_disconnect(self, sid: str, namespace: str) -> str | None:
-        """Note that a connection is about to leave."""
+        """Record that a connection is about to leave."""
         if namespace != self._namespace:
             return self.of(namespace).pre_disconnect(sid, namespace)
         member = self._members[sid]
@@ -367,11 +367,11 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
         return member.eio_sid
 
     def is_sid_room(self, namespace: str, room: str) -> bool:
-        """Say whether a room's name is a connection's id."""
+        """Return whether a room's name is a connection's id."""
         return room in self.of(namespace)._members  # noqa: SLF001 - as above
 
     def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
-        """Enter a room; a connection that is still being admitted enters it then.
+        """Enter a room; a connection that is still being admitted enters it on admission.
 
         Raises:
             ValueError: There is no such connection, or the room is another connection's own.
@@ -429,7 +429,7 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             del self._rooms[room]
 
     def close_room(self, room: str, namespace: str) -> None:
-        """Take every connection out of a room."""
+        """Remove every connection from a room."""
         if namespace != self._namespace:
             self.of(namespace).close_room(room, namespace)
             return
@@ -437,14 +437,14 @@ class RoomManager(Manager):  # type: ignore[misc]  # python-socketio has no type
             self.leave_room(sid, namespace, room)
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
-        """Return the rooms that a connection is in, its own too."""
+        """Return the rooms of a connection, including its own."""
         if namespace != self._namespace:
             return self.of(namespace).get_rooms(sid, namespace)
         member = self._members.get(sid)
         return [] if member is None else [sid, *member.rooms]
 
     def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
-        """Take a connection out of its rooms, and say so."""
+        """Remove a connection from its rooms, and call `on_disconnected`."""
         if namespace != self._namespace:
             self.of(namespace).disconnect(sid, namespace, **kwargs)
             return

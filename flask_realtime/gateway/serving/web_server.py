@@ -1,4 +1,4 @@
-"""Web server that a request came through: what it is called, and what it can do for clients that stay connected."""
+"""Web server of a request: its name, and its capabilities for clients that stay connected."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Final
 from flask_realtime.engine.installing import handler_of
 
 _SOCKETS: Final = ("werkzeug.socket", "gunicorn.socket")
-"""Where a request's environment has the connection, which simple-websocket takes from there."""
+"""Keys of the connection in a request's environment, from which simple-websocket takes it."""
 
 _BRIDGES: Final = ("a2wsgi", "asgiref", "uvicorn", "hypercorn", "daphne", "granian")
-"""Packages that hand requests of an ASGI server on to a WSGI application."""
+"""Packages that pass requests of an ASGI server on to a WSGI application."""
 
 _NAMES: Final = {"Werkzeug": "Werkzeug's server", "WSGIServer": "wsgiref's server"}
 
@@ -24,11 +24,11 @@ class WebServer:
     """A web server.
 
     Args:
-        name: What a developer calls it.
+        name: Its common name.
         is_pywsgi: Whether it is gevent's own, which the engine can work with.
-        is_bridge: Whether it speaks ASGI, and something between hands its requests on.
+        is_bridge: Whether it is an ASGI server, with a bridge that passes its requests on.
         has_processes: Whether several processes answer at one address.
-        places: Requests that it handles at once; None where it has no bound, or does not tell.
+        places: Maximum number of concurrent requests; None if it has no limit, or does not tell.
         hands_out_socket: Whether simple-websocket can take a connection over.
     """
 
@@ -41,11 +41,11 @@ class WebServer:
 
 
 def find_web_server(environ: Mapping[str, Any], start_response: Any) -> WebServer | None:
-    """Return the web server that a request came through, or None where a test's client calls the application itself.
+    """Return a request's web server, or None if a test client calls the application directly.
 
     Args:
         environ: The request's WSGI environment.
-        start_response: What begins its answer.
+        start_response: The request's `start_response`.
     """
     if handler_of(environ, start_response) is not None:
         return WebServer("gevent's pywsgi server", is_pywsgi=True, has_processes=bool(environ.get("wsgi.multiprocess")))
@@ -64,7 +64,7 @@ def find_web_server(environ: Mapping[str, Any], start_response: Any) -> WebServe
 
 
 def _callers() -> Iterator[tuple[str, Any]]:
-    """Yield the module of each function that is being called, from here outwards, and the object whose method it is."""
+    """Yield the module of each function on the call stack, from here outwards, and the object whose method it is."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.currentframe is this, and may return None
     while frame is not None:
         yield str(frame.f_globals.get("__name__", "")), frame.f_locals.get("self")

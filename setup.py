@@ -81,7 +81,7 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_packages(include=["flask_realtime", "flask_realtime.*"]),
-    package_data={"flask_realtime": ["py.typed"]},
+    package_data={"flask_realtime": ["py.typed", "backends/redis/lua/*.lua", "backends/redis/lua/shared/*.lua"]},
     install_requires=[
         "blinker>=1.6.2",
         "click>=8.1.3",

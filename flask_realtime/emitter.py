@@ -16,7 +16,7 @@ from flask_realtime.extension import Calls
 from flask_realtime.feature.calls import Target
 from flask_realtime.feature.context import HasState
 from flask_realtime.feature.feature import Feature
-from flask_realtime.features.conversations import Conversations, conversations
+from flask_realtime.features.conversations import MEMBERS, Conversations, conversations
 from flask_realtime.features.presence import Presence, presence
 from flask_realtime.gateway.delivery.control import command_envelope
 from flask_realtime.gateway.delivery.delivery import envelope_of
@@ -64,8 +64,8 @@ class _BusTarget:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._states: dict[str, Any] = {
-            presence.name: Presence(backend.presence),
-            conversations.name: Conversations(backend.conversations),
+            presence.name: Presence(backend.connected_users),
+            conversations.name: Conversations(backend.tracker(conversations.name, MEMBERS)),
         }
         self._encoder = EventEncoder(DefaultJSONProvider(Flask(__name__)))
 

@@ -1,7 +1,6 @@
 """What holds for every test."""
 
 from collections.abc import Generator, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import gevent
@@ -9,7 +8,7 @@ import hypothesis
 import pytest
 
 from tests import guardian, origins
-from tests.leaks import forget, interrupt, lasting, nothing_left, nothing_left_by_a_test
+from tests.leaks import EVERYTHING, OUTSIDE, forget, interrupt, lasting, nothing_left, nothing_left_by_a_test
 
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -17,8 +16,9 @@ hypothesis.settings.load_profile("patient")
 
 FAILED = pytest.StashKey[bool]()
 
-# Not yet the other tests: applications made in the tests' own process have no end there, which leaves timers and heartbeats.
-WATCHED = ("contract/", "integration/test_broker_carriers", "integration/test_redis_", "packaging/", "suite/", "unit/")
+# Applications made in the tests' own process have no end there, which leaves timers and heartbeats.
+IN_PROCESS = ("integration/", "docs/test_code_blocks")
+ENDED = ("integration/test_broker_carriers", "integration/test_redis_")
 
 guardian.watch()
 origins.record()
@@ -27,23 +27,21 @@ gevent.get_hub()  # Each process has one for good: it is no test's.
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_by_a_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    if not is_watched(request.path):
-        yield
-        return
-    with nothing_left_by_a_test(lambda: request.node.stash.get(FAILED, False)):
+    with nothing_left_by_a_test(lambda: request.node.stash.get(FAILED, False), kinds_left_by(request.path)):
         yield
         request.node.funcargs.clear()  # pytest would keep them until after this.
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_is_left_by_a_module(request: pytest.FixtureRequest) -> Iterator[None]:
-    with nothing_left() if is_watched(request.path) else nullcontext():
+    with nothing_left(kinds_left_by(request.path)):
         yield
 
 
-def is_watched(path: Path) -> bool:
-    """Return whether a file's tests are looked at for what they leave."""
-    return str(path).startswith(tuple(f"{Path(__file__).parent}/{part}" for part in WATCHED))
+def kinds_left_by(path: Path) -> tuple[str, ...]:
+    """Return what a file's tests may not leave behind."""
+    place = path.relative_to(Path(__file__).parent).as_posix()
+    return OUTSIDE if place.startswith(IN_PROCESS) and not place.startswith(ENDED) else EVERYTHING
 
 
 def pytest_keyboard_interrupt() -> None:

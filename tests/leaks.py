@@ -24,6 +24,10 @@ SECONDS = 10.0
 Found = dict[str, Any]
 """What there is: by a key that nothing later has, what its origin is known by."""
 
+EVERYTHING = ("thread", "greenlet", "process", "descriptor")
+OUTSIDE = ("process", "descriptor")
+"""What others than the test's own process would notice."""
+
 _lasting: dict[str, str] = {}
 _interrupted = threading.Event()
 
@@ -53,34 +57,36 @@ def forget(fixture: str) -> None:
 
 
 @contextmanager
-def nothing_left_by_a_test(has_failed: Callable[[], bool]) -> Iterator[None]:
+def nothing_left_by_a_test(has_failed: Callable[[], bool], kinds: tuple[str, ...] = EVERYTHING) -> Iterator[None]:
     """Fail if the block leaves anything behind.
 
     Args:
         has_failed: Returns whether the test has failed already: then it was interrupted, and its traceback keeps what it used.
+        kinds: What counts.
 
     Raises:
         AssertionError: It does; the text says what, and where it was started.
     """
     if gc.get_freeze_count():  # Another watch runs already; to unfreeze what it froze would show it everything.
-        with nothing_left(has_failed):
+        with nothing_left(kinds, has_failed):
             yield
         return
     before = _present()
     gc.freeze()  # Only what is made from now on is looked through at the end, which takes next to no time.
     try:
         yield
-        left = [] if has_failed() else _left(before)
+        left = [] if has_failed() else _left(before, kinds)
     finally:
         gc.unfreeze()
     _complain(left)
 
 
 @contextmanager
-def nothing_left(has_failed: Callable[[], bool] = lambda: False) -> Iterator[None]:
+def nothing_left(kinds: tuple[str, ...] = EVERYTHING, has_failed: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Fail likewise, for a block in which there are tests.
 
     Args:
+        kinds: As there.
         has_failed: As there.
 
     Raises:
@@ -88,16 +94,16 @@ def nothing_left(has_failed: Callable[[], bool] = lambda: False) -> Iterator[Non
     """
     before = {**_present(), **_greenlets()}
     yield
-    _complain([] if has_failed() else _left(before))
+    _complain([] if has_failed() else _left(before, kinds))
 
 
 def _complain(left: list[str]) -> None:
     assert not left, "\n".join(["left behind:", *left])
 
 
-def _left(before: Found) -> list[str]:
+def _left(before: Found, kinds: tuple[str, ...]) -> list[str]:
     deadline = time.monotonic() + SECONDS
-    while (found := _new(before)) and not _interrupted.is_set():
+    while (found := _new(before, kinds)) and not _interrupted.is_set():
         if time.monotonic() > deadline:
             return [f"{key}, started at {_origin(key, item) or 'an unknown place'}" for key, item in found.items()]
         found.clear()
@@ -106,9 +112,9 @@ def _left(before: Found) -> list[str]:
     return []
 
 
-def _new(before: Found) -> Found:
-    found = {**_present(), **_greenlets()}
-    return {key: item for key, item in found.items() if key not in before and key not in _lasting}
+def _new(before: Found, kinds: tuple[str, ...]) -> Found:
+    found = {**_present(), **(_greenlets() if "greenlet" in kinds else {})}
+    return {key: item for key, item in found.items() if key.startswith(kinds) and key not in before and key not in _lasting}
 
 
 def _present() -> Found:

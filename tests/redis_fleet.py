@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from flask_realtime.backends.redis.conversations import RedisConversations
+from flask_realtime.backends.redis.connected_users import RedisConnectedUsers
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.housekeeping import Housekeeping
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
-from flask_realtime.backends.redis.presence import RedisPresence
+from flask_realtime.backends.redis.tracker import RedisTracker
 
 ROOT = Path(__file__).resolve().parents[1]
 LONG = 60.0
@@ -53,8 +53,8 @@ class FleetServer:
         self.link = RedisLink(url, max_pause=0.2)
         self.lease = Lease(self.link, server_id, channel, ttl=ttl, grace=grace)
         self.entries = ServerEntries(self.lease)
-        self.presence = RedisPresence(self.entries)
-        self.conversations = RedisConversations(self.entries)
+        self.presence = RedisConnectedUsers(self.entries)
+        self.conversations = RedisTracker(self.entries, "conversations:members")
         self.housekeeping = Housekeeping(self.entries, renew=renew, reap=0.2)
         self.told: list[Told] = []
 

@@ -1,5 +1,5 @@
-"""What servers share, behind small interfaces: who is online, and who is in which conversation."""
+"""State that servers share, behind small interfaces: connected users, and the members of features' topics."""
 
-from flask_realtime.backends.base import BackendUnavailable, Change, ConversationBackend, PresenceBackend, PresenceEntry
+from flask_realtime.backends.base import BackendUnavailable, Change, ConnectedUsers, PresenceEntry, Tracker
 
-__all__ = ["BackendUnavailable", "Change", "ConversationBackend", "PresenceBackend", "PresenceEntry"]
+__all__ = ["BackendUnavailable", "Change", "ConnectedUsers", "PresenceEntry", "Tracker"]

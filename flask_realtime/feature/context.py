@@ -93,6 +93,29 @@ class Timer(Protocol):
         """Announce that something is due, possibly earlier than everything announced before."""
 
 
+class Tracker(Protocol):
+    """Members of topics on every server: the connections that have joined each topic, and their users.
+
+    The connections of a server that dies leave all topics. Call `leave_all` for one that closes. Every method may wait for the
+    message queue; call none under a lock.
+    """
+
+    def join(self, topic: str, user_id: str, connection_id: str) -> bool:
+        """Record that a connection of this server joined, and return whether it was not joined before."""
+
+    def leave(self, topic: str, connection_id: str) -> bool:
+        """Forget that a connection of this server joined, and return whether it was joined."""
+
+    def leave_all(self, connection_id: str) -> list[str]:
+        """Forget a connection of this server, and return the topics that it was joined to."""
+
+    def topics(self) -> list[str]:
+        """Return the topics that somebody has joined, on every server; it may take long, and is for operators."""
+
+    def users(self, topic: str) -> list[str]:
+        """Return the distinct users with a connection joined to the topic, on every server."""
+
+
 class FeatureContext(Protocol):
     """The surroundings of a feature's state; there is one for each application and feature."""
 
@@ -102,7 +125,7 @@ class FeatureContext(Protocol):
 
     @property
     def clock(self) -> Callable[[], float]:
-        """Returns the time in seconds; it never goes back."""
+        """A clock that returns the time in seconds, and never goes back."""
 
     @property
     def backend(self) -> Any:
@@ -117,6 +140,16 @@ class FeatureContext(Protocol):
 
         Raises:
             RegistrationError: This feature does not require it.
+        """
+
+    def tracker(self, kind: str) -> Tracker:
+        """Return what keeps the members of the feature's topics, on every server.
+
+        Args:
+            kind: What it keeps, for a feature that has several.
+
+        Raises:
+            RegistrationError: The names are taken by something else.
         """
 
     def lock(self) -> AbstractContextManager[Any]:

@@ -112,7 +112,7 @@ class Connection:
 
     @property
     def charged_to(self) -> str:
-        """Return the key that its events are charged to: its user or, in an open namespace, its address, in a form unlike user ids."""
+        """Return the key that its events count against: its user or, in an open namespace, its address, unlike any user id."""
         return self.user_id or f"\n{network(self.session.address)}"
 
     @property

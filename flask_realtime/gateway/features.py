@@ -15,7 +15,7 @@ from flask_realtime.contract.effects import Announce, Effect, Emit, Outcome, Sha
 from flask_realtime.contract.events import IncomingEvent
 from flask_realtime.contract.parsing import Parse
 from flask_realtime.errors import RegistrationError
-from flask_realtime.feature.context import Caller, FeatureContext, HasState
+from flask_realtime.feature.context import Caller, FeatureContext, HasState, Tracker
 from flask_realtime.feature.feature import Feature, Listener
 from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.connection import Connection
@@ -252,6 +252,9 @@ class _Context:
 
     def lock(self) -> AbstractContextManager[Any]:
         return native_lock()
+
+    def tracker(self, kind: str) -> Tracker:
+        return self.backend.tracker(self._feature.name, kind)
 
     def timer(
         self,

@@ -6,8 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from flask_realtime.backends import ConversationBackend, PresenceBackend
-from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends import ConnectedUsers, Tracker
+from flask_realtime.backends.backend import LocalBackend
+from flask_realtime.backends.base import tracker_name
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
+from flask_realtime.backends.redis.tracker import RedisTracker
+from flask_realtime.errors import RegistrationError
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer
 
@@ -29,29 +33,40 @@ def fleet_server(redis_server: RedisServer) -> Iterator[FleetServer]:
 
 
 @pytest.fixture(params=BACKENDS)
-def presence(request: pytest.FixtureRequest) -> PresenceBackend:
+def presence(request: pytest.FixtureRequest) -> ConnectedUsers:
     if request.param == "memory":
-        return MemoryPresence(server_id="here")
-    backend: PresenceBackend = request.getfixturevalue("fleet_server").presence
+        return MemoryConnectedUsers(server_id="here")
+    backend: ConnectedUsers = request.getfixturevalue("fleet_server").presence
     return backend
 
 
 @pytest.fixture(params=BACKENDS)
-def conversations(request: pytest.FixtureRequest) -> ConversationBackend:
+def conversations(request: pytest.FixtureRequest) -> Tracker:
     if request.param == "memory":
-        return MemoryConversations()
-    backend: ConversationBackend = request.getfixturevalue("fleet_server").conversations
+        return MemoryTracker()
+    backend: Tracker = request.getfixturevalue("fleet_server").conversations
     return backend
 
 
-def test_only_the_first_and_the_last_connection_of_a_user_count(presence: PresenceBackend) -> None:
+@pytest.fixture(params=BACKENDS)
+def trackers(request: pytest.FixtureRequest) -> list[Tracker]:
+    """Three trackers, the first and the last of which are the same."""
+    kinds = ("voters", "readers", "voters")
+    if request.param == "memory":
+        backend = LocalBackend(MemoryConnectedUsers(), MemoryTracker)
+        return [backend.tracker("polls", kind) for kind in kinds]
+    entries = request.getfixturevalue("fleet_server").entries
+    return [RedisTracker(entries, tracker_name("polls", kind)) for kind in kinds]
+
+
+def test_only_the_first_and_the_last_connection_of_a_user_count(presence: ConnectedUsers) -> None:
     added = [presence.add("ann", "c1"), presence.add("ann", "c2"), presence.add("ann", "c2")]
     removed = [presence.remove("ann", "c1"), presence.remove("ann", "c1"), presence.remove("ann", "c2")]
     assert [change.status_changed for change in added] == [True, False, False]
     assert [change.status_changed for change in removed] == [False, False, True]
 
 
-def test_a_users_connections_are_counted(presence: PresenceBackend) -> None:
+def test_a_users_connections_are_counted(presence: ConnectedUsers) -> None:
     assert [presence.add("ann", connection).connections for connection in ("c1", "c2", "c2", "c3")] == [1, 2, 2, 3]
     presence.add("bob", "c4")
     presence.remove("ann", "c1")
@@ -59,21 +74,21 @@ def test_a_users_connections_are_counted(presence: PresenceBackend) -> None:
     assert presence.exceeds_limit(0, "nobody", 0) is False
 
 
-def test_a_later_change_of_a_user_has_a_higher_version(presence: PresenceBackend) -> None:
+def test_a_later_change_of_a_user_has_a_higher_version(presence: ConnectedUsers) -> None:
     versions = []
     for _ in range(20):
         versions += [presence.add("ann", "c1").version, presence.remove("ann", "c1").version]
     assert versions == sorted(set(versions))
 
 
-def test_removing_what_is_not_there_changes_nothing(presence: PresenceBackend) -> None:
+def test_removing_what_is_not_there_changes_nothing(presence: ConnectedUsers) -> None:
     presence.add("ann", "c1")
     assert not presence.remove("ann", "c2").status_changed
     assert not presence.remove("bob", "c1").status_changed
     assert presence.online(["ann", "bob"]) == {"ann"}
 
 
-def test_users_are_listed_and_counted(presence: PresenceBackend) -> None:
+def test_users_are_listed_and_counted(presence: ConnectedUsers) -> None:
     for user, connection in (("ann", "c1"), ("ann", "c2"), ("bob", "c3")):
         presence.add(user, connection)
     assert sorted(presence.users()) == ["ann", "bob"]
@@ -81,7 +96,7 @@ def test_users_are_listed_and_counted(presence: PresenceBackend) -> None:
     assert presence.online([]) == set()
 
 
-def test_a_users_connections_tell_where_and_since_when_and_on_what(presence: PresenceBackend) -> None:
+def test_a_users_connections_tell_where_and_since_when_and_on_what(presence: ConnectedUsers) -> None:
     presence.add("ann", "c1", "Zoë's phone")
     presence.add("ann", "c2")
     presence.add("bob", "c3")
@@ -94,7 +109,7 @@ def test_a_users_connections_tell_where_and_since_when_and_on_what(presence: Pre
     assert presence.connections("zed") == []
 
 
-def test_ids_may_hold_any_text(presence: PresenceBackend) -> None:
+def test_ids_may_hold_any_text(presence: ConnectedUsers) -> None:
     for user in ODD_IDS:
         assert presence.add(user, f"c-{user}").status_changed
     assert set(presence.users()) == presence.online(ODD_IDS) == set(ODD_IDS)
@@ -103,7 +118,7 @@ def test_ids_may_hold_any_text(presence: PresenceBackend) -> None:
     assert presence.count() == 0
 
 
-def test_one_of_many_that_come_at_once_is_the_first_and_one_the_last(presence: PresenceBackend) -> None:
+def test_one_of_many_that_come_at_once_is_the_first_and_one_the_last(presence: ConnectedUsers) -> None:
     connections = [f"c{number}" for number in range(24)]
     with ThreadPoolExecutor(8) as threads:
         for _ in range(10):
@@ -113,7 +128,7 @@ def test_one_of_many_that_come_at_once_is_the_first_and_one_the_last(presence: P
     assert presence.count() == 0
 
 
-def test_a_conversations_users_are_distinct(conversations: ConversationBackend) -> None:
+def test_a_conversations_users_are_distinct(conversations: Tracker) -> None:
     assert conversations.join("1", "ann", "c1")
     assert not conversations.join("1", "ann", "c1")
     conversations.join("1", "ann", "c2")
@@ -122,7 +137,7 @@ def test_a_conversations_users_are_distinct(conversations: ConversationBackend) 
     assert conversations.users("2") == []
 
 
-def test_a_user_stays_until_the_last_connection_left(conversations: ConversationBackend) -> None:
+def test_a_user_stays_until_the_last_connection_left(conversations: Tracker) -> None:
     conversations.join("1", "ann", "c1")
     conversations.join("1", "ann", "c2")
     assert conversations.leave("1", "c1")
@@ -132,7 +147,7 @@ def test_a_user_stays_until_the_last_connection_left(conversations: Conversation
     assert conversations.users("1") == []
 
 
-def test_a_connection_leaves_everything_at_once(conversations: ConversationBackend) -> None:
+def test_a_connection_leaves_everything_at_once(conversations: Tracker) -> None:
     for conversation in ("2", "1"):
         conversations.join(conversation, "ann", "c1")
     conversations.join("1", "bob", "c2")
@@ -142,7 +157,7 @@ def test_a_connection_leaves_everything_at_once(conversations: ConversationBacke
     assert conversations.users("2") == []
 
 
-def test_conversations_may_have_any_name(conversations: ConversationBackend) -> None:
+def test_conversations_may_have_any_name(conversations: Tracker) -> None:
     for name in ODD_IDS:
         conversations.join(name, f"user of {name}", "c1")
     assert [conversations.users(name) for name in ODD_IDS] == [[f"user of {name}"] for name in ODD_IDS]
@@ -150,8 +165,29 @@ def test_conversations_may_have_any_name(conversations: ConversationBackend) -> 
     assert [conversations.users(name) for name in ODD_IDS] == [[] for _ in ODD_IDS]
 
 
+def test_what_one_tracker_knows_no_other_does(trackers: list[Tracker]) -> None:
+    voters, readers, same = trackers
+    for topic in ("1", "2"):
+        assert voters.join(topic, "ann", "c1")
+        assert readers.join(topic, "ann", "c1")
+        assert not same.join(topic, "ann", "c1")
+    voters.join("3", "bob", "c2")
+    assert [sorted(tracker.topics()) for tracker in trackers] == [["1", "2", "3"], ["1", "2"], ["1", "2", "3"]]
+    assert voters.leave("1", "c1")
+    assert [tracker.users("1") for tracker in trackers] == [[], ["ann"], []]
+    assert voters.leave_all("c1") == ["2"]
+    assert [tracker.users("2") for tracker in trackers] == [[], ["ann"], []]
+    assert readers.leave_all("c1") == ["1", "2"]
+
+
+@pytest.mark.parametrize(("feature", "kind"), [("user", "members"), ("server", "members"), ("a:b", "c"), ("a", "b:c")])
+def test_a_tracker_has_no_name_of_something_else(feature: str, kind: str) -> None:
+    with pytest.raises(RegistrationError, match="rename it"):
+        LocalBackend(MemoryConnectedUsers(), MemoryTracker).tracker(feature, kind)
+
+
 def test_memory_knows_whose_the_connections_are() -> None:
-    presence, conversations = MemoryPresence(server_id="here"), MemoryConversations()
+    presence, conversations = MemoryConnectedUsers(server_id="here"), MemoryTracker()
     assert (presence.owners(), conversations.owners(), conversations.owner("c1")) == ({}, {}, None)
     for user, connection in (("ann", "c1"), ("ann", "c2"), ("bob", "c3")):
         presence.add(user, connection)
@@ -160,4 +196,4 @@ def test_memory_knows_whose_the_connections_are() -> None:
     assert presence.owners() == {"c1": "ann", "c2": "ann", "c3": "bob"}
     assert conversations.owners() == {"c1": "ann", "c2": "ann", "c3": "bob", "c4": "bob"}
     assert [conversations.owner(connection) for connection in ("c1", "c4", "c9")] == ["ann", "bob", None]
-    assert (conversations.conversations(), conversations.joined("c4"), conversations.joined("c9")) == (["1", "2"], ["2"], [])
+    assert (conversations.topics(), conversations.joined("c4"), conversations.joined("c9")) == (["1", "2"], ["2"], [])

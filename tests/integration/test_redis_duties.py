@@ -16,6 +16,7 @@ from flask_realtime.backends.redis.lease import HELD, LOST, REAPED, LeaseLost
 from flask_realtime.backends.redis.maintenance import Reap, Settle, Verify, WriteLeft
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer
+from tests.scripts import run_script
 
 NewServer = Callable[..., FleetServer]
 BATCH = 500
@@ -92,7 +93,7 @@ def test_a_lease_that_is_lost_is_doubtful_and_says_so(new_server: NewServer, cli
     server.lease.renew()
     client.flushall()
     with pytest.raises(LeaseLost):
-        server.lease.run(scripts.LEAVE_ALL, "ann", "c1", "[]")
+        server.lease.run(scripts.leave_all("ann", "c1", "", []))
     assert server.lease.needs_renewal
 
 
@@ -140,7 +141,7 @@ def test_what_was_left_is_written_in_batches(new_server: NewServer) -> None:
     here, there = new_server("here"), new_server("there")
     here.entries.pending_writes.leave({f"c{number}": "ann" for number in range(BATCH + 1)})
     for number in range(BATCH + 1):
-        here.entries.presence.add("ann", f"c{number}")
+        here.entries.connected_users.add("ann", f"c{number}")
     duty = WriteLeft(here.entries)
     assert duty.perform() == []
     assert len(there.presence.connections("ann")) == BATCH
@@ -206,15 +207,15 @@ def test_a_connection_that_went_while_it_was_verified_is_not_left(new_server: Ne
     client.delete(f"{{{channel}}}:user:ann")
     duty = Verify(server.entries)
     duty.begin()
-    server.entries.presence.remove("ann", "c1")
+    server.entries.connected_users.remove("ann", "c1")
     assert (duty.perform(), left(server)) == ([], {})
 
 
 def test_connections_are_verified_in_batches_that_count_what_they_joined(new_server: NewServer) -> None:
     server = new_server("here")
     for number in range(BATCH // 2 + 1):
-        server.entries.presence.add("ann", f"c{number}")
-        server.entries.conversations.join("1", "ann", f"c{number}")
+        server.entries.connected_users.add("ann", f"c{number}")
+        server.entries.trackers["conversations:members"].join("1", "ann", f"c{number}")
     duty = Verify(server.entries)
     duty.begin()
     assert duty.perform() == []
@@ -231,3 +232,30 @@ def test_users_are_settled_once(new_server: NewServer) -> None:
     server.entries.outage_journal.written("ann", scripts.UNSETTLED, is_there=False)
     assert [(report.user_id, report.online) for report in duty.perform() or []] == [("ann", False)]
     assert duty.perform() is None
+
+
+MADE_BEFORE_GEVENTS_PATCHES = """
+import signal, sys, threading, time, warnings
+from tests.redis_fleet import FleetServer
+
+signal.alarm(60)  # Whoever waits for an old lock stops everything.
+server = FleetServer(sys.argv[1], "here", ttl=60, renew=20)
+from gevent import monkey
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    monkey.patch_all()
+from tests.redis_server import wait_until
+
+server.start()
+wait_until(lambda: server.lease.name)
+server.entries.pending_writes.begin("c1")
+server.presence.add("ann", "c1")
+server.entries.pending_writes.end("c1")
+server.housekeeping.give_sign_of_life()
+wait_until(lambda: server.entries.pending_writes.is_clear)
+server.close()
+"""
+
+
+def test_a_housekeeping_that_is_older_than_gevents_patches_works(redis_server: RedisServer) -> None:
+    run_script(MADE_BEFORE_GEVENTS_PATCHES, redis_server.url)

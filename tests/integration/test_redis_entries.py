@@ -9,7 +9,8 @@ import pytest
 from redis import Redis
 
 from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.entries import Answer, State
+from flask_realtime.backends.redis.scripts import Answer, State
+from flask_realtime.backends.redis.tracker import RedisTracker
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer
 
@@ -38,7 +39,7 @@ def left(server: FleetServer) -> dict[str, str]:
 
 def calls_of_on_left(server: FleetServer) -> list[str]:
     calls: list[str] = []
-    server.entries.on_left = lambda: calls.append("left")
+    server.entries.on_left(lambda: calls.append("left"))
     return calls
 
 
@@ -77,15 +78,15 @@ def test_where_redis_has_forgotten_the_lease_the_housekeeping_is_woken(server: F
 
 
 def test_where_nothing_changes_nothing_is_written(server: FleetServer) -> None:
-    assert server.entries.write("ann", "c1", lambda: None, scripts.ADD, "0 ") == (None, None)
+    assert server.entries.write("ann", "c1", lambda: None, scripts.add("ann", "c1", "0 ")) == (None, None)
     assert server.entries.pending_writes.is_clear
     assert server.presence.users() == []
 
 
 def test_an_answer_has_the_number_of_connections_where_one_was_added(server: FleetServer) -> None:
     server.presence.add("ann", "c1")
-    _, added = server.entries.write("ann", "c2", lambda: True, scripts.ADD, "0 ")
-    _, removed = server.entries.write("ann", "c2", lambda: True, scripts.REMOVE, "0", "[]")
+    _, added = server.entries.write("ann", "c2", lambda: True, scripts.add("ann", "c2", "0 "))
+    _, removed = server.entries.write("ann", "c2", lambda: True, scripts.remove("ann", "c2", told_online=0, joined=[]))
     assert added is not None
     assert (added.code, added.connections) == (scripts.STAYS, 2)
     assert removed == Answer(scripts.STAYS, removed.version if removed else 0, 0, 0)
@@ -95,11 +96,10 @@ def test_a_connections_state_is_its_own(server: FleetServer) -> None:
     server.presence.add("ann", "c1", "phone")
     server.conversations.join("1", "ann", "c1")
     server.conversations.join("2", "ann", "c1")
-    since = server.entries.presence.connections("ann")[0].since
-    assert server.entries.state("ann", "c1") == State(
-        "c1", "ann", f"{since} phone", ["1", "2"], 0, is_repeated=False, is_unheard=False
-    )
-    assert (server.entries.joined("c1"), server.entries.weight("c1"), server.entries.weight("c9")) == ('["1","2"]', 3, 1)
+    since = server.entries.connected_users.connections("ann")[0].since
+    topics = ["conversations:members:1", "conversations:members:2"]
+    assert server.entries.state("ann", "c1") == State("c1", "ann", f"{since} phone", topics, 0, is_repeated=False, is_unheard=False)
+    assert (server.entries.joined("c1"), server.entries.weight("c1"), server.entries.weight("c9")) == (topics, 3, 1)
     outage = server.entries.outage_journal
     outage.told_online["ann"] = 7
     outage.unanswered_removals.add("c1")
@@ -113,6 +113,22 @@ def test_every_connection_is_left_whether_it_is_present_or_has_joined(server: Fl
     server.conversations.join("1", "bob", "c2")
     server.entries.leave_all_to_be_written()
     assert left(server) == {"c1": "ann", "c2": "bob"}
+
+
+def test_what_is_removed_from_presence_leaves_the_topics_of_every_tracker(
+    server: FleetServer, redis_server: RedisServer, channel: str
+) -> None:
+    there = FleetServer(redis_server.url, "there", channel=channel)
+    names = ("conversations:members", "polls:voters")
+    trackers = [RedisTracker(server.entries, name) for name in names]
+    server.presence.add("ann", "c1")
+    for tracker in trackers:
+        tracker.join("1", "ann", "c1")
+    assert [RedisTracker(there.entries, name).users("1") for name in names] == [["ann"], ["ann"]]
+    server.presence.remove("ann", "c1")
+    assert [RedisTracker(there.entries, name).users("1") for name in names] == [[], []]
+    assert [tracker.leave_all("c1") for tracker in trackers] == [[], []]
+    there.close()
 
 
 def test_the_connections_of_others_are_those_of_live_servers(server: FleetServer, redis_server: RedisServer, channel: str) -> None:

@@ -57,7 +57,7 @@ def facts(server: FleetServer) -> Facts:
         "count": server.presence.count(),
         "online": server.presence.online(people),
         "connections": {user: sorted(entry.connection_id for entry in server.presence.connections(user)) for user in people},
-        "conversations": sorted(server.conversations.conversations()),
+        "conversations": sorted(server.conversations.topics()),
         "online users": {name: sorted(server.conversations.users(name)) for name in ("7", "8")},
     }
 
@@ -82,8 +82,8 @@ KEYS = (
     "user:dan",
     "joined:c1",
     "joined:c4",
-    "conversation:7",
-    "conversation:8",
+    "conversations:members:7",
+    "conversations:members:8",
     "gone:cid",
     "came:dan",
     "announced:dan",
@@ -107,7 +107,7 @@ def end_all(one: FleetServer, other: FleetServer) -> None:
 
 def is_clean(client: Redis) -> bool:
     """Whether nothing is left of anybody but ann's last connection."""
-    kinds = ("user:", "joined:", "conversation:", "server:")
+    kinds = ("user:", "joined:", "conversations:", "server:")
     left = [key for key in keys(client) if key.startswith(kinds)]
     return len(left) == 2 and left[0].startswith("server:b.") and left[1] == "user:ann"
 
@@ -142,14 +142,14 @@ def holds_everything(client: Redis) -> bool:
         and members == {"c1 ann", "c2 ann", "c3 ann", "c4 bob", "c6 dan"}
         and set(client.hkeys(BASE + "user:ann")) == {"c1", "c2", "c3"}
         and client.hkeys(BASE + "user:bob") == ["c4"]
-        and client.smembers(BASE + "joined:c1") == {"7", "8"}
-        and client.smembers(BASE + "joined:c4") == {"7"}
-        and set(client.hkeys(BASE + "conversation:7")) == {"c1", "c4"}
-        and client.hkeys(BASE + "conversation:8") == ["c1"]
+        and client.smembers(BASE + "joined:c1") == {"conversations:members:7", "conversations:members:8"}
+        and client.smembers(BASE + "joined:c4") == {"conversations:members:7"}
+        and set(client.hkeys(BASE + "conversations:members:7")) == {"c1", "c4"}
+        and client.hkeys(BASE + "conversations:members:8") == ["c1"]
     )
 
 
-@pytest.mark.parametrize("prefix", ["online", "user:ann", "conversation:7", "server:a."])
+@pytest.mark.parametrize("prefix", ["online", "user:ann", "conversations:members:7", "server:a."])
 def test_a_key_that_others_have_begun_anew_is_made_good_too(new_server: NewServer, client: Redis, prefix: str) -> None:
     one, other = new_server("a"), new_server("b")
     populate(one, other)
@@ -172,7 +172,7 @@ def test_who_goes_before_it_is_made_good_has_left_every_conversation(new_server:
     assert other.conversations.users("8") == []
 
 
-@pytest.mark.parametrize("prefix", ["online", "server:a.", "user:ann", "joined:c1", "conversation:7", "servers"])
+@pytest.mark.parametrize("prefix", ["online", "server:a.", "user:ann", "joined:c1", "conversations:members:7", "servers"])
 def test_a_server_that_dies_after_it_was_made_good_leaves_nothing(
     redis: RedisServer, new_server: NewServer, client: Redis, prefix: str
 ) -> None:
@@ -185,7 +185,7 @@ def test_a_server_that_dies_after_it_was_made_good_leaves_nothing(
         wait_until(lambda: any(key.startswith(prefix) for key in keys(client)), PATIENCE)
         dying.kill()
     wait_until(lambda: sorted(other.of("offline")) == ["ann", "bob"], 2 * PATIENCE)
-    assert [key for key in keys(client) if key.startswith(("user:", "joined:", "conversation:", "server:a."))] == []
+    assert [key for key in keys(client) if key.startswith(("user:", "joined:", "conversations:", "server:a."))] == []
 
 
 def test_a_dead_server_that_is_forgotten_before_it_is_reaped_is_reaped_all_the_same(

@@ -39,6 +39,12 @@ def test_the_wheel_holds_every_module(wheel: Path) -> None:
     assert expected <= set(zipfile.ZipFile(wheel).namelist())
 
 
+def test_the_wheel_holds_every_script_of_redis(wheel: Path) -> None:
+    expected = {str(path.relative_to(ROOT)) for path in (ROOT / "flask_realtime").rglob("*.lua")}
+    assert expected
+    assert expected <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_source_distribution_holds_what_its_tests_need(built: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as source:

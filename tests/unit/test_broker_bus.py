@@ -10,8 +10,9 @@ from flask_realtime.backends.broker.backend import BrokerBackend
 from flask_realtime.backends.broker.batches import read, write
 from flask_realtime.backends.broker.bus import BrokerBus
 from flask_realtime.backends.broker.carrier import Carrier
-from flask_realtime.backends.broker.outbox import MAX_BATCH_ITEMS, Outbox
+from flask_realtime.backends.broker.send_queue import SendQueue
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.outgoing import MAX_BATCH_ITEMS
 from flask_realtime.backends.packing import pack
 from tests.clock import Clock
 from tests.redis_server import wait_until
@@ -176,12 +177,12 @@ def test_a_bus_that_is_older_than_gevents_patches_works() -> None:
 
 def test_an_outbox_is_bounded_by_age_and_by_size() -> None:
     clock, packed = Clock(0.0), (b"12345", b"67890")
-    outbox = Outbox(retention=10, max_bytes=30, clock=clock)
+    outbox = SendQueue(retention=10, max_bytes=30, clock=clock)
     items = [outbox.add(packed) for _ in range(4)]
     assert (outbox.pending, outbox.dropped) == (3, 1)
-    assert outbox.take(0) == items[1:]
+    assert outbox.wait_for_batch(0) == items[1:]
     clock.now = 11
-    assert outbox.take(0) == []
+    assert outbox.wait_for_batch(0) == []
     assert (outbox.pending, outbox.dropped) == (0, 4)
     outbox.confirm([item for item in items if item is not None])
     assert outbox.add(packed) is not None
@@ -191,21 +192,21 @@ def test_an_outbox_is_bounded_by_age_and_by_size() -> None:
 
 
 def test_a_message_holds_no_more_than_so_many_envelopes() -> None:
-    outbox = Outbox(retention=10)
+    outbox = SendQueue(retention=10)
     for _ in range(MAX_BATCH_ITEMS + 1):
         outbox.add((b"{}", b""))
-    first = outbox.take(0)
+    first = outbox.wait_for_batch(0)
     assert len(first) == MAX_BATCH_ITEMS
     outbox.confirm(first)
-    assert [item.number for item in outbox.take(0)] == [MAX_BATCH_ITEMS + 1]
+    assert [item.number for item in outbox.wait_for_batch(0)] == [MAX_BATCH_ITEMS + 1]
 
 
 def test_changes_of_presence_on_two_servers_compare_by_time(exchange: Exchange) -> None:
     here, there = (BrokerBackend(exchange.carrier, retention=60) for _ in range(2))
     for _ in range(3):
-        assert here.presence.add("ann", "1")
-        earlier = here.presence.remove("ann", "1")
-    later = there.presence.add("ann", "2")
+        assert here.connected_users.add("ann", "1")
+        earlier = here.connected_users.remove("ann", "1")
+    later = there.connected_users.add("ann", "2")
     assert later.version >= earlier.version
     assert (later.status_changed, earlier.status_changed) == (True, True)
     here.stop(0.1)
@@ -213,6 +214,6 @@ def test_changes_of_presence_on_two_servers_compare_by_time(exchange: Exchange) 
 
 
 def test_nobody_waits_for_an_outbox_that_is_closed() -> None:
-    outbox = Outbox(60.0)
+    outbox = SendQueue(60.0)
     outbox.close()
-    assert outbox.take(3600) == []
+    assert outbox.wait_for_batch(3600) == []

@@ -1,12 +1,12 @@
 """Conversations and presence, without Flask or sockets."""
 
-from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
 from flask_realtime.features.conversations import Conversations
 from flask_realtime.features.presence import Presence
 
 
 def test_a_second_tab_neither_comes_nor_goes() -> None:
-    presence = Presence(MemoryPresence())
+    presence = Presence(MemoryConnectedUsers())
     assert presence.connected("c1", "ann")
     assert not presence.connected("c2", "ann")
     assert not presence.disconnected("c1", "ann")
@@ -17,7 +17,7 @@ def test_a_second_tab_neither_comes_nor_goes() -> None:
 
 
 def test_presence_knows_everybody_and_each_of_their_connections() -> None:
-    presence = Presence(MemoryPresence())
+    presence = Presence(MemoryConnectedUsers())
     presence.connected("c1", "ann", "phone")
     presence.connected("c2", "ann")
     presence.connected("c3", "ben")
@@ -36,7 +36,7 @@ def test_the_changes_of_a_users_status_are_in_order_and_may_be_dropped() -> None
 
 
 def test_statuses_come_in_the_order_asked_for() -> None:
-    presence = Presence(MemoryPresence())
+    presence = Presence(MemoryConnectedUsers())
     presence.connected("c1", "ann")
     assert presence.statuses(["zed", "ann", "zed"]) == [
         {"userId": "zed", "status": "offline"},
@@ -52,7 +52,7 @@ def test_a_status_is_told_to_everyone_or_to_an_audience() -> None:
 
 
 def test_joining_is_remembered_until_the_connection_leaves_or_goes() -> None:
-    conversations = Conversations(MemoryConversations())
+    conversations = Conversations(MemoryTracker())
     assert conversations.join("c1", "1")
     assert not conversations.join("c1", "1")
     assert conversations.is_joined("c1", "1")
@@ -64,7 +64,7 @@ def test_joining_is_remembered_until_the_connection_leaves_or_goes() -> None:
 
 
 def test_a_conversation_knows_its_users_and_a_connection_its_conversations() -> None:
-    conversations = Conversations(MemoryConversations())
+    conversations = Conversations(MemoryTracker())
     for connection_id, user_id, conversation_id in (("c1", "ann", "1"), ("c2", "ann", "1"), ("c3", "ben", "1"), ("c3", "ben", "2")):
         conversations.join(connection_id, conversation_id)
         conversations.share_join(connection_id, user_id, conversation_id)
@@ -83,7 +83,7 @@ def test_a_conversation_knows_its_users_and_a_connection_its_conversations() -> 
 
 
 def test_a_join_that_was_overtaken_by_leaving_is_taken_back() -> None:
-    conversations = Conversations(MemoryConversations())
+    conversations = Conversations(MemoryTracker())
     conversations.join("c1", "1")
     conversations.leave("c1", "1")
     conversations.share_leave("c1", "1")

@@ -12,6 +12,7 @@ from flask_realtime.backends.base import Change
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.outage_journal import OutageJournal
 from flask_realtime.backends.redis.pending_writes import PendingWrites
+from tests.clock import Clock
 
 
 @pytest.fixture
@@ -99,16 +100,16 @@ def test_what_was_told_without_an_answer_is_kept_until_there_is_one(outage: Outa
 
 
 def test_an_unsettled_user_is_due_when_the_others_had_their_time(outage: OutageJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock = Clock(1000.0)
+    monkeypatch.setattr(time, "monotonic", clock)
     outage.came("ann", is_first=True)
     for user_id, is_there in (("ann", True), ("bob", False)):
         outage.written(user_id, scripts.UNSETTLED, is_there=is_there)
-        now[0] += 30
+        clock.now += 30
     assert (outage.told_online, outage.next_settling, outage.due()) == ({}, 1060.0, ["ann"])
-    now[0] = 1089.0
+    clock.now = 1089.0
     assert outage.due() == ["ann"]
-    now[0] = 1090.0
+    clock.now = 1090.0
     assert outage.due() == ["ann", "bob"]
     outage.settled(["ann", "cid"])
     assert (outage.next_settling, outage.due()) == (1090.0, ["bob"])

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from flask_realtime.backends.memory import MemoryConversations
+from flask_realtime.backends.memory import MemoryTracker
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.effects import Announce, Share
 from flask_realtime.errors import BadRequest, EventError, Forbidden, TooManyRooms
@@ -34,7 +34,7 @@ class World:
             ON_JOIN: [self.note_hook("joined")],
             ON_LEAVE: [self.note_hook("left")],
         }
-        self.conversations = Conversations(MemoryConversations())
+        self.conversations = Conversations(MemoryTracker())
         collaborators = (self.conversations, AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE)
         self.membership = Membership(cast("FeatureContext", self), *collaborators)
         self.ann = self.connection("c1", "ann")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.outgoing import MAX_BATCH_BYTES, MAX_BATCH_ITEMS
 from flask_realtime.backends.packing import pack
 from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, fields_of, origin_of, read
 from flask_realtime.backends.redis.options import BusOptions
-from flask_realtime.backends.redis.outbox import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, Outbox
+from flask_realtime.backends.redis.outbox import Outbox
 from flask_realtime.backends.sequences import SequenceTracker
 from tests.clock import Clock
 

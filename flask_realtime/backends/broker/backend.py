@@ -1,42 +1,47 @@
-"""What servers share through a message broker: events, and nothing else."""
+"""Backend over a message broker: servers share events, and nothing else."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from secrets import token_hex
 from typing import Final
 
 from flask_realtime.backends.backend import Backend, OnStatusChange
-from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.base import BackendUnavailable, Tracker, tracker_name
 from flask_realtime.backends.broker.bus import BrokerBus
 from flask_realtime.backends.broker.carrier import Carrier
 from flask_realtime.backends.bus import Envelope, Receive
-from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
 from flask_realtime.backends.probe import Probe
 
 _NOTHING: Final = Envelope("nothing", {})
 
 
 class BrokerBackend(Backend):
-    """A bus over a broker, and presence and conversations in this process's memory: each server knows its own users.
+    """A bus over a broker, and connected users and trackers in this process's memory: each server knows its own users.
 
     Args:
-        carrier: Makes what carries messages; called once in each process.
+        carrier: Makes the carrier; called once in each process.
         retention: Seconds for which an event is kept while the broker cannot be reached.
     """
 
     def __init__(self, carrier: Callable[[], Carrier], *, retention: float) -> None:
         server_id = token_hex(6)
-        self.presence = MemoryPresence(server_id=server_id, orders_by_time=True)
-        self.conversations = MemoryConversations()
+        self.connected_users = MemoryConnectedUsers(server_id=server_id, orders_by_time=True)
+        self._trackers: dict[str, Tracker] = defaultdict(MemoryTracker)
         self._bus = BrokerBus(carrier, server_id, retention)
         self._probe = Probe(self._send_something)
         self._is_server = False
 
     @property
     def is_local(self) -> bool:
-        """There are other servers."""
+        """Return False: there are other servers."""
         return False
+
+    def tracker(self, feature: str, kind: str) -> Tracker:
+        """Return what keeps the members of a feature's topics, on this server."""
+        return self._trackers[tracker_name(feature, kind)]
 
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers."""
@@ -48,13 +53,13 @@ class BrokerBackend(Backend):
         self._bus.start(receive)
 
     def check(self) -> None:
-        """Ask whether the broker can be reached, and once a second at most send it something that no server does anything with."""
+        """Check that the broker can be reached, by sending it, once a second at most, a message that all servers ignore."""
         self._probe.check()
         if not self._bus.is_connected:
             raise _unreachable()
 
     def stop(self, timeout: float) -> None:
-        """Cease to be a server."""
+        """Stop being a server."""
         self._bus.stop(timeout)
 
     def _send_something(self) -> None:

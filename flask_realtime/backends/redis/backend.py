@@ -1,4 +1,4 @@
-"""Everything that servers share through one Redis."""
+"""Backend of servers that share one Redis."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from flask_realtime.backends.backend import Backend, OnStatusChange
+from flask_realtime.backends.base import Tracker, tracker_name
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.probe import Probe
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.bus import RedisBus
-from flask_realtime.backends.redis.conversations import RedisConversations
+from flask_realtime.backends.redis.connected_users import RedisConnectedUsers
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.housekeeping import Housekeeping
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
-from flask_realtime.backends.redis.presence import RedisPresence
+from flask_realtime.backends.redis.tracker import RedisTracker
 
 _REAPS_PER_LEASE = 5
 
@@ -30,20 +31,20 @@ _SIGN_OF_LIFE: Final = "sign of life"
 """The kind of envelope that asks the other servers to renew their leases."""
 
 _ASKING_PAUSE: Final = 0.2
-"""Seconds between two of them, at least."""
+"""Minimum seconds between two of them."""
 
 
 class RedisBackend(Backend):
-    """Presence, conversations and the bus of servers that share a Redis. Nothing is connected before it is used.
+    """Connected users, trackers and the bus of servers that share a Redis. It connects on first use.
 
     Args:
         url: A `redis://`, `rediss://` or `unix://` URL.
-        channel: What the names of everything in Redis begin with.
+        channel: The prefix of all names in Redis.
         retention: Seconds for which an event is kept for a server that has lost its link.
-        lease: Seconds after which a server that gives no sign of life is taken for dead.
+        lease: Seconds before a silent server is considered dead.
 
     Raises:
-        ConfigError: The URL is none of these.
+        ConfigError: The URL is not one of these.
     """
 
     def __init__(self, url: str, *, channel: str, retention: float, lease: float = 10.0) -> None:
@@ -51,10 +52,8 @@ class RedisBackend(Backend):
         self._link = RedisLink(url)
         self._lease = Lease(self._link, server_id, channel, ttl=lease)
         self._probe = Probe(self._write_something)
-        entries = ServerEntries(self._lease)
-        presence = self.presence = RedisPresence(entries)
-        presence.on_doubt = self._ask_for_signs_of_life
-        self.conversations = RedisConversations(entries)
+        entries = self._entries = ServerEntries(self._lease)
+        self.connected_users = RedisConnectedUsers(entries, on_doubt=self._ask_for_signs_of_life)
         self._housekeeping = Housekeeping(entries, renew=lease / 2, reap=lease / _REAPS_PER_LEASE)
         self._bus = RedisBus(self._link, server_id, channel, BusOptions(retention=retention))
         self._is_server = False
@@ -63,8 +62,12 @@ class RedisBackend(Backend):
 
     @property
     def is_local(self) -> bool:
-        """Redis has to be waited for."""
+        """Return False: calls to Redis wait."""
         return False
+
+    def tracker(self, feature: str, kind: str) -> Tracker:
+        """Return the tracker of a feature's topics."""
+        return RedisTracker(self._entries, tracker_name(feature, kind))
 
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers."""
@@ -83,22 +86,22 @@ class RedisBackend(Backend):
         )
 
     def begin_to_leave(self) -> None:
-        """Leave everything to the server that reaps this one's lease."""
+        """Leave all entries to the server that reaps this one's lease."""
         self.leaves_entries = True
         self._housekeeping.begin_to_leave()
 
     def check(self) -> None:
-        """Ask whether Redis can be reached, and once a second at most whether it takes what is written."""
+        """Check that Redis can be reached and, once a second at most, that it accepts writes."""
         with suppress(ResponseError):  # It may refuse to be pinged, but it answers.
             self._link.call(lambda client: client.ping())
         self._probe.check()
 
     def warnings(self) -> list[str]:
-        """Say whether Redis is set up in a way in which it may remove what servers share."""
+        """Return warnings if Redis is configured so that it may evict shared state."""
         return eviction_warnings(self._link)
 
     def stop(self, timeout: float) -> None:
-        """Cease to be a server: others hear at once who went offline with it, unless it has begun to leave."""
+        """Stop being a server: others are told at once who went offline with it, unless it has begun to leave."""
         if self._is_server:
             self._housekeeping.stop(timeout / 2)
         self._bus.stop(timeout / 2)
@@ -117,7 +120,7 @@ class RedisBackend(Backend):
             self._bus.publish(Envelope(_SIGN_OF_LIFE, {}))
 
     def _write_something(self) -> None:
-        self._lease.ask(scripts.TRY_TO_WRITE)
+        self._lease.ask(scripts.probe())
 
 
 def _nothing(_: Envelope) -> None:

@@ -1,66 +1,27 @@
-"""A server's entries in Redis, and its own memory of them."""
+"""Entries of a server in Redis, and its own copy of them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
-
-import orjson
+from typing import TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable, PresenceEntry
-from flask_realtime.backends.memory import MemoryConversations, MemoryPresence
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.outage_journal import OutageJournal
 from flask_realtime.backends.redis.pending_writes import PendingWrites
-from flask_realtime.backends.redis.scripts import Script
+from flask_realtime.backends.redis.scripts import Answer, State, Write
 
 ResultT = TypeVar("ResultT")
 
 
-class Answer(NamedTuple):
-    """What Redis said of a change.
-
-    Args:
-        code: STAYS, TURNED or UNSETTLED; see `scripts`.
-        version: The version of the change, or 0.
-        connections: How many connections the user has, where the script was ADD.
-        hold: Milliseconds for which the change is not to be announced.
-    """
-
-    code: int
-    version: int
-    connections: int
-    hold: int
-
-
-class State(NamedTuple):
-    """What the script WRITE is told of a connection.
-
-    Args:
-        connection_id: The connection.
-        user_id: Whose it is.
-        details: What is noted of it; nothing where it is gone.
-        conversations: What it has joined.
-        told_online: The version with which others were told that the user came online while Redis was away, or 0.
-        is_repeated: Whether it is gone, and Redis was told so before without an answer.
-        is_unheard: Whether Redis was told that it is there, without an answer.
-    """
-
-    connection_id: str
-    user_id: str
-    details: str
-    conversations: list[str]
-    told_online: int
-    is_repeated: bool
-    is_unheard: bool
-
-
 class ServerEntries:
-    """What this server knows of its connections, and what Redis knows of them.
+    """This server's connections, in its own memory and in Redis.
 
-    An operation changes this server's memory first, and then Redis, in one round trip. Where Redis cannot be asked, the memory's
-    answer stands, and the connection is left to the housekeeping.
+    An operation changes this server's memory first, and then Redis, in one round trip. If Redis is unreachable, the memory's
+    answer counts, and the connection is left to the housekeeping.
 
     Args:
         lease: The server's lease.
@@ -68,32 +29,34 @@ class ServerEntries:
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        self.presence = MemoryPresence()
-        self.conversations = MemoryConversations()
+        self.connected_users = MemoryConnectedUsers()
+        self.trackers: dict[str, MemoryTracker] = defaultdict(MemoryTracker)
+        """The topics that its connections have joined, by the trackers' names."""
         self.pending_writes = PendingWrites()
         self.outage_journal = OutageJournal(lease.clock.version, lease.grace)
-        self.on_left: Callable[[], None] = _nothing
-        """Called where a connection was left that the housekeeping can write at once."""
+        self._listeners: list[Callable[[], object]] = []
+
+    def on_left(self, listener: Callable[[], object]) -> None:
+        """Register a function to be called when a connection is left that the housekeeping can write at once."""
+        self._listeners.append(listener)
 
     def write(
         self,
         user_id: str,
         connection_id: str,
         change: Callable[[], ResultT | None],
-        script: Script,
-        *args: str,
+        write: Write[Answer],
     ) -> tuple[ResultT | None, Answer | None]:
-        """Change this server's memory, and then what Redis knows.
+        """Change this server's memory, and then Redis.
 
         Args:
-            user_id: Whose the connection is.
+            user_id: The connection's user.
             connection_id: The connection.
-            change: Changes the memory, and returns what came of it, or None where there is nothing to write.
-            script: Changes what Redis knows.
-            args: The script's arguments after deadline, lease, user and connection.
+            change: Changes the memory, and returns the result, or None if there is nothing to write.
+            write: Changes the entries in Redis.
 
         Returns:
-            What `change` returned, and Redis's answer, or None where it gave none.
+            The result of `change`, and Redis's answer, or None if it gave none.
         """
         may_write = self.pending_writes.begin(connection_id)
         answer = None
@@ -102,87 +65,91 @@ class ServerEntries:
             if result is None:
                 return None, None
             if may_write:
-                answer = self._run(script, user_id, connection_id, *args)
+                answer = self._run(write, connection_id)
             if answer is None:
                 self.pending_writes.leave({connection_id: user_id})
         finally:
             if may_write:
                 self.pending_writes.end(connection_id)
         if answer is None and (self.lease.needs_renewal or not may_write):
-            self.on_left()
+            for listener in self._listeners:
+                listener()
         return result, answer
 
     def elsewhere(self, name: str) -> list[tuple[str, str, str]]:
-        """Return what other servers that are alive have noted of their connections.
+        """Return the entries of other live servers' connections.
 
         Args:
             name: The rest of a hash's name.
 
         Returns:
-            Each connection, its server, and the rest of the note.
+            Each connection, its server, and the rest of the entry.
 
         Raises:
-            BackendUnavailable: Redis cannot be asked now.
+            BackendUnavailable: Redis is unreachable now.
         """
-        fields, dead = self.lease.ask(scripts.ENTRIES, name)
         found = []
-        for connection_id, note in zip(fields[::2], fields[1::2], strict=True):
-            lease, _, rest = note.partition(b" ")
-            server_id = lease.decode().rpartition(".")[0]
-            if lease not in dead and server_id != self.lease.server_id:
-                found.append((connection_id.decode(), server_id, rest.decode()))
+        for connection_id, lease, rest in self.lease.ask(scripts.entries(name)):
+            server_id = lease.rpartition(".")[0]
+            if server_id != self.lease.server_id:
+                found.append((connection_id, server_id, rest))
         return found
 
     def leave_all_to_be_written(self) -> None:
         """Leave every connection to the housekeeping."""
-        self.pending_writes.leave(self.presence.owners() | self.conversations.owners())
+        owners = self.connected_users.owners()
+        for tracker in self._all_trackers():
+            owners |= tracker.owners()
+        self.pending_writes.leave(owners)
 
     def state(self, user_id: str, connection_id: str) -> State:
-        """Return what is to be written of a connection."""
+        """Return the state of a connection to write."""
         return State(
             connection_id,
             user_id,
-            details(self.presence.entry(user_id, connection_id)),
-            self.conversations.joined(connection_id),
+            details(self.connected_users.entry(user_id, connection_id)),
+            self.joined(connection_id),
             self.outage_journal.told_online.get(user_id, 0),
             connection_id in self.outage_journal.unanswered_removals,
             connection_id in self.outage_journal.unanswered_arrivals,
         )
 
-    def joined(self, connection_id: str) -> str:
-        """Return the conversations that a connection has joined, as JSON."""
-        return orjson.dumps(self.conversations.joined(connection_id)).decode()
-
     def weight(self, connection_id: str) -> int:
-        """Return how much there is to write of a connection."""
-        return 1 + len(self.conversations.joined(connection_id))
+        """Return the amount to write for a connection."""
+        return 1 + sum(len(tracker.joined(connection_id)) for tracker in self._all_trackers())
 
-    def _run(self, script: Script, user_id: str, connection_id: str, *args: str) -> Answer | None:
+    def joined(self, connection_id: str) -> list[str]:
+        """Return the full names of the topics that a connection has joined."""
+        return [f"{name}:{topic}" for name, tracker in list(self.trackers.items()) for topic in tracker.joined(connection_id)]
+
+    def leave_all(self, connection_id: str) -> None:
+        """Forget the topics that a connection has joined."""
+        for tracker in self._all_trackers():
+            tracker.leave_all(connection_id)
+
+    def _all_trackers(self) -> list[MemoryTracker]:
+        return list(self.trackers.values())
+
+    def _run(self, write: Write[Answer], connection_id: str) -> Answer | None:
         try:
-            code, answer = self.lease.run(script, user_id, connection_id, *args)
+            return self.lease.run(write)
         except BackendUnavailable:
-            self.outage_journal.unanswered(script, connection_id)
+            self.outage_journal.unanswered(write.script, connection_id)
             return None
-        version, connections, hold = (*map(int, answer.split()), 0, 0)[:3]
-        return Answer(code, version, connections, hold)
 
 
 def details(entry: PresenceEntry | None) -> str:
-    """Return what Redis notes of a connection beside its lease; nothing where it is gone."""
+    """Return the details of a connection that Redis stores beside its lease; empty if it is closed."""
     return "" if entry is None else f"{entry.since} {entry.device}"
 
 
 def presence_entry(connection_id: str, server_id: str, noted: str) -> PresenceEntry:
-    """Return what `details` made a note of.
+    """Return the entry that `details` encoded.
 
     Args:
         connection_id: The connection.
         server_id: The server that it is on.
-        noted: The note.
+        noted: The encoded details.
     """
     since, _, device = noted.partition(" ")
     return PresenceEntry(connection_id, server_id, float(since), device)
-
-
-def _nothing() -> None:
-    """Do nothing."""

@@ -1,22 +1,21 @@
-"""A server's lease: as long as it is renewed, the server is alive, and its connections count."""
+"""Lease of a server: as long as it is renewed, the server is alive, and its connections count."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any, Final
-
-import orjson
+from typing import Final, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.clock import RedisClock
 from flask_realtime.backends.redis.link import RedisLink
-from flask_realtime.backends.redis.scripts import Script
+from flask_realtime.backends.redis.scripts import Question, Write
+
+ResultT = TypeVar("ResultT")
 
 HELD: Final = "held"
 REAPED: Final = "reaped"
@@ -24,34 +23,20 @@ LOST: Final = "lost"
 
 
 class LeaseLost(BackendUnavailable):
-    """The lease that this server works under is not held any more."""
-
-
-@dataclass(frozen=True)
-class IdempotentCall:
-    """A script's call that is made again until its answer arrives; Redis does once what it asks for.
-
-    Args:
-        script: The script.
-        args: Its arguments, after deadline, lease and token.
-    """
-
-    script: Script
-    args: tuple[str | int, ...]
-    token: str = field(default_factory=lambda: token_hex(12))
+    """This server's lease is no longer held."""
 
 
 class Lease:
-    """A server's lease on its entries in Redis, and the way to run scripts under it.
+    """A server's lease on its entries in Redis; scripts run under it.
 
     Args:
         link: The link to Redis.
         server_id: The server's name.
-        channel: What the names of all keys begin with.
+        channel: The prefix of all keys.
         ttl: Seconds that the lease lasts.
-        grace: Seconds that other servers are given to come back after Redis was away, before anything is concluded from what it
-            knows of them; as many as the lease lasts, if None.
-        patience: Seconds after which the link gives a call up.
+        grace: Seconds that other servers have to renew their leases after an outage of Redis, before its entries about them are
+            relied on; the lease's duration if None.
+        patience: Seconds after which the link gives up a call.
         clock: Returns the seconds since 1970.
     """
 
@@ -71,18 +56,14 @@ class Lease:
         self.ttl = ttl
         self.grace = ttl if grace is None else grace
         self.needs_renewal = False
-        """Whether Redis refused something, so that the lease has to be renewed at once."""
-        self.was_reaped = False
-        """Whether the lease before it was reaped: others were told then that this server's users went offline."""
-        self.is_leaving = False
-        """Whether the server is about to stop; others are told with the next renewal."""
+        """Whether Redis refused a call, so that the lease has to be renewed at once."""
         self.clock = RedisClock(clock)
-        self._ttl = int(ttl * 1e6)
         self._base = f"{{{channel}}}"
         self._patience = patience
         self._lock = threading.Lock()
         self._name = ""
         self._taken_name = ""
+        self._was_reaped = self._is_leaving = False
         self._has_lost_data = False
         self._has_ended = False
         self._redis_id = ""
@@ -90,22 +71,32 @@ class Lease:
 
     @property
     def name(self) -> str:
-        """What the lease is called: the server's name, a dot, and something random; nothing before it is first needed."""
+        """Return the lease's name: the server's name, a dot, and a random part; empty until it is first needed."""
         return self._name
 
-    def ask(self, script: Script, *args: str | int) -> Any:
-        """Run a script that asks something, for which no lease is needed.
+    @property
+    def was_reaped(self) -> bool:
+        """Return whether the previous lease was reaped, and others were told that this server's users went offline."""
+        return self._was_reaped
+
+    @property
+    def is_leaving(self) -> bool:
+        """Return whether the server is about to stop."""
+        return self._is_leaving
+
+    def ask(self, question: Question[ResultT]) -> ResultT:
+        """Make a call that needs no lease.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
-        return self.link.call(lambda client: script.run(client, self._base, *args))
+        return question.parse(self.link.call(lambda client: question.script.run(client, self._base, *question.args)))
 
     def names(self, kind: str) -> list[str]:
-        """Return what there are entries of, by looking through every name in Redis.
+        """Return the names that entries exist for, by scanning every key in Redis.
 
         Args:
-            kind: What the names begin with.
+            kind: The prefix of the keys.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
@@ -115,80 +106,72 @@ class Lease:
         keys = self.link.call(lambda client: list(client.scan_iter(pattern, count=1000)))
         return [key.removeprefix(prefix).decode() for key in keys]
 
-    def run(self, script: Script, *args: str | int) -> tuple[int, Any]:
-        """Run a script under the lease, which is taken first if it never was.
-
-        Returns:
-            The script's code and its answer.
+    def run(self, write: Write[ResultT]) -> ResultT:
+        """Make a call under the lease, which is acquired first if it never was.
 
         Raises:
-            LeaseLost: The lease is not held any more; nothing was done.
-            BackendUnavailable: Redis cannot be reached, or could not in time. Whether something was done is not known.
+            LeaseLost: The lease is no longer held; nothing was done.
+            BackendUnavailable: Redis cannot be reached, or could not in time. Whether anything was done is unknown.
         """
         name = self._hold()
         patience = int(self._patience * 1e6)
         base, clock = self._base, self.clock
-        now, code, answer = self.link.call(lambda client: script.run(client, base, clock.now() + patience, name, *args))
+        now, code, answer = self.link.call(lambda client: write.script.run(client, base, clock.now() + patience, name, *write.args))
         clock.set(now)
         self.needs_renewal |= code in {scripts.NOT_HELD, scripts.LATE}
         if code == scripts.NOT_HELD:
             msg = "The lease is not held any more"
             raise LeaseLost(msg)
         if code == scripts.LATE:
-            msg = "Redis came to it too late"
+            msg = "Redis reached the script after its deadline; nothing was written."
             raise BackendUnavailable(msg)
-        return code, answer
-
-    def perform(self, errand: IdempotentCall) -> tuple[int, list[Any]]:
-        """Run an errand under the lease.
-
-        Returns:
-            The script's code and its answer.
-
-        Raises:
-            LeaseLost: As in `run`.
-            BackendUnavailable: As in `run`; it can be performed again.
-        """
-        code, answer = self.run(errand.script, errand.token, *errand.args)
-        return code, orjson.loads(answer) or []  # Lua makes `{}` of an empty list.
+        return write.parse(code, answer)
 
     def renew(self) -> str:
-        """Renew the lease, which is taken first if it never was.
+        """Renew the lease, which is acquired first if it never was.
 
         Returns:
-            HELD; REAPED where other servers took this one for dead; LOST where Redis has lost its data, or may have.
+            HELD; REAPED if other servers considered this one dead; LOST if Redis has lost its data, or may have.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
         self.needs_renewal = False
-        now, outcome, redis_id = self.ask(scripts.RENEW_LEASE, self._hold(), self._ttl, int(self.is_leaving))
-        self.clock.set(now)
-        known, self._redis_id = self._redis_id, redis_id.decode()
+        renewal = self.ask(scripts.renew_lease(self._hold(), ttl=self.ttl, is_leaving=self.is_leaving))
+        self.clock.set(renewal.now)
+        known, self._redis_id = self._redis_id, renewal.redis_id
         # One that was restarted from its disk, or a replica that took over, may know something old.
         is_another = known not in {"", self._redis_id}
-        return LOST if is_another and outcome == b"held" else str(outcome.decode())
+        return LOST if is_another and renewal.outcome == HELD else renewal.outcome
 
     def begin_anew(self, *, has_lost_data: bool) -> None:
-        """Give the lease up for a new one, which is taken when it is needed.
+        """Replace the lease with a new one, which is acquired when it is needed.
 
         Args:
-            has_lost_data: Whether Redis may have lost its data: no user is taken for offline then until all servers are back.
+            has_lost_data: Whether Redis may have lost its data: no user is then considered offline until all servers are back.
         """
         with self._lock:
             self._name = ""
             self._has_lost_data = has_lost_data
-            self.was_reaped = not has_lost_data
+            self._was_reaped = not has_lost_data
+
+    def begin_to_leave(self) -> None:
+        """Tell the others with the next renewal that the server is about to stop."""
+        self._is_leaving = True
+
+    def forget_reaping(self) -> None:
+        """Record that everything was rewritten since the previous lease was reaped, if it was."""
+        self._was_reaped = False
 
     def adopt(self) -> None:
-        """Have leases run out that Redis has forgotten, and of which it still has connections: their servers may be gone.
+        """Let leases run out that Redis has lost but still has connections of: their servers may be dead.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
         leases = self.names("server")
         if leases:
-            self.ask(scripts.ADOPT, self._ttl, *leases)
+            self.ask(scripts.adopt_leases(leases, ttl=self.ttl))
 
     def count_connections(self, user_id: str, within: float) -> tuple[int, int]:
         """Return how many connections a user has on other servers.
@@ -198,16 +181,15 @@ class Lease:
             within: A time in seconds.
 
         Returns:
-            Those on servers that have renewed their leases in the last so many seconds, and those on servers that may be gone.
+            Those on servers that have renewed their leases within that time, and those on servers that may be dead.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
         """
-        sure, unsure = self.ask(scripts.CROWD, user_id, self._name, self._ttl, int(within * 1e6))
-        return int(sure), int(unsure)
+        return self.ask(scripts.count_connections(user_id, self._name, ttl=self.ttl, within=within))
 
     def end(self) -> None:
-        """Write nothing under the lease any more."""
+        """Stop writing under the lease."""
         self._has_ended = True
 
     def _begin_in_child(self) -> None:
@@ -223,8 +205,8 @@ class Lease:
         with self._lock:
             # Random, so that servers forked from one process do not share it.
             name = self._name = self._name or f"{self.server_id}.{token_hex(6)}"
-            settling = int(self.grace * 1e6) if self._has_lost_data else 0
+            settling = self.grace if self._has_lost_data else 0.0
         if name != self._taken_name:
-            self.clock.set(self.ask(scripts.TAKE_LEASE, name, self._ttl, settling))
+            self.clock.set(self.ask(scripts.take_lease(name, ttl=self.ttl, settling=settling)))
             self._taken_name = name
         return name

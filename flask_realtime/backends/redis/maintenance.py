@@ -1,30 +1,32 @@
-"""What a server does beside its own operations: it writes what was left, settles what is uncertain, and reaps dead servers."""
+"""Maintenance tasks of a server: writing entries that were left, settling uncertain statuses, and reaping dead servers."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Final, NamedTuple
-
-import orjson
+from collections.abc import Sequence
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.entries import ServerEntries
-from flask_realtime.backends.redis.lease import IdempotentCall, Lease, LeaseLost
+from flask_realtime.backends.redis.lease import Lease, LeaseLost
+from flask_realtime.backends.redis.scripts import IdempotentCall, Noted, Outcome, Reaped, WentOffline
+
+ResultT = TypeVar("ResultT")
 
 _BATCH: Final = 500
-"""How many connections and memberships are written or removed in one go: Redis does nothing else meanwhile."""
+"""Connections and memberships written or removed in one batch, during which Redis does nothing else."""
 
 
 class Report(NamedTuple):
-    """A user who came online or went offline, of whom nobody was told yet."""
+    """A user's status change that has not been announced yet."""
 
     user_id: str
     online: bool
     version: int
 
 
-class MaintenanceTask(ABC):
-    """Something to do bit by bit. A bit that Redis gave no answer to is done again, with the same effect as once.
+class MaintenanceTask(ABC, Generic[ResultT]):
+    """A task done in steps. A step without a reply from Redis is repeated, with the effect of a single one.
 
     Args:
         lease: The server's lease.
@@ -32,43 +34,43 @@ class MaintenanceTask(ABC):
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self._errand: IdempotentCall | None = None
+        self._call: IdempotentCall[ResultT] | None = None
 
     def perform(self) -> list[Report] | None:
-        """Do a bit.
+        """Do one step.
 
         Returns:
-            What came to light; None where there is nothing more to do.
+            The status changes found; None if the task is complete.
 
         Raises:
-            BackendUnavailable: Redis cannot be asked now.
+            BackendUnavailable: Redis is unreachable now.
         """
-        self._errand = self._errand or self._next()
-        if self._errand is None:
+        self._call = self._call or self._next()
+        if self._call is None:
             return None
         try:
-            code, answer = self._lease.perform(self._errand)
+            answer = self._lease.run(self._call)
         except LeaseLost:
             self._give_up()
             raise
-        self._errand = None
-        return self._done(code, answer)
+        self._call = None
+        return self._done(answer)
 
     @abstractmethod
-    def _next(self) -> IdempotentCall | None:
-        """Return what is to be done next."""
+    def _next(self) -> IdempotentCall[ResultT] | None:
+        """Return the call for the next step."""
 
     @abstractmethod
-    def _done(self, code: int, answer: list[Any]) -> list[Report] | None:
-        """Take Redis's answer."""
+    def _done(self, answer: ResultT) -> list[Report] | None:
+        """Process Redis's answer."""
 
     def _give_up(self) -> None:
-        """Do not do again what was asked for under a lease that is lost."""
-        self._errand = None
+        """Drop a call that was made under a lost lease."""
+        self._call = None
 
 
-class WriteLeft(MaintenanceTask):
-    """Writes the connections that operations left, and all of them when a new lease begins.
+class WriteLeft(MaintenanceTask[list[Outcome]]):
+    """Writes the connections that operations left, and all connections when a new lease begins.
 
     Args:
         entries: The server's entries.
@@ -80,24 +82,24 @@ class WriteLeft(MaintenanceTask):
         self._owners: dict[str, str] = {}
         self._written: list[tuple[str, str, bool]] = []
 
-    def _next(self) -> IdempotentCall | None:
+    def _next(self) -> IdempotentCall[list[Outcome]] | None:
         self._owners = self._entries.pending_writes.take(_BATCH, self._entries.weight)
         if self._entries.pending_writes.is_clear:
-            self._lease.was_reaped = False
+            self._lease.forget_reaping()
         if not self._owners:
             return None
         states = [self._entries.state(user_id, connection_id) for connection_id, user_id in self._owners.items()]
         self._written = [(state.connection_id, state.user_id, state.details != "") for state in states]
-        return IdempotentCall(scripts.WRITE, (int(self._lease.was_reaped), _json([tuple(state) for state in states])))
+        return scripts.write(states, was_reaped=self._lease.was_reaped)
 
-    def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
+    def _done(self, answer: list[Outcome]) -> list[Report]:
         self._entries.pending_writes.end(*self._owners)
         reports = []
-        for (connection_id, user_id, is_there), (outcome, version) in zip(self._written, answer, strict=True):
+        for (connection_id, user_id, is_there), (code, version) in zip(self._written, answer, strict=True):
             self._entries.outage_journal.answered(connection_id)
-            self._entries.outage_journal.written(user_id, outcome, is_there=is_there)
-            if outcome in {scripts.TURNED, scripts.CAME}:
-                reports.append(Report(user_id, is_there or outcome == scripts.CAME, int(version)))
+            self._entries.outage_journal.written(user_id, code, is_there=is_there)
+            if code in {scripts.TURNED, scripts.CAME}:
+                reports.append(Report(user_id, is_there or code == scripts.CAME, version))
         return reports
 
     def _give_up(self) -> None:
@@ -106,10 +108,10 @@ class WriteLeft(MaintenanceTask):
         self._entries.pending_writes.end(*self._owners)
 
 
-class Verify(MaintenanceTask):
-    """Finds connections of which Redis has lost something: to an eviction, or to somebody who deleted a key.
+class Verify(MaintenanceTask[list[int]]):
+    """Finds connections whose entries Redis has lost, to eviction or to a deleted key.
 
-    They are left to be written again, which says no news of anybody: nobody was told of the loss.
+    They are left to be rewritten, without any announcement, since the loss was not announced either.
 
     Args:
         entries: The server's entries.
@@ -119,36 +121,33 @@ class Verify(MaintenanceTask):
         super().__init__(entries.lease)
         self._entries = entries
         self._waiting: list[tuple[str, str]] = []
-        self._asked: list[tuple[str, str]] = []
+        self._asked: list[Noted] = []
 
     def begin(self) -> None:
-        """Begin a round through all connections of this server."""
-        self._waiting = list(self._entries.presence.owners().items())
+        """Start a round through all connections of this server."""
+        self._waiting = list(self._entries.connected_users.owners().items())
 
-    def _next(self) -> IdempotentCall | None:
+    def _next(self) -> IdempotentCall[list[int]] | None:
         self._asked, weight = [], 0
-        noted = []
         while self._waiting and weight < _BATCH:
             connection_id, user_id = self._waiting.pop()
-            conversations = self._entries.conversations.joined(connection_id)
-            noted.append((connection_id, user_id, conversations))
-            self._asked.append((connection_id, user_id))
-            weight += 1 + len(conversations)
-        return IdempotentCall(scripts.VERIFY, (_json(noted),)) if noted else None
+            topics = self._entries.joined(connection_id)
+            self._asked.append(Noted(connection_id, user_id, topics))
+            weight += 1 + len(topics)
+        return scripts.verify(self._asked) if self._asked else None
 
-    def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
-        lost = [self._asked[index] for index in answer]
+    def _done(self, answer: list[int]) -> list[Report]:
+        lost = filter(self._is_there, [self._asked[index] for index in answer])
         # One that is being written, or gone meanwhile, is none of these; where it is, writing what the memory says does no harm.
-        self._entries.pending_writes.leave(dict(filter(self._is_there, lost)))
+        self._entries.pending_writes.leave({asked.connection_id: asked.user_id for asked in lost})
         return []
 
-    def _is_there(self, asked: tuple[str, str]) -> bool:
-        connection_id, user_id = asked
-        return self._entries.presence.entry(user_id, connection_id) is not None
+    def _is_there(self, asked: Noted) -> bool:
+        return self._entries.connected_users.entry(asked.user_id, asked.connection_id) is not None
 
 
-class Settle(MaintenanceTask):
-    """Finds those who went offline while Redis was away, and of whom no server told.
+class Settle(MaintenanceTask[list[WentOffline]]):
+    """Finds users who went offline during an outage of Redis, and whom no server announced.
 
     Args:
         entries: The server's entries.
@@ -159,37 +158,33 @@ class Settle(MaintenanceTask):
         self._outage_journal = entries.outage_journal
         self._users: list[str] = []
 
-    def _next(self) -> IdempotentCall | None:
+    def _next(self) -> IdempotentCall[list[WentOffline]] | None:
         self._users = self._outage_journal.due()
-        return IdempotentCall(scripts.SETTLE, (_json(self._users),)) if self._users else None
+        return scripts.settle(self._users) if self._users else None
 
-    def _done(self, code: int, answer: list[Any]) -> list[Report]:  # noqa: ARG002 - there is one code
+    def _done(self, answer: list[WentOffline]) -> list[Report]:
         self._outage_journal.settled(self._users)
         return _offline(answer)
 
 
-class Reap(MaintenanceTask):
-    """Removes the connections of servers that are gone.
+class Reap(MaintenanceTask[Reaped]):
+    """Removes the connections of dead servers.
 
     Args:
         lease: The lease of the server that does it.
-        victim: The lease to end; without one, any that has run out.
+        victim: The lease to end; if None, any expired one.
     """
 
     def __init__(self, lease: Lease, victim: str = "") -> None:
         super().__init__(lease)
         self._victim = victim
 
-    def _next(self) -> IdempotentCall:
-        return IdempotentCall(scripts.REAP, (_BATCH, self._victim))
+    def _next(self) -> IdempotentCall[Reaped]:
+        return scripts.reap(_BATCH, self._victim)
 
-    def _done(self, code: int, answer: list[Any]) -> list[Report] | None:
-        return _offline(answer) if answer or code == scripts.TURNED else None
-
-
-def _offline(gone: list[list[str]]) -> list[Report]:
-    return [Report(user_id, online=False, version=int(version)) for user_id, version in gone]
+    def _done(self, answer: Reaped) -> list[Report] | None:
+        return _offline(answer.offline) if answer.found else None
 
 
-def _json(value: object) -> str:
-    return orjson.dumps(value).decode()
+def _offline(gone: Sequence[WentOffline]) -> list[Report]:
+    return [Report(user_id, online=False, version=version) for user_id, version in gone]

@@ -4,10 +4,11 @@ from flask_realtime.features.conversations.api import ConversationCalls
 from flask_realtime.features.conversations.events import ConversationReference, OneConversation, parse_conversation_reference
 from flask_realtime.features.conversations.feature import conversations
 from flask_realtime.features.conversations.hooks import AUTHORIZE_JOIN, ConversationHooks
-from flask_realtime.features.conversations.state import Conversations
+from flask_realtime.features.conversations.state import MEMBERS, Conversations
 
 __all__ = [
     "AUTHORIZE_JOIN",
+    "MEMBERS",
     "ConversationCalls",
     "ConversationHooks",
     "ConversationReference",

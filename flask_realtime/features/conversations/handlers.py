@@ -9,7 +9,7 @@ from flask_realtime.feature.context import Caller, FeatureContext
 from flask_realtime.features.conversations.events import GET_ONLINE_USERS, OneConversation
 from flask_realtime.features.conversations.hooks import AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE
 from flask_realtime.features.conversations.membership import Membership
-from flask_realtime.features.conversations.state import Conversations
+from flask_realtime.features.conversations.state import MEMBERS, Conversations
 
 
 class ConversationRooms(Conversations):
@@ -20,7 +20,7 @@ class ConversationRooms(Conversations):
     """
 
     def __init__(self, context: FeatureContext) -> None:
-        super().__init__(context.backend.conversations)
+        super().__init__(context.tracker(MEMBERS))
         self.membership = Membership(context, self, AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE)
         self.connections_of = context.connections_of
         self.everywhere = context.everywhere

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from flask_realtime.backends.base import ConversationBackend
+from typing import Final
+
+from flask_realtime.feature.context import Tracker
 from flask_realtime.small_sets import NOTHING, SmallSet, take_name, with_name
+
+MEMBERS: Final = "members"
+"""The tracker of the connections that have joined a conversation."""
 
 
 class Conversations:
     """Joined conversations.
 
-    Every typing event asks which of this process's connections are in a conversation, so that is kept here; memberships on
-    all servers are kept in the back end.
+    Every typing event asks which of this process's connections are in a conversation, so that is kept here; the tracker has the
+    members on every server.
 
     Args:
-        backend: The state that servers share.
+        tracker: The members on every server.
     """
 
-    def __init__(self, backend: ConversationBackend) -> None:
-        self._backend = backend
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
         self._joined: dict[str, SmallSet] = {}
 
     def join(self, connection_id: str, conversation_id: str) -> bool:
@@ -30,9 +35,9 @@ class Conversations:
 
     def share_join(self, connection_id: str, user_id: str, conversation_id: str) -> None:
         """Tell all servers that a connection joined; may wait for them."""
-        self._backend.join(conversation_id, user_id, connection_id)
+        self._tracker.join(conversation_id, user_id, connection_id)
         if not self.is_joined(connection_id, conversation_id):
-            self._backend.leave(conversation_id, connection_id)  # It left meanwhile, which may have been shared first.
+            self._tracker.leave(conversation_id, connection_id)  # It left meanwhile, which may have been shared first.
 
     def leave(self, connection_id: str, conversation_id: str) -> bool:
         """Forget that a connection of this process joined, and return whether it was joined; call `share_leave` next."""
@@ -40,7 +45,7 @@ class Conversations:
 
     def share_leave(self, connection_id: str, conversation_id: str) -> None:
         """Tell all servers that a connection left; may wait for them."""
-        self._backend.leave(conversation_id, connection_id)
+        self._tracker.leave(conversation_id, connection_id)
 
     def disconnected(self, connection_id: str) -> list[str]:
         """Forget a connection of this process, and return the conversations that it was joined to; call `share_end` next."""
@@ -48,7 +53,7 @@ class Conversations:
 
     def share_end(self, connection_id: str) -> None:
         """Tell all servers that a connection is closed; may wait for them."""
-        self._backend.leave_all(connection_id)
+        self._tracker.leave_all(connection_id)
 
     def is_joined(self, connection_id: str, conversation_id: str) -> bool:
         """Return whether a connection of this process is joined."""
@@ -60,8 +65,8 @@ class Conversations:
 
     def online_users(self, conversation_id: str) -> list[str]:
         """Return the distinct users with a joined connection, on every server."""
-        return self._backend.users(conversation_id)
+        return self._tracker.users(conversation_id)
 
     def sizes(self) -> dict[str, int]:
         """Return how many users have joined each conversation, on every server."""
-        return {conversation_id: len(self.online_users(conversation_id)) for conversation_id in self._backend.conversations()}
+        return {conversation_id: len(self.online_users(conversation_id)) for conversation_id in self._tracker.topics()}

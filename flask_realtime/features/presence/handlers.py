@@ -16,7 +16,7 @@ class AnnouncedPresence(Presence):
     """
 
     def __init__(self, context: FeatureContext) -> None:
-        super().__init__(context.backend.presence)
+        super().__init__(context.backend.connected_users)
         self.notifier = PresenceNotifier(context, self)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from flask_realtime.backends.base import Change, PresenceBackend, PresenceEntry
+from flask_realtime.backends.base import Change, ConnectedUsers, PresenceEntry
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.features.presence.events import HEARD, USER_STATUS_CHANGED, UserStatus, user_status
@@ -20,7 +20,7 @@ class Presence:
         backend: The state that servers share.
     """
 
-    def __init__(self, backend: PresenceBackend) -> None:
+    def __init__(self, backend: ConnectedUsers) -> None:
         self._backend = backend
 
     def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:

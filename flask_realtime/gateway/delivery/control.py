@@ -90,7 +90,7 @@ class Control:
         connection = self._parts.registry.get(connection_id)
         if connection is not None:
             return connection.user_id == user_id
-        return any(entry.connection_id == connection_id for entry in self._parts.backend.presence.connections(user_id))
+        return any(entry.connection_id == connection_id for entry in self._parts.backend.connected_users.connections(user_id))
 
 
 def command_envelope(feature_name: str, command: str, *args: Any) -> Envelope:

@@ -53,7 +53,7 @@ export interface MessagesReadPayload {
   userId?: string;
 }
 
-/** The answer to `auth:refresh`: when the new token expires; null where it does not. */
+/** The answer to `auth:refresh`: when the new token expires; null if it does not. */
 export interface Refreshed {
   expiresAt: string | null;
 }

@@ -1,4 +1,4 @@
-"""Presence on all servers, in Redis."""
+"""Connected users on all servers, in Redis."""
 
 from __future__ import annotations
 
@@ -6,58 +6,60 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from flask_realtime.backends.base import BackendUnavailable, Change, PresenceBackend, PresenceEntry
+from flask_realtime.backends.base import BackendUnavailable, Change, ConnectedUsers, PresenceEntry
 from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.entries import Answer, ServerEntries, details, presence_entry
+from flask_realtime.backends.redis.entries import ServerEntries, details, presence_entry
+from flask_realtime.backends.redis.scripts import Answer
 
 _FRESH: Final = 0.5
-"""Seconds for which a sign of life is believed, where one can be asked for."""
+"""Seconds for which a server's last renewal counts, if a new one can be requested."""
 
 
-class RedisPresence(PresenceBackend):
-    """Presence on all servers that share a Redis. While it cannot be asked, the answers are about this server alone.
+class RedisConnectedUsers(ConnectedUsers):
+    """Connected users on all servers that share a Redis. While it is unreachable, the answers cover only this server.
 
     Args:
         entries: This server's entries.
         clock: Returns the seconds since 1970.
+        on_doubt: Called when an answer depends on servers that may be dead.
     """
 
-    def __init__(self, entries: ServerEntries, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, entries: ServerEntries, clock: Callable[[], float] = time.time, on_doubt: Callable[[], object] | None = None
+    ) -> None:
         self._entries = entries
         self._lease = entries.lease
-        self._here = entries.presence
+        self._here = entries.connected_users
         self._outage_journal = entries.outage_journal
         self._clock = clock
-        self.on_doubt: Callable[[], object] = _nothing
-        """Called where an answer depends on servers that may be gone."""
+        self._on_doubt = on_doubt or _nothing
 
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
-        """Note a connection, and say whether it is the user's first on all servers."""
+        """Record a connection, and return whether it is the user's first on all servers."""
         entry = PresenceEntry(connection_id, self._lease.server_id, self._clock(), device)
-        change, answer = self._entries.write(
-            user_id, connection_id, lambda: self._arrive(user_id, entry), scripts.ADD, details(entry)
-        )
+        write = scripts.add(user_id, connection_id, details(entry))
+        change, answer = self._entries.write(user_id, connection_id, lambda: self._arrive(user_id, entry), write)
         return self._settled(user_id, change, answer, is_there=True)
 
     def remove(self, user_id: str, connection_id: str) -> Change:
-        """Forget a connection and what it joined, and say whether it was the user's last on all servers.
+        """Forget a connection and its memberships, and return whether it was the user's last on all servers.
 
-        Where that cannot be said yet, the answer is no, and the housekeeping tells of the user when it can.
+        If that is not known yet, the answer is no, and the housekeeping announces the user later.
         """
-        args = str(self._outage_journal.told_online.get(user_id, 0)), self._entries.joined(connection_id)
-        change, answer = self._entries.write(
-            user_id, connection_id, lambda: self._depart(user_id, connection_id), scripts.REMOVE, *args
-        )
+        told_online = self._outage_journal.told_online.get(user_id, 0)
+        joined = self._entries.joined(connection_id)
+        write = scripts.remove(user_id, connection_id, told_online=told_online, joined=joined)
+        change, answer = self._entries.write(user_id, connection_id, lambda: self._depart(user_id, connection_id), write)
         return self._settled(user_id, change, answer, is_there=False)
 
     def online(self, user_ids: Iterable[str]) -> set[str]:
-        """Return those of the users who have a connection."""
+        """Return the given users who have a connection."""
         wanted = set(user_ids)
         here = self._here.online(wanted)
         if here == wanted:
             return here
         try:
-            return here | {user_id.decode() for user_id in self._lease.ask(scripts.ONLINE, *(wanted - here))}
+            return here | self._lease.ask(scripts.online(wanted - here))
         except BackendUnavailable:
             return here
 
@@ -65,16 +67,16 @@ class RedisPresence(PresenceBackend):
         """Return the ids of all users who have a connection."""
         here = self._here.users()
         try:
-            everybody, gone = self._lease.ask(scripts.USERS)
+            everywhere = self._lease.ask(scripts.users())
         except BackendUnavailable:
             return here
-        return list(dict.fromkeys([*here, *(user_id.decode() for user_id in set(everybody).difference(gone))]))
+        return list(dict.fromkeys([*here, *everywhere]))
 
     def count(self) -> int:
         """Return how many users have a connection."""
         here = self._here.count()
         try:
-            return max(here, int(self._lease.ask(scripts.COUNT)))
+            return max(here, self._lease.ask(scripts.count_users()))
         except BackendUnavailable:
             return here
 
@@ -88,7 +90,7 @@ class RedisPresence(PresenceBackend):
         return here + [presence_entry(*note) for note in notes]
 
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
-        """Say whether a user has more connections than a number of them; where Redis cannot be asked, on this server."""
+        """Return whether a user has more than a number of connections; while Redis is unreachable, on this server."""
         if self._here.exceeds_limit(number, user_id, within):
             return True
         try:
@@ -98,13 +100,13 @@ class RedisPresence(PresenceBackend):
         rest = number - len(self._here.connections(user_id))
         if sure > rest or sure + unsure <= rest:
             return sure > rest
-        self.on_doubt()
+        self._on_doubt()
         return None
 
     def take_announcement(self, user_id: str) -> float:
-        """Take one from what all servers together may announce of a user; where Redis cannot be asked, there is one."""
+        """Take one of the announcements of a user that all servers share; while Redis is unreachable, there is one."""
         try:
-            return int(self._lease.ask(scripts.ANNOUNCE, user_id)) / 1000
+            return self._lease.ask(scripts.take_announcement(user_id))
         except BackendUnavailable:
             return 0.0
 
@@ -119,7 +121,7 @@ class RedisPresence(PresenceBackend):
     def _depart(self, user_id: str, connection_id: str) -> Change | None:
         if self._here.pop(user_id, connection_id) is None:
             return None
-        self._entries.conversations.leave_all(connection_id)
+        self._entries.leave_all(connection_id)
         return self._outage_journal.went(user_id)
 
     def _settled(self, user_id: str, change: Change | None, answer: Answer | None, *, is_there: bool) -> Change:

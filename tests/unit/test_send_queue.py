@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from flask_realtime.backends.broker.batches import read, write
-from flask_realtime.backends.broker.outbox import MAX_BATCH_BYTES, Outbox
+from flask_realtime.backends.broker.send_queue import SendQueue
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.outgoing import MAX_BATCH_BYTES
 from flask_realtime.backends.packing import pack, unpack
 from tests.clock import Clock
 
@@ -29,96 +30,96 @@ def test_a_message_of_another_program_is_a_value_error(message: bytes) -> None:
 
 
 def test_a_message_is_bounded_by_bytes(clock: Clock) -> None:
-    outbox = Outbox(10, clock=clock)
+    queue = SendQueue(10, clock=clock)
     half = (b"x" * 100, b"x" * (MAX_BATCH_BYTES // 2 - 100))
     for packed in (half, half, (b"", b"x"), half, half):
-        outbox.add(packed)
+        queue.add(packed)
     taken = []
-    while items := outbox.take(0):
+    while items := queue.wait_for_batch(0):
         taken.append([item.number for item in items])
-        outbox.confirm(items)
+        queue.confirm(items)
     assert taken == [[1, 2], [3, 4], [5]]
 
 
 def test_what_is_larger_than_a_message_goes_alone(clock: Clock) -> None:
-    outbox = Outbox(10, clock=clock)
+    queue = SendQueue(10, clock=clock)
     for size in (MAX_BATCH_BYTES + 1, 1, 1):
-        outbox.add((b"", b"x" * size))
-    first = outbox.take(0)
+        queue.add((b"", b"x" * size))
+    first = queue.wait_for_batch(0)
     assert [item.number for item in first] == [1]
-    outbox.confirm(first)
-    assert [item.number for item in outbox.take(0)] == [2, 3]
+    queue.confirm(first)
+    assert [item.number for item in queue.wait_for_batch(0)] == [2, 3]
 
 
 def test_an_envelope_waits_as_long_as_the_retention(clock: Clock) -> None:
-    outbox = Outbox(10, clock=clock)
+    queue = SendQueue(10, clock=clock)
     for _ in range(3):
-        outbox.add((b"", b""))
+        queue.add((b"", b""))
         clock.now += 5
     clock.now = 110.0
-    assert [item.number for item in outbox.take(0)] == [1, 2, 3]
+    assert [item.number for item in queue.wait_for_batch(0)] == [1, 2, 3]
     clock.now = 110.5
-    assert [item.number for item in outbox.take(0)] == [2, 3]
-    assert (outbox.pending, outbox.dropped) == (2, 1)
+    assert [item.number for item in queue.wait_for_batch(0)] == [2, 3]
+    assert (queue.pending, queue.dropped) == (2, 1)
 
 
 def test_what_was_sent_makes_room(clock: Clock) -> None:
-    outbox = Outbox(10, max_bytes=20, clock=clock)
+    queue = SendQueue(10, max_bytes=20, clock=clock)
     for _ in range(5):
-        outbox.add((b"12345", b"67890"))
-        outbox.add((b"12345", b"67890"))
-        outbox.confirm(outbox.take(0))
-    assert (outbox.pending, outbox.dropped) == (0, 0)
+        queue.add((b"12345", b"67890"))
+        queue.add((b"12345", b"67890"))
+        queue.confirm(queue.wait_for_batch(0))
+    assert (queue.pending, queue.dropped) == (0, 0)
 
 
 def test_what_was_dropped_while_it_was_sent_makes_no_room_twice(clock: Clock) -> None:
-    outbox = Outbox(10, max_bytes=20, clock=clock)
+    queue = SendQueue(10, max_bytes=20, clock=clock)
     for _ in range(2):
-        outbox.add((b"", b"1234567890"))
-    taken = outbox.take(0)
-    outbox.add((b"", b"1234567890"))
-    outbox.confirm(taken)
-    assert ([item.is_sent for item in taken], outbox.pending, outbox.dropped) == ([True, True], 1, 1)
-    outbox.add((b"", b"1234567890"))
-    outbox.add((b"", b"1234567890"))
-    assert (outbox.pending, outbox.dropped) == (2, 2)
+        queue.add((b"", b"1234567890"))
+    taken = queue.wait_for_batch(0)
+    queue.add((b"", b"1234567890"))
+    queue.confirm(taken)
+    assert ([item.is_sent for item in taken], queue.pending, queue.dropped) == ([True, True], 1, 1)
+    queue.add((b"", b"1234567890"))
+    queue.add((b"", b"1234567890"))
+    assert (queue.pending, queue.dropped) == (2, 2)
 
 
 def test_drops_are_logged_once_for_each_outage(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    outbox = Outbox(10, max_bytes=10, clock=clock)
+    queue = SendQueue(10, max_bytes=10, clock=clock)
     for outages in (1, 2):
         for _ in range(3):
-            outbox.add((b"", b"1234567890"))
+            queue.add((b"", b"1234567890"))
         assert len(caplog.records) == outages
-        outbox.confirm(outbox.take(0))
+        queue.confirm(queue.wait_for_batch(0))
     clock.now += 5
-    outbox.add((b"", b""))
+    queue.add((b"", b""))
     assert len(caplog.records) == 2
 
 
 def test_drops_for_age_are_logged_too(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    outbox = Outbox(10, clock=clock)
-    outbox.add((b"", b""))
+    queue = SendQueue(10, clock=clock)
+    queue.add((b"", b""))
     clock.now += 11
-    assert outbox.take(0) == []
+    assert queue.wait_for_batch(0) == []
     assert "could not be sent in time" in caplog.text
 
 
 def test_who_takes_waits_for_something_to_take() -> None:
-    outbox = Outbox(10)
-    adding = threading.Timer(0.1, outbox.add, [(b"", b"")])
+    queue = SendQueue(10)
+    adding = threading.Timer(0.1, queue.add, [(b"", b"")])
     adding.start()
-    assert len(outbox.take(30)) == 1
+    assert len(queue.wait_for_batch(30)) == 1
     adding.join()
 
 
 def test_who_waits_looks_again_when_something_was_sent() -> None:
-    outbox = Outbox(10)
-    item = outbox.add((b"", b""))
+    queue = SendQueue(10)
+    item = queue.add((b"", b""))
     assert item is not None
-    assert not outbox.wait(lambda: item.is_sent, 0)
-    sending = threading.Timer(0.1, outbox.confirm, [[item]])
+    assert not queue.wait(lambda: item.is_sent, 0)
+    sending = threading.Timer(0.1, queue.confirm, [[item]])
     sending.start()
-    assert outbox.wait(lambda: item.is_sent, 30)
+    assert queue.wait(lambda: item.is_sent, 30)
     sending.join()
-    assert outbox.pending == 0
+    assert queue.pending == 0

@@ -1,0 +1,5 @@
+--- @include "leases"
+--- @include "users"
+local dead, any = dead_leases()
+
+return redis.call('SCARD', base .. ':online') - (any and #dead_users(dead) or 0)

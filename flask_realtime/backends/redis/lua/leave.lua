@@ -1,0 +1,11 @@
+--- @include "leases"
+--- @include "members"
+local deadline, lease, user, connection, topic = unpack(ARGV)
+
+local refused = refusal(deadline, lease)
+if refused then
+  return refused
+end
+leave(connection, topic)
+forget(lease, user, connection)
+return {now, STAYS, '0'}

@@ -1,0 +1,11 @@
+--- @include "leases"
+--- @include "members"
+local deadline, lease, user, connection, prefix, joined = unpack(ARGV)
+
+local refused = refusal(deadline, lease)
+if refused then
+  return refused
+end
+leave_all(connection, prefix, cjson.decode(joined))
+forget(lease, user, connection)
+return {now, STAYS, '0'}

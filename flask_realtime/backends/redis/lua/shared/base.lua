@@ -1,0 +1,15 @@
+-- What every script needs: the keys' common beginning, the time, the codes of answers, and how notes are read.
+-- The codes are those of scripts.py.
+local base = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local STAYS, TURNED, UNSETTLED, CAME, LATE, NOT_HELD = 0, 1, 2, 3, -1, -2
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function split(entry)
+  local space = string.find(entry, ' ', 1, true)
+  return string.sub(entry, 1, space - 1), string.sub(entry, space + 1)
+end

@@ -1,0 +1,47 @@
+--- @include "base"
+-- A topic is named in full here: `<feature>:<kind>:<id>`.
+
+local function join(lease, user, connection, topic)
+  redis.call('HSET', base .. ':' .. topic, connection, lease .. ' ' .. user)
+  redis.call('SADD', base .. ':joined:' .. connection, topic)
+  redis.call('SADD', base .. ':server:' .. lease, connection .. ' ' .. user)
+end
+
+local function leave(connection, topic)
+  redis.call('HDEL', base .. ':' .. topic, connection)
+  redis.call('SREM', base .. ':joined:' .. connection, topic)
+end
+
+-- Takes a connection of which nothing is noted any more out of its server's.
+local function forget(lease, user, connection)
+  local is_present = redis.call('HEXISTS', base .. ':user:' .. user, connection) == 1
+  if not is_present and redis.call('EXISTS', base .. ':joined:' .. connection) == 0 then
+    redis.call('SREM', base .. ':server:' .. lease, connection .. ' ' .. user)
+  end
+end
+
+-- Leaves every topic, those excepted that are keys of a table.
+local function leave_others(connection, kept)
+  for _, topic in ipairs(redis.call('SMEMBERS', base .. ':joined:' .. connection)) do
+    if not kept[topic] then
+      leave(connection, topic)
+    end
+  end
+end
+
+-- Leaves every topic whose name begins with a prefix, and those too of which there is no note any more that the connection has
+-- joined them.
+local function leave_all(connection, prefix, known)
+  local noted = {}
+  for _, topic in ipairs(redis.call('SMEMBERS', base .. ':joined:' .. connection)) do
+    if string.sub(topic, 1, #prefix) == prefix then
+      noted[topic] = true
+      leave(connection, topic)
+    end
+  end
+  for _, topic in ipairs(known) do
+    if not noted[topic] then
+      leave(connection, topic)
+    end
+  end
+end

@@ -1,0 +1,97 @@
+--- @include "users"
+
+local function next_version()
+  local version = math.max(now, (redis.call('GET', base .. ':version') or 0) + 1)
+  redis.call('SET', base .. ':version', text(version))
+  return text(version)
+end
+
+local function note_gone(user, version, cause)
+  redis.call('SREM', base .. ':online', user)
+  redis.call('SREM', base .. ':unsettled', user)
+  local had_come_back = redis.call('DEL', base .. ':came:' .. user) == 1
+  redis.call('SET', base .. ':gone:' .. user, version .. ' ' .. cause, 'EX', 300)
+  return had_come_back
+end
+
+-- A user who has no connection any more goes offline. The cause is what would be tried again if the answer got lost.
+local function go_offline(user, cause)
+  local version = next_version()
+  local had_come_back = note_gone(user, version, cause)
+  return TURNED, version, had_come_back
+end
+
+-- Or does so later, if nobody comes back.
+local function may_go_offline(user)
+  redis.call('SREM', base .. ':online', user)
+  redis.call('SADD', base .. ':unsettled', user)
+  return UNSETTLED, '0'
+end
+
+-- The version of the user's last change, if that was not long ago and others were told of it: the user went offline.
+local function last_gone(user)
+  local gone = redis.call('GET', base .. ':gone:' .. user)
+  if not gone then
+    return 0
+  end
+  local version, cause = split(gone)
+  return tonumber(version), cause, version
+end
+
+-- Answers the version of the user's going offline before too.
+local function add(lease, user, connection, details)
+  local is_first = not has_connections(user)
+  redis.call('HSET', base .. ':user:' .. user, connection, lease .. ' ' .. details)
+  redis.call('SADD', base .. ':server:' .. lease, connection .. ' ' .. user)
+  if not is_first then
+    return STAYS, '0', 0
+  end
+  local gone, cause, version = last_gone(user)
+  redis.call('DEL', base .. ':gone:' .. user)
+  redis.call('SADD', base .. ':online', user)
+  if redis.call('SREM', base .. ':unsettled', user) == 1 then
+    return STAYS, '0', 0
+  end
+  if version then
+    redis.call('SET', base .. ':came:' .. user, connection .. ' ' .. version .. ' ' .. cause, 'EX', 300)
+  else
+    redis.call('DEL', base .. ':came:' .. user)
+  end
+  return TURNED, next_version(), gone
+end
+
+local function remove_known(user, connection, entry)
+  redis.call('HDEL', base .. ':user:' .. user, connection)
+  redis.call('SREM', base .. ':server:' .. split(entry), connection .. ' ' .. user)
+  if has_connections(user) then
+    return STAYS, '0'
+  end
+  if redis.call('EXISTS', base .. ':settling') == 1 then
+    return may_go_offline(user)
+  end
+  return go_offline(user, connection)
+end
+
+-- It is unknown because it was reaped, because it came and went while Redis was away, because Redis lost its data, or because an
+-- earlier removal's answer got lost.
+local function remove_unknown(user, connection, told, is_repeated)
+  if has_connections(user) then
+    return STAYS, '0'
+  end
+  local gone, cause, version = last_gone(user)
+  if cause == connection and is_repeated then
+    return TURNED, version
+  elseif gone > told then
+    return STAYS, '0'
+  end
+  redis.call('DEL', base .. ':gone:' .. user)
+  return may_go_offline(user)
+end
+
+local function remove(user, connection, told, is_repeated)
+  local entry = redis.call('HGET', base .. ':user:' .. user, connection)
+  if entry then
+    return remove_known(user, connection, entry)
+  end
+  return remove_unknown(user, connection, told, is_repeated)
+end

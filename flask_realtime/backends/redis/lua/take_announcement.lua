@@ -1,0 +1,4 @@
+--- @include "announce"
+local user = ARGV[1]
+
+return announce(user)

@@ -1,7 +1,7 @@
 """Docstrings are searched by their first word and read once: a question word, "Say" or "Note" hides what follows.
 
-A module or class opens with what it is or does ("Detects duplicates and gaps per publishing server."), a function with an imperative,
-a predicate with "Return whether".
+A module or class opens with what it is or does ("Detects duplicates and gaps per publishing server."), a function with an
+imperative, a predicate with "Return whether".
 """
 
 import ast

@@ -93,7 +93,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
 
     Args:
         app: The application, or None to call `init_app` later.
-        socketio: A Flask-SocketIO object that the application already has; its own handlers go on working. One object can be
+        socketio: A Flask-SocketIO object that the application already has; its own handlers keep working. One object can be
             adopted for one application.
 
     Raises:

@@ -77,7 +77,7 @@ class ExpirySchedule:
 
         Args:
             connection: The connection.
-            is_renewed: Whether it has just got the token. Then the warning waits for at least half of the token's lifetime:
+            is_renewed: Whether it has just got the token. Then the warning waits for at least half of its remaining lifetime:
                 otherwise each refresh would cause the next warning at once, if tokens live no longer than the warning time.
 
         Returns:

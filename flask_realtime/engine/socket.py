@@ -170,7 +170,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._close_in_turn(self.server.reason.PING_TIMEOUT, abort=False)
 
     def check_ping_timeout(self) -> bool:
-        """Return whether the session is open, for python-engineio, which asks on every send; the server's heartbeat does the check."""
+        """Return whether the session is open, for python-engineio, which asks on every send; the heartbeat does the check."""
         return not self.closed
 
     def schedule_ping(self) -> None:

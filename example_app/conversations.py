@@ -29,7 +29,7 @@ def list_conversations() -> list[Json]:
 
 @conversations.post("")
 def create_conversation() -> tuple[Json, HTTPStatus]:
-    """Create a conversation that the user takes part in, and tell everybody who does."""
+    """Create a conversation that the user takes part in, and notify all participants."""
     body = read_body(NewConversation)
     participant_ids = [signed_in_user_id(), *body.participant_ids]
     users = find_users(participant_ids)

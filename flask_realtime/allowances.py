@@ -130,7 +130,7 @@ class UserBuckets:
 
 
 def _at(buckets: list[BucketT | None], number: int) -> BucketT | None:
-    """Return the bucket at an index, creating it if there is none."""
+    """Return the entry at an index, extending the list if it is too short."""
     if number >= len(buckets):
         buckets.extend([None] * (number + 1 - len(buckets)))
     return buckets[number]

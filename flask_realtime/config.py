@@ -23,10 +23,10 @@ LIMITS: Final = {
     "notifications": "10/second, burst 50",
     "application": "20/second, burst 50",
 }
-"""What one connection may send, by the classes of events that share an allowance."""
+"""Default limits of one connection, by the classes of events that share an allowance."""
 
 USER_LIMITS: Final = {name: str(parse_rate(text).times(3)) for name, text in LIMITS.items()}
-"""What all connections of a user may send together: twenty tabs are possible, but not usual."""
+"""Default limits of all connections of a user together: twenty tabs are possible, but not usual."""
 
 LIMIT_SETTINGS: Final = ("limits", "user_limits")
 RATE_SETTINGS: Final = ("max_refusals", "max_failed_connects", "max_connects_per_user")
@@ -97,7 +97,7 @@ def _are_transports(value: Any) -> bool:
 def _are_origins(value: Any) -> bool:
     if value is None or callable(value) or value == ("*",):
         return True
-    # No origins at all would not mean nobody: python-engineio takes it for "do not check".
+    # An empty list would not mean "no origin": python-engineio reads it as "do not check".
     are_tuple = isinstance(value, tuple) and len(value) > 0
     return are_tuple and all(isinstance(item, str) and "://" in item and not item.endswith("/") for item in value)
 
@@ -118,7 +118,7 @@ class RealtimeConfig:
         "/socket.io/",
         "a path such as '/socket.io/'",
         _is_path,
-        doc="Where clients connect: their `path` option.",
+        doc="Path of the server: the clients' `path` option.",
     )
     transports: tuple[str, ...] = _setting(
         TRANSPORTS,
@@ -131,13 +131,13 @@ class RealtimeConfig:
         "None for the same origin only, '*', origins such as 'https://example.org' without a trailing slash, or a callable "
         "(origin, environ) -> bool",
         _are_origins,
-        doc="Which pages may connect. None: only pages of the server's own origin.",
+        doc="Origins that may connect. None: only pages of the server's own origin.",
     )
     open_namespaces: tuple[str, ...] = _setting(
         (),
         "names of namespaces such as '/status', and never the default one",
         _are_namespaces,
-        doc="Namespaces of handlers registered through `realtime.socketio` to which anybody may connect, without a token.",
+        doc="Namespaces of handlers registered through `realtime.socketio` to which any client may connect, without a token.",
     )
     ping_interval: float = _setting(
         25.0, "a number of seconds above 0", _is_positive_number, doc="Seconds between two pings of the server."
@@ -152,7 +152,7 @@ class RealtimeConfig:
         doc="Seconds without a `typing:start` after which the server ends a typing state.",
     )
     max_status_ids: int = _setting(
-        100, "an integer above 0", _is_positive_integer, doc="User ids that one `users:get-status` may hold."
+        100, "an integer above 0", _is_positive_integer, doc="Maximum number of user ids in one `users:get-status`."
     )
     max_payload_bytes: int = _setting(
         65_536, "an integer above 0", _is_positive_integer, doc="Bytes of one event; a larger one is answered `payload_too_large`."
@@ -182,11 +182,11 @@ class RealtimeConfig:
         32,
         "an integer above 0",
         _is_positive_integer,
-        doc="Levels of lists and objects in each other that an event's arguments may have.",
+        doc="Maximum nesting of lists and objects in an event's arguments.",
     )
     limits: Mapping[str, Rate | None] = _limits_setting(
         LIMITS,
-        doc="How often one connection may send events of a class. A class that is not given keeps its default.",
+        doc="How often one connection may send events of a class. Classes that are not given keep their defaults.",
     )
     user_limits: Mapping[str, Rate | None] = _limits_setting(
         USER_LIMITS,
@@ -195,29 +195,29 @@ class RealtimeConfig:
     )
     max_refusals: Rate | None = _rate_setting(  # noqa: RUF009 - it returns a dataclasses.field
         "100/minute, burst 200",
-        doc="How often a connection may be answered `rate_limited`; one that goes on is disconnected. None: never.",
+        doc="How often a connection may be answered `rate_limited` before it is disconnected. None: no limit.",
     )
     max_failed_connects: Rate | None = _rate_setting(  # noqa: RUF009 - it returns a dataclasses.field
         "30/minute, burst 60",
-        doc="How often clients of one address may fail to connect for their token's sake before they have to wait, for each server "
+        doc="How often clients of one address may fail to connect because of their token before they have to wait, for each server "
         "process. An IPv6 address counts by its /64. Expired tokens do not count.",
     )
     max_connects_per_user: Rate | None = _rate_setting(  # noqa: RUF009 - it returns a dataclasses.field
         "60/minute, burst 120",
-        doc="How often one user may connect, for each server process; who goes on is refused as `rate_limited`, with the time to "
-        "wait. None: no limit.",
+        doc="How often one user may connect, for each server process; further attempts are refused as `rate_limited`, with the "
+        "time to wait. None: no limit.",
     )
     max_pending_events: int = _setting(
         256,
         "an integer above 0",
         _is_positive_integer,
-        doc="Events of one connection that may wait for the application; with more, the server stops reading from it.",
+        doc="Maximum number of events of one connection that wait for the application; beyond it the server stops reading from it.",
     )
     max_backlog_bytes: int = _setting(
         1_048_576,
         "an integer above 0",
         _is_positive_integer,
-        doc="Bytes that may wait for a client that reads slowly; typing and presence events are dropped at half, and the "
+        doc="Maximum number of bytes buffered for a slow client; typing and presence events are dropped at half, and the "
         "connection is cut when it is full.",
     )
     expiry_warning: float = _setting(
@@ -230,29 +230,27 @@ class RealtimeConfig:
         25.0,
         "None or a number of seconds, 0 or more",
         lambda value: value is None or _is_duration(value),
-        doc="Seconds after a connection's token has expired in which a new one is still taken; then the connection ends. None: "
+        doc="Seconds after a connection's token has expired in which a new one is still accepted; then the connection ends. None: "
         "connections outlive their tokens, and nobody is warned.",
     )
     revocation_interval: float | None = _setting(
         30.0,
         "None or a number of seconds above 0",
         lambda value: value is None or _is_positive_number(value),
-        doc="Seconds between two rounds in which the application is asked which connections' tokens it has revoked since. None: "
-        "never.",
+        doc="Seconds between two checks of whether the application has revoked connections' tokens. None: never.",
     )
     message_queue: str | None = _setting(
         None,
         "None or the URL of a message queue such as 'redis://localhost:6379/0'",
         _is_queue_url,
-        doc="What several servers share: without it there is one server process. redis://, rediss:// or unix://; for events alone "
-        "amqp://, amqps:// or kafka://.",
+        doc="Message queue that several servers share; without it there is one server process. redis://, rediss:// or unix://; for "
+        "events alone amqp://, amqps:// or kafka://.",
     )
     message_queue_channel: str = _setting(
         "flask_realtime",
         "a name without braces or white space",
         lambda value: isinstance(value, str) and value != "" and not set(value) & set("{} \t\n"),
-        doc="What the names of everything in the message queue begin with; applications that share a Redis server need different "
-        "ones.",
+        doc="Prefix of all names in the message queue; applications that share a Redis server need different ones.",
     )
     message_queue_retention: float = _setting(
         60.0,
@@ -264,14 +262,14 @@ class RealtimeConfig:
         10.0,
         "a number of seconds above 0",
         _is_positive_number,
-        doc="Seconds after which a server that gives no sign of life is taken for dead, and its connections for gone.",
+        doc="Seconds before a silent server is considered dead and its connections closed.",
     )
     connect_timeout: float = _setting(
         45.0,
         "a number of seconds above 0",
         _is_positive_number,
-        doc="Seconds in which a client that has opened a session must connect, in which the head of an HTTP request must come, and "
-        "for which its body may stop.",
+        doc="Seconds in which a client that has opened a session must connect, in which the head of an HTTP request must arrive, "
+        "and for which its body may pause.",
     )
     keep_alive: float = _setting(
         75.0,
@@ -311,9 +309,9 @@ class RealtimeConfig:
 
     @property
     def retry_after(self) -> float:
-        """Seconds after which one who has too many connections may try again.
+        """Seconds after which a user with too many connections may try again.
 
-        Half a lease: one who is refused in the moment in which a server is killed is let in before its lease has run out.
+        Half a lease: a user who is refused at the moment a server is killed is admitted before its lease has run out.
         """
         return self.server_lease / 2
 
@@ -325,7 +323,7 @@ class RealtimeConfig:
             config: The application's `config`; keys without the prefix are left alone.
 
         Raises:
-            ConfigError: A key is unknown, or its value cannot work.
+            ConfigError: A key is unknown, or its value is invalid.
         """
         known = {PREFIX + item.name.upper(): item for item in fields(cls)}
         given = {key: value for key, value in config.items() if key.startswith(PREFIX)}

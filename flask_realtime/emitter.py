@@ -1,4 +1,4 @@
-"""Calls from a process that serves nobody and has no Flask application: a worker of a task queue, a script."""
+"""Calls from a process without connections or a Flask application: a worker of a task queue, a script."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ StateT = TypeVar("StateT")
 
 
 class RealtimeEmitter(Calls):
-    """Has the calls of `Realtime`, for the servers that share a message queue.
+    """Sends events and asks about users, as `Realtime` does, through the servers' message queue.
 
-    A call that sends returns once the event is in the queue: True, or False where that took more than a second. `skip_sender` has
-    no effect: there is no request here that could name its sender.
+    A call that sends returns once the event is in the queue: True, or False if that took more than a second. `skip_sender` has
+    no effect, since no request names a sender here.
 
     Args:
         url: The servers' `REALTIME_MESSAGE_QUEUE`.
@@ -37,7 +37,7 @@ class RealtimeEmitter(Calls):
         retention: Their `REALTIME_MESSAGE_QUEUE_RETENTION`, in seconds.
 
     Raises:
-        ConfigError: The URL is none of a message queue, another argument cannot work, or the package for it is not installed.
+        ConfigError: The URL is not that of a message queue, another argument is invalid, or its package is not installed.
     """
 
     def __init__(self, url: str, *, channel: str = "flask_realtime", retention: float = 60.0) -> None:
@@ -51,7 +51,7 @@ class RealtimeEmitter(Calls):
         self._bus: Final = _BusTarget(connect(url, channel=channel, retention=retention))
 
     def close(self) -> None:
-        """Give the connections to the message queue back."""
+        """Close the connections to the message queue."""
         self._bus.backend.stop(1.0)
 
     def _target(self) -> Target:
@@ -59,7 +59,7 @@ class RealtimeEmitter(Calls):
 
 
 class _BusTarget:
-    """What is reached through the message queue alone."""
+    """A target of calls that is reached through the message queue alone."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -73,7 +73,7 @@ class _BusTarget:
         try:
             state: StateT = self._states[feature.name]
         except KeyError:
-            msg = f"The feature {feature.name!r} keeps its state in the servers; a process that is none cannot see it."
+            msg = f"The feature {feature.name!r} keeps its state in the servers; other processes cannot see it."
             raise RegistrationError(msg) from None
         return state
 

@@ -15,11 +15,11 @@ class RealtimeError(Exception):
 
 
 class ConfigError(RealtimeError, ValueError):
-    """A `REALTIME_*` setting, or the way the extension is set up, cannot work; the message names the key and how to mend it."""
+    """A `REALTIME_*` setting, or the extension's setup, cannot work; the message names the key and the remedy."""
 
 
 class NotInitialised(RealtimeError, RuntimeError):
-    """A call needs an application on which `Realtime.init_app` was called, and there is none or more than one."""
+    """A call needs an application on which `Realtime.init_app` was called, and there is none, or more than one to choose from."""
 
 
 class RegistrationError(RealtimeError, RuntimeError):
@@ -27,7 +27,7 @@ class RegistrationError(RealtimeError, RuntimeError):
 
 
 class PayloadNotSerializable(RealtimeError, TypeError):
-    """A payload holds what the application's JSON provider cannot turn into strict JSON."""
+    """A payload holds a value that the application's JSON provider cannot turn into strict JSON."""
 
 
 class InvalidId(RealtimeError, ValueError):
@@ -35,7 +35,7 @@ class InvalidId(RealtimeError, ValueError):
 
     Args:
         field: The name of the field that held the id.
-        expected: What an id must be, in plain words.
+        expected: The expected form of an id, in plain words.
     """
 
     def __init__(self, field: str, expected: str) -> None:
@@ -97,7 +97,7 @@ class Forbidden(EventError):
 
 
 class TokenRefused(Forbidden):
-    """A new access token is refused; the connection goes on with the one it has.
+    """A new access token is refused; the connection keeps the one it has.
 
     Args:
         message: Plain words for the client.
@@ -117,21 +117,21 @@ class NotJoined(EventError):
 
 
 class NotFound(EventError):
-    """What the event names does not exist, or not for this user."""
+    """The item that the event names does not exist, or not for this user."""
 
     code = "not_found"
-    default_message = "There is no such thing"
+    default_message = "Not found"
 
 
 class RateLimited(EventError):
-    """The client asks too often."""
+    """The client sends too often."""
 
     code = "rate_limited"
     default_message = "Too many events; slow down"
 
 
 class TooManyRooms(EventError):
-    """The connection has joined as many conversations as one may."""
+    """The connection has joined the maximum number of conversations."""
 
     code = "too_many_rooms"
     default_message = "You have joined too many conversations; leave one first"
@@ -145,7 +145,7 @@ class PayloadTooLarge(EventError):
 
 
 class UnknownEvent(EventError):
-    """Neither the contract nor the application knows the event."""
+    """Neither the contract nor the application defines the event."""
 
     code = "unknown_event"
     default_message = "The server does not know this event"

@@ -88,13 +88,13 @@ class Calls(Sending, ConversationCalls, MessageCalls, NotificationCalls, OrderCa
 class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, AuthenticationHooks):
     """Real-time messaging, notifications, typing indicators and presence for Flask applications.
 
-    One object may serve several applications: what belongs to one of them is kept in its `extensions`. The object holds the hooks,
+    One object may serve several applications: their state is kept in each one's `extensions`. The object holds the hooks,
     and remembers where it was initialised so that its methods work without an application context as long as there is one
     application.
 
     Args:
         app: The application, or None to call `init_app` later.
-        socketio: A Flask-SocketIO object that the application already has; its own handlers go on working. One object can be
+        socketio: A Flask-SocketIO object that the application already has; its own handlers keep working. One object can be
             adopted for one application.
 
     Raises:
@@ -109,13 +109,13 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Set the extension up on an application; its `REALTIME_*` configuration is read now, and only now.
+        """Set the extension up on an application: read its `REALTIME_*` settings; later changes have no effect.
 
         Args:
             app: The application.
 
         Raises:
-            ConfigError: A setting cannot work, what is given is no application, or the extension is set up on it already.
+            ConfigError: A setting cannot work, the argument is not a Flask application, or the extension is set up on it already.
         """
         if not isinstance(app, Flask):
             msg = (
@@ -134,10 +134,10 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         self._apps.add(app)
 
     def run(self, app: Flask, host: str = "127.0.0.1", port: int = 3000, **options: Any) -> None:
-        """Serve an application under gevent, for development. Production has gunicorn; see the documentation.
+        """Serve an application under gevent, for development. Use gunicorn in production; see the documentation.
 
-        It prints where it listens. The caller should have called `gevent.monkey.patch_all()` before importing anything else:
-        without it, which is logged as a warning, code that waits for a database or another server makes everybody wait.
+        It prints the address. Call `gevent.monkey.patch_all()` before importing anything else: without it, which is logged as
+        a warning, code that waits for a database or another server blocks every connection.
 
         Args:
             app: The application.
@@ -151,20 +151,20 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         gateway = gateway_of(app)
         if not gateway.backend.is_local and not is_module_patched("socket"):
             msg = (
-                "With a message queue, waiting for it would hold up everybody: "
-                "call gevent.monkey.patch_all() before importing anything else."
+                "REALTIME_MESSAGE_QUEUE needs gevent.monkey.patch_all() before any other import: "
+                "otherwise waiting for the queue blocks every connection."
             )
             raise ConfigError(msg)
         gateway.run(app, host, port, options)
 
     def check_message_queue(self) -> None:
-        """Ask whether the message queue can be reached and takes what is written, which a health check wants.
+        """Check that the message queue can be reached and accepts writes, for health checks.
 
-        Waits a second or two at most. It is tried with a real write to Redis, or a message to a broker, once a second at most;
-        whoever asks meanwhile shares the outcome.
+        Waits a second or two at most. It tries a real write to Redis, or a message to a broker, once a second at most;
+        concurrent calls share the outcome.
 
         Raises:
-            BackendUnavailable: It cannot, or does not; the text says why. Without `REALTIME_MESSAGE_QUEUE` nothing can fail.
+            BackendUnavailable: It cannot, or does not; the message says why. Without `REALTIME_MESSAGE_QUEUE` nothing can fail.
         """
         self._gateway().backend.check()
 
@@ -206,7 +206,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         if len(apps) == 1:
             return gateway_of(apps[0])
         msg = (
-            "This Realtime object serves several applications: push the application context of the one that is meant."
+            "This Realtime object serves several applications: push the application context of one of them."
             if apps
             else "flask_realtime is not set up on an application. Did you forget to call 'init_app'?"
         )
@@ -221,7 +221,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
             hook: The hook, as `Feature.hook` returned it.
 
         Raises:
-            RegistrationError: There is one already where there can be one only, it comes after the first connection, or it is a
+            RegistrationError: A single hook has a function already, it comes after the first connection, or it is a
                 coroutine function.
         """
 
@@ -240,7 +240,9 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
             RegistrationError: An application is initialised already, or the feature's name or one of its events is taken.
         """
         if self._apps:
-            msg = f"The feature {feature.name!r} was registered after init_app and would not be served; register it before."
+            msg = (
+                f"The feature {feature.name!r} was registered after init_app and would not be served; register it before init_app."
+            )
             raise RegistrationError(msg)
         self._hooks.add_feature(feature)
 
@@ -249,21 +251,21 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
         """Register a hook that is called for each authenticated connection before it is admitted.
 
         It gets the identity. It refuses by returning False, or by raising `ConnectionRefused` with plain words for the client; True
-        or None admits. What it sends to the user arrives after the client's `connect` event. If it fails, the connection is
+        or None admits. Events that it sends to the user arrive after the client's `connect` event. If it fails, the connection is
         refused.
         """
         return self._hooks.add(ON_CONNECT, hook)
 
     @hook_decorator
     def on_disconnect(self, hook: OnDisconnectT) -> OnDisconnectT:
-        """Register a hook that is told of each connection that is gone: the identity, and the reason as text."""
+        """Register a hook that is called for each closed connection, with the identity, and the reason as text."""
         return self._hooks.add(ON_DISCONNECT, hook)
 
     @hook_decorator
     def on_error(self, hook: OnErrorT) -> OnErrorT:
-        """Register a hook that is told of each unexpected exception.
+        """Register a hook that is called for each unexpected exception.
 
-        It gets the exception, and the event's name and the identity where there are any, else None.
+        It gets the exception, and the event's name and the identity if there are any, else None.
         """
         return self._hooks.add(ON_ERROR, hook)
 
@@ -273,7 +275,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for an event of the application's own.
 
-        It gets the identity and the event's arguments. What it returns is what the client's callback gets; None stands for
+        It gets the identity and the event's arguments. Its return value is passed to the client's callback; None stands for
         `{"ok": true}`. It refuses by raising an `EventError`. Arguments that its signature does not take are answered
         `bad_request`.
 
@@ -286,8 +288,8 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
                 `"5/minute"`, or `"5/minute, burst 10"`. None for no limit.
 
         Raises:
-            RegistrationError: The name is taken or none, the limit is no rate, pydantic is needed and not installed, or the handler
-                cannot be called with what it gets.
+            RegistrationError: The name is taken or invalid, the limit is not a rate, pydantic is needed and not installed, or the
+                handler cannot be called with its arguments.
         """
         if callable(event):
             msg = f"on takes the event's name: write @realtime.on('my:event') above {describe(event)}, not @realtime.on."

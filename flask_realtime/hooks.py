@@ -1,4 +1,4 @@
-"""What the application decides: the registry of its hooks.
+"""Registry of the application's hooks and event handlers.
 
 Hooks belong to a `Realtime` object and serve every application that it is initialised on. Nothing is allowed by default: without an
 `authorize_join` hook every join is refused.
@@ -34,19 +34,19 @@ HookT = TypeVar("HookT", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class ApplicationEvent:
-    """An event that the application handles.
+    """An event with a handler of the application's.
 
     Args:
         name: The event's name on the wire.
-        handler: Called with the identity and the event's arguments; what it returns answers the callback.
+        handler: Called with the identity and the event's arguments; its return value answers the callback.
         payload: The declared type of the only argument, or None: a dataclass, pydantic model, or anything else that
             pydantic can check.
         binary: Whether the event may carry binary attachments.
         limit: How often one user may send it, as a rate; None for no limit, `SHARED_LIMIT` for none of its own.
 
     Raises:
-        RegistrationError: A payload type is declared and pydantic is not installed, the limit is no rate, or the handler cannot be
-            called with what it gets.
+        RegistrationError: A payload type is declared and pydantic is not installed, the limit is not a rate, or the handler cannot
+            be called with its arguments.
     """
 
     name: str
@@ -66,7 +66,7 @@ class ApplicationEvent:
 
     @property
     def shares_limit(self) -> bool:
-        """Whether it has no limit of its own."""
+        """Return whether it has no limit of its own."""
         return self.limit == SHARED_LIMIT
 
     def _parsed_limit(self) -> Rate | None:
@@ -95,10 +95,10 @@ class ApplicationEvent:
 
 
 class Hooks:
-    """What is registered on one `Realtime` object: functions for hooks, features, and handlers of events.
+    """Registrations on one `Realtime` object: functions for hooks, features, and handlers of events.
 
     Args:
-        features: The features that there are already.
+        features: The built-in features.
     """
 
     def __init__(self, features: Iterable[Feature[Any]] = ()) -> None:
@@ -119,7 +119,7 @@ class Hooks:
             function: The application's function.
 
         Raises:
-            RegistrationError: It comes too late, cannot be called with what it gets, or takes a place already taken.
+            RegistrationError: It comes too late, cannot be called with its arguments, or is a second function of a single hook.
         """
         self._refuse_late(hook.name)
         check_hook(hook.name, function, hook.parameters)
@@ -147,7 +147,7 @@ class Hooks:
         """Register an application's own event.
 
         Raises:
-            RegistrationError: As for `add`, and for a name that the contract or Socket.IO has taken.
+            RegistrationError: As for `add`, and for a name that the contract or Socket.IO uses.
         """
         self._refuse_late(f"on({event.name!r})")
         check_name(event.name)

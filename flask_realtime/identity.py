@@ -1,4 +1,4 @@
-"""Who a connection speaks for."""
+"""Identity of the user behind a connection."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The user behind a connection, as its access token or the application's `authenticate` hook named it.
+    """The user behind a connection, as identified by its access token or the application's `authenticate` hook.
 
     Args:
         user_id: The user's id as text, the token's subject: the `userId` on the wire.
-        claims: All claims of the token; with a hook, whatever that wants to know again.
-        user: What the application's `user_lookup_loader`, or the hook, returned, or None. A database object is detached from its
-            session: its loaded columns can be read, anything else has to be queried again.
-        expires_at: The Unix time in seconds from which it is accepted no more, or None where it does not expire.
+        claims: All claims of the token; with a hook, any data that it chooses.
+        user: The user object from the application's `user_lookup_loader`, or from the hook, or None. A database object is
+            detached from its session: its loaded columns can be read, anything else has to be queried again.
+        expires_at: The Unix time in seconds at which it expires, or None if it does not expire.
     """
 
     user_id: str

@@ -1,7 +1,7 @@
-"""Loggers whose lines nobody outside can forge: control characters are escaped where a record is made.
+"""Loggers whose lines no client can forge: control characters are escaped when a record is made.
 
-Event names, reasons, addresses that proxies pass on, user ids and the messages of exceptions may all come from a client. Every
-module of the package takes its logger from here, so that no call has to think of it.
+Event names, reasons, forwarded addresses, user ids and the messages of exceptions may all come from a client. Every
+module of the package gets its logger here, so that no call has to escape anything.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 _MAX_LENGTH: Final = 1000
-"""Characters of one value; what comes after them is left out."""
+"""Maximum number of characters of one value; the rest is cut."""
 
 _NEVER_ESCAPED: Final = (int, float, type(None))
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return a module's logger, which escapes what it is given."""
+    """Return a module's logger, which escapes its arguments."""
     logger = logging.getLogger(name)
     protect(logger)
     return logger
 
 
 def protect(logger: logging.Logger) -> None:
-    """Have a logger escape what it is given; once is enough."""
+    """Make a logger escape its arguments; repeated calls change nothing."""
     if not any(isinstance(item, _Escaping) for item in logger.filters):
         logger.addFilter(_Escaping())
 
 
 def escape(text: str) -> str:
-    """Return a text in one line: what is not printable is escaped as in a Python string, and the end of a long one is cut."""
+    """Return a text in one line: unprintable characters are escaped as in a Python string, and long texts are cut."""
     if len(text) > _MAX_LENGTH:
         text = f"{text[:_MAX_LENGTH]}… ({len(text)} characters)"
     if text.isprintable():
@@ -40,7 +40,7 @@ def escape(text: str) -> str:
 
 
 class _Escaping(logging.Filter):
-    """Escapes a record's arguments, and the messages in its traceback; its lines stay apart."""
+    """Escapes a record's arguments, and the messages in its traceback; line breaks of the traceback itself stay."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.args:
@@ -63,7 +63,7 @@ def _escaped(value: Any) -> Any:
 
 
 def _traceback(error: BaseException, seen: set[int]) -> Iterator[str]:
-    """Format an exception as Python does, but for its message, which stays in one line."""
+    """Format an exception as Python does, but with its message on one line."""
     seen.add(id(error))
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if earlier is not None and id(earlier) not in seen:

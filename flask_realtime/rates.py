@@ -1,4 +1,4 @@
-"""Rates as configuration and `on(event, limit=...)` spell them: `"10/second, burst 20"`."""
+"""Rates, as written in configuration and `on(event, limit=...)`: `"10/second, burst 20"`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _FORM = re.compile(r"\s*([0-9]{1,9})\s*/\s*([a-z]+)\s*(?:,\s*burst\s+([0-9]{1,9}
 
 
 class InvalidRate(RealtimeError, ValueError):
-    """A text is no rate; the message says what is wrong with it."""
+    """A text is not a rate; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How often something may happen.
+    """A rate: a number of events in a period, and a burst.
 
     Args:
         number: How often in a period, evenly spread.
         period: One of `PERIODS`.
-        burst: How often at once, after a pause that was long enough.
+        burst: How often at once, after a long enough pause.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Rate:
         return (self.burst - 1) * self.interval
 
     def times(self, factor: int) -> Rate:
-        """Return a rate that allows so many times as much."""
+        """Return this rate multiplied by a number."""
         return Rate(self.number * factor, self.period, self.burst * factor)
 
     def __str__(self) -> str:
@@ -51,10 +51,10 @@ class Rate:
 
 
 def parse_rate(text: object) -> Rate:
-    """Read a rate: `"<number>/<second|minute|hour>"`, and `", burst <number>"` where that is not the same number.
+    """Read a rate: `"<number>/<second|minute|hour>"`, with `", burst <number>"` if the burst is another number.
 
     Raises:
-        InvalidRate: It is none.
+        InvalidRate: It is not a rate.
     """
     match = _FORM.fullmatch(text) if isinstance(text, str) else None
     if match is None:
@@ -66,6 +66,6 @@ def parse_rate(text: object) -> Rate:
         raise InvalidRate(msg)
     rate = Rate(int(number), period, int(burst or number))
     if not rate.number or not rate.burst:
-        msg = "both numbers are above 0; None is no limit"
+        msg = "both numbers must be above 0; None means no limit"
         raise InvalidRate(msg)
     return rate

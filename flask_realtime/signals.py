@@ -1,4 +1,4 @@
-"""Signals, as Flask has them; the sender is the application."""
+"""Signals, as in Flask; the sender is the application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures of hooks and handlers: checked when they are registered, so that a mistake shows where it is written."""
+"""Signatures of hooks and handlers: checked on registration, so that an error points to the line that caused it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any, Final
 from flask_realtime.errors import RegistrationError
 
 _ANYTHING: Final = inspect.signature(lambda *_args, **_options: None)
-"""For what is written in C and does not tell what it takes."""
+"""Stands in for functions written in C that expose no signature."""
 
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def describe(function: object) -> str:
-    """Return the name of a function as an error shows it, with its module."""
+    """Return a function's qualified name, for error messages."""
     name = getattr(function, "__qualname__", None)
     return repr(function) if name is None else f"{getattr(function, '__module__', None)}.{name}"
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature that a function shows to its callers; that of the wrapped one where a decorator says so."""
+    """Return a function's signature, following `__wrapped__` where a decorator sets it."""
     return _signature(function, follow_wrapped=True)
 
 
 def check_hook(name: str, hook: object, parameters: Sequence[str]) -> None:
-    """Check that a hook can be called with what it gets.
+    """Check that a hook can be called with its arguments.
 
     Args:
         name: The hook's name.
-        hook: What was registered; anything.
-        parameters: The names of what it gets.
+        hook: The registered object, of any type.
+        parameters: The names of its arguments.
 
     Raises:
         RegistrationError: It cannot.
@@ -42,11 +42,11 @@ def check_hook(name: str, hook: object, parameters: Sequence[str]) -> None:
 
 
 def check_handler(event: str, handler: object, *, has_payload: bool) -> None:
-    """Check that an event's handler takes the identity first, and leaves nothing that no event can fill.
+    """Check that an event's handler takes the identity first, and requires nothing that an event cannot supply.
 
     Args:
         event: The event's name.
-        handler: What was registered; anything.
+        handler: The registered object, of any type.
         has_payload: Whether the event has a declared payload, which is then its only argument.
 
     Raises:
@@ -57,7 +57,7 @@ def check_handler(event: str, handler: object, *, has_payload: bool) -> None:
     if has_payload:
         _check_call(name, function, ("identity", "payload"))
         return
-    # As many arguments as it wants to have: how many there are is for the client to say.
+    # As many arguments as it requires: the client decides how many it sends.
     wanted = [
         item for item in _own_signature(function).parameters.values() if item.kind in _POSITIONAL and item.default is item.empty
     ]
@@ -78,8 +78,8 @@ def _plain_function(name: str, function: object, expected: str) -> Callable[...,
 
 
 _UNFIT: Final[tuple[tuple[Callable[[object], bool], str, str], ...]] = (
-    (inspect.isclass, "a class", "calling it would only make an object."),
-    # Its return value, a coroutine, would be true: a check written as one would admit everybody.
+    (inspect.isclass, "a class", "calling it would only create an object."),
+    # Its return value, a coroutine, is truthy: an authorization check written as one would admit everyone.
     (inspect.iscoroutinefunction, "a coroutine function", "nothing would await it."),
     (inspect.isasyncgenfunction, "an asynchronous generator function", "nothing would iterate over it."),
     (inspect.isgeneratorfunction, "a generator function", "calling it would run none of its code."),
@@ -101,7 +101,7 @@ def _check_call(name: str, function: Callable[..., Any], parameters: Sequence[st
 
 
 def _own_signature(function: Callable[..., Any]) -> inspect.Signature:
-    # A decorator may well fill in what the function wants that it wraps.
+    # A decorator may supply arguments to the function that it wraps.
     return _signature(function, follow_wrapped=False)
 
 

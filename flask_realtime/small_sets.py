@@ -1,6 +1,6 @@
-"""Sets of names that mostly hold one or two: the conversations and rooms of a connection.
+"""Sets optimised for one or two names: the conversations and rooms of a connection.
 
-A tuple of one weighs a fifth of a dictionary of one, and there are three of these for every connection.
+A tuple of one takes a fifth of the memory of a dictionary of one, and every connection has three of these.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import Final
 
 SmallSet = tuple[str, ...] | dict[str, None]
-"""Names, each once, in the order added. `in`, `len` and iteration are the tuple's or the dictionary's own."""
+"""Distinct names, in the order added. `in`, `len` and iteration are the tuple's or the dictionary's own."""
 
 NOTHING: Final[SmallSet] = ()
 
 _FEW: Final = 8
-"""Names among which one is found by looking at each."""
+"""Up to this many names, a linear search is used."""
 
 
 def with_name(names: SmallSet, name: str) -> SmallSet:
-    """Return a set with one more name, which is not in it yet. The set that was given is not to be used any more."""
+    """Return a set with one more name, which is not in it yet. Do not use the argument afterwards."""
     if isinstance(names, dict):
         names[name] = None
         return names
@@ -25,7 +25,7 @@ def with_name(names: SmallSet, name: str) -> SmallSet:
 
 
 def without_name(names: SmallSet, name: str) -> SmallSet:
-    """Return a set without one of its names, if it was in it. The set that was given is not to be used any more."""
+    """Return a set without a name, if it was in it. Do not use the argument afterwards."""
     if isinstance(names, dict):
         names.pop(name, None)
         return names
@@ -33,7 +33,7 @@ def without_name(names: SmallSet, name: str) -> SmallSet:
 
 
 def take_name(sets: dict[str, SmallSet], key: str, name: str) -> bool:
-    """Take a name out of the set of a key, and the key away with the last one; return whether the name was in it."""
+    """Remove a name from the set of a key, and the key with its last name; return whether the name was in it."""
     names = sets.get(key, NOTHING)
     if name not in names:
         return False

@@ -1,4 +1,4 @@
-"""gunicorn worker: its gevent worker with the engine's HTTP front door, from the first request on.
+"""gunicorn worker: the gevent worker with the engine's HTTP handler, from the first request on.
 
 `gunicorn -k flask_realtime.worker.RealtimeWorker` needs nothing of gevent-websocket. An application's own WebSockets, beside
 Socket.IO's, need gevent-websocket's worker.
@@ -14,7 +14,7 @@ from flask_realtime.engine.installing import install_in_worker
 
 
 class RealtimeWorker(GeventPyWSGIWorker):  # type: ignore[misc]  # gunicorn has no types
-    """A worker of gunicorn's; its settings are those of the application's extension, once it is loaded."""
+    """A gunicorn worker; it has the settings of the application's extension, once that is loaded."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

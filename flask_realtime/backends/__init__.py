@@ -1,4 +1,4 @@
-"""What servers share, behind small interfaces: who is online, and who has joined which topics of a feature."""
+"""State that servers share, behind small interfaces: connected users, and the members of features' topics."""
 
 from flask_realtime.backends.base import BackendUnavailable, Change, ConnectedUsers, PresenceEntry, Tracker
 

@@ -1,4 +1,4 @@
-"""What the servers of one application share, as one thing that is made, started and stopped."""
+"""Backend: the shared state of one application's servers, which is started and stopped as a whole."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from flask_realtime.backends.base import ConnectedUsers, Tracker, tracker_name
 from flask_realtime.backends.bus import Envelope, Receive
 
 OnStatusChange = Callable[[str, bool, int], None]
-"""Told of a user who came online or went offline without an operation's noticing: the id, whether online, the change's version."""
+"""Called for a status change that no operation reported: the user's id, whether online, the change's version."""
 
 
 class Backend(ABC):
-    """What servers share."""
+    """The state that servers share."""
 
     connected_users: ConnectedUsers
     leaves_entries = False
-    """Whether what is noted of connections that this server ends is to stay; see `begin_to_leave`."""
+    """Whether the entries of connections that this server ends stay; see `begin_to_leave`."""
 
     @abstractmethod
     def tracker(self, feature: str, kind: str) -> Tracker:
@@ -33,55 +33,55 @@ class Backend(ABC):
         """
 
     def begin_to_leave(self) -> None:  # noqa: B027 - not everyone has anything to do
-        """Note that this server is to stop, and its clients come back to others.
+        """Announce that this server is about to stop, and that its clients will reconnect to others.
 
-        Where others can tell later who has not come back, what is noted of this server's connections stays, and nobody goes offline
-        with it before.
+        If others can detect later who has not reconnected, the entries of this server's connections stay, and nobody goes offline
+        before that.
         """
 
     @property
     @abstractmethod
     def is_local(self) -> bool:
-        """Whether nothing here ever waits: there is one server, and everything is in its memory."""
+        """Return whether no call ever waits, because there is only one server, with everything in its memory."""
 
     @abstractmethod
     def publish(self, envelope: Envelope) -> bool:
-        """Send an envelope to the other servers; see `Bus.publish`. A process that is no server waits until it has arrived."""
+        """Send an envelope to the other servers; see `Bus.publish`. A process that is not a server waits until it has arrived."""
 
     @abstractmethod
     def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:
         """Become one of the servers. Starting twice changes nothing.
 
         Args:
-            receive: Handles what other servers send.
-            on_status_change: Told of users who came or went without an operation's noticing, with a server that died for one.
+            receive: Handles envelopes from other servers.
+            on_status_change: Called for status changes that no operation reported, such as those of a server that died.
         """
 
     @abstractmethod
     def stop(self, timeout: float) -> None:
-        """Cease to be a server, in order, within `timeout` seconds."""
+        """Stop being a server, in order, within `timeout` seconds."""
 
     @abstractmethod
     def check(self) -> None:
-        """Ask whether what is shared can be reached, and takes what is written; waits a second or two at most.
+        """Check that the shared state can be reached and written; waits a second or two at most.
 
-        What that takes of others, a write or a message, is done once a second at most, however many ask.
+        The write or message that this needs is sent once a second at most, however many calls are made.
 
         Raises:
             BackendUnavailable: It cannot, or does not.
         """
 
     def warnings(self) -> list[str]:
-        """Return what is doubtful about the way in which what is shared is set up: a line each, with what to set instead.
+        """Return warnings about the setup of the shared state: a line each, with the right setting.
 
         Raises:
-            BackendUnavailable: It cannot be asked now.
+            BackendUnavailable: It cannot be reached now.
         """
         return []
 
 
 class LocalBackend(Backend):
-    """The one server of an application.
+    """The back end of an application with a single server.
 
     Args:
         connected_users: The users who have connections.
@@ -99,7 +99,7 @@ class LocalBackend(Backend):
         return self._trackers[tracker_name(feature, kind)]
 
     def publish(self, envelope: Envelope) -> bool:  # noqa: ARG002
-        """Do nothing: there are no others."""
+        """Do nothing: there are no other servers."""
         return True
 
     def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:

@@ -1,7 +1,7 @@
 """The interfaces that every back end implements.
 
-Connection ids are unique among all servers. Every method is atomic: two servers, threads or greenlets that call at once see one
-order.
+Connection ids are unique among all servers. Every method is atomic: concurrent calls from several servers, threads or greenlets
+have one order.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from flask_realtime.errors import RealtimeError, RegistrationError
 
 
 class BackendUnavailable(RealtimeError):
-    """What the servers share cannot be reached now."""
+    """The shared state cannot be reached now."""
 
 
 class Change(NamedTuple):
-    """What a connection's coming or going meant for its user; true where it changed something for others.
+    """The effect of a connection's opening or closing on its user; true if it changed the user's status.
 
     Args:
         status_changed: Whether the user came online, or went offline.
-        version: The change's place among all changes of this user, on all servers: a later one has a higher number.
-        connections: How many the user has after one came, those of servers that may be gone included; 0 after one went.
-        hold: Seconds for which it is not to be announced: the user came and went too often, on all servers together.
+        version: The change's sequence number among all changes of this user, on all servers: a later one has a higher number.
+        connections: The user's connections after one opened, including those of servers that may be dead; 0 after one closed.
+        hold: Seconds for which it must not be announced, because the user changed too often, on all servers together.
     """
 
     status_changed: bool
@@ -41,9 +41,9 @@ class PresenceEntry(NamedTuple):
 
     Args:
         connection_id: Its id: `socket.id` in the client.
-        server_id: The server that it is on; nothing where there is one server alone.
-        since: When it came, in seconds since 1970.
-        device: What the client calls the device that it is on, or nothing.
+        server_id: The server that it is on; empty if there is only one server.
+        since: When it was opened, in seconds since 1970.
+        device: The client's name for its device, or an empty string.
     """
 
     connection_id: str
@@ -57,15 +57,15 @@ class ConnectedUsers(ABC):
 
     @abstractmethod
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
-        """Note a connection, and say whether it is the user's first."""
+        """Record a connection, and return whether it is the user's first."""
 
     @abstractmethod
     def remove(self, user_id: str, connection_id: str) -> Change:
-        """Forget a connection, and say whether it was the user's last. Forgetting an unknown one changes nothing."""
+        """Forget a connection, and return whether it was the user's last. Forgetting an unknown one changes nothing."""
 
     @abstractmethod
     def online(self, user_ids: Iterable[str]) -> set[str]:
-        """Return those of the users who have a connection."""
+        """Return the given users who have a connection."""
 
     @abstractmethod
     def users(self) -> list[str]:
@@ -81,22 +81,22 @@ class ConnectedUsers(ABC):
 
     @abstractmethod
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
-        """Say whether a user has more connections than a number of them, those of servers that are about to stop not counted.
+        """Return whether a user has more than a number of connections, not counting those of servers that are about to stop.
 
         Args:
             number: The number.
             user_id: The user.
-            within: Seconds: a server that has given a sign of life in the last so many is alive.
+            within: A server that has renewed its lease in this many past seconds is alive.
 
         Returns:
-            None where that depends on servers that may be alive or gone. Ask again: what servers share finds out, in the end.
+            None if that depends on servers that may be alive or dead. Ask again: the back end finds out eventually.
         """
 
     def take_announcement(self, user_id: str) -> float:  # noqa: ARG002 - one server counts for itself
-        """Take one from what all servers together may announce of a user.
+        """Take one of the announcements of a user that all servers share.
 
         Returns:
-            0, or the seconds after which there may be one.
+            0, or the seconds until one may be made.
         """
         return 0.0
 
@@ -104,22 +104,22 @@ class ConnectedUsers(ABC):
 class Tracker(ABC):
     """Members of topics: topic -> connections -> users.
 
-    A topic is whatever a feature has members of; a connection is one user's on all topics.
+    A topic is anything that a feature has members of; a connection belongs to the same user on all topics.
     """
 
     @abstractmethod
     def join(self, topic: str, user_id: str, connection_id: str) -> bool:
-        """Note that a connection joined, and say whether it was not joined before."""
+        """Record that a connection joined, and return whether it was not joined before."""
 
     @abstractmethod
     def leave(self, topic: str, connection_id: str) -> bool:
-        """Forget that a connection joined, and say whether it was joined."""
+        """Forget that a connection joined, and return whether it was joined."""
 
     @abstractmethod
     def leave_all(self, connection_id: str) -> list[str]:
         """Forget a connection, and return the topics that it was joined to, in the order joined.
 
-        Where servers share a Redis, one that was removed from the connected users has left them already.
+        If servers share a Redis, a connection that was removed from the connected users has left them already.
         """
 
     @abstractmethod
@@ -132,18 +132,18 @@ class Tracker(ABC):
 
 
 RESERVED: Final = frozenset({"announced", "answer", "came", "gone", "joined", "server", "user"})
-"""What other names in the message queue begin with; see `redis.scripts`."""
+"""Prefixes of other names in the message queue; see `redis.scripts`."""
 
 
 def tracker_name(feature: str, kind: str) -> str:
-    """Return what a tracker is called; the names of its topics on all servers begin with that.
+    """Return a tracker's name, which prefixes its topics on all servers.
 
     Args:
-        feature: The feature whose it is.
-        kind: What it keeps.
+        feature: The tracker's feature.
+        kind: The kind of members.
 
     Raises:
-        RegistrationError: Topics of something else could be called the same.
+        RegistrationError: Its topics could clash with other names.
     """
     if feature in RESERVED or ":" in feature + kind:
         msg = f"The feature {feature!r} cannot track {kind!r}: rename it; names with a colon and {sorted(RESERVED)} are taken."

@@ -1,4 +1,4 @@
-"""The bus: what one server tells all the others."""
+"""Bus: messages from one server to all others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Something for the other servers.
+    """A message for the other servers.
 
     Args:
-        kind: What it is; receivers know what to do with which kind.
-        header: What they need for that, as JSON has it.
+        kind: Its kind, which decides how receivers handle it.
+        header: The data that they need for that, as JSON values.
         parts: An encoded Socket.IO packet: its text, then its attachments.
     """
 
@@ -31,47 +31,47 @@ class Bus(ABC):
 
     @abstractmethod
     def publish(self, envelope: Envelope) -> bool:
-        """Have an envelope sent, without waiting for it.
+        """Queue an envelope to be sent, without waiting.
 
         Returns:
-            False where the other servers cannot be reached now: it is sent later then, or dropped, which is counted and logged.
+            False if the other servers cannot be reached now: it is then sent later, or dropped, which is counted and logged.
         """
 
     @abstractmethod
     def publish_now(self, envelope: Envelope) -> bool:
-        """Send an envelope, and say whether it arrived on the bus; waits a second at most."""
+        """Send an envelope, and return whether it arrived on the bus; waits a second at most."""
 
     @abstractmethod
     def start(self, receive: Receive) -> None:
-        """Begin to receive what the other servers publish from now on. Starting twice changes nothing."""
+        """Start receiving envelopes that other servers publish from now on. Starting twice changes nothing."""
 
     @abstractmethod
     def stop(self, timeout: float) -> None:
-        """Send what waits, for `timeout` seconds at most, and receive nothing more."""
+        """Send pending envelopes, for `timeout` seconds at most, and stop receiving."""
 
     @property
     @abstractmethod
     def is_connected(self) -> bool:
-        """Whether the other servers can be reached, as far as is known."""
+        """Return whether the other servers can be reached, as far as is known."""
 
     @property
     @abstractmethod
     def pending(self) -> int:
-        """How many envelopes wait to be sent."""
+        """Return how many envelopes wait to be sent."""
 
     @property
     @abstractmethod
     def dropped(self) -> int:
-        """How many envelopes were dropped, because they could not be sent in time."""
+        """Return how many envelopes were dropped, because they could not be sent in time."""
 
     @property
     @abstractmethod
     def lost(self) -> int:
-        """How many envelopes of other servers are known not to have arrived here."""
+        """Return how many envelopes of other servers are known to be lost."""
 
 
 class NoBus(Bus):
-    """The bus of a single server: there are no others."""
+    """The bus of a single server, which sends nothing."""
 
     is_connected = True
     pending = dropped = lost = 0

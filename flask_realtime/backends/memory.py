@@ -1,7 +1,7 @@
 """The back ends of a single process.
 
-Each keeps its tables behind a lock: under `flask run` events come in threads. Nothing is awaited inside, so under gevent the lock
-is always free.
+Each guards its tables with a lock: under `flask run` events arrive in threads. Nothing waits while holding it, so under gevent the
+lock is always free.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class MemoryConnectedUsers(ConnectedUsers):
     """Connected users in this process's memory.
 
     Args:
-        lock: Keeps threads out of each other's way.
+        lock: Serialises access from several threads.
         clock: Returns the seconds since 1970.
         server_id: The name of the one server.
         orders_by_time: Whether the versions of changes are times, in microseconds, so that those of several servers compare.
@@ -42,11 +42,11 @@ class MemoryConnectedUsers(ConnectedUsers):
         self._connections: dict[str, dict[str, PresenceEntry]] = {}
 
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
-        """Note a connection, and say whether it is the user's first."""
+        """Record a connection, and return whether it is the user's first."""
         return self.note(user_id, PresenceEntry(connection_id, self._server_id, self._clock(), device))
 
     def note(self, user_id: str, entry: PresenceEntry) -> Change:
-        """Note a connection, and say whether it is the user's first.
+        """Record a connection, and return whether it is the user's first.
 
         Args:
             user_id: The user.
@@ -59,18 +59,18 @@ class MemoryConnectedUsers(ConnectedUsers):
             return self._change(status_changed=first, connections=len(connections))
 
     def remove(self, user_id: str, connection_id: str) -> Change:
-        """Forget a connection, and say whether it was the user's last."""
+        """Forget a connection, and return whether it was the user's last."""
         with self._lock:
             known = self._pop(user_id, connection_id) is not None
             return self._change(status_changed=known and user_id not in self._connections)
 
     def pop(self, user_id: str, connection_id: str) -> PresenceEntry | None:
-        """Forget a connection, and return what was known of it."""
+        """Forget a connection, and return its entry."""
         with self._lock:
             return self._pop(user_id, connection_id)
 
     def online(self, user_ids: Iterable[str]) -> set[str]:
-        """Return those of the users who have a connection."""
+        """Return the given users who have a connection."""
         with self._lock:
             return {user_id for user_id in user_ids if user_id in self._connections}
 
@@ -90,17 +90,17 @@ class MemoryConnectedUsers(ConnectedUsers):
             return list(self._connections.get(user_id, {}).values())
 
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool:  # noqa: ARG002 - there is one server
-        """Say whether a user has more connections than a number of them."""
+        """Return whether a user has more than a number of connections."""
         with self._lock:
             return len(self._connections.get(user_id, ())) > number
 
     def entry(self, user_id: str, connection_id: str) -> PresenceEntry | None:
-        """Return what is known of a connection, or None."""
+        """Return a connection's entry, or None."""
         with self._lock:
             return self._connections.get(user_id, {}).get(connection_id)
 
     def owners(self) -> dict[str, str]:
-        """Return all connections, and whose they are: connection -> user."""
+        """Return all connections and their users: connection -> user."""
         with self._lock:
             return {connection_id: user_id for user_id, of_user in self._connections.items() for connection_id in of_user}
 
@@ -122,7 +122,7 @@ class MemoryTracker(Tracker):
     """Members of topics in this process's memory, indexed from both sides.
 
     Args:
-        lock: Keeps threads out of each other's way.
+        lock: Serialises access from several threads.
     """
 
     def __init__(self, lock: AbstractContextManager[Any] | None = None) -> None:
@@ -131,7 +131,7 @@ class MemoryTracker(Tracker):
         self._topics: dict[str, SmallSet] = {}
 
     def join(self, topic: str, user_id: str, connection_id: str) -> bool:
-        """Note that a connection joined, and say whether it was not joined before."""
+        """Record that a connection joined, and return whether it was not joined before."""
         with self._lock:
             connections = self._users.setdefault(topic, {})
             if connection_id in connections:
@@ -141,7 +141,7 @@ class MemoryTracker(Tracker):
             return True
 
     def leave(self, topic: str, connection_id: str) -> bool:
-        """Forget that a connection joined, and say whether it was joined."""
+        """Forget that a connection joined, and return whether it was joined."""
         with self._lock:
             if not take_name(self._topics, connection_id, topic):
                 return False
@@ -172,13 +172,13 @@ class MemoryTracker(Tracker):
             return list(self._topics.get(connection_id, NOTHING))
 
     def owner(self, connection_id: str) -> str | None:
-        """Return whose a joined connection is, or None."""
+        """Return the user of a joined connection, or None."""
         with self._lock:
             topic = next(iter(self._topics.get(connection_id, NOTHING)), None)
             return None if topic is None else self._users[topic][connection_id]
 
     def owners(self) -> dict[str, str]:
-        """Return the joined connections, and whose they are: connection -> user."""
+        """Return the joined connections and their users: connection -> user."""
         with self._lock:
             return {
                 connection_id: user_id for connections in self._users.values() for connection_id, user_id in connections.items()

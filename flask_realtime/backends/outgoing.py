@@ -1,4 +1,4 @@
-"""Batches of what a server publishes, and the count of what it could not send in time."""
+"""Batches of a server's outgoing envelopes, and the count of those that could not be sent in time."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ class Numbered(Protocol):
 
     @property
     def number(self) -> int:
-        """Its number among those of its origin."""
+        """Return its sequence number among those of its origin."""
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """Return its size in bytes."""
 
 
 ItemT = TypeVar("ItemT", bound=Numbered)
 
 
 def next_batch(waiting: Iterable[ItemT]) -> list[ItemT]:
-    """Return the first items, as many as go out together: within the bounds, and numbered without a gap.
+    """Return the first items that fit in one batch: within the bounds, and numbered without a gap.
 
     Args:
-        waiting: What waits, in order. One that is larger than a batch goes alone.
+        waiting: The waiting items, in order. One that is larger than a batch is sent alone.
     """
     batch: list[ItemT] = []
     room = MAX_BATCH_BYTES
@@ -45,7 +45,7 @@ def next_batch(waiting: Iterable[ItemT]) -> list[ItemT]:
 
 
 class Drops:
-    """Counts envelopes that were dropped; the log has the first of each outage."""
+    """Counts dropped envelopes, and logs the first of each outage."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -56,11 +56,11 @@ class Drops:
         self.count += 1
 
     def report(self) -> None:
-        """Log that something was dropped, if the log has not got it."""
+        """Log that envelopes were dropped, unless that is logged already."""
         if self._count_before is not None and self.count > self._count_before:
             self._count_before = None
             logger.warning("Events for other servers are dropped: they could not be sent in time")
 
     def end_outage(self) -> None:
-        """Have the next drop logged again: something was sent."""
+        """Log the next drop again, since an envelope was sent."""
         self._count_before = self.count

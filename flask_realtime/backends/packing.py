@@ -1,4 +1,4 @@
-"""Envelopes as bytes: a head, which is JSON, and a body, which holds the parts."""
+"""Packing of envelopes as bytes: a JSON head, and a body with the parts."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def unpack(heads: Sequence[Head], body: bytes) -> Iterator[Envelope]:
 
     Args:
         heads: Their heads.
-        body: Their bodies, one behind the other.
+        body: Their bodies, concatenated.
 
     Raises:
-        ValueError: The body is not what the heads say.
+        ValueError: The body does not match the heads.
     """
     offset = 0
     for kind, header, sizes in heads:

@@ -1,4 +1,4 @@
-"""A trial that many may ask for, and that is made once a second at most."""
+"""Probe that many callers may share, run once a second at most."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Final
 from flask_realtime.backends.base import BackendUnavailable
 
 _INTERVAL: Final = 1.0
-"""Seconds for which an outcome is good."""
+"""Seconds for which a result is valid."""
 
 _PATIENCE: Final = 2.0
-"""Seconds to wait for an attempt of somebody else; an attempt takes one at most."""
+"""Seconds to wait for another caller's attempt; an attempt takes one second at most."""
 
 
 class Probe:
-    """Tries something at most once a second; whoever asks meanwhile shares the outcome.
+    """Runs an attempt once a second at most; concurrent callers share the result.
 
     Args:
-        attempt: Tries it, and raises `BackendUnavailable` where it fails.
+        attempt: Makes the attempt, and raises `BackendUnavailable` if it fails.
         clock: Returns the time in seconds; it never goes back.
     """
 
@@ -31,7 +31,7 @@ class Probe:
         self._trial: _Trial | None = None
 
     def check(self) -> None:
-        """Try it, or take over the outcome of the last second.
+        """Make an attempt, or reuse the result of the last second.
 
         Raises:
             BackendUnavailable: It failed.
@@ -51,7 +51,7 @@ class _Trial:
     """One attempt.
 
     Args:
-        began: When it was begun.
+        began: Its start time.
     """
 
     def __init__(self, began: float) -> None:

@@ -1,4 +1,4 @@
-"""From a message queue's URL to what servers share through it."""
+"""Choice of the back end for a message queue's URL."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from flask_realtime.errors import ConfigError
 
 
 def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) -> Backend:
-    """Return what servers share through a message queue; nothing is connected before it is used.
+    """Return the back end for a message queue; it connects on first use.
 
     Args:
         url: The queue's URL: of a Redis server, or for events alone `amqp://`, `amqps://` or `kafka://`.
-        channel: What the names of everything in the queue begin with.
+        channel: The prefix of all names in the queue.
         retention: Seconds for which an event is kept for a server that has lost its link.
-        lease: Seconds after which a server that gives no sign of life is taken for dead.
+        lease: Seconds before a silent server is considered dead.
 
     Raises:
-        ConfigError: The URL is none of these, or the package for it is not installed.
+        ConfigError: The URL is not one of these, or the package for it is not installed.
     """
     scheme = urlsplit(url).scheme
     if scheme in {"amqp", "amqps"}:

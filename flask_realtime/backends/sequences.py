@@ -1,4 +1,4 @@
-"""What has been received from whom."""
+"""Sequence numbers received from each origin."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 
 _PATIENCE = 10
-"""After how many times the retention a silent origin is forgotten; what it may have sent is long gone then."""
+"""Multiple of the retention after which a silent origin is forgotten; anything that it sent has expired by then."""
 
 
 class SequenceTracker:
@@ -19,19 +19,19 @@ class SequenceTracker:
 
     def __init__(self, retention: float, clock: Callable[[], float] = monotonic) -> None:
         self.lost = 0
-        """How many numbers were left out by those that sent them, or by what was between."""
+        """Number of sequence numbers that are missing, whether never sent or lost on the way."""
         self._silence = _PATIENCE * retention
         self._clock = clock
         self._next_sweep = clock() + self._silence
         self._last: dict[str, tuple[int, float]] = {}
 
     def receive(self, origin: str, first: int, count: int) -> int:
-        """Note that numbers were received.
+        """Record that numbers were received.
 
         Args:
-            origin: From whom.
+            origin: The sender.
             first: The first number.
-            count: How many there are.
+            count: The count of numbers.
 
         Returns:
             How many of them, from the first, were received before.

@@ -1,1 +1,1 @@
-"""What goes over the wire, and only here: events, payloads, ids, room names and JSON."""
+"""Wire format, defined only here: events, payloads, ids, room names and JSON."""

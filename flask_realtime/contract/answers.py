@@ -1,4 +1,4 @@
-"""Answers: what a client's callback gets, and what it gets when something fails."""
+"""Answers to client callbacks, and the error answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from flask_realtime.contract.events import OutgoingEvent
 from flask_realtime.errors import ConnectionRefused, EventError
 
 REALTIME_ERROR: Final = "realtime:error"
-"""The event of an error for which the client passed no callback."""
+"""The event that reports an error to a client that passed no callback."""
 
 
 class Acknowledgement(TypedDict):
-    """The answer to an event that the document gives no answer of its own."""
+    """The default answer, to events for which the contract defines no other."""
 
     ok: Literal[True]
 
@@ -23,7 +23,7 @@ class _ErrorRequired(TypedDict):
 
 
 class ErrorDetail(_ErrorRequired, total=False):
-    """What went wrong; `retryAfter` is in seconds."""
+    """The details of an error; `retryAfter` is in seconds."""
 
     retryAfter: float
 
@@ -35,7 +35,7 @@ class ErrorAnswer(TypedDict):
 
 
 class ErrorEvent(ErrorAnswer):
-    """`realtime:error`: an event failed for which the client passed no callback."""
+    """`realtime:error`: an event without a callback failed."""
 
     event: str
 
@@ -58,7 +58,7 @@ class Refusal(TypedDict):
 
 
 ERROR_EVENT: Final[OutgoingEvent[ErrorEvent]] = OutgoingEvent(
-    REALTIME_ERROR, ErrorEvent, "the connection that sent the event", "An event failed that was sent without a callback."
+    REALTIME_ERROR, ErrorEvent, "the connection that sent the event", "An event that was sent without a callback failed."
 )
 
 ACKNOWLEDGED: Acknowledgement = {"ok": True}

@@ -1,4 +1,4 @@
-"""Effects: what a feature wants to happen."""
+"""Effects: instructions that features return and the gateway carries out."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Emit:
         rooms: The rooms whose connections get it, each connection once; None for everyone. No rooms reach nobody.
         except_rooms: Rooms whose connections do not get it.
         except_connection: A connection that does not get it, or None.
-        volatile: Whether a receiver that is far behind may do without it: the next such event makes up for it.
-        order: What it is about, and its place among the events about that; one that comes after a later one is dropped. None where
-            that cannot happen.
+        volatile: Whether it may be dropped for a receiver that is far behind, because the next such event replaces it.
+        order: Its subject and its sequence number among the events about that; an event that arrives after a later one is dropped.
+            None where that cannot happen.
         note: The feature whose command the other servers run when they deliver it, the command, and its arguments; None for none.
     """
 
@@ -34,11 +34,11 @@ class Emit:
 
 
 class Outcome:
-    """What handling an event came to: the answer, and what is to be sent.
+    """The result of handling an event: the answer, and the events to send.
 
     Args:
-        answer: What the client's callback gets; None stands for `{"ok": true}`.
-        emits: What is sent, in this order, before the answer.
+        answer: The answer for the client's callback; None stands for `{"ok": true}`.
+        emits: The events to send, in this order, before the answer.
     """
 
     __slots__ = ("answer", "emits")
@@ -50,7 +50,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Share:
-    """A change that servers share; it may have to wait for them, so it comes when no lock is held.
+    """A change to state that servers share; it may have to wait for them, so it is made while no lock is held.
 
     Args:
         change: Makes the change.
@@ -61,11 +61,11 @@ class Share:
 
 @dataclass(slots=True)
 class Announce:
-    """Functions of the application that are told of something, after everything else.
+    """A notification of the application's hooks, after all other effects.
 
     Args:
         hook: The hook that they are registered for.
-        args: What they are told.
+        args: Their arguments.
     """
 
     hook: Any

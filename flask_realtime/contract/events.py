@@ -1,4 +1,4 @@
-"""Declarations of events: the names, payloads and words from which dispatcher, reference and type descriptions are made."""
+"""Declarations of events: the names, payloads and descriptions that dispatcher, reference and type descriptions are built from."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from flask_realtime.contract.parsing import Parse
 from flask_realtime.contract.rooms import conversation_room, user_room
 
 RESERVED_NAMES: Final = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
-"""Names that Socket.IO keeps for its own life cycle, on either side."""
+"""Names reserved for Socket.IO's own life cycle, in either direction."""
 
 OWN_PREFIX: Final = "realtime:"
-"""How names begin that the extension keeps for itself."""
+"""Prefix of the names that the extension reserves."""
 
 MAX_EVENT_NAME_LENGTH: Final = 128
-"""Characters; a longer name is answered without being repeated."""
+"""Maximum number of characters; a longer name is not repeated in the answer."""
 
 PayloadT = TypeVar("PayloadT")
 Document = dict[str, Any]
-"""An object whose fields are the application's own."""
+"""An object whose fields the application defines."""
 
 
 @dataclass(frozen=True)
 class IncomingEvent:
-    """An event that clients send; `Feature.event` says what each field means."""
+    """An event that clients send; `Feature.event` explains each field."""
 
     name: str
     handler: Callable[..., Any]
@@ -48,12 +48,12 @@ class IncomingEvent:
 
 @dataclass(frozen=True)
 class OutgoingEvent(Generic[PayloadT]):
-    """An event that the server sends; its methods make what a handler returns in an `Outcome`, or `Realtime.emit` takes.
+    """An event that the server sends; its methods build the effects for an `Outcome` or `Realtime.emit`.
 
     Args:
         name: The event's name on the wire.
         payload: The type of its only argument; None for an event without arguments.
-        audience: Who gets it, for the reference.
+        audience: The receivers, for the reference.
         summary: When it is sent, for the reference.
         argument: What the argument is called in the reference and in TypeScript.
         volatile: Whether a client that is far behind may do without it: the next such event makes up for it.
@@ -77,8 +77,8 @@ class OutgoingEvent(Generic[PayloadT]):
             except_user: A user whose connections do not get it.
 
         Raises:
-            InvalidId: An id is none.
-            TypeError: There is a payload where none is declared, or none where one is.
+            InvalidId: An id is invalid.
+            TypeError: There is a payload though none is declared, or none though one is.
         """
         rooms = (conversation_room(parse_id(conversation_id, "conversation_id")),)
         excepted = () if except_user is None else (user_room(parse_id(except_user, "except_user")),)

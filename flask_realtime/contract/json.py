@@ -1,7 +1,7 @@
 """Strict JSON in both directions.
 
-JavaScript's parser refuses `NaN` and `Infinity`, and a client that receives one drops its connection; Python's parser and writer
-let them through. So neither direction does here.
+JavaScript's parser refuses `NaN` and `Infinity`, and a client that receives one drops its connection. Python's parser and writer
+allow them; this module refuses them in both directions.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def loads(document: str) -> Any:
         ValueError: The text is not JSON, or holds a number out of range, a lone surrogate, or too deep a nesting.
     """
     if _LONG_INTEGER.search(document):
-        # orjson makes floats of integers that 64 bits do not hold, and an id would become another one.
+        # orjson turns integers over 64 bits into floats, which would change an id.
         return _loads_exactly(document)
     return orjson.loads(document)
 
 
 def _loads_exactly(document: str) -> Any:
-    orjson.loads(document)  # For all that it refuses.
+    orjson.loads(document)  # Covers everything that it refuses.
     return json.loads(document, parse_int=_bounded_integer)
 
 
@@ -52,7 +52,7 @@ def _bounded_integer(text: str) -> int:
 class ApplicationJSON:
     """Writes strict JSON with the types that the application's own JSON provider can serialise.
 
-    It has the two functions that python-socketio's packets want of a JSON module.
+    It has the two functions that python-socketio's packets need of a JSON module.
 
     Args:
         provider: The application's `app.json`.
@@ -67,7 +67,7 @@ class ApplicationJSON:
         """Encode a value.
 
         Raises:
-            PayloadNotSerializable: The provider cannot serialise the value, or it holds a number or text that JSON has not.
+            PayloadNotSerializable: The provider cannot serialise the value, or it holds a number or text that JSON does not allow.
         """
         try:
             return self.encode(value)
@@ -75,10 +75,10 @@ class ApplicationJSON:
             raise self.refusal(value if isinstance(value, list) else [value], error) from error
 
     def encode(self, value: object) -> str:
-        """Encode a value; what it raises where it cannot, one of `FAULTS`, is for `refusal`."""
+        """Encode a value, or raise one of `FAULTS`, for `refusal`."""
         text = self._encode(value)
         if not text.isascii():
-            text.encode()  # A lone surrogate would fail later, inside the transport.
+            text.encode()  # A lone surrogate would otherwise fail later, inside the transport.
         return text
 
     def refusal(self, args: Sequence[Any], error: Exception) -> PayloadNotSerializable:
@@ -86,10 +86,10 @@ class ApplicationJSON:
 
         Args:
             args: The arguments.
-            error: What `encode` raised.
+            error: The exception that `encode` raised.
         """
         fault = self._faults.find(args, error)
-        return PayloadNotSerializable(f"The payload cannot be sent as JSON: {fault}. Convert it before it is sent.")
+        return PayloadNotSerializable(f"The payload cannot be sent as JSON: {fault}. Convert it before sending.")
 
     def _encode(self, value: object) -> str:
         if self._encoder is not None:
@@ -105,9 +105,9 @@ class ApplicationJSON:
 
 
 def _encoder(provider: DefaultJSONProvider) -> Callable[[object], str]:
-    if c_make_encoder is None:  # Another Python than CPython.
+    if c_make_encoder is None:  # On Pythons other than CPython.
         options: dict[str, Any] = {"default": provider.default, "allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
         return json.JSONEncoder(**options).encode
-    # `json.dumps` makes this object anew for every call, which takes longer than most payloads do.
+    # `json.dumps` creates this object for every call, which takes longer than encoding most payloads.
     chunks = c_make_encoder(None, provider.default, encode_basestring, None, ":", ",", False, False, False)  # noqa: FBT003
     return lambda value: "".join(chunks(value, 0))

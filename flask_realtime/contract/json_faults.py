@@ -1,4 +1,4 @@
-"""Faults of payloads: where in a value that cannot be sent lies what JSON does not have. Looked for after encoding has failed."""
+"""Faults of payloads: the place in a value that JSON cannot represent, searched for after encoding has failed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 FAULTS = (TypeError, ValueError, RecursionError)
-"""What encoding raises for a value that is no JSON."""
+"""Exceptions that encoding raises for a value that JSON cannot represent."""
 
 _MAX_STEPS = 50
-"""Steps of a path, and characters of one; more would tell nobody more."""
+"""Maximum number of steps in a path, and of characters in a step; more would not help a reader."""
 
 
 class Fault(NamedTuple):
-    """What is wrong with a payload.
+    """A fault in a payload.
 
     Args:
-        path: Where, as Python would write it: `payload.items[3].price`.
+        path: Its place, as a Python expression: `payload.items[3].price`.
         reason: What is wrong there.
     """
 
@@ -26,7 +26,7 @@ class Fault(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        """Name the place, then what is wrong there."""
+        """Return the place, then what is wrong there."""
         return f"{self.path}: {self.reason}"
 
 
@@ -35,8 +35,8 @@ class FaultFinder:
 
     Args:
         encode: Encodes a value; raises one of `FAULTS` where it cannot.
-        convert: Turns an object into something nearer to JSON, as an encoder's `default` does; None where the encoder keeps that to
-            itself.
+        convert: Turns an object into something closer to JSON, as an encoder's `default` does; None if the encoder does not expose
+            that.
     """
 
     def __init__(self, encode: Callable[[Any], object], convert: Callable[[Any], Any] | None) -> None:
@@ -44,11 +44,11 @@ class FaultFinder:
         self._convert = convert
 
     def find(self, args: Sequence[Any], error: Exception) -> Fault:
-        """Return what is wrong with the arguments of an event or of an answer.
+        """Return the fault in the arguments of an event or of an answer.
 
         Args:
             args: The arguments.
-            error: What encoding them raised.
+            error: The exception that encoding them raised.
         """
         path, value = ("payload", args[0]) if len(args) == 1 else ("arguments", args)
         above: list[Any] = []
@@ -87,9 +87,9 @@ def _step(key: object) -> str:
 
 def _reason(value: Any, error: Exception) -> str:
     if isinstance(value, float) and not math.isfinite(value):
-        return f"{value} is no number in JSON"
+        return f"{value} is not a number in JSON"
     if isinstance(value, str):
-        return "a lone surrogate, which is no text in UTF-8"
+        return "a lone surrogate, which UTF-8 cannot encode"
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(value, Mapping):
@@ -104,9 +104,9 @@ def _reason_of_keys(value: Mapping[Any, Any]) -> str | None:
         if not isinstance(key, str | int | float | None):
             return f"keys must be strings, not {type(key).__name__}"
         if isinstance(key, float) and not math.isfinite(key):
-            return f"{key} is no key in JSON"
+            return f"{key} is not a key in JSON"
         if isinstance(key, str) and not _is_text(key):
-            return f"the key {reprlib.repr(key)} has a lone surrogate, which is no text in UTF-8"
+            return f"the key {reprlib.repr(key)} has a lone surrogate, which UTF-8 cannot encode"
     return None
 
 

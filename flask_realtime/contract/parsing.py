@@ -1,4 +1,4 @@
-"""Parsing: an event's arguments, checked before anything else looks at them."""
+"""Parsing of an event's arguments, before anything else uses them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from flask_realtime.contract.ids import WireId, parse_wire_id
 from flask_realtime.errors import BadRequest, InvalidId
 
 MAX_PROBLEMS: Final = 10
-"""What one answer names of all that is wrong with a payload."""
+"""Maximum number of a payload's problems that one answer names."""
 
 Parse = Callable[[Sequence[Any], Any], Any]
-"""Gets an event's arguments and the application's settings; returns what the handler gets, or raises `BadRequest`."""
+"""Takes an event's arguments and the application's settings; returns the handler's payload, or raises `BadRequest`."""
 
 
 class Empty(NamedTuple):
@@ -20,12 +20,12 @@ class Empty(NamedTuple):
 
 
 def parse_nothing(_args: Sequence[Any], _settings: object) -> Empty:
-    """Parse an event that has no payload; whatever comes with it is ignored, as Node's server does."""
+    """Parse an event without a payload; arguments are ignored, as in Node's server."""
     return Empty()
 
 
 def only_argument(args: Sequence[Any], field: str, expected: str) -> Any:
-    """Return an event's first argument; what comes behind it is ignored, as Node's server does.
+    """Return an event's first argument; further ones are ignored, as in Node's server.
 
     Args:
         args: The arguments.
@@ -42,10 +42,10 @@ def only_argument(args: Sequence[Any], field: str, expected: str) -> Any:
 
 
 def raw_id(value: object, field: str) -> tuple[str, WireId]:
-    """Return the text of an id, and the id as it was spelt.
+    """Return the text of an id, and the id as it was written.
 
     Raises:
-        BadRequest: It is none.
+        BadRequest: It is not an id.
     """
     try:
         return parse_wire_id(value, field)
@@ -54,7 +54,7 @@ def raw_id(value: object, field: str) -> tuple[str, WireId]:
 
 
 def listed(problems: Iterable[str]) -> str:
-    """Join what is wrong with a payload to one message, which names the first ten problems and counts the others."""
+    """Join a payload's problems into one message, which names the first ten and counts the others."""
     every = list(problems)
     more = len(every) - MAX_PROBLEMS
     return "; ".join(every[:MAX_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")

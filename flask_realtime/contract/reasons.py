@@ -22,7 +22,7 @@ class CloseReason(Enum):
 
     @property
     def leaves_entries(self) -> bool:
-        """Whether what servers share of a connection may outlive it for a while: its user is about to come back elsewhere."""
+        """True if the shared state of a connection may outlive it for a while, because its user is about to come back elsewhere."""
         return self is CloseReason.SHUTTING_DOWN
 
 

@@ -1,4 +1,4 @@
-"""Room names. Nothing else in the package builds one, and each has a prefix that no id can escape."""
+"""Room names, built only here; each has a prefix that no id can forge."""
 
 from __future__ import annotations
 

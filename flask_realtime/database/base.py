@@ -11,7 +11,7 @@ Alembic can alter it on any database. Combine a mixin with `db.Model`::
 
 - `user_key` names the column that user ids refer to. It is None by default: user ids are then text with no
   foreign key. Where it is set, override the user id column with a type that fits: `IntegerUserId` for an integer
-  key. With the user go the participations, messages, receipts and notifications.
+  key. Deleting a user deletes the participations, messages, receipts and notifications.
 - `conversation_key` and `message_key` name the columns that the other models refer to.
 - A model that needs further constraints overrides `__table_args__` and starts from `constraints()`.
 """
@@ -33,17 +33,17 @@ Constraint = ForeignKeyConstraint | Index | PrimaryKeyConstraint | UniqueConstra
 
 
 def unique(table: str, *columns: str) -> UniqueConstraint:
-    """Make a named constraint: no two rows have the same values in the columns."""
+    """Make a named unique constraint on the columns."""
     return UniqueConstraint(*columns, name=conv(f"uq_{table}_{'_'.join(columns)}"))
 
 
 def index(table: str, *columns: str) -> Index:
-    """Make a named index of the columns."""
+    """Make a named index on the columns."""
     return Index(conv(f"ix_{table}_{'_'.join(columns)}"), *columns)
 
 
 def foreign_keys(table: str, **keys: str | None) -> tuple[ForeignKeyConstraint, ...]:
-    """Make a named foreign key for each column whose key is known; the row goes when the row it refers to goes."""
+    """Make a named foreign key for each column whose key is known; rows are deleted with the row that they refer to."""
     return tuple(
         ForeignKeyConstraint(
             [column],
@@ -57,7 +57,7 @@ def foreign_keys(table: str, **keys: str | None) -> tuple[ForeignKeyConstraint, 
 
 
 class RealtimeModelMixin:
-    """What the models have in common: an integer key, a time of creation, named constraints."""
+    """Base of the models: an integer key, a time of creation, named constraints."""
 
     __tablename__: str
     id: Mapped[int] = mapped_column(IntegerKey, primary_key=True)
@@ -71,6 +71,6 @@ class RealtimeModelMixin:
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[Any, ...]:
-        # Without AUTOINCREMENT, SQLite gives the id of a deleted last row to the next one. A client that still
-        # holds the old id would then mean, or be joined to, somebody else's row.
+        # Without AUTOINCREMENT, SQLite reuses the id of a deleted last row. A client that still holds the old id
+        # would then refer to, or be joined to, another user's row.
         return (*cls.constraints(), {"sqlite_autoincrement": True})

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 _CHANNEL: Final = "namespace"
 _ABOUT: Final = (
     "Events over Socket.IO (Engine.IO 4, Socket.IO protocol 5), in the default namespace. An event's only argument is the payload "
-    "of its message; where it has several, the payload is the list of them. What answers an event is given to the callback that "
+    "of its message; if it has several, the payload is the list of them. The answer to an event is passed to the callback that "
     "the client sent with it."
 )
 _AUTHENTICATION: Final = (
@@ -29,8 +29,8 @@ def asyncapi(description: Description, *, title: str, version: str, path: str) -
     Args:
         description: The events.
         title: The name of the application.
-        version: The version of its events, which the application itself numbers.
-        path: Where it serves Socket.IO.
+        version: The version of its events, which the application chooses.
+        path: The path at which it serves Socket.IO.
     """
     names = _Names()
     clients = [(names.of(event.name), event) for event in description.client_events]
@@ -136,7 +136,7 @@ def _channel(message: str | None = None) -> Document:
 
 
 def _in_older_terms(part: Any) -> Any:
-    """Put what pydantic says in a later JSON Schema, or in OpenAPI's, into the terms of draft 7, which AsyncAPI 3.0 knows."""
+    """Convert pydantic's newer JSON Schema, and OpenAPI's keywords, to draft 7, which AsyncAPI 3.0 supports."""
     if isinstance(part, list):
         return [_in_older_terms(item) for item in part]
     if not isinstance(part, dict):

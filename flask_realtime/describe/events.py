@@ -1,4 +1,4 @@
-"""All events of an application: the contract's, and those that it declared itself."""
+"""Events of an application: the contract's, and those that it declared itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Argument:
 
 
 Arguments: TypeAlias = "tuple[Argument, ...] | None"
-"""None where their number is not fixed."""
+"""None if their number is not fixed."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class ClientEvent:
 
     Args:
         name: The event's name.
-        purpose: What it does.
-        arguments: What it carries.
-        answer: What the callback gets when the event succeeds.
-        is_question: Whether the event is sent for its answer's sake, and so always with a callback.
+        purpose: Its effect.
+        arguments: Its arguments.
+        answer: The answer for the callback when the event succeeds.
+        is_question: Whether the event is sent for its answer, and so always with a callback.
     """
 
     name: str
@@ -59,12 +59,12 @@ class ServerEvent:
 
 @dataclass(frozen=True)
 class Description:
-    """What there is to say about an application's events.
+    """The description of an application's events.
 
     Args:
         client_events: The events that clients send.
         server_events: The events that the server sends.
-        error_answer: What the callback gets when an event fails.
+        error_answer: The answer for the callback when an event fails.
         schemas: Every schema that others refer to, by its name.
     """
 
@@ -104,7 +104,7 @@ def _arguments(schemas: Schemas, name: str, payload: Any) -> tuple[Argument, ...
 
 def _declared_event(schemas: Schemas, event: ApplicationEvent) -> ClientEvent:
     purpose = " ".join((inspect.getdoc(event.handler) or "").partition("\n\n")[0].split())
-    # The arguments come first: of a type that is also answered, and looks different there, they have the name without a number.
+    # Arguments come first: if a type is also an answer with another schema, the arguments keep the name without a number.
     arguments = _declared_arguments(schemas, event)
     return ClientEvent(event.name, purpose, arguments, _declared_answer(schemas, event.handler), is_question=False)
 
@@ -122,8 +122,8 @@ def _declared_arguments(schemas: Schemas, event: ApplicationEvent) -> Arguments:
 def _declared_answer(schemas: Schemas, handler: Callable[..., Any]) -> Schema:
     try:
         kind = get_type_hints(handler, include_extras=True).get("return", object)
-    except (NameError, TypeError):  # A name that is there for type checkers alone; a callable without annotations.
+    except (NameError, TypeError):  # A name imported for type checkers only, or a callable without annotations.
         return ANYTHING
-    # None is answered with an acknowledgement, also where it is one of several.
+    # None becomes an acknowledgement, also as a member of a union.
     members = get_args(kind) if _NONE in get_args(kind) else (kind,)
     return any_of(schemas.of(Acknowledgement if member is _NONE else member) for member in members)

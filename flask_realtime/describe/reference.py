@@ -1,4 +1,4 @@
-"""The reference of events: each name once, with what features say of it in either direction."""
+"""The reference of events: each name once, with the features' descriptions in both directions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask_realtime.feature.feature import Feature
 
 @dataclass(frozen=True)
 class Entry:
-    """One event; in both directions where both parts are there."""
+    """One event; both parts are set if it exists in both directions."""
 
     name: str
     section: str
@@ -22,7 +22,7 @@ class Entry:
 
 
 def entries(features: Iterable[Feature[Any]]) -> list[Entry]:
-    """Return the events of features by section, in the order declared, and `realtime:error` behind them."""
+    """Return the events of features by section, in the order declared, and `realtime:error` after them."""
     found = [entry for feature in features for entry in _entries(feature)]
     sections = list(dict.fromkeys(entry.section for entry in found))
     found.sort(key=lambda entry: sections.index(entry.section))

@@ -1,7 +1,7 @@
-"""Python's types as JSON Schema.
+"""JSON Schema of Python types.
 
-The contract's own types are turned into schemas here, so that describing it needs nothing installed. Types of an application are
-pydantic's affair, which is there when payload types are declared.
+The contract's own types are turned into schemas here, so that describing it needs nothing installed. An application's types are
+left to pydantic, which is installed when payload types are declared.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def referred_name(schema: Schema) -> str | None:
 
 
 def any_of(schemas: Iterable[Schema]) -> Schema:
-    """Return the schema of a value that fits one of several."""
+    """Return the schema of a value that fits one of several schemas."""
     several = list(schemas)
     if ANYTHING in several:
         return ANYTHING
@@ -37,9 +37,9 @@ def any_of(schemas: Iterable[Schema]) -> Schema:
 
 
 class Schemas:
-    """Makes schemas, and keeps those that have a name.
+    """Builds schemas, and keeps those that have a name.
 
-    Names are identifiers. Two types of one name are kept apart by a number.
+    Names are identifiers. Two types of one name are told apart by a number.
     """
 
     def __init__(self) -> None:
@@ -54,10 +54,10 @@ class Schemas:
         }
 
     def of(self, kind: Any) -> Schema:
-        """Return the schema of what the server sends.
+        """Return the schema of a value that the server sends.
 
         Args:
-            kind: A type of the contract, or one by which an application says what it answers. What cannot be described is
+            kind: A type of the contract, or an application's declared type of an answer. A type that cannot be described gives
                 `ANYTHING`.
         """
         if isinstance(kind, str):
@@ -66,20 +66,20 @@ class Schemas:
             return ANYTHING
         if is_typeddict(kind):
             return self._typed_dict(kind)
-        for scalar, name in _SCALARS:  # Not a look-up: metadata of an application's types need not be hashable.
+        for scalar, name in _SCALARS:  # Not a dictionary look-up: metadata of an application's types need not be hashable.
             if kind is scalar:
                 return {"type": name}
         arguments, make = get_args(kind), self._by_origin.get(get_origin(kind))
         return make(arguments) if make is not None else self._by_pydantic(kind, "serialization")
 
     def of_payload(self, kind: Any) -> Schema:
-        """Return the schema of what a client sends, as the application declared it."""
+        """Return the schema of a payload that clients send, as the application declared it."""
         return self._by_pydantic(kind, "validation")
 
     def _typed_dict(self, kind: Any) -> Schema:
         try:
             members = get_type_hints(kind)
-        except NameError:  # A name that is there for type checkers alone.
+        except NameError:  # A name imported for type checkers only.
             return ANYTHING
 
         def body(_names: Mapping[str, str]) -> Schema:
@@ -99,7 +99,7 @@ class Schemas:
         except ImportError:
             return ANYTHING
         try:
-            # This form of the call gives everything that has a name as a definition.
+            # This form of the call returns every named type as a definition.
             made, also = TypeAdapter.json_schemas([("it", mode, TypeAdapter(kind))], ref_template=_REFERENCE + "{model}")
         except (PydanticUserError, PydanticUndefinedAnnotation):
             return ANYTHING
@@ -109,14 +109,14 @@ class Schemas:
         return self._adopted(schema, definitions)
 
     def _adopted(self, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-        """Keep the definitions that came with a schema of pydantic's, and return the schema in the names that they have here."""
+        """Keep the definitions of a pydantic schema, and return the schema with the names that they have here."""
         kept = self._keep({name: (body, _renaming(body)) for name, body in definitions.items()})
         names = {name: reference["$ref"] for name, reference in kept.items()}
         renamed: Schema = _renaming(schema)(names)
         return renamed
 
     def _keep(self, definitions: Mapping[str, tuple[Any, Callable[[Mapping[str, str]], Schema]]]) -> dict[str, Schema]:
-        """Keep what is not kept yet, and return references. All have their names before any is made: they may refer in a circle."""
+        """Keep new definitions, and return references. All are named before any is built, since references may be circular."""
         before = set(self._sources)
         names = {name: self._name(name, source) for name, (source, _) in definitions.items()}
         references = {name: _REFERENCE + kept for name, kept in names.items()}
@@ -135,7 +135,7 @@ class Schemas:
 
 
 def _resolved(name: str) -> Any:
-    """Return the type that a name, such as that of `WireId`, stands for; `object` where it stands for none of Python's own."""
+    """Return the type that a name such as `WireId` stands for; `object` if that is not one of Python's own."""
     holder = type("Holder", (), {"__annotations__": {"kind": name}})
     try:
         return get_type_hints(holder)["kind"]
@@ -158,7 +158,7 @@ def _renaming(schema: Any) -> Callable[[Mapping[str, str]], Any]:
 
 
 def _without_formats(schema: Any) -> Any:
-    """Leave out how text is written, for which answers have the application's JSON provider; binary data stays what it is."""
+    """Drop formats of text, since the application's JSON provider writes answers; binary data stays as it is."""
     if isinstance(schema, list):
         return [_without_formats(item) for item in schema]
     if not isinstance(schema, dict):

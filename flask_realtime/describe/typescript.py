@@ -1,4 +1,4 @@
-"""Events as TypeScript, in the way that Socket.IO's typed clients want them."""
+"""TypeScript types of events, for Socket.IO's typed clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _CALLBACK: Final = "callback"
 _WIDTH: Final = 100
 
-# Words that are no name of a parameter in a module, and the callback's name. Python's own keywords cannot come.
+# Words that cannot name a parameter in a module, and the callback's name. Python's own keywords cannot occur.
 _TAKEN: Final = frozenset(
     "arguments case catch const debugger default delete do enum eval export extends function implements instanceof interface let "
     f"new null package private protected public static super switch this throw typeof var void {_CALLBACK}".split()
@@ -38,7 +38,7 @@ def typescript(description: Description) -> str:
 
 
 def expression(schema: Schema | bool) -> str:  # noqa: FBT001 - JSON Schema's own spelling of "anything" and "nothing"
-    """Return the type of what fits a JSON schema."""
+    """Return the type of the values that fit a JSON schema."""
     return " | ".join(dict.fromkeys(_members(schema)))
 
 
@@ -90,7 +90,7 @@ def _array(schema: Schema) -> str:
     rest = _grouped(schema.get("items", True)) + "[]"
     if not first:
         return rest
-    # pydantic says of a tuple how long it is, and not that nothing follows.
+    # pydantic states a tuple's length, but not that nothing follows.
     is_closed = schema.get("maxItems") == len(first) or schema.get("items") is False
     return f"[{', '.join(first if is_closed else [*first, f'...{rest}'])}]"
 
@@ -99,7 +99,7 @@ def _object(schema: Schema) -> str:
     if "properties" in schema:
         return "{ " + ", ".join(text for _, text in _fields(schema)) + " }"
     values = schema.get("additionalProperties", True)
-    # Fields of which nothing is known are for the application's own code to know.
+    # Fields without a schema are left to the application's own code.
     return f"Record<string, {'any' if values in (True, {}) else expression(values)}>"
 
 

@@ -1,1 +1,1 @@
-"""The Engine.IO server for gevent: WebSocket frames, connections, heartbeat, backpressure, drain."""
+"""The Engine.IO server for gevent: WebSocket frames, connections, heartbeat, backpressure, shutdown."""

@@ -1,4 +1,4 @@
-"""Reads the body of an HTTP request: chunks strictly, and no longer than the client goes on sending."""
+"""Reads HTTP request bodies: strict about chunks, with a time-out for clients that stop sending."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gevent import pywsgi
 from werkzeug.exceptions import BadRequest
 
 MIN_RATE: Final = 500
-"""Bytes a second that have to come on average, whatever the pauses are."""
+"""Minimum average rate in bytes per second, including pauses."""
 
 _MAX_LINE: Final = 1024
 _MAX_TRAILERS: Final = 64
@@ -25,23 +25,23 @@ _InvalidInput: Any = vars(pywsgi)["_InvalidClientInput"]
 
 
 class BadBody(BadRequest, _InvalidInput):  # type: ignore[misc]  # gevent's annotations leave it out
-    """A request's chunked body is malformed. Flask answers it with status 400, and so does gevent."""
+    """A request's chunked body is malformed. Flask answers it with status 400, as does gevent."""
 
 
 class BodyEnded(BadRequest, ConnectionResetError):
     """A request's body ended too soon, or stopped. Flask answers it with status 400; gevent just ends the connection."""
 
     def __init__(self) -> None:
-        super().__init__("The request's body is not all there.")
+        super().__init__("The request's body is incomplete.")
         self.args = (errno.ECONNRESET, self.description)
 
 
 class SteadyReader:
-    """A connection's reader that waits for the client with patience, but not for ever.
+    """A connection's reader with a time-out for the client.
 
     Args:
         handler: The request's WSGI handler.
-        patience: Seconds without a byte after which the client is given up; it has as long beyond what `MIN_RATE` allows in all.
+        patience: Seconds without a byte after which reading ends; in all, the client has this long beyond what `MIN_RATE` allows.
     """
 
     def __init__(self, handler: Any, patience: float) -> None:
@@ -52,7 +52,7 @@ class SteadyReader:
         self.raw = self._rfile.raw
 
     def read(self, size: int) -> bytes:
-        """Read so many bytes."""
+        """Read a number of bytes."""
         pieces = []
         while size > 0:
             pieces.append(self._step(self._rfile.read1, size))
@@ -60,7 +60,7 @@ class SteadyReader:
         return b"".join(pieces)
 
     def readline(self, size: int) -> bytes:
-        """Read a line, or so many bytes of it."""
+        """Read a line, or up to a number of its bytes."""
         line = b""
         while size > len(line) and not line.endswith(b"\n"):
             seen = self._step(self._rfile.peek, 1)
@@ -87,12 +87,12 @@ class SteadyReader:
         return data
 
     def give_up(self) -> None:
-        """Have the connection end with the answer: where the next request begins cannot be told."""
+        """End the connection after the response, since the start of the next request is unknown."""
         self._handler.close_connection = True
 
 
-class RequestBody(_Input):  # type: ignore[misc]  # gevent's annotations do not know what may be changed
-    """What an application gets as `wsgi.input`.
+class RequestBody(_Input):  # type: ignore[misc]  # gevent's annotations do not say what may be changed
+    """The `wsgi.input` of a request.
 
     Args:
         handler: The request's WSGI handler, with the body that gevent made.
@@ -148,6 +148,6 @@ class RequestBody(_Input):  # type: ignore[misc]  # gevent's annotations do not 
         return line
 
     def _bad(self) -> BadBody:
-        self._chunked_input_error = True  # Nothing of it is read to be thrown away.
+        self._chunked_input_error = True  # Do not read the rest just to discard it.
         self.rfile.give_up()
         return BadBody("The request's body is malformed.")

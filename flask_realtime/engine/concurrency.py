@@ -1,4 +1,4 @@
-"""Greenlets at their cheapest."""
+"""Greenlets that are reused, to make starting one cheap."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gevent.hub import get_hub
 from greenlet import getcurrent, greenlet
 
 _MAX_IDLE: Final = 16
-"""Greenlets that wait for something to do; each keeps the 16 KiB that Python maps for its stack."""
+"""Maximum number of idle greenlets; each keeps the 16 KiB that Python maps for its stack."""
 
 
 class Greenlets:
-    """Runs functions in greenlets that are used again, as a pool of threads is.
+    """Runs functions in reused greenlets, like a thread pool.
 
-    A greenlet of its own would cost ten times as much as starting to run in one that is there, and a function that never waits
-    needs no other than the one before it. Each begins with an empty context; a thread-local value would still be there. A function
-    started this way must handle its exceptions itself.
+    A new greenlet would cost ten times as much as running in an existing one, and functions that never wait share one. Each
+    function begins with an empty context, but thread-local values of the previous one remain. A function started this way must
+    handle its exceptions itself.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Greenlets:
         hub = get_hub()
         while self._idle:
             worker = self._idle.pop()
-            # One that somebody threw an exception into is dead, and one of another thread is out of reach.
+            # A greenlet that an exception was thrown into is dead, and one of another thread cannot be switched to.
             if worker.parent is hub and not worker.dead:
                 return worker
         worker = greenlet(_work, hub)
@@ -47,14 +47,14 @@ class Greenlets:
 
     @staticmethod
     def sleep(seconds: float = 0) -> None:
-        """Let others run."""
+        """Let other greenlets run."""
         gevent.sleep(seconds)
 
 
 def _work(pool: ref[deque[greenlet]]) -> None:
     hub = get_hub()
     while True:
-        # Not an argument: a greenlet keeps those for as long as it lives.
+        # Not an argument: a greenlet keeps its arguments alive as long as itself.
         target, args = hub.switch()
         Context().run(target, *args)
         del target, args

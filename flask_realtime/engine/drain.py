@@ -1,4 +1,4 @@
-"""When which connections of a server that is to stop are ended."""
+"""Schedule by which a stopping server closes its connections."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 BATCH_INTERVAL: Final = 0.1
-"""Seconds from one batch to the next at the least."""
+"""Minimum seconds between two batches."""
 
 SMALLEST_BATCH: Final = 5
-"""Connections; a server that has few need not take all the time that it may."""
+"""Minimum number of connections in a batch, so that a server with few finishes early."""
 
 
 class Batch(NamedTuple):
-    """Connections that are ended together.
+    """Connections that are closed together.
 
     Args:
-        at: Seconds after the beginning.
-        size: How many they are.
+        at: Seconds after the start.
+        size: The number of connections.
     """
 
     at: float
@@ -25,16 +25,16 @@ class Batch(NamedTuple):
 
 
 def plan_batches(count: int, seconds: float, jitter: Callable[[], float]) -> list[Batch]:
-    """Plan when connections are ended, so that their clients do not all come back in the same moment.
+    """Plan when connections are closed, so that their clients do not all reconnect at the same moment.
 
     Args:
-        count: How many connections there are.
+        count: The number of connections.
         seconds: How long it may take; 0 for all at once.
         jitter: Returns a random number from 0 up to, but not including, 1.
 
     Returns:
-        The batches in order: as many as fit with an interval between them, and no more than there is work for; each comes at a
-        random moment of its interval, so that servers which stop together do not keep time.
+        The batches in order: as many as fit with an interval between them, and no more than needed; each is at a random
+        moment of its interval, so that servers that stop together are not synchronised.
     """
     if count <= 0:
         return []

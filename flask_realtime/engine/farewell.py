@@ -27,10 +27,10 @@ _SHUTTING_DOWN: Final = CloseReason.SHUTTING_DOWN.value
 
 
 class Ending(Protocol):
-    """What there is to do above the engine when the process is to stop."""
+    """Steps above the engine when the process stops."""
 
     def begin_drain(self) -> None:
-        """Note that sessions are ended bit by bit from now on."""
+        """Handle the start of a drain: sessions are ended in batches from now on."""
 
     def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
         """Have a function called as soon as everything that a session has sent is done."""
@@ -39,7 +39,7 @@ class Ending(Protocol):
         """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
 
     def on_failure(self, eio_sid: str, error: BaseException) -> None:
-        """Note that a session's message could not be handled."""
+        """Handle an error in the handling of a session's message."""
 
 
 class Drain:

@@ -1,7 +1,7 @@
 """WebSocket frames: RFC 6455, the server's side, without any I/O.
 
-The parser takes bytes as they come and gives back whole messages; the encoder makes finished frames. Server frames are not masked,
-so one encoded frame serves every receiver.
+The parser takes bytes as they arrive and returns whole messages; the encoder builds complete frames. Server frames are not
+masked, so one encoded frame serves every receiver.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FIRST_PRIVATE_CODE, _LAST_PRIVATE_CODE = 3000, 4999
 
 
 class Opcode(enum.IntEnum):
-    """What a frame is; section 5.2."""
+    """Opcode of a frame; section 5.2."""
 
     CONTINUATION = 0x0
     TEXT = 0x1
@@ -42,7 +42,7 @@ class Opcode(enum.IntEnum):
 
 
 class CloseCode(enum.IntEnum):
-    """Why a connection is closed; section 7.4.1."""
+    """Close code of a connection; section 7.4.1."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
@@ -57,7 +57,7 @@ class FrameError(Exception):
 
     Args:
         code: The close code to send.
-        message: What was wrong.
+        message: The violation.
     """
 
     def __init__(self, code: CloseCode, message: str) -> None:
@@ -73,14 +73,14 @@ Message = tuple[int, "str | bytes"]
 
 
 def unmask(payload: bytes, mask: bytes) -> bytes:
-    """Return a payload without its mask; one operation on big integers is faster than any loop in Python."""
+    """Return the unmasked payload; one operation on big integers is faster than any loop in Python."""
     size = len(payload)
     key = mask * (size >> 2) + mask[: size & 3]
     return (int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
 
 
 def encode_frame(opcode: int, payload: bytes) -> bytes:
-    """Return a finished, unmasked, unfragmented frame."""
+    """Return a complete, unmasked, unfragmented frame."""
     size = len(payload)
     if size <= _SHORT:
         return bytes((_FIN | opcode, size)) + payload
@@ -95,10 +95,10 @@ def encode_close(code: int) -> bytes:
 
 
 def close_code(payload: bytes) -> int:
-    """Return the code of a close frame's payload, or `NORMAL` where it has none.
+    """Return the code of a close frame's payload, or `NORMAL` if it is empty.
 
     Raises:
-        FrameError: The payload is no valid one.
+        FrameError: The payload is invalid.
     """
     if not payload:
         return int(CloseCode.NORMAL)
@@ -128,10 +128,10 @@ _new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class FrameParser:
-    """Turns bytes into messages.
+    """Parses bytes into messages.
 
     Args:
-        max_size: Bytes that one message may have, all its fragments together. A longer frame is refused at its header.
+        max_size: Maximum number of bytes of one message, all fragments together. A longer frame is refused at its header.
     """
 
     __slots__ = ("_buffer", "_decoder", "_fragmented", "_fragments", "_max_size", "_seen", "_short", "_size", "missing")
@@ -143,25 +143,25 @@ class FrameParser:
         self._fragmented = 0
         self._fragments: list[bytes] | None = None
         self._size = 0
-        # Checks text that comes in pieces; made for the first piece that is not ASCII.
+        # Validates text that arrives in pieces; created for the first piece that is not ASCII.
         self._decoder: codecs.IncrementalDecoder | None = None
-        self._seen = 0  # Bytes of the frame at hand that were checked already.
+        self._seen = 0  # Bytes of the current frame that were validated already.
         self.missing = 0
-        """How many bytes the frame at hand still lacks, as far as that is known; 0 between frames."""
+        """Number of bytes missing from the current frame, as far as known; 0 between frames."""
 
     def allow(self, max_size: int) -> None:
-        """Let messages have so many bytes from now on."""
+        """Set the maximum size of messages from now on."""
         self._max_size = max_size
         self._short = min(max_size, _SHORT)
 
     def whole_text(self, data: bytes) -> str | None:
-        """Return the text of bytes that are one small text frame and nothing else, which they nearly always are.
+        """Return the text if the bytes are exactly one small text frame, which is the usual case.
 
         Args:
-            data: The bytes that came.
+            data: The received bytes.
 
         Returns:
-            The text; None for anything else, which is to be fed to the parser.
+            The text; None for anything else, which the caller passes to `feed`.
         """
         size = len(data) - _SMALL_HEADER
         if not 0 < size <= self._short or data[0] != _WHOLE_TEXT or data[1] != _MASKED + size:
@@ -179,8 +179,8 @@ class FrameParser:
         """Parse bytes.
 
         Args:
-            data: The bytes that came.
-            messages: Gets the messages that are complete now; those before an error too.
+            data: The received bytes.
+            messages: The list that complete messages are added to, those before an error too.
 
         Raises:
             FrameError: The peer broke the protocol.
@@ -204,7 +204,7 @@ class FrameParser:
         self._buffer = data[position:] if position else data
 
     def _header(self, data: bytes, position: int) -> tuple[int, int] | None:
-        """Return where the payload of the frame at a position begins and its size, or None if the header is not complete."""
+        """Return the start and the size of the payload of the frame at a position, or None if the header is incomplete."""
         first, second = data[position], data[position + 1]
         size = second & _LENGTH
         start = position + 2
@@ -234,7 +234,7 @@ class FrameParser:
             raise FrameError(CloseCode.PROTOCOL_ERROR, "a control frame that is fragmented or too long")
 
     def _check_partial(self, data: bytes, position: int, start: int) -> None:
-        """Check what has come of a text frame; control frames and binary ones are anything."""
+        """Validate the received part of a text frame; control and binary frames need no check."""
         expected = _TEXT if self._fragments is None else _CONTINUATION
         if data[position] & _OPCODE != expected or (self._fragments is not None and self._fragmented != _TEXT):
             return
@@ -251,7 +251,7 @@ class FrameParser:
             self._decoder.decode(payload, final)
         except UnicodeDecodeError:
             raise _not_text() from None
-        # Python's decoder waits for a surrogate's third byte, which another error handler could make something of.
+        # Python's decoder waits for a surrogate's third byte, in case an error handler accepts it.
         if _FIRST_SURROGATE <= self._decoder.getstate()[0] < _AFTER_SURROGATES:
             raise _not_text()
 

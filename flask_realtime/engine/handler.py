@@ -1,11 +1,11 @@
-"""WSGI handler of gevent's with a strict and patient HTTP front door.
+"""WSGI handler on gevent's, with strict HTTP parsing and time-outs.
 
-gevent takes requests that two readers could understand in two ways, waits for the rest of a request for ever, and keeps idle
-connections until their clients close them. Here what is malformed is refused before anything else looks at it, and who does not go
-on is given up.
+gevent accepts requests that two parsers could read differently, waits for the rest of a request for ever, and keeps idle
+connections until their clients close them. This handler refuses malformed requests before anything else reads them, and closes
+connections whose clients stall.
 
-gevent-websocket shakes hands before the application is asked, so that a refusal could only follow as the end of a connection that
-was accepted. Here a request for a WebSocket takes the way of all other requests, and the engine, or the application, answers it.
+gevent-websocket completes the handshake before it calls the application, so that a refusal could only close an accepted
+connection. Here a WebSocket request is handled like any other, and the engine, or the application, answers it.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ _UNREAD: Final = {"REQUEST_METHOD": "-", "RAW_URI": "-", "SERVER_PROTOCOL": "-"}
 
 
 class _TooSlow(gevent.Timeout):
-    """A request's head did not come in time."""
+    """A request's head did not arrive in time."""
 
 
 class EngineHandler(WSGIHandler):
-    """Goes before the handler class that a server has; see `installing.py`."""
+    """Mixin placed before a server's handler class; see `installing.py`."""
 
     engine_paths: ClassVar[tuple[str, ...]] = ()
     has_stock_parser: ClassVar[bool]
     limits: ClassVar[EngineLimits]
     let_go: ClassVar[list[Callable[[Mapping[str, Any]], bool]]]
-    """Where this process is to stop: each says of a request's environment whether the connection may be closed after the answer."""
+    """While this process is stopping: each returns whether the connection of a request may be closed after the response."""
 
     places: ClassVar[Places]
 
     is_read_to_the_end = False
-    """Whether nothing has been read that comes after the request's head."""
+    """Whether nothing after the request's head has been read."""
 
     _is_kept_alive = False
     _is_taken = False
@@ -67,7 +67,7 @@ class EngineHandler(WSGIHandler):
             self.places.forget(connection)
 
     def handle_one_request(self) -> Any:
-        """Handle a request, or end the connection where the request's head does not come in time."""
+        """Handle a request, or close the connection if the request's head does not arrive in time."""
         try:
             return super().handle_one_request()
         except _TooSlow:
@@ -78,7 +78,7 @@ class EngineHandler(WSGIHandler):
             self._head_is_over()
 
     def read_requestline(self) -> Any:
-        """Read the first line. The time for it begins with its first byte, on a new connection at once."""
+        """Read the first line. Its time-out begins with its first byte, or at once on a new connection."""
         self.places.wait(self.socket, self.server)
         if self._is_kept_alive:
             self._give(self.limits.keep_alive)
@@ -86,14 +86,14 @@ class EngineHandler(WSGIHandler):
             self._give(self.limits.connect_timeout)
         self._is_kept_alive = True
         line = self.rfile.readline(MAX_REQUEST_LINE)
-        if line == b"\r\n":  # Some clients send one behind a body.
+        if line == b"\r\n":  # Some clients send an empty line after a body.
             line = self.rfile.readline(MAX_REQUEST_LINE)
         if len(line) >= MAX_REQUEST_LINE:
             raise TargetTooLong
         return line.decode("latin-1")
 
     def read_request(self, raw_requestline: str) -> Any:
-        """Read the head, and refuse what is malformed."""
+        """Read the head, and refuse it if it is malformed."""
         line = read_request_line(raw_requestline)
         if not self.has_stock_parser:
             is_valid = super().read_request(raw_requestline)
@@ -104,7 +104,7 @@ class EngineHandler(WSGIHandler):
         self.command, self.path, self.request_version = line
         fields = read_fields(self.rfile, line.version, self.limits.max_head - len(raw_requestline))
         self.headers, self.is_read_to_the_end, length, self.close_connection = fields
-        self.content_length: Any = length  # None is in order, whatever gevent's annotations say.
+        self.content_length: Any = length  # None is allowed, whatever gevent's annotations say.
         self._head_is_over()
         self.places.forget(self.socket)
         return True
@@ -123,10 +123,10 @@ class EngineHandler(WSGIHandler):
 
     def _handle_client_error(self, ex: Exception) -> Any:
         if isinstance(ex, BadBody):
-            return None  # gevent sends the answer, where none has begun.
+            return None  # gevent sends the response, unless one has begun.
         if not isinstance(ex, BadHead):
             return super()._handle_client_error(ex)  # type: ignore[misc]  # gevent's annotations leave it out
-        # What logs the answer finds no request of before there, and nothing that came with this one.
+        # The access log must not find the previous request here, nor anything of this one.
         self.__dict__.pop("headers", None)
         self.environ = {"REMOTE_ADDR": _ip(self.client_address), **_UNREAD}
         self.requestline, self.response_headers, self._orig_status = "", [], None
@@ -140,7 +140,7 @@ class EngineHandler(WSGIHandler):
         environ: dict[str, Any] = super().get_environ()
         if self._has_body():
             self.wsgi_input = RequestBody(self, self.limits.connect_timeout)
-            # gevent leaves who asks for any upgrade alone with the connection, and would throw the body away a second time.
+            # gevent hands the connection to a request for any upgrade, and would discard the body a second time.
             environ["wsgi.input"], environ["wsgi.input_terminated"] = self.wsgi_input, True
         return environ
 
@@ -151,7 +151,7 @@ class EngineHandler(WSGIHandler):
     # The answer ---------------------------------------------------------------------------------------------------------------
 
     def run_application(self) -> None:
-        """Let the application, or the engine in it, answer who asks for a WebSocket before anybody shakes hands."""
+        """Let the application, or the engine in it, answer a WebSocket request before any handshake."""
         environ = self.environ
         if environ is None or not asks_for_websocket(environ):
             super().run_application()
@@ -169,14 +169,14 @@ class EngineHandler(WSGIHandler):
             self.note_upgrade(upgrade)
 
     def note_upgrade(self, upgrade: Upgrade) -> None:
-        """Note whether a request for a WebSocket became one, now that it has been answered."""
+        """Record whether an answered WebSocket request became a WebSocket."""
         self._is_taken = upgrade.is_taken
         upgrade.forget()
 
     def _fault(self, environ: Mapping[str, Any]) -> Fault | None:
         if self._has_body():
             return BAD_REQUEST
-        return None if self._is_for_engine(environ) else fault_of(environ)  # The engine has its own order of looking.
+        return None if self._is_for_engine(environ) else fault_of(environ)  # The engine looks these up in its own order.
 
     def _is_for_engine(self, environ: Mapping[str, Any]) -> bool:
         return bool(environ["PATH_INFO"].startswith(self.engine_paths))
@@ -186,9 +186,9 @@ class EngineHandler(WSGIHandler):
         self.write(fault.message.encode())
 
     def finalize_headers(self) -> None:
-        """Tell the client whether, and how long, it may send another request on this connection."""
+        """Set the headers that say whether, and for how long, the client may reuse this connection."""
         if self.let_go and not self.close_connection and all(lets_go(self.environ or {}) for lets_go in self.let_go):
-            self.close_connection = True  # It comes to another process then; this one is to stop.
+            self.close_connection = True  # The next request should reach another process; this one is stopping.
         if self.code != HTTPStatus.SWITCHING_PROTOCOLS:
             headers: Any = self.response_headers  # Bytes, whatever gevent's annotations say.
             if self.close_connection:
@@ -198,7 +198,7 @@ class EngineHandler(WSGIHandler):
         super().finalize_headers()
 
     def log_request(self) -> None:
-        """Log a request, unless it goes on as a WebSocket."""
+        """Log a request, unless it becomes a WebSocket."""
         if not self._is_taken:
             super().log_request()
 

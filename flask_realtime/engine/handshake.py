@@ -19,14 +19,14 @@ _ANSWER: Final = (
 
 
 class Fault(NamedTuple):
-    """What is wrong with a handshake, in the words of Node's WebSocket server."""
+    """A fault in a handshake, in the words of Node's WebSocket server."""
 
     status: HTTPStatus
     message: str
     headers: tuple[tuple[str, str], ...] = ()
 
     def start(self) -> tuple[str, list[tuple[str, str]]]:
-        """Return status and headers of the answer, after which the connection ends."""
+        """Return the status and headers of the response, after which the connection is closed."""
         length = str(len(self.message.encode()))
         headers = [("Content-Type", "text/html"), ("Content-Length", length), ("Connection", "close"), *self.headers]
         return f"{self.status.value} {self.status.phrase}", headers
@@ -44,12 +44,12 @@ _BAD_VERSION: Final = Fault(
 
 
 def asks_for_websocket(environ: Mapping[str, Any]) -> bool:
-    """Say whether a request asks for a WebSocket, rightly or not."""
+    """Return whether a request asks for a WebSocket, correctly or not."""
     return environ.get("HTTP_UPGRADE", "").lower() == "websocket" and "upgrade" in environ.get("HTTP_CONNECTION", "").lower()
 
 
 def fault_of(environ: Mapping[str, Any]) -> Fault | None:
-    """Return what is wrong with a handshake, or None."""
+    """Return the fault in a handshake, or None."""
     if environ["REQUEST_METHOD"] != "GET":
         return _BAD_METHOD
     if _KEY.fullmatch(environ.get("HTTP_SEC_WEBSOCKET_KEY", "")) is None:
@@ -61,7 +61,7 @@ def fault_of(environ: Mapping[str, Any]) -> Fault | None:
 
 
 def answer_to(environ: Mapping[str, Any]) -> bytes:
-    """Return the answer to a handshake without fault; of subprotocols it takes the first."""
+    """Return the response to a valid handshake; it selects the first subprotocol."""
     key = environ["HTTP_SEC_WEBSOCKET_KEY"].encode()
     accepted = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
     protocol = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").partition(",")[0].rstrip()

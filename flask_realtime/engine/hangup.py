@@ -1,6 +1,6 @@
-"""The connection under a long-polling request.
+"""Detects that the client of a waiting long-polling request has closed its connection.
 
-A client may hang up while its poll waits; the server itself would only find out when it answers.
+The server itself would only notice when it answers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def watch_for_hangup(environ: Mapping[str, Any], on_hangup: Callable[[], None]) 
     """Watch a request's connection while the context lasts.
 
     Args:
-        environ: The request's WSGI environment; where it does not lead to gevent's plain socket, nothing is watched.
+        environ: The request's WSGI environment; if it does not lead to gevent's plain socket, nothing is watched.
         on_hangup: Called in the event loop when the client has closed the connection; it must not block.
     """
     sock = _connection_of(environ)
@@ -30,7 +30,7 @@ def watch_for_hangup(environ: Mapping[str, Any], on_hangup: Callable[[], None]) 
     watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
 
     def on_readable() -> None:
-        watcher.stop()  # Once is enough: either the end is there, or the next request.
+        watcher.stop()  # Once is enough: this is either the end or the next request.
         try:
             if not sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT):
                 on_hangup()
@@ -48,7 +48,7 @@ def watch_for_hangup(environ: Mapping[str, Any], on_hangup: Callable[[], None]) 
 
 
 def hang_up(environ: Mapping[str, Any]) -> None:
-    """Cut a request's connection, so that whoever reads from it stops; nothing where it cannot be found."""
+    """Cut a request's connection, so that its reader stops; do nothing if it cannot be found."""
     sock = _connection_of(environ)
     if sock is not None:
         with suppress(OSError):

@@ -1,8 +1,8 @@
 """Strict reader of an HTTP request's head, RFC 9112.
 
-gevent has Python's parser for e-mail read headers, which makes up a fifth of what it costs to accept a WebSocket, and which takes
-much that a proxy in front may take for something else. Here whatever two readers could understand in two ways is refused, as
-llhttp, the parser of Node.js, refuses it.
+gevent reads headers with Python's e-mail parser, which makes up a fifth of the cost of accepting a WebSocket, and which accepts
+much that a proxy in front may read differently. This reader refuses everything that two parsers could read differently, as
+llhttp, the parser of Node.js, does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_FIELDS: Final = 100
 
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE: Final = re.compile(rf"({_NAME}) (/[\x21-\x7e]*|\*|[A-Za-z][A-Za-z0-9+.-]*://[\x21-\x7e]+) (HTTP/1\.[01])\r\n")
-# No continuation lines, and no control characters but the tab.
+# No continuation lines, and no control characters except the tab.
 _LINE: Final = _NAME.encode() + rb":[\t\x20-\x7e\x80-\xff]*\r\n"
 _FIELD: Final = re.compile(_LINE)
 _FIELDS: Final = re.compile(rb"(?:%b){0,%d}\r\n" % (_LINE, MAX_FIELDS))
@@ -28,7 +28,7 @@ _Headers: Final[Any] = type(WSGIHandler.headers)
 
 
 class BadHead(ValueError):
-    """A request's head is malformed, or can be understood in more than one way."""
+    """A request's head is malformed or ambiguous."""
 
     status = "400"
     answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -57,13 +57,13 @@ class RequestLine(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """A request's header fields, and what they say about its connection.
+    """A request's header fields, and their statements about its connection.
 
     Args:
         headers: All of them, as gevent's own function returns them.
-        is_all: Whether the reader holds nothing that comes after them.
-        length: Bytes of the body; None where it is chunked, or there is none.
-        is_last: Whether the connection ends with the answer.
+        is_all: Whether the reader holds nothing after them.
+        length: Bytes of the body; None if it is chunked, or there is none.
+        is_last: Whether the connection is closed after the response.
     """
 
     headers: Any
@@ -76,7 +76,7 @@ def read_request_line(line: str) -> RequestLine:
     """Read a request's first line.
 
     Raises:
-        BadHead: It is none of HTTP/1.0 or HTTP/1.1.
+        BadHead: It is not one of HTTP/1.0 or HTTP/1.1.
     """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
@@ -88,9 +88,9 @@ def read_fields(rfile: Any, version: str, max_size: int) -> Fields:
     """Read a request's header fields.
 
     Args:
-        rfile: The connection's buffered reader, behind the request's first line.
+        rfile: The connection's buffered reader, after the request's first line.
         version: The request's version.
-        max_size: Bytes that they may have.
+        max_size: Maximum number of bytes.
 
     Raises:
         BadHead: They are malformed, or too many.
@@ -115,7 +115,7 @@ def read_fields(rfile: Any, version: str, max_size: int) -> Fields:
 
 def _read_lines(rfile: Any, max_size: int) -> bytes:
     lines: list[bytes] = []
-    left = max_size - 2  # The empty line is the rest.
+    left = max_size - 2  # Only the empty line is left.
     while (line := rfile.readline(left + 2)) != b"\r\n":
         left -= len(line)
         if left < 0 or len(lines) == MAX_FIELDS:

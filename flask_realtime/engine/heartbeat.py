@@ -1,7 +1,7 @@
-"""One timer for all heartbeats.
+"""Heartbeats of all connections on one timer.
 
-The ping interval is the same for every connection, and so is the time-out: the order in which connections came is the order in
-which they are due. So two queues and one greenlet do for all of them, at a cost that does not grow with their number.
+The ping interval is the same for every connection, and so is the time-out: connections become due in the order in which they were
+added. So two queues and one greenlet are enough for all of them, at a cost that does not grow with their number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Beating(Protocol):
         """Send a ping."""
 
     def heard_recently(self) -> bool:
-        """Say whether an answer cannot be seen now, because reading is paused."""
+        """Return whether reading is paused, so that an answer cannot be seen now."""
 
     def time_out(self) -> None:
         """Close: a ping was not answered in time."""
@@ -34,7 +34,7 @@ ItemT = TypeVar("ItemT")
 
 
 class DeadlineQueue(Generic[ItemT]):
-    """Items that are due a fixed time after they were added, in order.
+    """Queue of items that are due a fixed time after they were added, in order.
 
     Args:
         delay: Seconds.
@@ -47,16 +47,16 @@ class DeadlineQueue(Generic[ItemT]):
         self._deadlines: dict[ItemT, float] = {}
 
     def add(self, item: ItemT) -> None:
-        """Add an item, or begin its time anew."""
+        """Add an item, or restart its time."""
         self._deadlines.pop(item, None)
         self._deadlines[item] = self._clock() + self._delay
 
     def discard(self, item: ItemT) -> bool:
-        """Take an item out, and say whether it was there."""
+        """Remove an item, and return whether it was there."""
         return self._deadlines.pop(item, None) is not None
 
     def due(self) -> list[ItemT]:
-        """Take out and return the items that are due."""
+        """Remove and return the items that are due."""
         now = self._clock()
         items = []
         for item, deadline in self._deadlines.items():
@@ -68,16 +68,16 @@ class DeadlineQueue(Generic[ItemT]):
         return items
 
     def __iter__(self) -> Iterator[ItemT]:
-        """Go through the items, the next to be due first."""
+        """Iterate over the items, the next to be due first."""
         return iter(self._deadlines)
 
     def next_deadline(self) -> float | None:
-        """Return when the next item is due, or None where there is none."""
+        """Return the time at which the next item is due, or None if there is none."""
         return next(iter(self._deadlines.values()), None)
 
 
 class Heartbeat:
-    """Pings connections, and gives up those that do not answer.
+    """Pings connections, and closes those that do not answer.
 
     Args:
         interval: Seconds from a connection's start, or an answer, to the next ping.
@@ -94,7 +94,7 @@ class Heartbeat:
         self._shortest = min(interval, timeout, connect_timeout)
 
     def add(self, connection: Beating) -> None:
-        """Begin to ping a connection, and to wait for it to connect to a namespace."""
+        """Start pinging a connection, and waiting for it to connect to a namespace."""
         self._to_ping.add(connection)
         self._to_connect.add(connection)
         if not self._running:
@@ -102,7 +102,7 @@ class Heartbeat:
             gevent.spawn(self._run)
 
     def mark_connected(self, connection: Beating) -> None:
-        """Note that a connection has connected to a namespace."""
+        """Record that a connection has connected to a namespace."""
         self._to_connect.discard(connection)
 
     def unconnected(self) -> Iterable[Any]:
@@ -110,11 +110,11 @@ class Heartbeat:
         return self._to_connect
 
     def mark_disconnected(self, connection: Beating) -> None:
-        """Wait once more for a connection to connect to a namespace."""
+        """Wait again for a connection to connect to a namespace."""
         self._to_connect.add(connection)
 
     def answered(self, connection: Beating) -> None:
-        """Note that a connection answered a ping."""
+        """Record that a connection answered a ping."""
         if self._to_answer.discard(connection):
             self._to_ping.add(connection)
 
@@ -125,12 +125,12 @@ class Heartbeat:
 
     def _run(self) -> None:
         while (deadline := self._next_deadline()) is not None:
-            # A connection that comes meanwhile is due after the shortest time at the earliest.
+            # A connection that is added meanwhile is due after the shortest time at the earliest.
             gevent.sleep(max(0.0, min(deadline - monotonic(), self._shortest)))
             try:
                 self._beat()
             except Exception:
-                logger.exception("A heartbeat failed")  # The others must still have theirs.
+                logger.exception("A heartbeat failed")  # The other connections still need theirs.
         self._running = False
 
     def _next_deadline(self) -> float | None:

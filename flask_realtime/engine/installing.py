@@ -1,4 +1,4 @@
-"""Installs the engine's WSGI handler in the servers that an application is served by.
+"""Installs the engine's WSGI handler in an application's servers.
 
 gunicorn's worker is found while it loads the application, and has the
 handler before its first connection; any other server is found behind the first request that it hands on.
@@ -22,22 +22,22 @@ from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
 
 class InstallingServer:
-    """Goes before the class of gevent's WSGI server: gives up TLS handshakes that do not end, from the first one on."""
+    """Mixin placed before the class of gevent's WSGI server: adds a time-out to TLS handshakes, from the first one on."""
 
     handler_class: type[EngineHandler]
 
     def start(self) -> None:
-        """Begin to accept connections."""
+        """Start accepting connections."""
         _wrap_in_time(self, self.handler_class)
         super().start()  # type: ignore[misc]
 
 
 def before(kind: Any, limits: EngineLimits | None = None) -> type[EngineHandler]:
-    """Return a handler class that goes before another one.
+    """Return a subclass of a handler class with the engine's in front.
 
     Args:
-        kind: That one; where it is the engine's already, it is returned.
-        limits: What a connection may cost; the first application's count.
+        kind: The handler class; returned unchanged if it is the engine's already.
+        limits: The limits of a connection; the first application's count.
     """
     if not issubclass(kind, EngineHandler):
         has_stock_parser = kind.MessageClass is WSGIHandler.MessageClass and kind.read_request is WSGIHandler.read_request
@@ -50,12 +50,12 @@ def before(kind: Any, limits: EngineLimits | None = None) -> type[EngineHandler]
 
 
 def install_in_worker(worker: Any, limits: EngineLimits | None = None, path: str = "") -> None:
-    """Give a worker of gunicorn's, or a class of them, the engine's handler.
+    """Give a gunicorn worker, or a worker class, the engine's handler.
 
     Args:
         worker: It has `wsgi_handler` and `server_class`, and has not made a server yet.
-        limits: What a connection may cost.
-        path: Where an application serves the engine.
+        limits: The limits of a connection.
+        path: The path at which an application serves the engine.
     """
     kind = worker.wsgi_handler = before(worker.wsgi_handler, limits)
     kind.engine_paths = tuple({*kind.engine_paths, path} - {""})
@@ -67,12 +67,12 @@ def install_where_loaded(limits: EngineLimits, path: str) -> None:
     """Give the worker that is just loading the application the engine's handler, if there is one.
 
     Args:
-        limits: What a connection may cost.
-        path: Where the application serves the engine.
+        limits: The limits of a connection.
+        path: The path at which the application serves the engine.
     """
     for frame in callers():
         owner = frame.f_locals.get("self") if frame.f_code.co_name in {"load_wsgi", "setup"} else None
-        # With --preload it is the master that loads it, for the workers that it forks.
+        # With --preload the master loads it, for the workers that it forks.
         for worker in (owner, getattr(owner, "worker_class", None)):
             kind = getattr(worker, "wsgi_handler", None)
             if isinstance(kind, type) and issubclass(kind, WSGIHandler):
@@ -80,11 +80,11 @@ def install_where_loaded(limits: EngineLimits, path: str) -> None:
 
 
 def install_in_server(server: Any, limits: EngineLimits) -> type[EngineHandler]:
-    """Give a server a handler class that goes before the one it has; connections that come later get it.
+    """Put the engine's handler in front of a server's handler class; new connections get it.
 
     Args:
         server: gevent's WSGI server.
-        limits: What a connection may cost.
+        limits: The limits of a connection.
     """
     kind = server.handler_class = before(server.handler_class, limits)
     if not isinstance(server, InstallingServer):
@@ -93,18 +93,18 @@ def install_in_server(server: Any, limits: EngineLimits) -> type[EngineHandler]:
 
 
 def change_handler(handler: WSGIHandler, path_info: str, path: str, limits: EngineLimits) -> type[EngineHandler]:
-    """Give the server behind a request a handler class that goes before the one it has.
+    """Put the engine's handler in front of the handler class of a request's server.
 
-    The request's own connection and those that come later get it.
+    The request's own connection and new ones get it.
 
     Args:
         handler: The request's handler.
         path_info: The request's path as the application sees it.
-        path: Where the application serves the engine.
-        limits: What a connection may cost.
+        path: The path at which the application serves the engine.
+        limits: The limits of a connection.
 
     Returns:
-        That class.
+        The new class.
     """
     server: Any = handler.server
     requested = unquote((handler.path or "").partition("?")[0], "latin-1")
@@ -117,12 +117,12 @@ def change_handler(handler: WSGIHandler, path_info: str, path: str, limits: Engi
 
 
 def answer_first(environ: dict[str, Any], start_response: Any, answer: Callable[..., Iterable[bytes]]) -> Iterable[bytes]:
-    """Have the first request that a server answers taken for one of an `EngineHandler`, which its handler was not when it came.
+    """Answer a server's first request as an `EngineHandler` would, which its handler was not when the request arrived.
 
     Args:
         environ: The request's environment.
-        start_response: What begins its answer.
-        answer: Answers it.
+        start_response: The request's `start_response`.
+        answer: The WSGI application that answers it.
     """
     handler = handler_of(environ, start_response)
     is_behind_others = UPGRADE in environ or "wsgi.websocket" in environ
@@ -136,11 +136,11 @@ def answer_first(environ: dict[str, Any], start_response: Any, answer: Callable[
 
 
 def handler_of(environ: Mapping[str, Any], start_response: Any) -> WSGIHandler | None:
-    """Return the WSGI handler that a request came through, or None where the server is not gevent's.
+    """Return a request's WSGI handler, or None if the server is not gevent's.
 
     Args:
         environ: The request's environment.
-        start_response: What begins the answer; a middleware may have put its own in the place of the handler's.
+        start_response: The request's `start_response`; a middleware may have replaced the handler's.
     """
     handler = getattr(environ.get("wsgi.websocket"), "handler", None) or getattr(start_response, "__self__", None)
     return handler if isinstance(handler, WSGIHandler) else _calling_handler()
@@ -166,7 +166,7 @@ def _wrap_in_time(server: Any, kind: type[EngineHandler]) -> None:
             with gevent.Timeout(kind.limits.connect_timeout, TimeoutError):
                 return wrap_socket(sock, **options)
         except TimeoutError:
-            raise gevent.GreenletExit from None  # Nobody needs to read about it.
+            raise gevent.GreenletExit from None  # Not worth a log line.
         finally:
             kind.places.forget(waiting)
 
@@ -175,7 +175,7 @@ def _wrap_in_time(server: Any, kind: type[EngineHandler]) -> None:
 
 
 class _Descriptor(NamedTuple):
-    """A connection whose socket object changes."""
+    """A connection identified by its descriptor, since its socket object changes."""
 
     number: int
 
@@ -184,11 +184,11 @@ class _Descriptor(NamedTuple):
 
 
 class FirstRequest:
-    """Shows the first of an application's requests to somebody, and is out of the way then.
+    """WSGI middleware that passes an application's first request to a callback, and then removes itself.
 
     Args:
         wsgi_app: The application.
-        show: Gets the request's environment and its `start_response`.
+        show: Called with the request's environment and its `start_response`.
     """
 
     def __init__(self, wsgi_app: Any, show: Callable[[Mapping[str, Any], Any], None]) -> None:

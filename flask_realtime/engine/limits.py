@@ -1,4 +1,4 @@
-"""Bounds on what one connection may cost the engine and its WSGI server."""
+"""Resource limits of one connection, for the engine and its WSGI server."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class EngineLimits:
-    """What one connection may cost.
+    """The limits of one connection.
 
     Args:
-        max_backlog: Bytes that may wait for a peer that reads slowly.
-        connect_timeout: Seconds in which a request's head has to come, for which a request's body may stop, and in which a new
+        max_backlog: Maximum number of bytes buffered for a slow peer.
+        connect_timeout: Seconds in which a request's head has to arrive, for which a request's body may pause, and in which a new
             session has to connect to a namespace.
-        drain_time: Seconds over which sessions are ended when the process is to stop; 0 for all at once.
+        drain_time: Seconds over which sessions are closed when the process stops; 0 for all at once.
         keep_alive: Seconds for which an HTTP connection may be idle.
-        max_head: Bytes that a request's head may have.
+        max_head: Maximum number of bytes of a request's head.
     """
 
     max_backlog: int = 1_048_576
@@ -27,5 +27,5 @@ class EngineLimits:
 
     @cached_property
     def keep_alive_header(self) -> tuple[bytes, bytes]:
-        """What answers say about how long an HTTP connection may be idle."""
+        """The `Keep-Alive` header of responses: how long an HTTP connection may be idle."""
         return b"Keep-Alive", b"timeout=%d" % self.keep_alive

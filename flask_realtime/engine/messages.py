@@ -1,4 +1,4 @@
-"""An event encoded once, for every receiver."""
+"""Events encoded once for all receivers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OutboundMessage:
 
     Args:
         parts: The encoded packet: text, then bytes for each attachment.
-        volatile: Whether a receiver that is behind may do without it.
+        volatile: Whether it may be dropped for a receiver that is behind.
     """
 
     __slots__ = ("_packets", "frames", "parts", "volatile")
@@ -26,12 +26,12 @@ class OutboundMessage:
         self.parts = tuple(parts)
         self._packets: list[eio.Packet] = []
         self.frames = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
-        """Finished WebSocket frames, one behind the other."""
+        """Complete WebSocket frames, one after the other."""
         self.volatile = volatile
 
     @property
     def packets(self) -> list[eio.Packet]:
-        """Engine.IO packets, for other transports."""
+        """Its Engine.IO packets, for other transports."""
         if not self._packets:
             self._packets = [eio.Packet(eio.MESSAGE, part) for part in self.parts]
         return self._packets

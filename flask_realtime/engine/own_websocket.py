@@ -1,7 +1,7 @@
-"""An application's own WebSockets, which gevent-websocket serves.
+"""WebSockets of the application's own, served by gevent-websocket.
 
-gevent-websocket shakes hands before the application is asked, whatever the path. Here it does when the application uses the
-WebSocket: an application that has none at a path answers there as it answers any request.
+gevent-websocket completes the handshake before it calls the application, whatever the path. Here it does so when the application
+uses the WebSocket: at a path without one, the application answers as it answers any request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gevent.pywsgi import WSGIHandler
 
 
 class OwnWebSocket:
-    """What an application finds as `wsgi.websocket`: gevent-websocket's object, once anything of it is used.
+    """The `wsgi.websocket` of a request: gevent-websocket's object, opened on first use.
 
     Args:
         handler: The request's WSGI handler, one of gevent-websocket's.
@@ -25,16 +25,16 @@ class OwnWebSocket:
         self._opened: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        """Shake hands, if that has not been done, and return what gevent-websocket's object has."""
+        """Complete the handshake if necessary, and return the attribute of gevent-websocket's object."""
         if self._opened is None:
-            self.handler.application = self._application  # It looks there for subprotocols.
+            self.handler.application = self._application  # gevent-websocket looks for subprotocols there.
             self.handler.upgrade_websocket()
             self.handler.write(b"")
             self._opened = self.handler.websocket
         return getattr(self._opened, name)
 
     def serve(self, environ: dict[str, Any], _start_response: Any) -> Iterable[bytes]:
-        """Call the application, in its place: after a handshake there is no answer but that."""
+        """Call the application; after a handshake its response is discarded, since the handshake was the response."""
         environ["wsgi.websocket"] = self
         try:
             answer = self._application(environ, self._start_response)
@@ -51,7 +51,7 @@ class OwnWebSocket:
 
     def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         if self._opened is None:
-            # Not gevent-websocket's, which takes any answer for that to a handshake where there is a WebSocket.
+            # Not gevent-websocket's, which treats any response as that to a handshake if there is a WebSocket.
             return WSGIHandler.start_response(self.handler, status, headers, exc_info)
         return lambda _data: None
 

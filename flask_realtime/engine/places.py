@@ -1,7 +1,7 @@
-"""The places in a WSGI server's pool of connections, and who gives one up where there is none left.
+"""Slots in a WSGI server's connection pool, and which connection gives one up when the pool is full.
 
-A connection on which the client has the next word holds a place for nothing: an idle one, half a head, a body that does not come.
-Where the pool is full, the one that has waited longest is closed, so that whoever comes next is served.
+A connection that waits for its client occupies a slot uselessly: an idle one, half a head, a body that does not arrive. When the
+pool is full, the one that has waited longest is closed, so that the next client is served.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class Places:
         self._idle: set[Any] = set()
         self._leaving: dict[Any, Any] = {}
         self.reserves: list[Callable[[], bool]] = []
-        """Ask for further places where nobody waits: each says whether one becomes free."""
+        """Further sources of slots when no connection waits: each returns whether one becomes free."""
 
     def wait(self, connection: Any, server: Any, *, is_idle: bool = True) -> None:
-        """Note that the client has the next word.
+        """Record that the server waits for the client.
 
         Args:
             connection: The connection's socket.
-            server: The server that it came to.
-            is_idle: Whether no request is under way.
+            server: The server that accepted it.
+            is_idle: Whether no request is in progress.
         """
         self._waiting[connection] = server
         if is_idle:
@@ -38,18 +38,18 @@ class Places:
             self._free_one(connection, server)
 
     def touch(self, connection: Any) -> None:
-        """Note that the client had its word."""
+        """Record that the client has sent data."""
         self._waiting.pop(connection, None)
         self._idle.discard(connection)
 
     def forget(self, connection: Any) -> None:
-        """Note that a connection has ended, or is in use."""
+        """Record that a connection has ended, or is in use."""
         self.touch(connection)
         self._leaving.pop(connection, None)
 
     def _free_one(self, newest: Any, server: Any) -> None:
         longest = next(connection for connection, its_server in self._waiting.items() if its_server is server)
-        if longest is newest:  # It alone waits, and its client may be about to go on.
+        if longest is newest:  # It is the only one that waits, and its client may be about to continue.
             any(free() for free in self.reserves)
             return
         self.touch(longest)
@@ -57,13 +57,13 @@ class Places:
         hang_up(longest)
 
     def hang_up_idle(self) -> None:
-        """End the connections on which no request is under way."""
+        """Close the connections on which no request is in progress."""
         for connection in list(self._idle):
             hang_up(connection)
 
 
 def hang_up(connection: Any) -> None:
-    """Let a connection's reader find its end, behind what has come already."""
-    # Of the descriptor, whatever is on it: a TLS socket's own way would leave its reader with an error to log.
+    """Make a connection's reader see its end, after the data that has arrived already."""
+    # On the descriptor, even for TLS: a TLS socket's own shutdown would leave its reader with an error to log.
     with suppress(OSError), closing(socket.socket(fileno=os.dup(connection.fileno()))) as duplicate:
         duplicate.shutdown(socket.SHUT_RD)

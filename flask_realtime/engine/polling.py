@@ -1,4 +1,4 @@
-"""What long polling needs beyond python-engineio's own code."""
+"""Long-polling requests, read without python-engineio's limit on packets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BINARY_TYPE = "application/octet-stream"
 
 
 class LongPollingPayload(Payload):  # type: ignore[misc]  # python-engineio has no types
-    """A POST's packets; python-engineio takes 16 and loses the rest, Node's server has no bound but the size."""
+    """A POST's packets; python-engineio takes 16 and loses the rest, Node's server limits only the size."""
 
     max_decode_packets = MAX_PACKETS_IN_A_POST
 
@@ -25,7 +25,7 @@ def _body(environ: Mapping[str, Any], max_size: int) -> str:
         raise ContentTooLongError
     body: bytes = environ["wsgi.input"].read(length)
     if not body or len(body) != length or environ.get("CONTENT_TYPE") == _BINARY_TYPE:
-        msg = "no payload, or only a part of one"
+        msg = "not a payload, or only a part of one"
         raise ValueError(msg)
     return body.decode()
 
@@ -35,20 +35,20 @@ def read_post(environ: Mapping[str, Any], max_size: int) -> list[Any]:
 
     Args:
         environ: The request's WSGI environment.
-        max_size: Bytes that the body may have.
+        max_size: Maximum number of bytes of the body.
 
     Raises:
-        EngineIOError: The body is no payload, or too large: the session ends, with status 400.
+        EngineIOError: The body is not a payload, or is too large: the session ends, with status 400.
     """
     try:
         packets: list[Any] = LongPollingPayload(encoded_payload=_body(environ, max_size)).packets
-    except (KeyError, ValueError, OSError) as error:  # A KeyError for what begins like JSONP and is none.
+    except (KeyError, ValueError, OSError) as error:  # A KeyError for a body that begins like JSONP but is not.
         raise EngineIOError(str(error)) from error
     return packets
 
 
 def receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
-    """Handle a long-polling POST for a socket of python-engineio's.
+    """Handle a long-polling POST for a python-engineio socket.
 
     Raises:
         EngineIOError: As for `read_post`.

@@ -16,7 +16,7 @@ PROTOCOL: Final = "4"
 
 
 class Query(NamedTuple):
-    """What a request's query string says."""
+    """Parsed query string of a request."""
 
     transport: str
     sid: str | None
@@ -32,7 +32,7 @@ def parse_query(query_string: str) -> Query:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is refused, in the words of Node's server."""
+    """Reason for a refusal, in the words of Node's server."""
 
     code: int
     message: str

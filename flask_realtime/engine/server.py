@@ -1,4 +1,4 @@
-"""The Engine.IO server: python-engineio's, with sessions, heartbeat and refusals of our own."""
+"""Engine.IO server: python-engineio's, with this package's sessions, heartbeat and refusals."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
 
     @classmethod
     def take_over(cls, server: engineio.Server, middleware: Any, limits: EngineLimits, ending: Ending) -> None:
-        """Turn a server of python-engineio's into one of ours, before it has served anybody.
+        """Turn python-engineio's server into an `EngineServer`, before it has served any request.
 
         Args:
             server: The server; its options and handlers stay.
-            middleware: The WSGI middleware that hands it its requests, and others on to the application.
-            limits: What one connection may cost.
-            ending: What there is to do when the process is to stop.
+            middleware: The WSGI middleware that passes it its requests, and others on to the application.
+            limits: The limits of one connection.
+            ending: The steps when the process stops.
         """
         change_class(server, cls)
         server.start_service_task = False
@@ -83,16 +83,16 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
 
     def generate_id(self) -> str:
-        """Make a session's id."""
+        """Return a new session id."""
         return self.neighbours.new_session_id()
 
     def forget(self, socket: EngineSocket) -> None:
-        """Forget a session that ends."""
+        """Forget a session that has ended."""
         self.heartbeat.remove(socket)
         self.sockets.pop(socket.sid, None)
 
     def end_all_sessions(self) -> None:
-        """End every session, and return when all that follows from it has been done."""
+        """End every session, and return when all consequences are handled."""
         self.is_draining = True
         for kind in self.handler_kinds:
             kind.let_go.append(self._lets_go)
@@ -119,14 +119,14 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         self.drain.run(self.sockets, self.neighbours.ends_of_relays())
 
     def mark_connected(self, sid: str) -> None:
-        """Note that a session has connected to a namespace, which it must do in time."""
+        """Record that a session has connected to a namespace, which ends its connect time-out."""
         socket = self.sockets.get(sid)
         if socket is not None:
             self.heartbeat.mark_connected(socket)
             socket.set_connected(is_connected=True)
 
     def mark_disconnected(self, sid: str) -> None:
-        """Note that a session is connected to no namespace any more; it has its time to connect again."""
+        """Record that a session has left its last namespace, which restarts its connect time-out."""
         socket = self.sockets.get(sid)
         if socket is not None:
             self.heartbeat.mark_disconnected(socket)
@@ -161,7 +161,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         return parse_query(environ.get("QUERY_STRING", "")).sid not in self.sockets
 
     def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
-        """Have the server that a request came from answer as the engine needs it, from the next connection on."""
+        """Install the engine's handler in a request's server, from the next connection on."""
         handler = handler_of(environ, start_response)
         if handler is not None and type(handler) not in self.handler_kinds:
             kind = change_handler(handler, environ["PATH_INFO"], self.path, self.limits)

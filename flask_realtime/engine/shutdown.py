@@ -1,7 +1,7 @@
-"""Ends connections in order when the process is told to stop.
+"""Closes connections in order when the process is told to stop.
 
-gunicorn waits for requests that are under way, and cuts everything else: connections that were taken over from it are none of its
-business any more. So the signal starts a farewell here first, in a greenlet of the server's pool, which gunicorn does wait for.
+gunicorn waits for requests in progress, and cuts everything else: it does not track connections that were taken over from it.
+So the signal first starts a farewell in a greenlet of the server's pool, which gunicorn does wait for.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import gevent
 
 
 class Shutdown:
-    """Runs a farewell when `SIGTERM` comes.
+    """Runs a farewell on `SIGTERM`.
 
     Args:
-        farewell: Ends the connections, and returns when that is done.
-        hurry: Makes it end them at once, where it takes its time.
+        farewell: Closes the connections, and returns when that is done.
+        hurry: Makes a running farewell close the rest at once.
     """
 
     def __init__(self, farewell: Callable[[], None], hurry: Callable[[], None]) -> None:
@@ -41,14 +41,14 @@ class Shutdown:
             return
         self._is_installed = True
         self._pool = pool
-        with suppress(ValueError):  # Only the main thread may listen, and a server that runs in another one is not told.
+        with suppress(ValueError):  # Only the main thread can handle signals; a server in another thread gets none.
             self._previous = signal.signal(signal.SIGTERM, self._on_signal)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         if not self._has_begun:
             self._has_begun = True
             self._start(gevent.Greenlet(self._end))
-        elif not callable(self._previous):  # gunicorn repeats the signal every second, and means nothing more by it.
+        elif not callable(self._previous):  # gunicorn repeats the signal every second, without further meaning.
             self._hurry()
         if callable(self._previous):
             self._previous(number, frame)
@@ -59,7 +59,7 @@ class Shutdown:
             return
         greenlet.start()
         if self._pool is not None:
-            # A full pool would block here. gunicorn waits for the requests that fill it, and then for this.
+            # A full pool would block here. gunicorn waits for the requests that fill it, and then for this one.
             gevent.spawn(self._pool.add, greenlet)
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""One Engine.IO session: on long polling by python-engineio's own code, on WebSocket by ours."""
+"""Engine.IO sessions: python-engineio's code on long polling, this module's on WebSocket."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _CLOSE_FRAME: Final = encode_frame(Opcode.TEXT, b"1")
 _CLOSE, _PONG, _MESSAGE = "1", "3", "4"
 
 MAX_CONNECT_BYTES: Final = 9216
-"""Bytes of one message until the session is connected: a CONNECT packet, with a token of 8 KiB and what there is beside it."""
+"""Maximum bytes of one message until the session is connected: a CONNECT packet with a token of 8 KiB and some more."""
 
 _CONNECTS_OF_A_POST: Final = 4
-"""As many of these may be in one POST: a client connects to all its namespaces at once."""
+"""Maximum number of these in one POST: a client connects to all its namespaces at once."""
 
 _HEARD, _EXCUSED = 1, 2
 
@@ -40,7 +40,7 @@ _IGNORED: Final = frozenset({"0", "5", "6"})
 
 
 def encode_packet(packet: eio.Packet) -> bytes:
-    """Return an Engine.IO packet as a finished WebSocket frame."""
+    """Return an Engine.IO packet as a complete WebSocket frame."""
     data = packet.encode()
     return encode_frame(Opcode.BINARY, bytes(data)) if packet.binary else encode_frame(Opcode.TEXT, data.encode())
 
@@ -58,7 +58,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self.server = server
         self.sid = sid
         self.on_message: Callable[[object], None] = _not_open
-        """Handles what comes; whoever is told of the session sets it then."""
+        """Handles messages; set by the code that is notified of the session."""
         self.websocket: WebSocket | None = None
         self.connected = False
         self.upgrading = False
@@ -79,14 +79,14 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     @property
     def queue(self) -> Any:
-        """The packets that wait for the next poll."""
+        """Return the packets that wait for the next poll."""
         if self._lazy_queue is None:
             self._lazy_queue = self.server.create_queue()
         return self._lazy_queue
 
     @property
     def session(self) -> dict[str, Any]:
-        """What applications keep with a session through python-socketio."""
+        """Return the data that applications store in a session through python-socketio."""
         if self._lazy_session is None:
             self._lazy_session = {}
         return self._lazy_session
@@ -98,7 +98,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     # Sending ------------------------------------------------------------------------------------------------------------------
 
     def deliver(self, message: OutboundMessage) -> None:
-        """Send a message that was encoded for many."""
+        """Send a message that was encoded for many receivers."""
         deliver_to_all((self,), message)
 
     def send(self, pkt: eio.Packet) -> None:
@@ -125,18 +125,18 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     @property
     def max_message_size(self) -> int:
-        """Bytes that one message may have: few until the session is connected to a namespace."""
+        """Return the maximum bytes of one message: few until the session is connected to a namespace."""
         limit: int = self.server.max_http_buffer_size
         return limit if self._is_connected else min(limit, MAX_CONNECT_BYTES)
 
     @property
     def max_post_size(self) -> int:
-        """Bytes that the body of one POST may have."""
+        """Return the maximum bytes of the body of one POST."""
         limit: int = self.server.max_http_buffer_size
         return limit if self._is_connected else min(limit, MAX_CONNECT_BYTES * _CONNECTS_OF_A_POST)
 
     def set_connected(self, *, is_connected: bool) -> None:
-        """Note whether the session is used for something; who only has one open may send little."""
+        """Record whether the session is connected to a namespace; before that, it may send little."""
         self._is_connected = is_connected
         for websocket in (self.websocket, None if self._probe is None else self._probe.websocket):
             if websocket is not None:
@@ -153,7 +153,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self.send(eio.Packet(eio.PING))
 
     def heard_recently(self) -> bool:
-        """Say whether an answer to a ping cannot be seen now, or, once for each ping, whether something else came instead."""
+        """Return whether an answer to a ping cannot be seen now, or, once for each ping, whether other data arrived instead."""
         if self._heard == _HEARD:
             self._heard |= _EXCUSED
             return True
@@ -161,15 +161,15 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         return is_posting or (self.websocket is not None and self.websocket.is_paused)
 
     def time_out(self) -> None:
-        """Close: the peer is gone, or never said what it wants."""
+        """Close: the peer is gone, or never connected to a namespace."""
         self._close_in_turn(self.server.reason.PING_TIMEOUT, abort=False)
 
     def check_ping_timeout(self) -> bool:
-        """Answer python-engineio, which asks on every send; the server's heartbeat does this here."""
+        """Return whether the session is open, for python-engineio, which asks on every send; the heartbeat does the check."""
         return not self.closed
 
     def schedule_ping(self) -> None:
-        """Do nothing, where python-engineio would start a greenlet."""
+        """Do nothing; python-engineio would start a greenlet here."""
 
     # Reading pauses while the application is behind ---------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
     @property
     def is_polled(self) -> bool:
-        """Whether a poll waits, which holds a place in the server's pool."""
+        """Return whether a poll waits, which occupies a slot in the server's pool."""
         return self._is_polled
 
     # Long polling -------------------------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             self._is_polled = False
 
     def handle_post_request(self, environ: Mapping[str, Any]) -> None:
-        """Handle what a long-polling client sends. A second POST beside the first closes the session."""
+        """Handle a long-polling client's POST. A second POST beside the first closes the session."""
         if self._posted is not None:
             hang_up(self._posted)
             self._refuse_overlap()
@@ -249,7 +249,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
     # WebSocket ----------------------------------------------------------------------------------------------------------------
 
     def open_websocket(self, environ: Mapping[str, Any], start_response: Any, greeting: eio.Packet) -> Any:
-        """Begin a session on WebSocket; the request ends, the connection stays."""
+        """Start a session on WebSocket; the request ends, the connection stays."""
         taken = take_connection(environ)
         if taken is None:
             self.queue.put(greeting)
@@ -271,7 +271,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         return []
 
     def turn_away(self, environ: Mapping[str, Any]) -> list[bytes]:
-        """Accept a WebSocket that the session has no use for, and close it, as Node's server does."""
+        """Accept a WebSocket that the session does not need, and close it, as Node's server does."""
         taken = take_connection(environ)
         if taken is not None:
             websocket = self._new_websocket(taken, NOBODY)
@@ -306,11 +306,11 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
         self._message(data)
 
     def on_lost(self, reason: str) -> None:
-        """Note that the WebSocket connection is gone."""
+        """Handle the loss of the WebSocket connection."""
         self._close_soon(reason)
 
     def note_heard(self) -> None:
-        """Note that the client has given a sign of life."""
+        """Count anything that came from the client as a sign of life."""
         self._heard |= _HEARD
 
     def forget_probe(self) -> None:
@@ -359,7 +359,7 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
             logger.exception("A session could not be closed in order")
 
     def leave(self, reason: str) -> None:
-        """End the session as soon as the client has all that waits for it; to be called again where it is not closed yet.
+        """End the session as soon as its pending data is sent; call again if it is not closed yet.
 
         Args:
             reason: As in `close`.
@@ -377,8 +377,8 @@ class EngineSocket(Socket):  # type: ignore[misc]  # python-engineio has no type
 
         Args:
             wait: Ignored; python-engineio would wait for a poll that may never come.
-            abort: Whether the client is not told.
-            reason: What those who are told about the end get.
+            abort: Whether to close without telling the client.
+            reason: The reason for the disconnect handlers.
         """
         if self.closed or self.closing:
             return

@@ -1,4 +1,4 @@
-"""Refusal of connections where a server keeps none: one answer that needs no session, whichever process or thread gives it."""
+"""Refusal of connections without a session: one response, the same from any process or thread."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from flask_realtime.engine.threads import accept, end_request
 _SEPARATOR: Final = "\x1e"
 _CLOSE: Final = "1"
 _PATIENCE: Final = 1.0
-"""Seconds in which a client has to go after it was told why; the server may have no more than this one thread."""
+"""Seconds in which a refused client has to disconnect; the server may have only this one thread."""
 
 _MAX_MESSAGE_SIZE: Final = 16_384
-"""Bytes; the client sends its token, to which nobody listens."""
+"""Bytes of one message; the client sends its token, which is ignored."""
 
 
 class StatelessRefusal:
-    """Refuses whoever connects, with a Socket.IO `connect_error`.
+    """Refuses every connection with a Socket.IO `connect_error`.
 
-    A long-polling client gets the packet that opens a session and the one that refuses it in one answer; what it sends to that
-    session afterwards is agreed to. A WebSocket is opened where the server hands its connection out, else answered with a status.
+    A long-polling client gets the packet that opens a session and the one that refuses it in one response; what it sends to that
+    session afterwards is acknowledged. A WebSocket is opened if the server exposes its connection, else answered with a status.
 
     Args:
         message: The error's message.
@@ -50,7 +50,7 @@ class StatelessRefusal:
         return self._answer(environ, start_response, _CLOSE if "sid" in query else _SEPARATOR.join(self._packets()))
 
     def _packets(self) -> tuple[str, str]:
-        # No ping: nobody is going to send one.
+        # An interval without pings: none will be sent.
         greeting = {"sid": uuid4().hex, "upgrades": [], "pingInterval": 25_000, "pingTimeout": 20_000, "maxPayload": 1_000_000}
         return "0" + json.dumps(greeting, separators=(",", ":")), self._refusal
 
@@ -64,14 +64,14 @@ class StatelessRefusal:
         if is_session or not asks_for_websocket(environ) or fault_of(environ) is not None:
             return self._answer(environ, start_response, self._message, "400 Bad Request")
         opened = environ.get("wsgi.websocket")
-        if opened is not None:  # gevent-websocket opens it before anybody is asked.
+        if opened is not None:  # gevent-websocket opens it before it calls the application.
             for packet in self._packets():
                 opened.send(packet)
             opened.close()
             return []
         try:
             websocket = accept(environ, _MAX_MESSAGE_SIZE)
-        except RuntimeError:  # The server hands out no socket.
+        except RuntimeError:  # The server does not expose the socket.
             return self._answer(environ, start_response, self._message, "501 Not Implemented")
         _say_goodbye(websocket, self._packets())
         return end_request(websocket, start_response)
@@ -82,7 +82,7 @@ def _say_goodbye(websocket: Any, packets: Iterable[str]) -> None:
     try:
         for packet in packets:
             websocket.send(packet)
-        # Closing at once could take from the client what it has not read yet.
+        # Closing at once could discard data that the client has not read yet.
         while (rest := give_up_at - monotonic()) > 0:
             websocket.receive(timeout=rest)
         websocket.close()

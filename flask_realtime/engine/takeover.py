@@ -1,4 +1,4 @@
-"""Takes the connection over from gevent's WSGI handler when a client asks for a WebSocket."""
+"""Takes connections over from gevent's WSGI handler for WebSockets."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, Final, NamedTuple
 from flask_realtime.engine.handshake import answer_to
 
 UPGRADE: Final = "flask_realtime.upgrade"
-"""Where a request's environment has its `Upgrade`."""
+"""Key of a request's `Upgrade` in its WSGI environment."""
 
 
 class DetachedSocket(NamedTuple):
-    """A connection that is ours now.
+    """A connection detached from its WSGI handler.
 
     Args:
-        fd: The descriptor of a plain socket, detached from the handler, whose greenlet ends and with it the connection's place in
+        fd: The descriptor of a plain socket, detached from the handler, whose greenlet ends and frees the connection's slot in
             the worker's pool; None for TLS, where the descriptor alone is of no use.
         tls: The TLS socket, or None.
         received: Bytes that the handler has read already.
-        pool: The server's greenlet pool, or None where it has none.
-        answer: The answer to the handshake, to be sent before anything else; nothing where that has been done.
+        pool: The server's greenlet pool, or None if it has none.
+        answer: The response to the handshake, to be sent before anything else; empty if it was sent.
     """
 
     fd: int | None
@@ -32,7 +32,7 @@ class DetachedSocket(NamedTuple):
 
 
 class Upgrade:
-    """A request for a WebSocket that nobody has answered yet.
+    """A WebSocket request that has not been answered yet.
 
     Args:
         handler: Its WSGI handler.
@@ -48,7 +48,7 @@ class Upgrade:
         """Take the connection over.
 
         Args:
-            environ: The request's WSGI environment; its handshake is without fault.
+            environ: The request's WSGI environment; its handshake is valid.
         """
         self.is_taken = True
         handler = self._handler
@@ -57,18 +57,18 @@ class Upgrade:
         return _take(handler, b"" if getattr(handler.socket, "is_answered", False) else answer_to(environ))
 
     def forget(self) -> None:
-        """Let go of the handler, which holds this object too."""
+        """Drop the reference to the handler, which refers to this object too."""
         self._handler = None
 
 
 def take_connection(environ: Mapping[str, Any]) -> DetachedSocket | None:
-    """Take the connection of a request for a WebSocket over from its WSGI handler.
+    """Take the connection of a WebSocket request over from its WSGI handler.
 
     Args:
         environ: The request's WSGI environment.
 
     Returns:
-        The connection; None where the server is not gevent's with gevent-websocket's handler.
+        The connection; None if the server is not gevent's with gevent-websocket's handler.
     """
     upgrade: Upgrade | None = environ.get(UPGRADE)
     if upgrade is not None:

@@ -1,4 +1,4 @@
-"""WebSockets on servers with a thread for each request, over simple-websocket."""
+"""WebSockets on servers with a thread per request, over simple-websocket."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from flask_realtime.engine.patching import callers
 
 
 class ThreadWebSocket:
-    """WebSocket as python-engineio's server wants it of an async mode.
+    """WebSocket with the interface that python-engineio's server expects of an async mode.
 
     Args:
-        handler: Uses the WebSocket, and returns when it is over.
+        handler: Uses the WebSocket, and returns when it is closed.
         server: The Engine.IO server.
     """
 
@@ -26,13 +26,13 @@ class ThreadWebSocket:
         self._websocket: Any = None
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Open it, and answer the request once it is over."""
+        """Open it, and answer the request once it is closed."""
         self._websocket = accept(environ, self._max_message_size)
         self._handler(self)
         return end_request(self._websocket, start_response)
 
     def close(self) -> None:
-        """Close it, unless it is closed."""
+        """Close it, unless it is closed already."""
         if self._websocket.connected:
             self._websocket.close()
 
@@ -48,7 +48,7 @@ class ThreadWebSocket:
             raise OSError from None
 
     def wait(self) -> str | bytes | None:
-        """Wait for a message; None is the end."""
+        """Wait for a message, and return it; None at the end."""
         try:
             message: str | bytes | None = self._websocket.receive()
         except simple_websocket.ConnectionClosed:
@@ -57,7 +57,7 @@ class ThreadWebSocket:
 
 
 class _Server(simple_websocket.Server):  # type: ignore[misc]  # simple-websocket has no types
-    """WebSocket of simple-websocket's whose user hears of its end in any case, after a message that is too large for one."""
+    """simple-websocket's WebSocket, which reports its end in every case, such as after a message that is too large."""
 
     def _thread(self) -> None:
         try:
@@ -72,43 +72,43 @@ def accept(environ: Mapping[str, Any], max_message_size: int) -> Any:
 
     Args:
         environ: The request's environment.
-        max_message_size: Bytes that a message may have.
+        max_message_size: Maximum number of bytes of a message.
 
     Raises:
-        RuntimeError: The server does not hand out the request's connection.
+        RuntimeError: The server does not expose the request's connection.
     """
     return _Server(environ, max_message_size=max_message_size)
 
 
 def end_request(websocket: Any, start_response: Any) -> Iterable[bytes]:
-    """End the request that a WebSocket came from, so that the server writes nothing to its connection and reads nothing from it.
+    """End a WebSocket's request, so that the server neither writes to its connection nor reads from it.
 
     Args:
         websocket: The WebSocket, of simple-websocket.
-        start_response: What begins the request's answer.
+        start_response: The request's `start_response`.
     """
     if websocket.mode == "gunicorn":
-        raise StopIteration  # gunicorn's own sign.
+        raise StopIteration  # gunicorn's own signal for this.
     handler = _werkzeug_handler()
     if handler is not None:
         start_response("101 Switching Protocols", [])
         _cut_off(handler)
-    return ()  # python-engineio would take a list for packets, and answer with them.
+    return ()  # python-engineio would treat a list as packets, and answer with them.
 
 
 def _cut_off(handler: Any) -> None:
-    # An exception would end the request too, but the debugger takes each for an error.
+    # An exception would end the request too, but the debugger reports each as an error.
     handler.close_connection = True
     handler.wfile = io.BytesIO()
     handler.rfile.close()
-    # It looks there for the rest of the request; here is none, at once.
+    # The server reads the rest of the request from there; this is empty at once.
     handler.connection, other = socket.socketpair()
     other.close()
     handler.rfile = _Nothing(handler.connection)
 
 
 class _Nothing(io.BytesIO):
-    """File without content that takes a socket along when it is closed."""
+    """Empty file that closes a socket when it is closed."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A WebSocket over TLS: the process itself decrypts, so one greenlet reads, and another writes while there is anything to write."""
+"""WebSockets over TLS: the process itself decrypts, so one greenlet reads, and another writes while anything waits."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class TlsWebSocket(WebSocket):
 
     Args:
         sock: gevent's TLS socket.
-        receiver: Who is told what comes in.
-        max_message_size: Bytes that one message may have.
-        max_backlog: Bytes that may wait for a peer that reads slowly; with more, the connection is cut.
+        receiver: The receiver of its messages.
+        max_message_size: Maximum number of bytes of one message.
+        max_backlog: Maximum number of bytes buffered for a slow peer; beyond it the connection is cut.
     """
 
     __slots__ = ("_may_read", "_tls", "_writing")
 
     def __init__(self, sock: Any, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
-        # Not the base class's: there is no descriptor to watch.
+        # Does not call the base class: there is no descriptor to watch.
         self._begin(receiver, max_message_size, max_backlog)
         self._tls = sock
         self._writing = False
@@ -40,7 +40,7 @@ class TlsWebSocket(WebSocket):
         """Read until the connection ends; the caller's greenlet is the reader.
 
         Args:
-            received: Bytes that came while somebody else read the socket.
+            received: Bytes that arrived while the WSGI handler read the socket.
         """
         if received:
             self._received(received)
@@ -57,7 +57,7 @@ class TlsWebSocket(WebSocket):
                 self._received(data)
 
     def put_off(self, data: bytes) -> None:
-        """Send bytes behind those that wait; where too many wait, cut the connection."""
+        """Send bytes after those that wait; if too many wait, cut the connection."""
         if self._backlog is None:
             self._backlog = deque()
         self._backlog.append(data)

@@ -40,10 +40,10 @@ class Upgradable(Receiver, Protocol):
 
     @property
     def is_polled(self) -> bool:
-        """Whether a poll waits."""
+        """True while a poll waits."""
 
     def note_heard(self) -> None:
-        """Note that the client has given a sign of life."""
+        """Count what came as a sign of life."""
 
     def change_over(self, websocket: WebSocket) -> None:
         """Use a WebSocket connection from now on."""
@@ -126,7 +126,7 @@ class Probe:
             self._session.on_binary(data)
 
     def on_lost(self, reason: str) -> None:
-        """Note that the connection is gone."""
+        """Handle the loss of the connection."""
         if self._is_over:
             self._session.on_lost(reason)
         else:

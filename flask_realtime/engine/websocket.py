@@ -1,6 +1,6 @@
-"""A WebSocket connection on gevent's event loop: no greenlet, no task switch, one watcher.
+"""WebSocket connections on gevent's event loop: no greenlet, no task switch, one watcher each.
 
-What is here runs in the event loop's own callbacks or in the turn of whoever sends; none of it blocks.
+Everything here runs in the event loop's callbacks or in the sender's greenlet; none of it blocks.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from flask_realtime.engine.frames import CloseCode, FrameError, FrameParser, Mes
 _READ, _WRITE = 1, 2
 
 _SMALL_CHUNK = 478
-"""Bytes: what Python takes from its own pool for small objects, and more than most messages have."""
+"""Bytes: the most that Python allocates from its pool for small objects, and more than most messages have."""
 
 _CHUNK = 8192
-"""Bytes read in one turn from who sends more: whoever floods lets the others have theirs."""
+"""Read limit in bytes per wake-up, so that one busy peer cannot starve others."""
 
 _LARGE_CHUNK = 262_144
 _NOT_NOW: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
@@ -39,7 +39,7 @@ _PARSE_ERROR: Final = CloseReason.PARSE_ERROR.value
 
 
 class Receiver(Protocol):
-    """Who is told what comes in."""
+    """Receiver of a connection's messages."""
 
     def on_text(self, data: str) -> None:
         """Handle a text message."""
@@ -48,7 +48,7 @@ class Receiver(Protocol):
         """Handle a binary message."""
 
     def on_lost(self, reason: str) -> None:
-        """Note that nothing will come any more; called once, unless the connection was closed from this side."""
+        """Handle the end of the connection; called once, unless this side closed it."""
 
 
 class _Nobody:
@@ -67,11 +67,11 @@ NOBODY: Final[Receiver] = _Nobody()
 
 
 class State(enum.IntEnum):
-    """Where a connection is in its life."""
+    """State of a connection."""
 
     OPEN = 0
     CLOSING = 1
-    """A close frame was sent; what still comes is thrown away."""
+    """A close frame was sent; further input is discarded."""
     CLOSED = 2
 
 
@@ -82,10 +82,10 @@ class WebSocket:
     """One open connection.
 
     Args:
-        fd: The descriptor of the connected socket; from here on it belongs to this object.
-        receiver: Who is told what comes in.
-        max_message_size: Bytes that one message may have.
-        max_backlog: Bytes that may wait for a peer that reads slowly; with more, the connection is cut.
+        fd: The descriptor of the connected socket, which this object now owns.
+        receiver: The receiver of its messages.
+        max_message_size: Maximum number of bytes of one message.
+        max_backlog: Maximum number of bytes buffered for a slow peer; beyond it the connection is cut.
     """
 
     __slots__ = (
@@ -108,7 +108,7 @@ class WebSocket:
     )
 
     send_now: Callable[[bytes], int] | None
-    """Hands bytes to the kernel and says how many it took; None while what is written has to wait, or is not wanted."""
+    """Passes bytes to the kernel and returns how many it took; None while writes have to wait, or are discarded."""
 
     def __init__(self, fd: int, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
         self._begin(receiver, max_message_size, max_backlog)
@@ -137,17 +137,17 @@ class WebSocket:
         self._receiver = receiver
 
     def allow(self, max_message_size: int) -> None:
-        """Let messages have so many bytes from now on."""
+        """Set the maximum size of messages from now on."""
         self._parser.allow(max_message_size)
 
     def run(self, received: bytes = b"") -> None:
-        """Begin to read, and return: the event loop does the rest.
+        """Start reading, and return: the event loop does the rest.
 
         Args:
-            received: Bytes that came while somebody else read the socket.
+            received: Bytes that arrived while the WSGI handler read the socket.
         """
         if self._state is State.CLOSED:
-            return  # What was written first found the peer gone, and there is no descriptor left to watch.
+            return  # The first write found the peer gone, so there is no descriptor left to watch.
         self._start_reading()
         if received:
             self._received(received)
@@ -155,28 +155,28 @@ class WebSocket:
     # Writing ------------------------------------------------------------------------------------------------------------------
 
     def write(self, frame: bytes, volatile: bool = False) -> None:  # noqa: FBT001, FBT002 - a keyword would cost a tenth of it
-        """Send a finished frame: at once where the kernel takes it, else as soon as it does.
+        """Send a complete frame: at once if the kernel takes it, else as soon as it does.
 
         Args:
             frame: The frame, or several.
-            volatile: Whether it may be dropped where half of what may wait is waiting.
+            volatile: Whether it may be dropped if the backlog is half full.
         """
         write_to_all((self,), frame, volatile)
 
     def write_later(self, frame: bytes, volatile: bool) -> None:  # noqa: FBT001 - as above
-        """Send a finished frame behind those that wait; after a close frame nothing is sent."""
+        """Send a complete frame after those that wait; after a close frame nothing is sent."""
         if self._state is _OPEN and not (volatile and self._backlog_size * 2 > self._max_backlog):
             self.put_off(frame)
 
     def write_failed(self, frame: bytes, error: OSError) -> None:
-        """Note that the kernel refused a frame: for now, or because the connection is gone."""
+        """Handle a frame that the kernel refused: for now, or because the connection is gone."""
         if error.errno in _NOT_NOW:
             self.put_off(frame)
         else:
             self._lose(TRANSPORT_ERROR)
 
     def put_off(self, data: bytes) -> None:
-        """Send bytes as soon as the kernel takes them; where too many wait, cut the connection."""
+        """Send bytes as soon as the kernel takes them; if too many wait, cut the connection."""
         self.send_now = None
         if self._backlog is None:
             self._backlog = deque()
@@ -218,17 +218,17 @@ class WebSocket:
 
     @property
     def has_backlog(self) -> bool:
-        """Whether something waits for the peer to read."""
+        """Return whether any data waits for the peer to read."""
         return self._backlog is not None
 
     def pause(self) -> None:
-        """Read no further until `resume`; what was read already waits."""
+        """Stop reading until `resume`; data that was read already waits."""
         if not self._paused and self._state is State.OPEN:
             self._paused = True
             self._stop_reading()
 
     def resume(self) -> None:
-        """Read on."""
+        """Continue reading."""
         if not self._paused:
             return
         self._paused = False
@@ -246,7 +246,7 @@ class WebSocket:
 
     @property
     def is_paused(self) -> bool:
-        """Whether reading is paused, so that answers to pings cannot be seen."""
+        """Return whether reading is paused, so that answers to pings cannot be seen."""
         return self._paused
 
     def _on_readable(self) -> None:
@@ -303,7 +303,7 @@ class WebSocket:
     # Closing ------------------------------------------------------------------------------------------------------------------
 
     def close(self, code: int | None = CloseCode.NORMAL) -> None:
-        """Say good-bye: a close frame behind what waits, then the end of the connection."""
+        """Close: a close frame after the waiting data, then the end of the connection."""
         if self._state is State.OPEN:
             self.write(encode_frame(_CLOSE, b"") if code is None else encode_close(code))
             self._begin_closing()
@@ -347,7 +347,7 @@ class WebSocket:
         self._stop_writer()
         self._close_socket()
         self._waiting = None
-        self._receiver = NOBODY  # Else the two would be a cycle, and wait for the garbage collector to go.
+        self._receiver = NOBODY  # Otherwise the two form a cycle that only the garbage collector frees.
         if self._linger is not None:
             self._linger.close()
 
@@ -358,16 +358,16 @@ class WebSocket:
 
 
 def write_to_all(websockets: Iterable[WebSocket], frame: bytes, volatile: bool = False) -> None:  # noqa: FBT001, FBT002 - as `write`
-    """Send one finished frame on many connections.
+    """Send one complete frame on many connections.
 
     Args:
         websockets: The connections.
         frame: The frame, or several.
-        volatile: Whether it may be dropped where half of what may wait is waiting.
+        volatile: Whether it may be dropped if the backlog is half full.
     """
     size = len(frame)
     for websocket in websockets:
-        # Here and not in a method: the call would be a tenth of what a delivery costs.
+        # Inlined: a method call would be a tenth of the cost of a delivery.
         send_now = websocket.send_now
         if send_now is None:
             websocket.write_later(frame, volatile)

@@ -1,4 +1,4 @@
-"""Features: what Flask's `Blueprint` is to views, a `Feature` is to events.
+"""Features: a `Feature` is to events what Flask's `Blueprint` is to views.
 
 ::
 

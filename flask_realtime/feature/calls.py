@@ -1,4 +1,4 @@
-"""What the calls of features have in common: methods of `Realtime`, and functions on the current application."""
+"""Base of the calls of features: methods of `Realtime`, and functions on the current application."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ StateT = TypeVar("StateT")
 
 
 class Target(Protocol):
-    """What calls act on: a server, or the bus alone."""
+    """The target of calls: a server, or the bus alone."""
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         """Return the state of a feature."""
 
     def emit(self, emit: Emit, *, skip_sender: bool) -> bool:
-        """Send an event, and say whether it is on its way to all servers."""
+        """Send an event, and return whether it is on its way to all servers."""
 
     def is_here(self, connection_id: str) -> bool:
         """Return whether a connection is on this server."""
 
     def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
-        """Run a feature's command on every server, and return what it returned on this one."""
+        """Run a feature's command on every server, and return its result on this one."""
 
 
 class Calls(ABC):
     """The calls of one feature; `Realtime` inherits those of all built-in ones.
 
     Those that send return whether the event is on its way to all servers. False means that the message queue cannot be reached now:
-    the connections of this server have the event, the other servers get it when the queue is back, if that is soon enough; the log
-    says so too. Without a message queue it is always True.
+    the connections of this server have the event, and the other servers get it when the queue is back, if that is soon enough; this
+    is logged too. Without a message queue the result is always True.
 
     Wherever one takes `skip_sender`, True leaves out the connection that the current request names in its `X-Socket-ID` header, or,
     in a hook or an event handler, the connection that it was called for. Payloads may hold whatever the application's JSON provider
@@ -46,7 +46,7 @@ class Calls(ABC):
 
     @abstractmethod
     def _target(self) -> Target:
-        """Return what to act on."""
+        """Return the target of the calls."""
 
     def _emit(self, emit: Emit, *, skip_sender: bool) -> bool:
         return self._target().emit(emit, skip_sender=skip_sender)
@@ -108,12 +108,12 @@ class Sending(Calls):
 
 
 def sendable(event: object) -> str:
-    """Return the name of an event that an application may send.
+    """Return an event's name if an application may send it.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It may not.
     """
     if not isinstance(event, str) or not event or event in RESERVED_NAMES:
-        msg = f"{event!r} is no event that can be sent: it must be a non-empty string, and not one of Socket.IO's own"
+        msg = f"{event!r} cannot be sent as an event: its name must be a non-empty string, and not one of Socket.IO's own"
         raise ValueError(msg)
     return event

@@ -1,4 +1,4 @@
-"""What a feature is given: who called, and the surroundings of its state."""
+"""Context of a feature: the caller of an event, and the surroundings of its state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ StateT_co = TypeVar("StateT_co", covariant=True)
 
 
 class Caller(Protocol):
-    """The connection that an event came from."""
+    """The connection that sent an event."""
 
     @property
     def id(self) -> str:
@@ -27,11 +27,11 @@ class Caller(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """Whom it speaks for."""
+        """The identity of its user."""
 
     @property
     def device(self) -> str:
-        """What the client calls the device that it is on, or nothing."""
+        """The client's name for its device, or an empty string."""
 
     @property
     def address(self) -> str:
@@ -39,15 +39,15 @@ class Caller(Protocol):
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
-        """Held while it is admitted, joins, or goes: none of these may fall into another."""
+        """Held while it is admitted, joins, or leaves, so that none of these overlap."""
 
     @property
     def closed(self) -> bool:
-        """Whether it is gone."""
+        """Return whether it is closed."""
 
 
 class Connection(Caller, Protocol):
-    """A connection, with what authentication keeps of it."""
+    """A connection, with the data that authentication keeps about it."""
 
     identity: Identity
     token_header: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Connection(Caller, Protocol):
 
     @property
     def environ(self) -> Mapping[str, Any]:
-        """What is left of the WSGI environment of its handshake."""
+        """The kept part of its handshake's WSGI environment."""
 
     def of_session(self) -> Iterable[Connection]:
         """Return the connections of the same client to all namespaces."""
@@ -68,15 +68,15 @@ class Mailbox(Protocol):
     """Runs tasks one at a time, in order."""
 
     def post(self, task: Task) -> None:
-        """Run a task behind those that wait."""
+        """Run a task after those that wait."""
 
 
 class HasState(Protocol[StateT_co]):
-    """A feature, as those see it that require it."""
+    """A feature, as seen by features that require it."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The feature's name."""
 
     @property
     def make_state(self) -> Callable[[Any], StateT_co]:
@@ -84,27 +84,27 @@ class HasState(Protocol[StateT_co]):
 
 
 class Timer(Protocol):
-    """Calls a feature when something is due; it has a greenlet or thread only while something is."""
+    """Calls a feature when something is due; it has a greenlet or thread only while something is pending."""
 
     def wake(self) -> None:
-        """Note that something is due; where something was before that is due earlier, this may be left out."""
+        """Announce that something is due; optional if something that was announced before is due earlier."""
 
     def wake_by(self, deadline: float) -> None:
-        """Note that something is due that may be earlier than what was known."""
+        """Announce that something is due, possibly earlier than everything announced before."""
 
 
 class Tracker(Protocol):
-    """Members of topics on every server: which connections have joined which topics, and whose they are.
+    """Members of topics on every server: the connections that have joined each topic, and their users.
 
-    The connections of a server that dies leave all topics. Call `leave_all` for one that goes. Every method may wait for the
+    The connections of a server that dies leave all topics. Call `leave_all` for one that closes. Every method may wait for the
     message queue; call none under a lock.
     """
 
     def join(self, topic: str, user_id: str, connection_id: str) -> bool:
-        """Note that a connection of this server joined, and say whether it was not joined before."""
+        """Record that a connection of this server joined, and return whether it was not joined before."""
 
     def leave(self, topic: str, connection_id: str) -> bool:
-        """Forget that a connection of this server joined, and say whether it was joined."""
+        """Forget that a connection of this server joined, and return whether it was joined."""
 
     def leave_all(self, connection_id: str) -> list[str]:
         """Forget a connection of this server, and return the topics that it was joined to."""
@@ -117,7 +117,7 @@ class Tracker(Protocol):
 
 
 class FeatureContext(Protocol):
-    """What the state of a feature is made with; there is one for each application and feature."""
+    """The surroundings of a feature's state; there is one for each application and feature."""
 
     @property
     def config(self) -> Any:
@@ -125,11 +125,11 @@ class FeatureContext(Protocol):
 
     @property
     def clock(self) -> Callable[[], float]:
-        """Returns the time in seconds; it never goes back."""
+        """A clock that returns the time in seconds, and never goes back."""
 
     @property
     def backend(self) -> Any:
-        """What servers share; `backend.is_local` says whether there is one server alone, so that nothing there waits."""
+        """The state that servers share; `backend.is_local` is whether there is only one server, so that no call waits."""
 
     @property
     def app(self) -> Any:
@@ -139,7 +139,7 @@ class FeatureContext(Protocol):
         """Return the state of a feature that this one requires.
 
         Raises:
-            RegistrationError: It is not among those that this one requires.
+            RegistrationError: This feature does not require it.
         """
 
     def tracker(self, kind: str) -> Tracker:
@@ -153,13 +153,13 @@ class FeatureContext(Protocol):
         """
 
     def lock(self) -> AbstractContextManager[Any]:
-        """Make a lock for sections that never wait."""
+        """Make a lock for critical sections that never wait."""
 
     def emit(self, emit: Emit) -> bool:
-        """Send an event from outside of a handler, and say whether it is on its way to all servers."""
+        """Send an event from outside a handler, and return whether it is on its way to all servers."""
 
     def emit_here(self, emit: Emit) -> None:
-        """Send an event that concerns this server's connections alone."""
+        """Send an event to this server's connections only."""
 
     def send_to(self, connection: Connection, event: str, payload: Any) -> None:
         """Send an event to one connection, in whatever namespace it is."""
@@ -185,8 +185,8 @@ class FeatureContext(Protocol):
 
         Args:
             next_deadline: Returns the clock's time at which something is due, or None.
-            expire: Does what is due, and returns what is to be sent.
-            clock: The clock, where it is not the context's.
+            expire: Handles everything due, and returns the events to send.
+            clock: The clock, if it is not the context's.
         """
 
     def change(self, caller: Caller, change: Callable[[], Iterable[Change]]) -> None:
@@ -204,22 +204,22 @@ class FeatureContext(Protocol):
         """
 
     def enter_room(self, caller: Caller, room: str) -> None:
-        """Let a connection into a room."""
+        """Add a connection to a room."""
 
     def leave_room(self, caller: Caller, room: str) -> None:
-        """Take a connection out of a room."""
+        """Remove a connection from a room."""
 
     def joined(self, caller: Caller, conversation_id: str) -> None:
-        """Let the features hear that a connection joined a conversation; see `Feature.on_joined`."""
+        """Notify the features that a connection joined a conversation; see `Feature.on_joined`."""
 
     def left(self, caller: Caller, conversation_id: str) -> None:
-        """Let the features hear that a connection left a conversation; see `Feature.on_left`."""
+        """Notify the features that a connection left a conversation; see `Feature.on_left`."""
 
     def find(self, connection_id: str) -> Connection | None:
         """Return the connection of this server with an id, or None."""
 
     def has_connections(self) -> bool:
-        """Return whether there is a connection on this server."""
+        """Return whether this server has any connection."""
 
     def connections(self) -> list[Connection]:
         """Return all connections of this server."""
@@ -228,28 +228,28 @@ class FeatureContext(Protocol):
         """Return a user's connections on this server."""
 
     def disconnect(self, connection: Connection, reason: str) -> None:
-        """End a connection; its client does not come back by itself.
+        """End a connection; its client does not reconnect by itself.
 
         Args:
             connection: The connection.
-            reason: What the `on_disconnect` hooks and the log are told.
+            reason: The reason for the `on_disconnect` hooks and the log.
         """
 
     def attempt(self, address: str) -> AbstractContextManager[None]:
-        """Let a token from an address be looked at, and count it if it is refused for its own sake.
+        """Enclose the verification of a token from an address, and count a failure if the token itself is refused.
 
         Raises:
-            ConnectionRefused: Too many from that address have failed.
+            ConnectionRefused: Too many attempts from that address have failed.
         """
 
     def let_others_run(self) -> None:
-        """Give other greenlets or threads their turn."""
+        """Yield to other greenlets or threads."""
 
     def in_app_context(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function of the application's in an application context; whoever calls this handles what it raises."""
+        """Call a function of the application's in an application context; its exceptions are the caller's to handle."""
 
     def report(self, error: BaseException) -> None:
-        """Log an unexpected exception, and give it to the `on_error` hooks."""
+        """Log an unexpected exception, and pass it to the `on_error` hooks."""
 
     def functions(self, hook: Hook) -> list[Callable[..., Any]]:
         """Return the functions that the application has registered for a hook."""
@@ -261,10 +261,10 @@ class FeatureContext(Protocol):
         """Call a hook's functions, each in an application context, one after the other.
 
         Returns:
-            What the function of a single hook returned, its default for None and where there is none; None for other hooks.
+            The result of a single hook's function, or its default if that is None or there is none; None for other hooks.
 
         Raises:
-            EventError: A function refused, or failed; those behind it are not called.
+            EventError: A function refused, or failed; those after it are not called.
         """
 
     def call_in_request(
@@ -279,10 +279,10 @@ class FeatureContext(Protocol):
 
         Args:
             function: The function.
-            environ: What there is of the request's WSGI environment.
+            environ: The kept part of the request's WSGI environment.
             args: Its arguments.
             caller: The connection on whose behalf it is called, or None.
-            event: What it is called for, for the log.
+            event: The reason for the call, for the log.
 
         Raises:
             EventError: As for `call`.
@@ -290,23 +290,23 @@ class FeatureContext(Protocol):
         """
 
     def decide(self, hook: Hook, *args: Any, caller: Caller, event: str) -> bool:
-        """Ask a single hook that says yes or no; anything but True, False and None is an error, and means no.
+        """Ask a single hook for a yes or no; any result but True, False and None is an error, and means no.
 
         Raises:
             EventError: As for `call`.
         """
 
     def announce(self, hook: Hook, *args: Any, caller: Caller | None = None) -> None:
-        """Call a hook's functions that are only told, each whatever the others do; what they raise is logged."""
+        """Call a hook's notification functions, each regardless of the others; their exceptions are logged."""
 
     def announce_with(self, function: Callable[[], None]) -> None:
-        """Call a function that asks a hook and acts on the answer, in an application context; what it raises is logged."""
+        """Call a function that asks a hook and acts on the answer, in an application context; its exceptions are logged."""
 
     def new_mailbox(self) -> Mailbox:
         """Make a mailbox, which runs tasks one at a time and in order, each of which may wait."""
 
     def everywhere(self, command: str, *args: Any) -> int:
-        """Run one of the feature's commands here and on all other servers; return what it returned here.
+        """Run one of the feature's commands here and on all other servers; return its result here.
 
         Args:
             command: Its name, as in `Feature.command`.
@@ -314,7 +314,7 @@ class FeatureContext(Protocol):
         """
 
     def elsewhere(self, command: str, *args: Any) -> None:
-        """Run one of the feature's commands on all other servers, where there are any.
+        """Run one of the feature's commands on all other servers, if there are any.
 
         Args:
             command: Its name, as in `Feature.command`.

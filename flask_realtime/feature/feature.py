@@ -28,12 +28,12 @@ _STATE_AND_CALLER: Final = 2
 _LIFE_CYCLE: Final = {"connect": "on_connect is its hook.", "disconnect": "on_disconnect is its hook."}
 
 SHARED_LIMIT: Final = "application"
-"""The limit of an event that has none of its own: it draws on what all such events share."""
+"""The limit of an event that has none of its own: all such events share one allowance."""
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """What a feature wants to hear of connections: functions that never wait, and may return what is to be sent."""
+    """Listeners of a feature to connections: functions that never wait, and may return events to send."""
 
     admitted: list[Listener] = field(default_factory=list)
     connected: list[Listener] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Feature(Generic[StateT]):
     """A part of an application: its events in both directions, its handlers, hooks and state.
 
     Like Flask's `Blueprint` it records what is declared on it. `Realtime.register` adds it to the applications that a `Realtime`
-    object is initialised on, each of which gets a state of its own.
+    object is initialised on, each of which gets its own state.
 
     Args:
         name: The feature's name; no two features of an application share one.
@@ -102,24 +102,24 @@ class Feature(Generic[StateT]):
             name: The event's name on the wire.
             payload: The type of the only argument: a dataclass, pydantic model, or anything else that pydantic can check. None for
                 an event without arguments.
-            parse: Checks the arguments in place of pydantic: gets their list and the settings, and returns what the handler gets,
-                or raises `BadRequest`. The payload is a description alone then.
-            argument: What the argument is called in the reference and in TypeScript.
+            parse: Checks the arguments in place of pydantic: gets their list and the settings, and returns the handler's payload,
+                or raises `BadRequest`. The declared payload is then only a description.
+            argument: The argument's name in the reference and in TypeScript.
             answer: The type of the answer, for the reference and TypeScript.
             limit: How often one user may send it, as a rate such as `"5/minute"`; the name of a limit of `REALTIME_LIMITS` that it
                 draws on; or None for no limit.
             binary: Whether it may carry binary attachments, which arrive as `bytes`.
             inline: Whether the handler never waits, or a function of the context that says so. It is then called at once, in the
-                event loop and without an application context: a database, another server or a sleep would make everybody wait.
+                event loop and without an application context: a database, another server or a sleep would block every connection.
             app_context: Whether the handler is called in an application context; one that only asks hooks needs none.
-            summary: What the event does, for the reference; by default the first paragraph of the handler's docstring.
-            hint: What an error tells somebody who registers a handler of this name with `Realtime.on`.
-            in_every_namespace: Whether it is there in the application's own namespaces too, which it registers through
+            summary: The event's description in the reference; by default the first paragraph of the handler's docstring.
+            hint: The advice of the error when a handler of this name is registered with `Realtime.on`.
+            in_every_namespace: Whether it exists in the application's own namespaces too, which it registers through
                 `Realtime.socketio`.
 
         Raises:
-            RegistrationError: The name is taken or reserved, the limit is no rate, the handler does not take what it gets, or the
-                feature is registered already.
+            RegistrationError: The name is taken or reserved, the limit is not a rate, the handler cannot be called with its
+                arguments, or the feature is registered already.
         """
         self._require_open(f"event({name!r})")
         check_name(name)
@@ -151,13 +151,13 @@ class Feature(Generic[StateT]):
         return register
 
     def repeats(self, name: str) -> Callable[[FunctionT], FunctionT]:
-        """Register what handles an inline event that comes again and again in the same words, as `typing:start` does, in less time.
+        """Register a fast path for an inline event that clients repeat unchanged, such as `typing:start`.
 
-        The function gets the state, the caller, the payload, and the caller's allowance. It returns None, or a function that does
-        again what the event asks for and returns whether it could: if not, the event is handled like any other.
+        The function gets the state, the caller, the payload, and the caller's allowance. It returns None, or a function that
+        handles the event again and returns whether it could: if not, the event is handled like any other.
 
         Args:
-            name: The event, which has its handler already.
+            name: The event, whose handler is registered already.
         """
         self._require_open(f"repeats({name!r})")
 
@@ -182,10 +182,10 @@ class Feature(Generic[StateT]):
         Args:
             name: The event's name on the wire.
             payload: The type of its only argument; None for an event without arguments.
-            audience: Who gets it, for the reference.
+            audience: The receivers, for the reference.
             summary: When it is sent, for the reference.
-            argument: What the argument is called in the reference and in TypeScript.
-            volatile: Whether a client that is far behind may do without it.
+            argument: The argument's name in the reference and in TypeScript.
+            volatile: Whether it may be dropped for a client that is far behind.
 
         Raises:
             RegistrationError: The name is taken or reserved, or the feature is registered already.
@@ -195,7 +195,7 @@ class Feature(Generic[StateT]):
         return event
 
     def add_outgoing(self, *events: OutgoingEvent[Any]) -> None:
-        """Declare events that the server sends and that are made already, as those in a module of their own are."""
+        """Declare existing outgoing events, such as those of a module of their own."""
         for event in events:
             self._require_open(f"outgoing({event.name!r})")
             check_name(event.name)
@@ -209,20 +209,20 @@ class Feature(Generic[StateT]):
 
         Args:
             name: The hook's name, for errors and the log.
-            parameters: The names of what its functions get, by position.
-            single: Whether there can be one function only, whose return value counts.
-            default: What counts where there is none, or it returns None.
+            parameters: The names of its functions' arguments, by position.
+            single: Whether it has at most one function, whose return value is used.
+            default: The value if there is no function, or it returns None.
         """
         return self.add_hook(Hook(f"{self.name}.{name}", tuple(parameters), single, default))
 
     def add_hook(self, hook: Hook) -> Hook:
-        """Declare a hook that is made already."""
+        """Declare an existing hook."""
         self._require_open(f"hook({hook.name!r})")
         self.hooks[hook.name] = hook
         return hook
 
     def command(self, name: str) -> Callable[[FunctionT], FunctionT]:
-        """Register a function that `FeatureContext.everywhere` runs on every server; it gets the state and what JSON can hold."""
+        """Register a function that `FeatureContext.everywhere` runs on every server; it gets the state and JSON arguments."""
         self._require_open(f"command({name!r})")
 
         def register(function: FunctionT) -> FunctionT:
@@ -232,33 +232,33 @@ class Feature(Generic[StateT]):
         return register
 
     def on_admitted(self, listener: ListenerT) -> ListenerT:
-        """Register a function that hears of each connection of a user, in whatever namespace: as `on_connected`."""
+        """Register a listener for each connection of a user, in any namespace; as for `on_connected`."""
         return self._listen(self.listeners.admitted, listener, ("state", "caller"))
 
     def on_connected(self, listener: ListenerT) -> ListenerT:
-        """Register a function that hears of each connection whose client was just told that it is connected.
+        """Register a listener for each connection, called once its client has been told that it is connected.
 
-        It gets the state and the `Caller`, must not wait, and may return what is to be sent.
+        It gets the state and the `Caller`, must not wait, and may return events to send.
         """
         return self._listen(self.listeners.connected, listener, ("state", "caller"))
 
     def on_joined(self, listener: ListenerT) -> ListenerT:
-        """Register a function that hears of each connection that joined a conversation.
+        """Register a listener for each connection that joined a conversation.
 
-        It gets the state, the `Caller` and the conversation's id; otherwise it is like one for `on_connected`.
+        It gets the state, the `Caller` and the conversation's id; otherwise as for `on_connected`.
         """
         return self._listen(self.listeners.joined, listener, ("state", "caller", "conversation_id"))
 
     def on_left(self, listener: ListenerT) -> ListenerT:
-        """Register a function that hears of each connection that left a conversation without being gone: as `on_joined`."""
+        """Register a listener for each connection that left a conversation and stays open; as for `on_joined`."""
         return self._listen(self.listeners.left, listener, ("state", "caller", "conversation_id"))
 
     def on_disconnected(self, listener: ListenerT) -> ListenerT:
-        """Register a function that hears of each connection that is gone: as `on_connected`."""
+        """Register a listener for each closed connection; as for `on_connected`."""
         return self._listen(self.listeners.disconnected, listener, ("state", "caller"))
 
     def seal(self) -> None:
-        """Take no further declarations; `Realtime.register` calls it."""
+        """Refuse further declarations; `Realtime.register` calls this."""
         self._is_sealed = True
 
     def _listen(self, listeners: list[Listener], listener: ListenerT, takes: tuple[str, ...]) -> ListenerT:
@@ -270,7 +270,7 @@ class Feature(Generic[StateT]):
 
     def _require_open(self, what: str) -> None:
         if self._is_sealed:
-            msg = f"{self.name}: {what} came after Realtime.register and would have no effect; declare everything before."
+            msg = f"{self.name}: {what} came after Realtime.register and would have no effect; declare everything before it."
             raise RegistrationError(msg)
 
     def _require_takes(self, function: Callable[..., Any], takes: tuple[str, ...], what: str) -> None:
@@ -278,15 +278,15 @@ class Feature(Generic[StateT]):
 
 
 def stateless(context: FeatureContext) -> FeatureContext:
-    """Make the state of a feature that keeps nothing: its handlers get the context itself."""
+    """Make the state of a stateless feature: its handlers get the context itself."""
     return context
 
 
 def check_name(name: object) -> None:
-    """Check the name of an event of an application's own.
+    """Check the name of an application's own event.
 
     Raises:
-        RegistrationError: It is none, or one that Socket.IO or the extension keeps for itself.
+        RegistrationError: It is invalid, or reserved for Socket.IO or the extension.
     """
     if not isinstance(name, str) or not 0 < len(name) <= MAX_EVENT_NAME_LENGTH:
         msg = f"An event's name is a string of 1 to {MAX_EVENT_NAME_LENGTH} characters, not {name!r}."

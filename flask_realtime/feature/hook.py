@@ -1,4 +1,4 @@
-"""Hooks of features: what an application decides, or wants to be told."""
+"""Hooks of features, by which an application decides or is notified."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 def named(usage: str) -> Callable[[FunctionT], FunctionT]:
-    """Have a decorator that lacks its argument show how it is written."""
+    """Make a decorator without its argument raise an error that shows the correct form."""
 
     def decorate(method: FunctionT) -> FunctionT:
         @wraps(method)
@@ -31,18 +31,18 @@ def named(usage: str) -> Callable[[FunctionT], FunctionT]:
 
 
 hook_decorator = named("@realtime.{}, without parentheses,")
-"""For a method of `HookDecorators` that registers a function."""
+"""Decorates a method of `HookDecorators` that registers a function."""
 
 
 @dataclass(frozen=True, eq=False)
 class Hook:
-    """A place for functions of the application's, which registers them with `Realtime.hook`.
+    """A hook, for which an application registers functions with `Realtime.hook`.
 
     Args:
         name: The hook's name, for errors and the log; no two hooks share one.
-        parameters: The names of what its functions get, by position.
-        is_single: Whether there can be one function only, whose return value counts.
-        default: What counts where there is none, or it returns None.
+        parameters: The names of its functions' arguments, by position.
+        is_single: Whether it has at most one function, whose return value is used.
+        default: The value if there is no function, or it returns None.
     """
 
     name: str
@@ -62,6 +62,6 @@ class HookDecorators(ABC):
             hook: The hook, as `Feature.hook` returned it.
 
         Raises:
-            RegistrationError: There is one already where there can be one only, it comes after the first connection, or it
-                cannot be called with what it gets.
+            RegistrationError: A single hook has a function already, it comes after the first connection, or it
+                cannot be called with its arguments.
         """

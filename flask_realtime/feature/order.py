@@ -1,4 +1,4 @@
-"""Order of features: each behind those that it requires."""
+"""Order of features: each after those that it requires."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask_realtime.feature.feature import Feature
 
 
 def in_order(registered: Iterable[Feature[Any]]) -> list[Feature[Any]]:
-    """Return features, each behind those that it requires, which are added where they are missing.
+    """Return features, each after those that it requires, adding missing ones.
 
     Raises:
         RegistrationError: Two features share a name, or two events of one direction do.
@@ -27,7 +27,7 @@ def _add(feature: Feature[Any], ordered: dict[str, Feature[Any]]) -> None:
     if known is feature:
         return
     if known is not None:
-        msg = f"Two features have the name {feature.name!r}; a feature's name is its own."
+        msg = f"Two features have the name {feature.name!r}; names of features are unique."
         raise RegistrationError(msg)
     for required in feature.requires:
         _add(required, ordered)

@@ -11,14 +11,14 @@ from flask_realtime.errors import BadRequest, RegistrationError
 
 
 class PayloadValidator(Protocol):
-    """What checks a payload: pydantic's `TypeAdapter`, or anything with its method."""
+    """A validator of payloads: pydantic's `TypeAdapter`, or anything with its method."""
 
     def validate_python(self, value: object, /) -> Any:
         """Return the checked payload, or raise `ValueError`."""
 
 
 def parser_of(event: str, payload: Any) -> Parse:
-    """Return what checks the arguments of an event.
+    """Return the function that checks the arguments of an event.
 
     Args:
         event: The event's name.
@@ -38,7 +38,7 @@ def validated(event: str, validator: PayloadValidator, args: Sequence[Any]) -> A
     """Check an event's only argument.
 
     Raises:
-        BadRequest: It does not fit, or there is not just one.
+        BadRequest: It does not fit, or there is not exactly one.
     """
     if len(args) != 1:
         msg = f"{event} takes one argument, not {len(args)}"

@@ -1,4 +1,4 @@
-"""What the product does, in plain Python that knows neither Flask nor sockets.
+"""Built-in features, in plain Python that depends on neither Flask nor sockets.
 
-A feature takes identities and parsed requests and says what should happen, as `Send` effects; the gateway makes it happen.
+A feature takes identities and parsed requests and returns effects such as `Emit`; the gateway carries them out.
 """

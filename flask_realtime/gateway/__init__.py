@@ -1,1 +1,1 @@
-"""Between the wire and the features: authentication, dispatch, answers. The only part that knows Flask-SocketIO."""
+"""Gateway between the wire and the features: authentication, dispatch, answers. The only part that depends on Flask-SocketIO."""

@@ -1,4 +1,4 @@
-"""The application's code is called here and nowhere else: with an application context, and with its exceptions caught."""
+"""Calls of the application's code, only from here: with an application context, and with its exceptions caught."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Application:
     Args:
         app: The Flask application.
         hooks: Its hooks.
-        peer_log: Writes what a client can provoke.
+        peer_log: Logs lines that a client can provoke.
     """
 
     def __init__(self, app: Flask, hooks: Hooks, peer_log: PeerLog) -> None:
@@ -69,15 +69,15 @@ class Application:
             args: Its arguments.
             connection: The connection on whose behalf it is called, or None.
             event: The event on whose behalf it is called, or None.
-            address: The peer's address, where there is one and no connection yet.
+            address: The peer's address, if it is known and there is no connection yet.
 
         Returns:
-            What it returns.
+            Its result.
 
         Raises:
             EventError: The function raised it, or an HTTP error that has a counterpart here.
             ConnectionRefused: The function raised it.
-            InternalError: The function raised anything else, which has been logged and given to the `on_error` hooks.
+            InternalError: The function raised anything else, which has been logged and passed to the `on_error` hooks.
         """
         try:
             return self.in_context(function, *args, connection=connection)
@@ -97,14 +97,14 @@ class Application:
         connection: Connection | None = None,
         event: str | None = None,
     ) -> Any:
-        """Call a function of the application's in a request context, which has no body and whose answer nobody gets.
+        """Call a function of the application's in a request context, without a body and whose response is discarded.
 
         Args:
             function: The application's function.
-            environ: What there is of the request's WSGI environment.
+            environ: The kept part of the request's WSGI environment.
             args: Its arguments.
             connection: The connection on whose behalf it is called, or None.
-            event: What it is called for.
+            event: The reason for the call.
 
         Raises:
             EventError: As for `call`.
@@ -119,14 +119,14 @@ class Application:
         return self.call(in_request, *args, connection=connection, event=event, address=address)
 
     def decide(self, function: Callable[..., Any], *args: Any, connection: Connection, event: str, default: bool) -> bool:
-        """Call a hook that says yes or no.
+        """Call a hook for a yes or no.
 
         Args:
             function: The application's function.
             args: Its arguments.
             connection: The connection on whose behalf it is called.
             event: The event on whose behalf it is called.
-            default: What None means.
+            default: The meaning of None.
 
         Raises:
             EventError: As for `call`; an answer that is neither True, False nor None is an error too, and admits nobody.
@@ -146,7 +146,7 @@ class Application:
         return decision
 
     def announce(self, functions: list[Callable[..., None]], *args: Any, connection: Connection | None = None) -> None:
-        """Call hooks that are only told, each whatever the others do."""
+        """Call notification hooks, each regardless of the others."""
         for function in functions:
             try:
                 self.call(function, *args, connection=connection)
@@ -155,13 +155,13 @@ class Application:
                     self.report(error, connection, None)
 
     def report(self, error: BaseException, connection: Connection | None, event: str | None, address: str = "") -> None:
-        """Log an unexpected exception, and give it to the `on_error` hooks.
+        """Log an unexpected exception, and pass it to the `on_error` hooks.
 
         Args:
             error: The exception.
             connection: The connection on whose behalf the application was called, or None.
             event: The event on whose behalf it was, or None.
-            address: The peer's address, where there is one and no connection yet.
+            address: The peer's address, if it is known and there is no connection yet.
         """
         user_id = (connection.user_id or None) if connection is not None else None
         message = "The application failed: event=%s user=%s"
@@ -178,7 +178,7 @@ class Application:
                 logger.exception("An on_error hook failed")
 
     def in_context(self, function: Callable[..., Any], *args: Any, connection: Connection | None = None) -> Any:
-        """Call a function in an application context of its own; whoever calls this handles what it raises."""
+        """Call a function in an application context of its own; its exceptions are the caller's to handle."""
         if connection is None:
             with self._app.app_context():
                 return function(*args)
@@ -190,7 +190,7 @@ class Application:
             current.reset(token)
 
     def _translated(self, error: HTTPException, connection: Connection | None, event: str | None, address: str) -> EventError:
-        """Answer `abort(404)` and the like, which code shared with views may call, in the contract's terms."""
+        """Translate `abort(404)` and the like, which code shared with views may raise, to the contract's errors."""
         kind = _BY_STATUS.get(error.code)
         if kind is None:
             self.report(error, connection, event, address)

@@ -24,7 +24,7 @@ _LATER: Final = (Share, Joined, Ask, Announce)
 
 
 class Means(Protocol):
-    """What carries effects out."""
+    """Carries effects out."""
 
     def emit(self, emit: Emit) -> bool:
         """Send an event."""

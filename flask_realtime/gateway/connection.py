@@ -1,4 +1,4 @@
-"""Engine sessions and the connections on them, and which of them belong to whom."""
+"""Sessions of the engine, their connections, and the registry of these by user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flask_realtime.identity import Identity
 
 @dataclass(eq=False, slots=True)
 class Session:
-    """One Engine.IO connection; on it are one connection at most to each namespace at a time.
+    """One Engine.IO connection, with at most one connection to each namespace at a time.
 
     Args:
         id: The engine's id; knowing it is enough to act as the client, so it is never logged.
@@ -31,11 +31,11 @@ class Session:
         transport_of: Returns the transport that a session of the engine uses now.
         connection: The one to the default namespace.
         elsewhere: Those to other namespaces.
-        connecting: How many CONNECT packets are not answered yet.
-        refused: How many were refused since one was not.
-        early_bytes: How much came before the first was answered, other than CONNECT packets.
-        unasked: Counts packets that nobody asked for.
-        repeatable: The text of an event that may come again, and what does again what it asks for, if it still can.
+        connecting: The number of unanswered CONNECT packets.
+        refused: The number of refusals since the last admission.
+        early_bytes: Bytes received before the first CONNECT was answered, other than CONNECT packets.
+        unasked: Counts unexpected packets.
+        repeatable: The text of an event that may be repeated, and a function that handles it again, if it still can.
     """
 
     id: str
@@ -55,17 +55,17 @@ class Session:
 
     @property
     def environ(self) -> Mapping[str, Any]:
-        """What is left of the WSGI environment of the handshake."""
+        """Kept part of the WSGI environment of the handshake."""
         return self.handshake.environ if isinstance(self.handshake, Essentials) else self.handshake
 
     def connection_in(self, namespace: str) -> Connection | None:
-        """Return the connection to a namespace, the last one where it is gone, or None."""
+        """Return the connection to a namespace, the last one if it is closed, or None."""
         if namespace == DEFAULT_NAMESPACE:
             return self.connection
         return None if self.elsewhere is None else self.elsewhere.get(namespace)
 
     def add(self, connection: Connection) -> None:
-        """Note a connection that is admitted, and keep of the handshake what a further one needs."""
+        """Add an admitted connection."""
         if connection.namespace == DEFAULT_NAMESPACE:
             self.connection = connection
         else:
@@ -77,7 +77,7 @@ class Session:
         self.handshake = essentials_of(self.environ)
 
     def forget_connections(self) -> None:
-        """Let go of the connections, once nothing is left to do: as a cycle they would wait for the garbage collector."""
+        """Drop the references to the connections once nothing is left to do: a cycle would wait for the garbage collector."""
         self.connection = self.elsewhere = self.repeatable = None
 
     def open_connections(self) -> list[Connection]:
@@ -88,20 +88,20 @@ class Session:
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """One client in a namespace, authenticated but in an open one.
+    """One client in a namespace, authenticated except in an open one.
 
     Args:
         id: The Socket.IO id: `socket.id` in the client.
-        identity: Whom it speaks for; in an open namespace for nobody, and its `user_id` is empty.
+        identity: The identity of its user; in an open namespace its `user_id` is empty.
         session: The engine connection that carries it.
         namespace: The namespace, `/` by default.
-        lock: Held while it is admitted, joins, or goes: none of these may fall into another.
-        device: What the client calls the device that it is on, or nothing.
+        lock: Held while it is admitted, joins, or leaves, so that none of these overlap.
+        device: The client's name for its device, or an empty string.
         token_header: The header of the access token.
         due: The Unix time at which the client is warned that its token expires, or the connection ends.
-        allowances: What it may still send; None as long as it has sent nothing.
+        allowances: Its remaining allowances; None as long as it has sent nothing.
         admitted: Whether the client was told that it is connected.
-        closed: Whether it is gone.
+        closed: Whether it is closed.
     """
 
     id: str
@@ -122,17 +122,17 @@ class Connection:
 
     @property
     def charged_to(self) -> str:
-        """Who pays for what it sends: its user, or, in an open namespace, its address, in a form that no user's id has."""
+        """Return the key that its events count against: its user or, in an open namespace, its address, unlike any user id."""
         return self.user_id or f"\n{network(self.session.address)}"
 
     @property
     def address(self) -> str:
-        """The peer's address."""
+        """Return the peer's address."""
         return self.session.address
 
     @property
     def environ(self) -> Mapping[str, Any]:
-        """What is left of the WSGI environment of its handshake."""
+        """Return the kept part of its handshake's WSGI environment."""
         return self.session.environ
 
     def of_session(self) -> list[Connection]:
@@ -141,17 +141,17 @@ class Connection:
 
     @property
     def transport(self) -> str:
-        """The transport in use now, `polling` or `websocket`."""
+        """Return the transport in use now, `polling` or `websocket`."""
         return self.session.transport_of(self.session.id)
 
 
 class Registry:
-    """The connections of this process, those that are still being admitted included.
+    """The connections of this process, including those that are still being admitted.
 
     Args:
-        max_per_user: Connections that one user may have here.
-        max_connections: Connections that there may be, or None.
-        retry_after: Seconds after which a user who has too many may try again.
+        max_per_user: Maximum number of connections of one user here.
+        max_connections: Maximum number of connections, or None.
+        retry_after: Seconds after which a user with too many may try again.
     """
 
     def __init__(self, max_per_user: int, max_connections: int | None, retry_after: float | None = None) -> None:
@@ -164,7 +164,7 @@ class Registry:
         self._by_user: dict[str, list[Connection]] = {}
 
     def add(self, connection: Connection) -> None:
-        """Note a connection.
+        """Record a connection.
 
         Raises:
             ConnectionRefused: There are too many, or its user has too many.
@@ -215,7 +215,7 @@ class Registry:
 def too_many_connections(
     message: str = "You have too many connections open", *, retry_after: float | None = None
 ) -> ConnectionRefused:
-    """Return the refusal of a connection above a limit."""
+    """Return the refusal of a connection over a limit."""
     return ConnectionRefused(message, code="too_many_connections", retry_after=retry_after)
 
 
@@ -228,10 +228,10 @@ _MAX_DEVICE_LENGTH = 64
 
 
 def find_device(auth: object) -> str:
-    """Return what a client calls the device that it is on: `auth.device`, cut to 64 characters; nothing where that is no text.
+    """Return the client's name for its device: `auth.device`, cut to 64 characters; empty if that is not text.
 
     Args:
-        auth: What came with the CONNECT packet; anything.
+        auth: The payload of the CONNECT packet; anything.
     """
     device = auth.get("device") if isinstance(auth, Mapping) else None
     return device[:_MAX_DEVICE_LENGTH] if isinstance(device, str) and device.isprintable() else ""

@@ -1,4 +1,4 @@
-"""What the gateway gives a feature: settings, clock, timers, rooms, connections, hooks, and commands that run on every server."""
+"""Context of a feature: settings, clock, timers, rooms, connections, hooks, and commands that run on every server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OtherFeatures(Protocol):
 
 
 class Surroundings(NamedTuple):
-    """What features ask of the gateway.
+    """Services of the gateway that features use.
 
     Args:
         disconnect: Ends a connection, for a reason.

@@ -29,11 +29,11 @@ class BoundEvent(NamedTuple):
 
     Args:
         parse: Checks the arguments, which it gets with the settings.
-        work: Does what it asks for, and returns the answer.
-        may_wait: Whether that may wait: for the application's code, or for what servers share.
+        work: Handles it, and returns the answer.
+        may_wait: Whether handling may wait: for the application's code, or for state that servers share.
         binary: Whether it may carry attachments.
-        in_every_namespace: Whether it is there in the application's own namespaces too.
-        repeat: Returns what handles it again in less time, or None; see `Feature.repeats`.
+        in_every_namespace: Whether it exists in the application's own namespaces too.
+        repeat: Returns its fast path for repetitions, or None; see `Feature.repeats`.
     """
 
     parse: Parse
@@ -49,7 +49,7 @@ class Features:
 
     Args:
         app: The application.
-        declared: The features, each behind those that it requires.
+        declared: The features, each after those that it requires.
     """
 
     def __init__(self, app: Flask, declared: Sequence[Feature[Any]]) -> None:
@@ -66,7 +66,7 @@ class Features:
 
     @property
     def declared(self) -> tuple[Feature[Any], ...]:
-        """The features, each behind those that it requires."""
+        """Return the features, each after those that it requires."""
         return self._declared
 
     def bind(self, parts: Parts, surroundings: Surroundings) -> None:
@@ -74,7 +74,7 @@ class Features:
 
         Args:
             parts: The gateway's parts.
-            surroundings: What features ask of the gateway beside them.
+            surroundings: The gateway's further functions for features.
         """
         self._parts = parts
         for feature in self._declared:
@@ -128,21 +128,21 @@ class Features:
         return ACKNOWLEDGED if answer is None else answer
 
     def connected(self, connection: Connection) -> None:
-        """Let the features hear of a user's connection that was admitted."""
+        """Notify the features of an admitted connection of a user."""
         self._notify(self._admitted, connection)
         if connection.namespace == DEFAULT_NAMESPACE:
             self._notify(self._connected, connection)
 
     def joined(self, caller: Caller, conversation_id: str) -> None:
-        """Let the features hear of a connection that joined a conversation."""
+        """Notify the features of a connection that joined a conversation."""
         self._notify(self._joined, caller, conversation_id)
 
     def left(self, caller: Caller, conversation_id: str) -> None:
-        """Let the features hear of a connection that left a conversation."""
+        """Notify the features of a connection that left a conversation."""
         self._notify(self._left, caller, conversation_id)
 
     def disconnected(self, connection: Connection) -> Departure:
-        """Let the features hear of a connection that is gone, and return what is still to be done about it."""
+        """Notify the features of a closed connection, and return the remaining work for it."""
         changes: list[Callable[[], object]] = []
         announcements: list[Announce] = []
         for effect in self._effects(self._disconnected, connection):
@@ -175,11 +175,11 @@ class Features:
 
 
 class Departure(NamedTuple):
-    """What is still to be done about a connection that is gone.
+    """The remaining work for a closed connection.
 
     Args:
-        changes: Make changes that servers share; they may wait.
-        announcements: What the application's hooks are told, after that.
+        changes: Functions that change state that servers share; they may wait.
+        announcements: The notifications of the application's hooks, after that.
     """
 
     changes: tuple[Callable[[], object], ...]

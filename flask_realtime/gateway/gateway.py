@@ -39,11 +39,11 @@ logger = get_logger(__name__)
 
 
 class Essential(NamedTuple):
-    """What a gateway cannot do without.
+    """The features that a gateway requires.
 
     Args:
         presence: The feature that keeps count of users' connections.
-        authentication: The feature that says who connects.
+        authentication: The feature that authenticates connections.
     """
 
     presence: Feature[Any]
@@ -58,8 +58,8 @@ class Gateway:
         socketio: Its Flask-SocketIO object, initialised.
         config: Its settings.
         hooks: Its hooks.
-        backend: What it shares with other servers.
-        essential: What it cannot do without.
+        backend: The state that it shares with other servers.
+        essential: The features that it requires.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - it is what joins these
@@ -104,7 +104,7 @@ class Gateway:
 
     @property
     def backend(self) -> Backend:
-        """What the application shares with other servers."""
+        """State that the application shares with other servers."""
         return self._parts.backend
 
     @property
@@ -114,12 +114,12 @@ class Gateway:
 
     @property
     def path(self) -> str:
-        """Where clients connect."""
+        """Path at which clients connect."""
         return self._parts.server.path
 
     @property
     def allows_any_origin(self) -> bool:
-        """Whether any web page may connect."""
+        """True if any web page may connect."""
         return self._parts.server.allows_any_origin
 
     @property
@@ -165,7 +165,7 @@ class Gateway:
         self._notifier.changed(user_id, online=online, version=version)
 
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
-        """Note that a session was opened, and return what handles its messages."""
+        """Register a new session, and return the function that handles its messages."""
         if not self._hooks.sealed:
             self._hooks.sealed = True
             self._warn_without_queue(environ)
@@ -187,7 +187,7 @@ class Gateway:
             )
 
     def on_close(self, eio_sid: str, reason: str) -> None:
-        """Note that a session is gone."""
+        """Handle the end of a session."""
         session = self._sessions.pop(eio_sid, None)
         if session is None:
             return
@@ -197,7 +197,7 @@ class Gateway:
         self._shutdown.forget(session)
 
     def begin_drain(self) -> None:
-        """Note that sessions are ended bit by bit from now on."""
+        """Start the drain: sessions are ended in batches from now on."""
         self._shutdown.begin_drain()
 
     def wait_idle(self) -> None:
@@ -205,7 +205,7 @@ class Gateway:
         self._shutdown.wait_idle()
 
     def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
-        """Have a function called as soon as everything that a session has sent is done."""
+        """Call a function once all messages of a session have been handled."""
         session = self._sessions.get(eio_sid)
         if session is None:
             callback()
@@ -220,7 +220,7 @@ class Gateway:
         self._parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
 
     def on_disconnected(self, connection_id: str) -> None:
-        """Note that a connection left its namespace."""
+        """Handle a connection that left its namespace."""
         connection = self._parts.registry.get(connection_id)
         if connection is not None:
             self._lifecycle.disconnected(connection, SERVER_DISCONNECT, socketio_handler_called=True)

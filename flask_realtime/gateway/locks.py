@@ -1,4 +1,4 @@
-"""Locks that cost next to nothing."""
+"""Locks with next to no cost."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _allocate_rlock = get_original("threading", "RLock")
 
 
 class Lock(Protocol):
-    """What all locks have in common."""
+    """Interface of all locks."""
 
     def acquire(self, blocking: bool = True) -> bool:  # noqa: FBT001, FBT002 - the standard library's signature
-        """Take it, and say whether that worked."""
+        """Acquire it, and return whether that succeeded."""
 
     def release(self) -> None:
-        """Give it back."""
+        """Release it."""
 
     def locked(self) -> bool:
-        """Say whether somebody has it."""
+        """Return whether it is held."""
 
     def __enter__(self) -> bool: ...
 
@@ -31,8 +31,8 @@ class Lock(Protocol):
 def native_lock() -> Lock:
     """Return a lock of the operating system's threads, whether or not gevent has patched them.
 
-    It is for sections in which nothing can switch to another greenlet: there it is always free under gevent, and the lock that
-    gevent puts in its place takes twenty times as long.
+    It is for sections that never switch to another greenlet: there it is always free under gevent, whose own lock
+    takes twenty times as long.
     """
     lock: Lock = _allocate_lock()
     return lock

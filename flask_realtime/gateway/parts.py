@@ -1,4 +1,4 @@
-"""What the parts of the gateway share."""
+"""Parts of the gateway, shared by its modules."""
 
 from __future__ import annotations
 

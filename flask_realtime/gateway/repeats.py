@@ -59,7 +59,7 @@ class RememberedCalls(dict[str, CallT]):
 
 @dataclass(slots=True)
 class _Route:
-    """Who gets a message, as long as the rooms do not change.
+    """Receivers of a message, as long as the rooms do not change.
 
     Args:
         websockets: The connections that get it.
@@ -86,7 +86,7 @@ class Repeated(Emit):
 
 
 class Deliverer(Protocol):
-    """What encodes events and delivers them on this server."""
+    """Encodes events and delivers them on this server."""
 
     @property
     def rooms(self) -> Rooms:

@@ -1,4 +1,4 @@
-"""A timer that sleeps until the next deadline, and does not exist while there is none."""
+"""Timer that sleeps until the next deadline, and only exists while there is one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask_realtime.logs import get_logger
 logger = get_logger(__name__)
 
 _LONGEST_SLEEP: Final = 60.0
-"""Seconds; the clock may be set meanwhile, where it is one that can be."""
+"""Maximum seconds of one sleep, since a wall clock may be set meanwhile."""
 
 
 class DeadlineTimer:
@@ -23,7 +23,7 @@ class DeadlineTimer:
         new_event: Makes an event of the same kind.
         clock: The clock that the deadlines are of, in seconds.
         next_deadline: Returns the next deadline, or None.
-        expire: Does what is due, or some of it; it is called at or after each deadline, until none has passed.
+        expire: Handles some or all due items; it is called at or after each deadline, until none has passed.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class DeadlineTimer:
         self._running = False
 
     def wake(self) -> None:
-        """Say that there is a deadline. Later ones than the known one need no call."""
+        """Announce a deadline. Deadlines later than the known one need no call."""
         if self._running:
             return  # It looks again before it ends.
         with self._lock:
@@ -56,7 +56,7 @@ class DeadlineTimer:
         self._concurrency.start_background_task(self._run, earlier)
 
     def wake_by(self, deadline: float) -> None:
-        """Say that there is a deadline that may be earlier than the known one."""
+        """Announce a deadline that may be earlier than the known one."""
         with self._lock:
             if self._running and self._earlier is not None:
                 if deadline < self._known:

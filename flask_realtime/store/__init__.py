@@ -17,7 +17,7 @@ from flask_realtime.store.models import Models, define_models
 from flask_realtime.store.store import Store
 
 parse_id = parse_row_id
-"""The name that `parse_row_id` had first; ids on the wire are parsed by another function of that name."""
+"""The former name of `parse_row_id`; ids on the wire are parsed by another function of that name."""
 
 __all__ = [
     "ConversationMixin",

@@ -1,4 +1,4 @@
-"""The models that a store works on, and a set of them for an application that has none of its own."""
+"""The models of a store, and a ready-made set for applications that have none of their own."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def define_models(
     user_key: str | None = None,
     user_id_type: TypeEngine[str] | None = None,
 ) -> Models:
-    """Define the five models on `db`, for an application that has none of its own. Call it once for a `db`.
+    """Define the five models on `db`, for an application that has none of its own. Call it once for each `db`.
 
     Args:
         db: The application's Flask-SQLAlchemy object.
-        prefix: What the table names begin with.
+        prefix: The prefix of the table names.
         user_key: The column that user ids refer to, such as `"users.id"`; None for no foreign key.
         user_id_type: The type of the user id columns, `StringUserId()` by default; `IntegerUserId()` where
             `user_key` is an integer column.

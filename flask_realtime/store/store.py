@@ -16,12 +16,12 @@ class Store:
 
     Every operation works on `db.session` and needs an application context. One that writes commits, and rolls back if
     it fails, together with whatever else the session holds. One that reads leaves its transaction open, as any query
-    does: it ends with the application context. What comes back are plain values that outlive the session. An id that
+    does: it ends with the application context. Results are plain values that outlive the session. An id that
     the database cannot hold is unknown, not an error.
 
     Args:
         db: The application's Flask-SQLAlchemy object.
-        models: What `define_models(db)` returned, or models of the application's own.
+        models: The result of `define_models(db)`, or models of the application's own.
 
     Attributes:
         conversations: Conversations and who takes part in them.
@@ -36,10 +36,10 @@ class Store:
         self.notifications = NotificationStore(db, models.notification)
 
     def register(self, realtime: Realtime) -> None:
-        """Register the hooks that the store can answer.
+        """Register the hooks that the store implements.
 
-        Participants may join their conversations; `notification:read` and `notifications:read-all` are stored. Other
-        hooks are still the application's to register.
+        Participants may join their conversations; `notification:read` and `notifications:read-all` are stored. The application
+        registers the other hooks.
 
         Raises:
             RegistrationError: `authorize_join` is registered already, or `realtime` serves connections already.

@@ -1,4 +1,4 @@
-"""What an application's own tests need: clients that connect as a user, and a record of what was sent.
+"""Testing tools for applications: clients that connect as a user, and a record of the sent events.
 
 Installing the package brings the pytest fixtures of `flask_realtime.testing.plugin`; everything here works without them too.
 """

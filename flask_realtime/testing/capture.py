@@ -1,4 +1,4 @@
-"""A record of what an application sent."""
+"""Recorder of the events that an application sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flask_realtime.signals import event_sent
 
 @dataclass(frozen=True)
 class CapturedEvent:
-    """One event that was sent, whether or not anybody was there to receive it.
+    """One event that was sent, whether or not it had a receiver.
 
     Args:
         event: Its name.
@@ -33,26 +33,26 @@ class CapturedEvent:
 
     @property
     def data(self) -> Any:
-        """The only argument, or all of them where there is not just one."""
+        """The only argument, or all of them unless there is exactly one."""
         return self.args[0] if len(self.args) == 1 else self.args
 
     def is_to_user(self, user_id: WireId) -> bool:
-        """Say whether it was sent to a user's connections."""
+        """Return whether it was sent to a user's connections."""
         return user_room(parse_id(user_id, "user_id")) in (self.rooms or ())
 
     def is_to_conversation(self, conversation_id: WireId) -> bool:
-        """Say whether it was sent to the connections joined to a conversation."""
+        """Return whether it was sent to the connections joined to a conversation."""
         return conversation_room(parse_id(conversation_id, "conversation_id")) in (self.rooms or ())
 
     @property
     def is_to_everyone(self) -> bool:
-        """Whether it was sent to every connection."""
+        """Return whether it was sent to every connection."""
         return self.rooms is None
 
 
 @contextmanager
 def capture_events(app: Flask) -> Iterator[list[CapturedEvent]]:
-    """Record what an application sends while the context lasts.
+    """Record the events that an application sends while the context lasts.
 
     Args:
         app: The application.

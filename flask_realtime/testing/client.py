@@ -1,7 +1,7 @@
 """A Socket.IO client for tests, in the application's own process.
 
-It speaks the real protocol, long polling, through the application's WSGI interface: what a test sees is what a client over the
-network sees, and no port or second process is needed.
+It uses the real protocol, long polling, through the application's WSGI interface: a test sees what a client on the
+network would, without a port or second process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flask_realtime.features.conversations.events import JOIN_CONVERSATION
 from flask_realtime.features.presence.events import USER_GET_STATUS
 
 TIMEOUT: Final = 5.0
-"""Seconds that a call waits for what it was promised, unless told otherwise."""
+"""Default seconds that a call waits for its event or answer."""
 
 _OK = 200
 _TICK = 0.005
@@ -47,12 +47,12 @@ class ReceivedEvent:
 
     @property
     def data(self) -> Any:
-        """The only argument, or all of them where there is not just one."""
+        """The only argument, or all of them unless there is exactly one."""
         return self.args[0] if len(self.args) == 1 else self.args
 
 
 class RealtimeTestClient:
-    """A client that connects when it is made; use it as a context manager, or call `disconnect`.
+    """A client that connects on creation; use it as a context manager, or call `disconnect`.
 
     Args:
         app: The application.
@@ -62,7 +62,7 @@ class RealtimeTestClient:
         timeout: Seconds to wait for the connection.
 
     Raises:
-        ConnectionRefused: The server refused; `code` and `message` are what `connect_error` gets.
+        ConnectionRefused: The server refused; `code` and `message` are those of `connect_error`.
         TimeoutError: The server did not answer in time.
     """
 
@@ -100,7 +100,7 @@ class RealtimeTestClient:
         self._post(sio.Packet(sio.EVENT, [event, *args]))
 
     def call(self, event: str, *args: Any, timeout: float = TIMEOUT) -> Any:
-        """Send an event with a callback, and return what the callback gets.
+        """Send an event with a callback, and return the callback's answer.
 
         Args:
             event: The event's name.
@@ -134,7 +134,7 @@ class RealtimeTestClient:
             timeout: Seconds to wait.
 
         Raises:
-            TimeoutError: None came in time.
+            TimeoutError: None arrived in time.
         """
         self._wait(lambda: self._first(event) is not None, timeout, event)
         found = self._first(event)
@@ -143,18 +143,18 @@ class RealtimeTestClient:
         return found
 
     def assert_nothing(self, event: str | None = None) -> None:
-        """Check that no event of a name came which `wait_for` has not returned; None stands for any name.
+        """Check that no event of a name has arrived that `wait_for` has not returned; None stands for any name.
 
-        What the server sent this client before the call has arrived before it returns: events keep their order, and a question is
-        asked and answered behind them.
+        Everything that the server sent this client before the call is included: events keep their order, and the call waits for
+        an answer sent after them.
 
         Raises:
-            AssertionError: One came.
+            AssertionError: One has arrived.
         """
         self.call(USER_GET_STATUS, "nobody")
         found = [item for item in self._untaken if event in {None, item.event}]
         if found:
-            raise AssertionError(f"nothing was to come, but there is {found}")
+            raise AssertionError(f"expected no events, got {found}")
 
     def disconnect(self) -> None:
         """Close the connection."""
@@ -240,5 +240,5 @@ class RealtimeTestClient:
         deadline = monotonic() + timeout
         while not condition():
             if monotonic() > deadline:
-                raise TimeoutError(f"{awaited} did not come within {timeout} s; received: {self.received}")
+                raise TimeoutError(f"{awaited} did not arrive within {timeout} s; received: {self.received}")
             self._concurrency.sleep(_TICK)

@@ -40,9 +40,9 @@ Credentials = Callable[..., Mapping[str, Any]]
 
 @pytest.fixture
 def realtime_credentials(app: Flask) -> Credentials:
-    """A function that returns with what a user connects, as arguments of `RealtimeTestClient`; by default an access token.
+    """A function that returns a user's credentials, as arguments of `RealtimeTestClient`; by default an access token.
 
-    An application with an `authenticate` hook overrides it: it gets the user's id, and whatever `realtime_client` gets beside it.
+    An application with an `authenticate` hook overrides it: it gets the user's id, and the further arguments of `realtime_client`.
     """
 
     def credentials(user_id: WireId, **claims: Any) -> Mapping[str, Any]:

@@ -131,7 +131,7 @@ def test_conversations(serve: Serve) -> None:
     assert alice.wait_for("member:here").data == "bob"
     bob.assert_none("member:here")
     assert bob.call("join:conversation", "8")["error"]["code"] == "forbidden"
-    refusal = {"code": "not_found", "message": "There is no such conversation"}
+    refusal = {"code": "not_found", "message": "Conversation not found"}
     assert bob.call("join:conversation", "9") == {"error": refusal}
 
     page.request("DELETE", "/conversations/7/members/bob")
@@ -183,7 +183,7 @@ def test_notifications(serve: Serve) -> None:
     assert phone.call("notification:read", 4) == {"ok": True}
     assert phone.wait_for("notification:read").data == 4
     assert laptop.wait_for("notification:read").data == 4
-    refusal = {"code": "not_found", "message": "There is no such notification"}
+    refusal = {"code": "not_found", "message": "Notification not found"}
     assert bob.call("notification:read", "1") == {"error": refusal}
 
     assert phone.call("notifications:read-all") == {"ok": True}

@@ -7,6 +7,7 @@ import jwt
 import requests
 
 from tests.e2e.servers import poll
+from tests.leaks import lasting
 
 SECONDS = 10.0
 
@@ -61,7 +62,7 @@ class Api:
 
     def hooks(self, name: str, *start: Any) -> list[list[Any]]:
         """The arguments of the calls that the hook of that name has had, of those that begin with ``start``."""
-        answer: list[list[Any]] = self._sessions.http.get(f"{self.url}/hooks/{name}", timeout=SECONDS).json()
+        answer: list[list[Any]] = self.get(f"/hooks/{name}")
         return [args for args in answer if args[: len(start)] == list(start)]
 
     def wait_for_hook(self, name: str, *start: Any, count: int = 1) -> list[list[Any]]:
@@ -72,10 +73,15 @@ class Api:
 
     def get(self, path: str) -> Any:
         """GET and return the JSON of the answer."""
-        return self._sessions.http.get(self.url + path, timeout=SECONDS).json()
+        return self._ask("GET", path).json()
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         """POST JSON and return the JSON of the answer, which must be a success."""
-        answer = self._sessions.http.post(self.url + path, json=body, headers=headers, timeout=SECONDS)
+        answer = self._ask("POST", path, json=body, headers=headers)
         assert answer.ok, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()
+
+    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        # A connection that is opened here is kept for other tests that use the same server.
+        with lasting("a server's HTTP interface"):
+            return self._sessions.http.request(method, self.url + path, timeout=SECONDS, **options)

@@ -21,9 +21,7 @@ def tls_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
         with gunicorn(CONTRACT_APP, None, *options, scheme="https") as server:
-            api = Api(server.url)
-            api.get("/hooks/none")  # It keeps the connection for as long as the fixture lives.
-            yield api
+            yield Api(server.url)
 
 
 def write_certificate(authority: trustme.CA, folder: Path) -> list[str]:

@@ -68,7 +68,7 @@ def test_a_refused_connection_says_why(app: Flask) -> None:
 def test_waiting_for_what_does_not_come_says_what_did(realtime_client: ConnectAs) -> None:
     alice = realtime_client("alice")
     alice.wait_for("user:status-changed")
-    with pytest.raises(TimeoutError, match=r"order:update did not come within 0\.01 s; .*user:status-changed"):
+    with pytest.raises(TimeoutError, match=r"order:update did not arrive within 0\.01 s; .*user:status-changed"):
         alice.wait_for("order:update", timeout=0.01)
 
 

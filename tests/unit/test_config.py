@@ -120,7 +120,7 @@ def test_limits_that_are_not_given_keep_their_defaults() -> None:
             "0/minute",
             (
                 "REALTIME_MAX_FAILED_CONNECTS must be None for no limit, or a rate such as '10/second, burst 20', not '0/minute': "
-                "both numbers are above 0; None is no limit"
+                "both numbers must be above 0; None means no limit"
             ),
         ),
     ],

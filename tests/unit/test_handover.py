@@ -229,7 +229,7 @@ def test_another_users_folder_is_refused(folder: SocketFolder) -> None:
     stranger = SocketFolder(folder.path.parent, os.geteuid() + 1)
     stranger.path.mkdir(0o700)
     for look in (stranger.make, stranger.check):
-        with pytest.raises(PermissionError, match="this user alone"):
+        with pytest.raises(PermissionError, match="only this user"):
             look()
 
 

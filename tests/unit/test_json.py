@@ -123,12 +123,12 @@ FAULTS = [
     ({"author": {"name": "Ann", "joined": Unknown()}}, "payload.author.joined: Unknown is not JSON serializable"),
     ({"author": Author("Ann", {1, 2})}, "payload.author.joined: set is not JSON serializable"),
     ({"items": [0, 1, 2, {"x": 1j}]}, "payload.items[3].x: complex is not JSON serializable"),
-    ({"items": (0, {"price": float("nan")})}, "payload.items[1].price: nan is no number in JSON"),
-    (float("-inf"), "payload: -inf is no number in JSON"),
+    ({"items": (0, {"price": float("nan")})}, "payload.items[1].price: nan is not a number in JSON"),
+    (float("-inf"), "payload: -inf is not a number in JSON"),
     ({"a": {("x", 1): 2}}, "payload.a: keys must be strings, not tuple"),
-    ({"a": {float("inf"): 2}}, "payload.a: inf is no key in JSON"),
-    ({"first name": ["\ud800"]}, "payload['first name'][0]: a lone surrogate, which is no text in UTF-8"),
-    ({"a": {"\udc00": 1}}, r"payload.a: the key '\udc00' has a lone surrogate, which is no text in UTF-8"),
+    ({"a": {float("inf"): 2}}, "payload.a: inf is not a key in JSON"),
+    ({"first name": ["\ud800"]}, "payload['first name'][0]: a lone surrogate, which UTF-8 cannot encode"),
+    ({"a": {"\udc00": 1}}, r"payload.a: the key '\udc00' has a lone surrogate, which UTF-8 cannot encode"),
     ({7: {"line\nend": Unknown()}}, r"payload[7]['line\nend']: Unknown is not JSON serializable"),
     (circle(), "payload.replies[0].to: a circular reference, back to the dict that holds it"),
     ({"a": [{}, {"b": Unknown()}], "c": Unknown()}, "payload.a[1].b: Unknown is not JSON serializable"),
@@ -137,7 +137,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("value", "fault"), FAULTS)
 def test_the_error_names_the_place_and_what_is_wrong_there(value: Any, fault: str) -> None:
-    expected = f"The payload cannot be sent as JSON: {fault}. Convert it before it is sent."
+    expected = f"The payload cannot be sent as JSON: {fault}. Convert it before sending."
     with pytest.raises(PayloadNotSerializable) as caught:
         EventEncoder(Flask(__name__).json).encode(["message:new", value])
     assert str(caught.value) == expected
@@ -177,7 +177,7 @@ def test_the_place_is_named_beside_binary_data_too() -> None:
 def test_the_limits_of_another_provider_are_named_with_their_place(value: Any, fault: str) -> None:
     with pytest.raises(PayloadNotSerializable) as caught:
         ApplicationJSON(Narrow(Flask(__name__))).dumps([value])
-    assert str(caught.value) == f"The payload cannot be sent as JSON: {fault}. Convert it before it is sent."
+    assert str(caught.value) == f"The payload cannot be sent as JSON: {fault}. Convert it before sending."
 
 
 def test_integers_of_any_size_are_sent_as_they_are() -> None:

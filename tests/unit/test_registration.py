@@ -131,7 +131,7 @@ def test_whatever_takes_the_arguments_is_a_hook(function: Any) -> None:
         (functools.partial(waits, 1), "waits is a coroutine function"),
         (WaitingChat(), "is a coroutine function"),
         (yields, "yields is a generator function; calling it would run none of its code"),
-        (Chat, "Chat is a class; calling it would only make an object"),
+        (Chat, "Chat is a class; calling it would only create an object"),
         (None, r"takes a function \(.+\), not None"),
         ("may_join", r"takes a function \(.+\), not 'may_join'"),
         (True, r"takes a function \(.+\), not True"),
@@ -218,7 +218,7 @@ def test_the_error_for_a_built_in_event_names_its_hook_or_says_that_there_is_non
 @pytest.mark.parametrize(
     ("event", "hook"),
     [
-        ("join:conversation", "authorize_join is the hook that decides who may join, on_join the one that is told"),
+        ("join:conversation", "authorize_join is the hook that decides who may join, on_join the one that is notified"),
         ("notification:read", "on_notification_read is its hook"),
         ("typing:start", "There is no hook for it"),
         ("connect", "on_connect is its hook"),

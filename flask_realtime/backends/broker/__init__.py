@@ -1,1 +1,1 @@
-"""Events of several servers over a message broker that keeps nothing else: RabbitMQ, Kafka."""
+"""Events between several servers over a message broker that stores no state: RabbitMQ, Kafka."""

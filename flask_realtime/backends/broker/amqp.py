@@ -16,7 +16,7 @@ _TRANSIENT: Final = 1  # A delivery mode: what is on its way is not stored.
 
 
 def require() -> None:
-    """Make sure that AMQP can be used.
+    """Check that AMQP can be used.
 
     Raises:
         ConfigError: Kombu is not installed.
@@ -28,13 +28,13 @@ def require() -> None:
 class AmqpCarrier(Carrier):
     """Sends to a fan-out exchange, to which each server has bound a queue of its own.
 
-    The manager names and makes these and the connections. Its own ways to send and to receive are not used: they do not say whether
-    a message was sent, and decode whatever Kombu's registry of serialisers allows, pickle included where somebody enabled it.
+    The manager names and creates these and the connections. Its own methods to send and to receive are not used: they do not report
+    whether a message was sent, and decode whatever Kombu's registry of serialisers allows, including pickle if that is enabled.
 
     Args:
-        url: The broker's.
+        url: The broker's URL.
         channel: The exchange's name.
-        options: More of what Kombu's connections take.
+        options: Further options of Kombu's connections.
     """
 
     def __init__(self, url: str, channel: str, options: Mapping[str, Any] | None = None) -> None:
@@ -60,13 +60,13 @@ class AmqpCarrier(Carrier):
         )
 
     def stop_sending(self) -> None:
-        """End the connection that is used to send."""
+        """Close the connection that is used to send."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.collect(SEND_SECONDS)
 
     def listen(self, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
-        """Return the bodies of messages as they came."""
+        """Return the bodies of messages, undecoded."""
         connection = self._connected(_HEARTBEAT_SECONDS)
         arrived: deque[Any] = deque()
         try:

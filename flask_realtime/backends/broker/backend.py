@@ -1,4 +1,4 @@
-"""What servers share through a message broker: events, and nothing else."""
+"""Backend over a message broker: servers share events, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BrokerBackend(Backend):
     """A bus over a broker, and connected users and trackers in this process's memory: each server knows its own users.
 
     Args:
-        carrier: Makes what carries messages; called once in each process.
+        carrier: Makes the carrier; called once in each process.
         retention: Seconds for which an event is kept while the broker cannot be reached.
     """
 
@@ -36,7 +36,7 @@ class BrokerBackend(Backend):
 
     @property
     def is_local(self) -> bool:
-        """There are other servers."""
+        """Return False: there are other servers."""
         return False
 
     def tracker(self, feature: str, kind: str) -> Tracker:
@@ -53,13 +53,13 @@ class BrokerBackend(Backend):
         self._bus.start(receive)
 
     def check(self) -> None:
-        """Ask whether the broker can be reached, and once a second at most send it something that no server does anything with."""
+        """Check that the broker can be reached, by sending it, once a second at most, a message that all servers ignore."""
         self._probe.check()
         if not self._bus.is_connected:
             raise _unreachable()
 
     def stop(self, timeout: float) -> None:
-        """Cease to be a server."""
+        """Stop being a server."""
         self._bus.stop(timeout)
 
     def _send_something(self) -> None:

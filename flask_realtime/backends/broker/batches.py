@@ -1,4 +1,4 @@
-"""Several envelopes as one message: a line of JSON, and behind it all parts."""
+"""Batches: several envelopes as one message, a line of JSON followed by all parts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Packed = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a message holds.
+    """The contents of a message.
 
     Args:
         origin: The server that sent it.
-        first: The number of the first envelope among those of its origin, from 1.
+        first: The sequence number of the first envelope among those of its origin, from 1.
         heads: The heads of the envelopes.
-        body: Their bodies, one behind the other.
+        body: Their bodies, concatenated.
     """
 
     origin: str
@@ -40,7 +40,7 @@ def read(message: bytes) -> Batch:
     """Read a message.
 
     Raises:
-        ValueError: It is none of ours.
+        ValueError: It is not one of this extension's.
     """
     line, _, body = message.partition(b"\n")
     try:

@@ -23,19 +23,19 @@ logger = get_logger(__name__)
 _PUBLISH_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 1.0
 _PAUSES: Final = (0.05, 2.0)
-"""Seconds before the first and, at most, before each further attempt to reach the broker again."""
+"""Seconds before the first attempt to reconnect to the broker, and the maximum before each further one."""
 
 
 class BrokerBus(Bus):
-    """Sends what waits while the broker is away, and receives each envelope once, those of one server in order.
+    """Queues envelopes while the broker is unreachable, and receives each envelope once, those of one server in order.
 
-    What the broker loses, by a restart for one, is lost. Threads and connections come into being with the first call that needs
-    them; a forked child has its own, and begins empty.
+    Messages that the broker loses, for instance by a restart, are lost. Threads and connections are created by the first call that
+    needs them; a forked child has its own, and starts empty.
 
     Args:
         carrier: Makes the carrier; called once in each process.
-        server_id: What this server is called; no other may be called the same.
-        retention: Seconds for which what cannot be sent is kept.
+        server_id: This server's unique name.
+        retention: Seconds for which unsent envelopes are kept.
     """
 
     def __init__(self, carrier: Callable[[], Carrier], server_id: str, retention: float = 60.0) -> None:
@@ -50,26 +50,26 @@ class BrokerBus(Bus):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the broker can be reached, as far as is known."""
+        """Return whether the broker can be reached, as far as is known."""
         return self._can_send and (self._receive is None or self._is_listening)
 
     @property
     def pending(self) -> int:
-        """How many envelopes wait to be sent."""
+        """Return how many envelopes wait to be sent."""
         return self._queue.pending
 
     @property
     def dropped(self) -> int:
-        """How many envelopes were dropped, because they could not be sent in time."""
+        """Return how many envelopes were dropped, because they could not be sent in time."""
         return self._queue.dropped
 
     @property
     def lost(self) -> int:
-        """How many envelopes of other servers are known not to have arrived here."""
+        """Return how many envelopes of other servers are known to be lost."""
         return self._sequences.lost
 
     def publish(self, envelope: Envelope) -> bool:
-        """Have an envelope sent, without waiting for it; see `Bus.publish`.
+        """Queue an envelope to be sent, without waiting; see `Bus.publish`.
 
         Raises:
             TypeError: Its header is not JSON.
@@ -77,12 +77,12 @@ class BrokerBus(Bus):
         return self._add(envelope) is not None and self._can_send
 
     def publish_now(self, envelope: Envelope) -> bool:
-        """Send an envelope, and say whether the broker has it; waits a second at most."""
+        """Send an envelope, and return whether the broker has it; waits a second at most."""
         item = self._add(envelope)
         return item is not None and self._queue.wait(lambda: item.is_sent, _PUBLISH_SECONDS)
 
     def start(self, receive: Receive) -> None:
-        """Begin to receive what the other servers publish from now on. Starting twice changes nothing."""
+        """Start receiving envelopes that other servers publish from now on. Starting twice changes nothing."""
         self._start_sender()
         with self._lock:
             if self._receive is not None:
@@ -91,7 +91,7 @@ class BrokerBus(Bus):
         self._start_thread(self._listen)
 
     def stop(self, timeout: float) -> None:
-        """Send what waits, for `timeout` seconds at most, and receive nothing more."""
+        """Send pending envelopes, for `timeout` seconds at most, and stop receiving."""
         deadline = monotonic() + timeout
         self._queue.close()
         self._queue.wait(lambda: not self._queue.pending, timeout)

@@ -1,4 +1,4 @@
-"""What a message broker is used for."""
+"""Carrier: the interface to a message broker."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 SEND_SECONDS = 1.0
-"""How long a message may take to the broker, and as long to connect to it."""
+"""Seconds that sending a message may take, and likewise connecting."""
 
 WAIT_SECONDS = 0.5
-"""How often somebody who waits for messages is asked whether to go on."""
+"""Seconds between two checks of whether to keep waiting for messages."""
 
 
 class Carrier(ABC):
     """Carries bytes to all servers that listen, this one included.
 
-    What is sent is not looked into, and nothing that comes is turned into objects here. One thread sends, another one listens, and
-    each has connections of its own, which come into being with its first call. Whatever goes wrong is an exception, after which the
-    same may be tried again.
+    Messages are opaque bytes: nothing is decoded here. One thread sends, another one listens, and
+    each has its own connections, created by its first call. Every failure is an exception, after which the
+    call may be retried.
     """
 
     @abstractmethod
@@ -26,13 +26,13 @@ class Carrier(ABC):
 
         Args:
             data: The message.
-            origin: Who sends it: those of one origin stay in order.
+            origin: The sender: messages of one origin stay in order.
         """
 
     @abstractmethod
     def listen(self, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
-        """Return what others send from now on, and b"" when nothing has come for a moment, for as long as `is_wanted` says."""
+        """Yield the messages sent from now on, and b"" when none has arrived for a moment, until `is_wanted` returns False."""
 
     @abstractmethod
     def stop_sending(self) -> None:
-        """End the connection that is used to send; the next message opens another one."""
+        """Close the connection that is used to send; the next message opens another one."""

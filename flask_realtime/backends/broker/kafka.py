@@ -14,7 +14,7 @@ _KAFKA: Final = "kafka://"
 
 
 def require() -> None:
-    """Make sure that Kafka can be used.
+    """Check that Kafka can be used.
 
     Raises:
         ConfigError: kafka-python is not installed.
@@ -24,13 +24,13 @@ def require() -> None:
 
 
 class KafkaCarrier(Carrier):
-    """Sends to a topic that each server reads from its end on, in no group.
+    """Sends to a topic that each server reads from its end on, without a consumer group.
 
-    The manager makes a producer and a consumer; who sends ends the one, who listens the other. Its own way to send is not used: it
-    does not say whether a message was sent, and names no partition, so that messages could overtake one another.
+    The manager creates a producer and a consumer; the sending thread closes the first, the listening one the second. Its own method
+    to send is not used: it does not report whether a message was sent, and names no partition, so that messages could overtake.
 
     Args:
-        url: The broker's; several are separated by commas.
+        url: The broker's URL; several brokers are separated by commas.
         channel: The topic.
     """
 
@@ -50,13 +50,13 @@ class KafkaCarrier(Carrier):
         self._producer.send(self._channel, value=data, key=origin.encode()).get(SEND_SECONDS)
 
     def stop_sending(self) -> None:
-        """End the producer, and with it what it has not sent."""
+        """Close the producer, and drop its unsent messages."""
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.close(SEND_SECONDS)
 
     def listen(self, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
-        """Return the values of messages as they came."""
+        """Return the values of messages, undecoded."""
         manager = KafkaManager(self._urls, self._channel)
         manager.producer.close()
         try:
@@ -69,7 +69,7 @@ class KafkaCarrier(Carrier):
 
 
 def _find_end(consumer: Any) -> None:
-    """Wait until it is settled from where on messages are read."""
+    """Wait until the position from which messages are read is known."""
     consumer.poll(timeout_ms=round(1000 * WAIT_SECONDS))
     for partition in consumer.assignment():
         consumer.position(partition)

@@ -1,4 +1,4 @@
-"""Queue of what waits to be sent to the broker."""
+"""Queue of envelopes that wait for the broker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class QueuedEnvelope:
     Args:
         packed: Its head and body.
         published_at: When it was published, by the local clock, in seconds.
-        number: Its number, from 1; there is none for those that were dropped.
+        number: Its sequence number, from 1; dropped envelopes have none.
     """
 
     __slots__ = ("is_sent", "number", "packed", "published_at")
@@ -30,18 +30,18 @@ class QueuedEnvelope:
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
+        """Return its size in bytes."""
         return len(self.packed[0]) + len(self.packed[1])
 
 
 class SendQueue:
-    """Envelopes in the order published, each kept until it was sent: a broker that has one does not ask for it again.
+    """Envelopes in the order published, each kept until it was sent: a broker that has one never needs it again.
 
-    Any thread may add, one sends. Beyond a bound of bytes or age, the oldest go first.
+    Any thread may add, one sends. Over the maximum size or age, the oldest are dropped first.
 
     Args:
         retention: Seconds for which an envelope may wait.
-        max_bytes: How many bytes may wait.
+        max_bytes: Maximum number of bytes that wait.
         clock: Returns the time in seconds.
     """
 
@@ -57,16 +57,16 @@ class SendQueue:
 
     @property
     def dropped(self) -> int:
-        """How many were dropped before they were sent."""
+        """Return how many were dropped before they were sent."""
         return self._drops.count
 
     @property
     def pending(self) -> int:
-        """How many wait, those that are being sent included."""
+        """Return how many wait, including those being sent."""
         return len(self._waiting)
 
     def add(self, packed: Packed) -> QueuedEnvelope | None:
-        """Add an envelope; None where it was dropped, because the outbox is closed."""
+        """Add an envelope, and return its item, or None if it was dropped because the queue is closed."""
         if self._is_closed:
             self._drops.note()
             return None
@@ -82,7 +82,7 @@ class SendQueue:
         return item
 
     def wait_for_batch(self, timeout: float) -> list[QueuedEnvelope]:
-        """Return the next ones, as many as one message holds, or none after `timeout` seconds; they stay until `confirm`."""
+        """Return the next envelopes, as many as one message holds, or none after `timeout` seconds; they stay until `confirm`."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed, timeout)
             oldest = self._clock() - self._retention
@@ -93,7 +93,7 @@ class SendQueue:
         return batch
 
     def confirm(self, items: list[QueuedEnvelope]) -> None:
-        """Note that items were sent."""
+        """Record that items were sent."""
         with self._changed:
             for item in items:
                 item.is_sent = True
@@ -105,17 +105,17 @@ class SendQueue:
             self._changed.notify_all()
 
     def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until something about what was sent holds, for `timeout` seconds at most, and say whether it does."""
+        """Wait until a condition on the sent items holds, for `timeout` seconds at most, and return whether it does."""
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 
     def wake(self) -> None:
-        """Have those who wait look again."""
+        """Make waiting calls check their conditions again."""
         with self._changed:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Take no more."""
+        """Refuse further envelopes."""
         self._is_closed = True
 
     def _drop_oldest(self) -> None:

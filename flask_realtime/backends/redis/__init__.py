@@ -1,1 +1,1 @@
-"""What servers share, kept in Redis."""
+"""Backend in Redis: presence, conversations and the bus."""

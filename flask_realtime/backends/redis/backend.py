@@ -1,4 +1,4 @@
-"""Everything that servers share through one Redis."""
+"""Backend of servers that share one Redis."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _SIGN_OF_LIFE: Final = "sign of life"
 """The kind of envelope that asks the other servers to renew their leases."""
 
 _ASKING_PAUSE: Final = 0.2
-"""Seconds between two of them, at least."""
+"""Minimum seconds between two of them."""
 
 
 class RedisBackend(Backend):
-    """Connected users, trackers and the bus of servers that share a Redis. Nothing is connected before it is used.
+    """Connected users, trackers and the bus of servers that share a Redis. It connects on first use.
 
     Args:
         url: A `redis://`, `rediss://` or `unix://` URL.
-        channel: What the names of everything in Redis begin with.
+        channel: The prefix of all names in Redis.
         retention: Seconds for which an event is kept for a server that has lost its link.
-        lease: Seconds after which a server that gives no sign of life is taken for dead.
+        lease: Seconds before a silent server is considered dead.
 
     Raises:
-        ConfigError: The URL is none of these.
+        ConfigError: The URL is not one of these.
     """
 
     def __init__(self, url: str, *, channel: str, retention: float, lease: float = 10.0) -> None:
@@ -62,11 +62,11 @@ class RedisBackend(Backend):
 
     @property
     def is_local(self) -> bool:
-        """Redis has to be waited for."""
+        """Return False: calls to Redis wait."""
         return False
 
     def tracker(self, feature: str, kind: str) -> Tracker:
-        """Return what keeps the members of a feature's topics."""
+        """Return the tracker of a feature's topics."""
         return RedisTracker(self._entries, tracker_name(feature, kind))
 
     def publish(self, envelope: Envelope) -> bool:
@@ -86,22 +86,22 @@ class RedisBackend(Backend):
         )
 
     def begin_to_leave(self) -> None:
-        """Leave everything to the server that reaps this one's lease."""
+        """Leave all entries to the server that reaps this one's lease."""
         self.leaves_entries = True
         self._housekeeping.begin_to_leave()
 
     def check(self) -> None:
-        """Ask whether Redis can be reached, and once a second at most whether it takes what is written."""
+        """Check that Redis can be reached and, once a second at most, that it accepts writes."""
         with suppress(ResponseError):  # It may refuse to be pinged, but it answers.
             self._link.call(lambda client: client.ping())
         self._probe.check()
 
     def warnings(self) -> list[str]:
-        """Say whether Redis is set up in a way in which it may remove what servers share."""
+        """Return warnings if Redis is configured so that it may evict shared state."""
         return eviction_warnings(self._link)
 
     def stop(self, timeout: float) -> None:
-        """Cease to be a server: others hear at once who went offline with it, unless it has begun to leave."""
+        """Stop being a server: others are told at once who went offline with it, unless it has begun to leave."""
         if self._is_server:
             self._housekeeping.stop(timeout / 2)
         self._bus.stop(timeout / 2)

@@ -1,4 +1,4 @@
-"""The bus of several servers: one Redis stream that all write to and read from."""
+"""Bus of several servers: one Redis stream that all write to and read from."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _PUBLISH_SECONDS: Final = 1.0
 
 
 class RedisBus(Bus):
-    """A bus on which nothing is lost, or comes twice, while Redis restarts, hangs or is out of reach, within the retention.
+    """A bus that neither loses nor repeats envelopes while Redis restarts, hangs or is unreachable, within the retention.
 
-    Threads and connections come into being with the first call that needs them; a forked child has its own, and begins empty.
+    Threads and connections are created by the first call that needs them; a forked child has its own, and starts empty.
 
     Args:
         link: The link to Redis.
-        server_id: What this server is called; no other may be called the same.
-        channel: What the servers of one application have in common.
-        options: How to do it.
+        server_id: This server's unique name.
+        channel: The prefix that the servers of one application share.
+        options: The bus's settings.
     """
 
     def __init__(
@@ -48,26 +48,26 @@ class RedisBus(Bus):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the other servers can be reached, as far as is known."""
+        """Return whether the other servers can be reached, as far as is known."""
         return self._link.is_up and (self._reader is None or self._reader.is_connected)
 
     @property
     def pending(self) -> int:
-        """How many envelopes wait to be sent."""
+        """Return how many envelopes wait to be sent."""
         return self._outbox.pending
 
     @property
     def dropped(self) -> int:
-        """How many envelopes were dropped, because they could not be sent in time."""
+        """Return how many envelopes were dropped, because they could not be sent in time."""
         return self._outbox.dropped
 
     @property
     def lost(self) -> int:
-        """How many envelopes of other servers are known not to have arrived here."""
+        """Return how many envelopes of other servers are known to be lost."""
         return self._reader.lost if self._reader is not None else 0
 
     def publish(self, envelope: Envelope) -> bool:
-        """Have an envelope sent, without waiting for it; see `Bus.publish`.
+        """Queue an envelope to be sent, without waiting; see `Bus.publish`.
 
         Raises:
             TypeError: Its header is not JSON.
@@ -75,7 +75,7 @@ class RedisBus(Bus):
         return self._add(envelope) is not None and self._link.is_up
 
     def publish_now(self, envelope: Envelope) -> bool:
-        """Send an envelope, and say whether it arrived on the bus; waits a second at most, and not while Redis is out of reach."""
+        """Send an envelope, and return whether it arrived on the bus; waits a second at most, and not while Redis is down."""
         item = self._add(envelope)
         if item is None:
             return False
@@ -83,7 +83,7 @@ class RedisBus(Bus):
         return item.written is not NO_ID
 
     def start(self, receive: Receive) -> None:
-        """Begin to receive what the other servers publish from now on. Starting twice changes nothing."""
+        """Start receiving envelopes that other servers publish from now on. Starting twice changes nothing."""
         self._start_publisher()
         with self._lock:
             if self._reader is not None:
@@ -92,7 +92,7 @@ class RedisBus(Bus):
         self._run(reader)
 
     def stop(self, timeout: float) -> None:
-        """Send what waits, for `timeout` seconds at most, and receive nothing more."""
+        """Send pending envelopes, for `timeout` seconds at most, and stop receiving."""
         deadline = monotonic() + timeout
         self._outbox.close()
         if self._reader is not None:

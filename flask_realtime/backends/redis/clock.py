@@ -1,4 +1,4 @@
-"""Redis's clock, as far as its answers tell."""
+"""Redis's clock, estimated from its replies."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 
 class RedisClock:
-    """Tells the time of Redis's own clock, in microseconds since 1970, without asking.
+    """Returns the time of Redis's own clock, in microseconds since 1970, without a round trip.
 
     Args:
-        clock: This machine's, in seconds since 1970; it stands in until Redis has told its time.
-        monotonic: This machine's, in seconds that never go back.
+        clock: This machine's clock, in seconds since 1970; used until Redis has sent its time.
+        monotonic: This machine's monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -21,16 +21,16 @@ class RedisClock:
         self._last = 0
 
     def set(self, now: int) -> None:
-        """Take over the time that Redis has just told."""
+        """Set the time that Redis has just sent."""
         self._ahead = now - self._monotonic() * 1e6
 
     def now(self) -> int:
-        """Return the time; it is late by the time that Redis's last answer took, at most."""
+        """Return the time; it is late by at most the time that Redis's last reply took."""
         if self._ahead is None:
             return int(self._clock() * 1e6)
         return int(self._monotonic() * 1e6 + self._ahead)
 
     def version(self) -> int:
-        """Return the time, or a little more: each call returns more than the one before."""
+        """Return the time, or slightly more: each call returns more than the one before."""
         self._last = max(self.now(), self._last + 1)
         return self._last

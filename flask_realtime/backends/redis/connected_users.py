@@ -12,16 +12,16 @@ from flask_realtime.backends.redis.entries import ServerEntries, details, presen
 from flask_realtime.backends.redis.scripts import Answer
 
 _FRESH: Final = 0.5
-"""Seconds for which a sign of life is believed, where one can be asked for."""
+"""Seconds for which a server's last renewal counts, if a new one can be requested."""
 
 
 class RedisConnectedUsers(ConnectedUsers):
-    """Connected users on all servers that share a Redis. While it cannot be asked, the answers are about this server alone.
+    """Connected users on all servers that share a Redis. While it is unreachable, the answers cover only this server.
 
     Args:
         entries: This server's entries.
         clock: Returns the seconds since 1970.
-        on_doubt: Called where an answer depends on servers that may be gone.
+        on_doubt: Called when an answer depends on servers that may be dead.
     """
 
     def __init__(
@@ -35,16 +35,16 @@ class RedisConnectedUsers(ConnectedUsers):
         self._on_doubt = on_doubt or _nothing
 
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
-        """Note a connection, and say whether it is the user's first on all servers."""
+        """Record a connection, and return whether it is the user's first on all servers."""
         entry = PresenceEntry(connection_id, self._lease.server_id, self._clock(), device)
         write = scripts.add(user_id, connection_id, details(entry))
         change, answer = self._entries.write(user_id, connection_id, lambda: self._arrive(user_id, entry), write)
         return self._settled(user_id, change, answer, is_there=True)
 
     def remove(self, user_id: str, connection_id: str) -> Change:
-        """Forget a connection and what it joined, and say whether it was the user's last on all servers.
+        """Forget a connection and its memberships, and return whether it was the user's last on all servers.
 
-        Where that cannot be said yet, the answer is no, and the housekeeping tells of the user when it can.
+        If that is not known yet, the answer is no, and the housekeeping announces the user later.
         """
         told_online = self._outage_journal.told_online.get(user_id, 0)
         joined = self._entries.joined(connection_id)
@@ -53,7 +53,7 @@ class RedisConnectedUsers(ConnectedUsers):
         return self._settled(user_id, change, answer, is_there=False)
 
     def online(self, user_ids: Iterable[str]) -> set[str]:
-        """Return those of the users who have a connection."""
+        """Return the given users who have a connection."""
         wanted = set(user_ids)
         here = self._here.online(wanted)
         if here == wanted:
@@ -90,7 +90,7 @@ class RedisConnectedUsers(ConnectedUsers):
         return here + [presence_entry(*note) for note in notes]
 
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
-        """Say whether a user has more connections than a number of them; where Redis cannot be asked, on this server."""
+        """Return whether a user has more than a number of connections; while Redis is unreachable, on this server."""
         if self._here.exceeds_limit(number, user_id, within):
             return True
         try:
@@ -104,7 +104,7 @@ class RedisConnectedUsers(ConnectedUsers):
         return None
 
     def take_announcement(self, user_id: str) -> float:
-        """Take one from what all servers together may announce of a user; where Redis cannot be asked, there is one."""
+        """Take one of the announcements of a user that all servers share; while Redis is unreachable, there is one."""
         try:
             return self._lease.ask(scripts.take_announcement(user_id))
         except BackendUnavailable:

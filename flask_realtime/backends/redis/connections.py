@@ -1,4 +1,4 @@
-"""Connections to Redis that make nobody wait for long, whatever becomes of the server."""
+"""Connections to Redis with bounded waits, whatever happens to the server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.errors import ConfigError
 
 LOST: Final = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
-"""The errors that say that Redis cannot be reached, or not yet be used."""
+"""Errors that mean that Redis cannot be reached, or is not ready yet."""
 
 Command = tuple[str | bytes | int, ...]
 
@@ -30,14 +30,14 @@ _OPTIONS = re.compile(r"[?#].*")
 
 
 class Address:
-    """Where a Redis server is, and how to connect to it.
+    """The address and connection options of a Redis server.
 
     Args:
         url: A `redis://`, `rediss://` or `unix://` URL.
         timeout: Seconds in which a connection has to be made, and in which each command has to be answered.
 
     Raises:
-        ConfigError: It is no such URL, or has an option that there is not.
+        ConfigError: It is not such a URL, or has an unknown option.
     """
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -60,11 +60,11 @@ class Address:
             raise ConfigError(msg) from None
 
     def __str__(self) -> str:
-        """The URL without the password and without options."""
+        """Return the URL without the password and options."""
         return self._text
 
     def client(self, max_connections: int) -> Redis:
-        """Return a client with a pool of connections, none of them made yet."""
+        """Return a client with an empty pool of connections."""
         options = self._options | {"socket_timeout": self._timeout, "max_connections": max_connections}
         return Redis(connection_pool=ConnectionPool(connection_class=self._class, **options))
 
@@ -72,8 +72,8 @@ class Address:
         """Make a connection outside any pool.
 
         Args:
-            patience: Seconds that commands on it may take longer than the time-out, because they wait for something.
-            on_lost: Told of errors that say that Redis cannot be reached; returns what to raise.
+            patience: Seconds by which blocking commands on it may exceed the time-out.
+            on_lost: Called with errors that mean that Redis cannot be reached; returns the exception to raise.
         """
         connection = self._class(**self._options, socket_timeout=self._timeout + patience)
         try:
@@ -84,10 +84,10 @@ class Address:
 
 
 class OwnConnection:
-    """A connection for the use of one thread, outside any pool.
+    """A connection for one thread, outside any pool.
 
     Args:
-        connection: The connection, made.
+        connection: The open connection.
         on_lost: As in `Address.connect`.
     """
 
@@ -97,13 +97,13 @@ class OwnConnection:
         self._is_closed = False
 
     def ask(self, *commands: Command) -> list[Any]:
-        """Send commands in one go.
+        """Send commands in one batch.
 
         Returns:
-            The replies; where Redis refused a command, the error that says so.
+            The replies; the error for each command that Redis refused.
 
         Raises:
-            BackendUnavailable: The connection was lost. Whether the commands were carried out is not known.
+            BackendUnavailable: The connection was lost. Whether the commands were carried out is unknown.
         """
         try:
             self._connection.send_packed_command(self._connection.pack_commands(commands))
@@ -114,14 +114,14 @@ class OwnConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the connection still is there, as far as this side knows."""
+        """Return whether the connection is still open, as far as this side knows."""
         try:
             return not (self._is_closed or self._connection.can_read(0))
         except LOST:
             return False
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._is_closed = True
         self._connection.disconnect()
 
@@ -150,7 +150,7 @@ _CLASSES: Final[dict[type, Callable[..., AbstractConnection]]] = {
 
 
 def _within(timeout: float | None, connect: Callable[[], socket]) -> socket:
-    """Bound the time for looking up the server's name too: the system's own limit is many seconds.
+    """Limit the time of the name look-up too: the system's own limit is many seconds.
 
     Raises:
         OSError: The connection was not made, or not in time.

@@ -1,4 +1,4 @@
-"""A server's entries in Redis, and its own memory of them."""
+"""Entries of a server in Redis, and its own copy of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ResultT = TypeVar("ResultT")
 
 
 class ServerEntries:
-    """What this server knows of its connections, and what Redis knows of them.
+    """This server's connections, in its own memory and in Redis.
 
-    An operation changes this server's memory first, and then Redis, in one round trip. Where Redis cannot be asked, the memory's
-    answer stands, and the connection is left to the housekeeping.
+    An operation changes this server's memory first, and then Redis, in one round trip. If Redis is unreachable, the memory's
+    answer counts, and the connection is left to the housekeeping.
 
     Args:
         lease: The server's lease.
@@ -31,13 +31,13 @@ class ServerEntries:
         self.lease = lease
         self.connected_users = MemoryConnectedUsers()
         self.trackers: dict[str, MemoryTracker] = defaultdict(MemoryTracker)
-        """What its connections have joined, by the trackers' names."""
+        """The topics that its connections have joined, by the trackers' names."""
         self.pending_writes = PendingWrites()
         self.outage_journal = OutageJournal(lease.clock.version, lease.grace)
         self._listeners: list[Callable[[], object]] = []
 
     def on_left(self, listener: Callable[[], object]) -> None:
-        """Have a function called where a connection was left that the housekeeping can write at once."""
+        """Register a function to be called when a connection is left that the housekeeping can write at once."""
         self._listeners.append(listener)
 
     def write(
@@ -47,16 +47,16 @@ class ServerEntries:
         change: Callable[[], ResultT | None],
         write: Write[Answer],
     ) -> tuple[ResultT | None, Answer | None]:
-        """Change this server's memory, and then what Redis knows.
+        """Change this server's memory, and then Redis.
 
         Args:
-            user_id: Whose the connection is.
+            user_id: The connection's user.
             connection_id: The connection.
-            change: Changes the memory, and returns what came of it, or None where there is nothing to write.
-            write: Changes what Redis knows.
+            change: Changes the memory, and returns the result, or None if there is nothing to write.
+            write: Changes the entries in Redis.
 
         Returns:
-            What `change` returned, and Redis's answer, or None where it gave none.
+            The result of `change`, and Redis's answer, or None if it gave none.
         """
         may_write = self.pending_writes.begin(connection_id)
         answer = None
@@ -77,16 +77,16 @@ class ServerEntries:
         return result, answer
 
     def elsewhere(self, name: str) -> list[tuple[str, str, str]]:
-        """Return what other servers that are alive have noted of their connections.
+        """Return the entries of other live servers' connections.
 
         Args:
             name: The rest of a hash's name.
 
         Returns:
-            Each connection, its server, and the rest of the note.
+            Each connection, its server, and the rest of the entry.
 
         Raises:
-            BackendUnavailable: Redis cannot be asked now.
+            BackendUnavailable: Redis is unreachable now.
         """
         found = []
         for connection_id, lease, rest in self.lease.ask(scripts.entries(name)):
@@ -103,7 +103,7 @@ class ServerEntries:
         self.pending_writes.leave(owners)
 
     def state(self, user_id: str, connection_id: str) -> State:
-        """Return what is to be written of a connection."""
+        """Return the state of a connection to write."""
         return State(
             connection_id,
             user_id,
@@ -115,15 +115,15 @@ class ServerEntries:
         )
 
     def weight(self, connection_id: str) -> int:
-        """Return how much there is to write of a connection."""
+        """Return the amount to write for a connection."""
         return 1 + sum(len(tracker.joined(connection_id)) for tracker in self._all_trackers())
 
     def joined(self, connection_id: str) -> list[str]:
-        """Return the topics that a connection has joined, named in full."""
+        """Return the full names of the topics that a connection has joined."""
         return [f"{name}:{topic}" for name, tracker in list(self.trackers.items()) for topic in tracker.joined(connection_id)]
 
     def leave_all(self, connection_id: str) -> None:
-        """Forget what a connection has joined."""
+        """Forget the topics that a connection has joined."""
         for tracker in self._all_trackers():
             tracker.leave_all(connection_id)
 
@@ -139,17 +139,17 @@ class ServerEntries:
 
 
 def details(entry: PresenceEntry | None) -> str:
-    """Return what Redis notes of a connection beside its lease; nothing where it is gone."""
+    """Return the details of a connection that Redis stores beside its lease; empty if it is closed."""
     return "" if entry is None else f"{entry.since} {entry.device}"
 
 
 def presence_entry(connection_id: str, server_id: str, noted: str) -> PresenceEntry:
-    """Return what `details` made a note of.
+    """Return the entry that `details` encoded.
 
     Args:
         connection_id: The connection.
         server_id: The server that it is on.
-        noted: The note.
+        noted: The encoded details.
     """
     since, _, device = noted.partition(" ")
     return PresenceEntry(connection_id, server_id, float(since), device)

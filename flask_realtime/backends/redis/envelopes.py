@@ -1,11 +1,11 @@
-"""Envelopes as entries of a Redis stream: what waits together is written together, in one entry.
+"""Envelopes as entries of a Redis stream: those that wait together are written in one entry.
 
 An entry has these fields, in this order:
 
 - `o` the origin: the server that published the envelopes
 - `n` the number of the first; the others follow without a gap
 - `h` a JSON list with one item for each: kind, header, and the sizes of its parts, -1 - size for binary ones
-- `p` all parts, one behind the other
+- `p` all parts, concatenated
 - `w` only where some were written before: the ids of the entries that they were first in, 0-0 for none
 """
 
@@ -29,10 +29,10 @@ class StreamId(NamedTuple):
 
     @classmethod
     def parse(cls, text: bytes) -> StreamId:
-        """Read an id as Redis writes it.
+        """Parse an id in Redis's format.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not an id.
         """
         milliseconds, _, number = text.partition(b"-")
         return cls(int(milliseconds), int(number))
@@ -53,7 +53,7 @@ class Item:
         head: Its item of the field `h`.
         body: Its parts.
         size: The bytes of both.
-        number: Its number among those of its origin, from 1.
+        number: Its sequence number among those of its origin, from 1.
         written: The id of the entry that it was first written in, `NO_ID` before that.
     """
 
@@ -67,14 +67,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry as it was read, its envelopes not decoded yet.
+    """An entry as read, with its envelopes not yet decoded.
 
     Args:
         origin: The server that published them.
         first: The number of the first.
         heads: Kind, header and sizes of each.
         body: All parts.
-        written: The ids of the entries that they were first in; empty where this is the first.
+        written: The ids of the entries that they were first in; empty if this is the first.
     """
 
     origin: str
@@ -84,7 +84,7 @@ class Entry:
     written: list[StreamId]
 
     def first_written(self, index: int, entry_id: StreamId) -> StreamId:
-        """Return the id of the entry that an envelope was first in; `entry_id` is that of this one."""
+        """Return the id of the entry that an envelope was first in; `entry_id` is this entry's."""
         first = self.written[index] if self.written else NO_ID
         return entry_id if first == NO_ID else first
 
@@ -92,13 +92,13 @@ class Entry:
         """Decode them, in order.
 
         Raises:
-            ValueError: The parts are not what the heads say.
+            ValueError: The parts do not match the heads.
         """
         return unpack(self.heads, self.body)
 
 
 def fields_of(origin: str, items: Sequence[Item]) -> list[str | bytes | int]:
-    """Return the fields of the entry that holds these items: names and values by turns."""
+    """Return the fields of the entry that holds these items: alternating names and values."""
     heads = b"[" + b",".join([item.head for item in items]) + b"]"
     fields: list[str | bytes | int] = ["o", origin, "n", items[0].number, "h", heads, "p", b"".join([item.body for item in items])]
     if any(item.written is not NO_ID for item in items):
@@ -115,7 +115,7 @@ def read(fields: Sequence[bytes]) -> Entry:
     """Read an entry's fields.
 
     Raises:
-        ValueError: They are not those of an entry.
+        ValueError: They are not an entry's.
     """
     values = dict(zip(fields[::2], fields[1::2], strict=True))
     try:

@@ -1,4 +1,4 @@
-"""Detects a Redis that may remove keys that are in use."""
+"""Detects a Redis that may evict keys in use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SAFE = "noeviction"
 
 
 def eviction_warnings(link: RedisLink) -> list[str]:
-    """Return a line that says what to set where Redis may evict keys; nothing where it may not, or does not tell.
+    """Return a line with the right setting if Redis may evict keys; nothing if it may not, or does not tell.
 
     Args:
         link: The link to Redis.

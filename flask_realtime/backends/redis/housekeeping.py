@@ -1,4 +1,4 @@
-"""The thread that keeps a server's lease, and does what else is due."""
+"""Housekeeping thread, which renews a server's lease and runs the maintenance tasks."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from flask_realtime.logs import get_logger
 logger = get_logger(__name__)
 
 OnStatusChange = Callable[[str, int], object]
-"""Told a user's id and the version of the change."""
+"""Called with a user's id and the version of the change."""
 
 _SHORTEST_PAUSE: Final = 0.05
 
 
 class Housekeeping:
-    """Keeps a server's lease, and tells of users who came or went without an operation's noticing.
+    """Renews a server's lease, and reports status changes that no operation reported.
 
     Args:
         entries: The server's entries.
-        renew: Seconds between two renewals of the lease; a third of what it lasts, if None.
-        reap: Seconds between two looks for servers that are gone, at most; a fifth of what a lease lasts, if None.
+        renew: Seconds between two renewals of the lease; a third of its duration if None.
+        reap: Maximum seconds between two checks for dead servers; a fifth of a lease's duration if None.
     """
 
     def __init__(self, entries: ServerEntries, *, renew: float | None = None, reap: float | None = None) -> None:
@@ -54,11 +54,11 @@ class Housekeeping:
         self._on_online: OnStatusChange = _nobody
 
     def start(self, on_offline: OnStatusChange, on_online: OnStatusChange | None = None) -> None:
-        """Begin. Starting twice changes nothing.
+        """Start. Starting twice changes nothing.
 
         Args:
-            on_offline: Told of users who went offline: with a server that is gone, or while Redis was away.
-            on_online: Told of users whom another server took for offline, because this one gave no sign of life.
+            on_offline: Called for users who went offline: with a dead server, or during an outage of Redis.
+            on_online: Called for users whom another server considered offline, because this one was silent.
         """
         with self._lock:
             if self._thread is not None:
@@ -71,17 +71,17 @@ class Housekeeping:
         self._thread.start()
 
     def begin_to_leave(self) -> None:
-        """Let the others know that this server is about to stop. Its lease is left to run out: its clients have that long."""
+        """Tell the others that this server is about to stop. Its lease is left to run out, so that its clients can reconnect."""
         self._lease.begin_to_leave()
         self.give_sign_of_life()
 
     def give_sign_of_life(self) -> None:
-        """Renew the lease soon: somebody waits for it."""
+        """Renew the lease soon, because another server waits for it."""
         self._renew_at = 0.0
         self._woken.set()
 
     def stop(self, timeout: float = 5.0) -> None:
-        """End the lease, and remove what is left of this server, within `timeout` seconds or soon after. Twice changes nothing."""
+        """End the lease, and remove this server's other entries, within `timeout` seconds or soon after. Twice changes nothing."""
         if self._is_stopping:
             return
         deadline = time.monotonic() + timeout
@@ -188,4 +188,4 @@ class Housekeeping:
 
 
 def _nobody(user_id: str, version: int) -> None:
-    """Tell nobody."""
+    """Do nothing."""

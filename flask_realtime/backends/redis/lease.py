@@ -1,4 +1,4 @@
-"""A server's lease: as long as it is renewed, the server is alive, and its connections count."""
+"""Lease of a server: as long as it is renewed, the server is alive, and its connections count."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ LOST: Final = "lost"
 
 
 class LeaseLost(BackendUnavailable):
-    """The lease that this server works under is not held any more."""
+    """This server's lease is no longer held."""
 
 
 class Lease:
-    """A server's lease on its entries in Redis, and the way to run scripts under it.
+    """A server's lease on its entries in Redis; scripts run under it.
 
     Args:
         link: The link to Redis.
         server_id: The server's name.
-        channel: What the names of all keys begin with.
+        channel: The prefix of all keys.
         ttl: Seconds that the lease lasts.
-        grace: Seconds that other servers are given to come back after Redis was away, before anything is concluded from what it
-            knows of them; as many as the lease lasts, if None.
-        patience: Seconds after which the link gives a call up.
+        grace: Seconds that other servers have to renew their leases after an outage of Redis, before its entries about them are
+            relied on; the lease's duration if None.
+        patience: Seconds after which the link gives up a call.
         clock: Returns the seconds since 1970.
     """
 
@@ -56,7 +56,7 @@ class Lease:
         self.ttl = ttl
         self.grace = ttl if grace is None else grace
         self.needs_renewal = False
-        """Whether Redis refused something, so that the lease has to be renewed at once."""
+        """Whether Redis refused a call, so that the lease has to be renewed at once."""
         self.clock = RedisClock(clock)
         self._base = f"{{{channel}}}"
         self._patience = patience
@@ -71,21 +71,21 @@ class Lease:
 
     @property
     def name(self) -> str:
-        """What the lease is called: the server's name, a dot, and something random; nothing before it is first needed."""
+        """Return the lease's name: the server's name, a dot, and a random part; empty until it is first needed."""
         return self._name
 
     @property
     def was_reaped(self) -> bool:
-        """Whether the lease before it was reaped: others were told then that this server's users went offline."""
+        """Return whether the previous lease was reaped, and others were told that this server's users went offline."""
         return self._was_reaped
 
     @property
     def is_leaving(self) -> bool:
-        """Whether the server is about to stop."""
+        """Return whether the server is about to stop."""
         return self._is_leaving
 
     def ask(self, question: Question[ResultT]) -> ResultT:
-        """Make a call for which no lease is needed.
+        """Make a call that needs no lease.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
@@ -93,10 +93,10 @@ class Lease:
         return question.parse(self.link.call(lambda client: question.script.run(client, self._base, *question.args)))
 
     def names(self, kind: str) -> list[str]:
-        """Return what there are entries of, by looking through every name in Redis.
+        """Return the names that entries exist for, by scanning every key in Redis.
 
         Args:
-            kind: What the names begin with.
+            kind: The prefix of the keys.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
@@ -107,11 +107,11 @@ class Lease:
         return [key.removeprefix(prefix).decode() for key in keys]
 
     def run(self, write: Write[ResultT]) -> ResultT:
-        """Make a call under the lease, which is taken first if it never was.
+        """Make a call under the lease, which is acquired first if it never was.
 
         Raises:
-            LeaseLost: The lease is not held any more; nothing was done.
-            BackendUnavailable: Redis cannot be reached, or could not in time. Whether something was done is not known.
+            LeaseLost: The lease is no longer held; nothing was done.
+            BackendUnavailable: Redis cannot be reached, or could not in time. Whether anything was done is unknown.
         """
         name = self._hold()
         patience = int(self._patience * 1e6)
@@ -128,10 +128,10 @@ class Lease:
         return write.parse(code, answer)
 
     def renew(self) -> str:
-        """Renew the lease, which is taken first if it never was.
+        """Renew the lease, which is acquired first if it never was.
 
         Returns:
-            HELD; REAPED where other servers took this one for dead; LOST where Redis has lost its data, or may have.
+            HELD; REAPED if other servers considered this one dead; LOST if Redis has lost its data, or may have.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
@@ -145,10 +145,10 @@ class Lease:
         return LOST if is_another and renewal.outcome == HELD else renewal.outcome
 
     def begin_anew(self, *, has_lost_data: bool) -> None:
-        """Give the lease up for a new one, which is taken when it is needed.
+        """Replace the lease with a new one, which is acquired when it is needed.
 
         Args:
-            has_lost_data: Whether Redis may have lost its data: no user is taken for offline then until all servers are back.
+            has_lost_data: Whether Redis may have lost its data: no user is then considered offline until all servers are back.
         """
         with self._lock:
             self._name = ""
@@ -160,11 +160,11 @@ class Lease:
         self._is_leaving = True
 
     def forget_reaping(self) -> None:
-        """Note that everything was written again since the lease before this one was reaped, if it was."""
+        """Record that everything was rewritten since the previous lease was reaped, if it was."""
         self._was_reaped = False
 
     def adopt(self) -> None:
-        """Have leases run out that Redis has forgotten, and of which it still has connections: their servers may be gone.
+        """Let leases run out that Redis has lost but still has connections of: their servers may be dead.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
@@ -181,7 +181,7 @@ class Lease:
             within: A time in seconds.
 
         Returns:
-            Those on servers that have renewed their leases in the last so many seconds, and those on servers that may be gone.
+            Those on servers that have renewed their leases within that time, and those on servers that may be dead.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
@@ -189,7 +189,7 @@ class Lease:
         return self.ask(scripts.count_connections(user_id, self._name, ttl=self.ttl, within=within))
 
     def end(self) -> None:
-        """Write nothing under the lease any more."""
+        """Stop writing under the lease."""
         self._has_ended = True
 
     def _begin_in_child(self) -> None:

@@ -1,4 +1,4 @@
-"""The link to one Redis server: fast to fail while it is away, and quick to notice when it is back."""
+"""Link to one Redis server, which fails fast during an outage, and quickly detects its end."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _FIRST_PAUSE: Final = 0.05
 class RedisLink:
     """The link to one Redis server.
 
-    Each process has connections of its own, and none before its first call; a forked child begins anew. Whoever got
-    `BackendUnavailable` can count on the callbacks of `on_return` being called later, because then the link is down.
+    Each process has its own connections, and none before its first call; a forked child starts afresh. After
+    `BackendUnavailable` the link is down, so the callbacks of `on_return` are called later.
 
     Args:
         url: A `redis://`, `rediss://` or `unix://` URL.
-        timeout: Seconds for a command, connecting included.
-        max_connections: How many calls are made at once; others wait, within the time-out.
-        max_pause: Seconds between two attempts to reach the server, at most.
+        timeout: Seconds for a command, including connecting.
+        max_connections: Maximum number of concurrent calls; others wait, within the time-out.
+        max_pause: Maximum seconds between two attempts to reach the server.
 
     Raises:
-        ConfigError: The URL is none of these.
+        ConfigError: The URL is not one of these.
     """
 
     def __init__(self, url: str, timeout: float = 0.8, *, max_connections: int = 16, max_pause: float = 2.0) -> None:
@@ -49,23 +49,23 @@ class RedisLink:
         after_fork(self._begin)
 
     def __str__(self) -> str:
-        """The server's URL without the password."""
+        """Return the server's URL without the password."""
         return str(self._address)
 
     @property
     def is_up(self) -> bool:
-        """Whether Redis can be reached, as far as is known; True before the first call."""
+        """Return whether Redis can be reached, as far as is known; True before the first call."""
         return self._up.is_set()
 
     def call(self, function: Callable[[Redis], ResultT]) -> ResultT:
         """Call a function with a client.
 
         Returns:
-            What it returns.
+            Its result.
 
         Raises:
-            BackendUnavailable: Redis cannot be reached; at once while that is known. Whether it did something is not known then.
-            RedisError: Redis refused what the function asked.
+            BackendUnavailable: Redis cannot be reached; raised at once while that is known. Whether it did anything is unknown.
+            RedisError: Redis refused a command of the function's.
         """
         self._refuse_while_down()
         if not self._slots.acquire(timeout=self._timeout):
@@ -81,10 +81,10 @@ class RedisLink:
                 self._end_idle_connections()
 
     def connect(self, patience: float = 0.0) -> OwnConnection:
-        """Make a connection for the use of one thread; that it is lost is no news once Redis has been back since it was made.
+        """Make a connection for one thread; its loss is not reported if Redis has returned since it was made.
 
         Args:
-            patience: Seconds that commands on it may take longer than the time-out, because they wait for something.
+            patience: Seconds by which blocking commands on it may exceed the time-out.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
@@ -94,15 +94,15 @@ class RedisLink:
         return self._address.connect(patience, lambda error: self._lost(error, outages))
 
     def on_return(self, callback: Callable[[], object]) -> None:
-        """Have a function called, in a background thread, each time that Redis is back after it could not be reached."""
+        """Register a function to be called, in a background thread, each time Redis is back after an outage."""
         self._callbacks.append(callback)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until Redis can be reached, for `timeout` seconds at most, and say whether it can."""
+        """Wait until Redis can be reached, for `timeout` seconds at most, and return whether it can."""
         return self._up.wait(timeout)
 
     def close(self) -> None:
-        """Refuse every call from now on, and end all connections; those in use end with the call that uses them."""
+        """Refuse every call from now on, and close all connections; those in use close with the call that uses them."""
         with self._lock:
             self._closed.set()
             self._up.clear()

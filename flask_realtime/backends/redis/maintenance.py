@@ -1,4 +1,4 @@
-"""What a server does beside its own operations: it writes what was left, settles what is uncertain, and reaps dead servers."""
+"""Maintenance tasks of a server: writing entries that were left, settling uncertain statuses, and reaping dead servers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from flask_realtime.backends.redis.scripts import IdempotentCall, Noted, Outcome
 ResultT = TypeVar("ResultT")
 
 _BATCH: Final = 500
-"""How many connections and memberships are written or removed in one go: Redis does nothing else meanwhile."""
+"""Connections and memberships written or removed in one batch, during which Redis does nothing else."""
 
 
 class Report(NamedTuple):
-    """A user who came online or went offline, of whom nobody was told yet."""
+    """A user's status change that has not been announced yet."""
 
     user_id: str
     online: bool
@@ -26,7 +26,7 @@ class Report(NamedTuple):
 
 
 class MaintenanceTask(ABC, Generic[ResultT]):
-    """Something to do bit by bit. A bit that Redis gave no answer to is done again, with the same effect as once.
+    """A task done in steps. A step without a reply from Redis is repeated, with the effect of a single one.
 
     Args:
         lease: The server's lease.
@@ -37,13 +37,13 @@ class MaintenanceTask(ABC, Generic[ResultT]):
         self._call: IdempotentCall[ResultT] | None = None
 
     def perform(self) -> list[Report] | None:
-        """Do a bit.
+        """Do one step.
 
         Returns:
-            What came to light; None where there is nothing more to do.
+            The status changes found; None if the task is complete.
 
         Raises:
-            BackendUnavailable: Redis cannot be asked now.
+            BackendUnavailable: Redis is unreachable now.
         """
         self._call = self._call or self._next()
         if self._call is None:
@@ -58,19 +58,19 @@ class MaintenanceTask(ABC, Generic[ResultT]):
 
     @abstractmethod
     def _next(self) -> IdempotentCall[ResultT] | None:
-        """Return what is to be done next."""
+        """Return the call for the next step."""
 
     @abstractmethod
     def _done(self, answer: ResultT) -> list[Report] | None:
-        """Take Redis's answer."""
+        """Process Redis's answer."""
 
     def _give_up(self) -> None:
-        """Do not do again what was asked for under a lease that is lost."""
+        """Drop a call that was made under a lost lease."""
         self._call = None
 
 
 class WriteLeft(MaintenanceTask[list[Outcome]]):
-    """Writes the connections that operations left, and all of them when a new lease begins.
+    """Writes the connections that operations left, and all connections when a new lease begins.
 
     Args:
         entries: The server's entries.
@@ -109,9 +109,9 @@ class WriteLeft(MaintenanceTask[list[Outcome]]):
 
 
 class Verify(MaintenanceTask[list[int]]):
-    """Finds connections of which Redis has lost something: to an eviction, or to somebody who deleted a key.
+    """Finds connections whose entries Redis has lost, to eviction or to a deleted key.
 
-    They are left to be written again, which says no news of anybody: nobody was told of the loss.
+    They are left to be rewritten, without any announcement, since the loss was not announced either.
 
     Args:
         entries: The server's entries.
@@ -124,7 +124,7 @@ class Verify(MaintenanceTask[list[int]]):
         self._asked: list[Noted] = []
 
     def begin(self) -> None:
-        """Begin a round through all connections of this server."""
+        """Start a round through all connections of this server."""
         self._waiting = list(self._entries.connected_users.owners().items())
 
     def _next(self) -> IdempotentCall[list[int]] | None:
@@ -147,7 +147,7 @@ class Verify(MaintenanceTask[list[int]]):
 
 
 class Settle(MaintenanceTask[list[WentOffline]]):
-    """Finds those who went offline while Redis was away, and of whom no server told.
+    """Finds users who went offline during an outage of Redis, and whom no server announced.
 
     Args:
         entries: The server's entries.
@@ -168,11 +168,11 @@ class Settle(MaintenanceTask[list[WentOffline]]):
 
 
 class Reap(MaintenanceTask[Reaped]):
-    """Removes the connections of servers that are gone.
+    """Removes the connections of dead servers.
 
     Args:
         lease: The lease of the server that does it.
-        victim: The lease to end; without one, any that has run out.
+        victim: The lease to end; if None, any expired one.
     """
 
     def __init__(self, lease: Lease, victim: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What a bus may be told about how to do its work."""
+"""Options of a bus."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Final
 
 @dataclass(frozen=True)
 class BusOptions:
-    """How a bus works; the defaults do for production.
+    """The settings of a bus; the defaults suit production.
 
     Args:
         retention: Seconds for which events are kept for servers that cannot be reached.
-        max_items: How many events a server keeps of those it published, sent or not.
-        max_bytes: How many bytes those may have.
-        linger: Seconds between two writes, and two reads, at least: under load many events go at once, which costs less.
-        block: Seconds for which a read waits for something to read.
+        max_items: Maximum number of its own events that a server keeps, sent or not.
+        max_bytes: Maximum number of bytes of those.
+        linger: Minimum seconds between two writes, and two reads: under load many events are batched, which costs less.
+        block: Seconds for which a read waits for entries.
     """
 
     retention: float = 60.0

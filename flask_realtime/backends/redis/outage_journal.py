@@ -1,4 +1,4 @@
-"""What was said of users, and what was not, while Redis could not be asked."""
+"""Journal of announcements and unanswered calls during an outage of Redis."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from flask_realtime.backends.redis.script import Script
 
 
 class OutageJournal:
-    """Keeps what has to be made good when Redis is back.
+    """Records what has to be repaired when Redis is back.
 
     Args:
-        new_version: Returns a version for a change that Redis has given none.
-        grace: Seconds that other servers are given to write what they know.
+        new_version: Returns a version for a change that got none from Redis.
+        grace: Seconds that other servers have to write their entries.
     """
 
     def __init__(self, new_version: Callable[[], int], grace: float) -> None:
@@ -24,14 +24,14 @@ class OutageJournal:
         self._grace = grace
         self._unsettled: dict[str, float] = {}
         self.told_online: dict[str, int] = {}
-        """Users of whom others were told that they came online, and the version of that."""
+        """Users who were announced as online, and the version of that change."""
         self.unanswered_arrivals: set[str] = set()
-        """Connections that Redis was told to add, without an answer."""
+        """Connections whose addition got no reply from Redis."""
         self.unanswered_removals: set[str] = set()
-        """Connections that Redis was told to remove, without an answer."""
+        """Connections whose removal got no reply from Redis."""
 
     def came(self, user_id: str, *, is_first: bool) -> Change:
-        """Say what a connection's coming means for its user, should Redis give no answer.
+        """Return the effect of an opened connection on its user, if Redis gives no answer.
 
         Args:
             user_id: The user.
@@ -44,15 +44,15 @@ class OutageJournal:
         return Change(status_changed=True, version=version)
 
     def went(self, user_id: str) -> Change:
-        """Say what a connection's going means for its user, should Redis give no answer: nothing, before it is settled."""
+        """Return the effect of a closed connection on its user, if Redis gives no answer: none, until it is settled."""
         self._unsettled[user_id] = math.inf
         return Change(status_changed=False, version=self._new_version())
 
     def unanswered(self, script: Script, connection_id: str) -> None:
-        """Note that Redis was told of a connection, without an answer.
+        """Record a call to Redis about a connection that got no reply.
 
         Args:
-            script: What Redis was told.
+            script: The script of the call.
             connection_id: The connection.
         """
         if script is scripts.ADD:
@@ -61,17 +61,17 @@ class OutageJournal:
             self.unanswered_removals.add(connection_id)
 
     def answered(self, connection_id: str) -> None:
-        """Note that Redis has answered, and knows of a connection what this server knows."""
+        """Record that Redis has answered, and agrees with this server about a connection."""
         self.unanswered_arrivals.discard(connection_id)
         self.unanswered_removals.discard(connection_id)
 
     def written(self, user_id: str, code: int, *, is_there: bool) -> None:
-        """Note what Redis said of a user.
+        """Record Redis's answer about a user.
 
         Args:
             user_id: The user.
-            code: What it said.
-            is_there: Whether it was about a connection that is there, not one that is gone.
+            code: The answer's code.
+            is_there: Whether it was about an open connection, not a closed one.
         """
         self.told_online.pop(user_id, None)
         if code == scripts.UNSETTLED:
@@ -80,16 +80,16 @@ class OutageJournal:
             self._unsettled.pop(user_id, None)
 
     def settled(self, user_ids: Iterable[str]) -> None:
-        """Forget users of whom nothing has to be told any more."""
+        """Forget users without a pending announcement."""
         for user_id in user_ids:
             self._unsettled.pop(user_id, None)
 
     @property
     def next_settling(self) -> float:
-        """When somebody has to be asked for, in seconds of the monotonic clock."""
+        """Return when the next user has to be checked, in seconds of the monotonic clock."""
         return min(self._unsettled.copy().values(), default=math.inf)
 
     def due(self) -> list[str]:
-        """Return the users who have to be asked for now."""
+        """Return the users who have to be checked now."""
         now = time.monotonic()
         return [user_id for user_id, at in self._unsettled.copy().items() if at <= now]

@@ -1,4 +1,4 @@
-"""Outbox of what this server has published: what waits to be written, and what may have to be written again."""
+"""Outbox of a server: envelopes that wait to be written, and those that may have to be written again."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from flask_realtime.backends.redis.options import BusOptions
 
 
 class Outbox:
-    """Envelopes in the order published, kept for a time after they were written: Redis may forget them, and then wants them again.
+    """Envelopes in the order published, kept for a time after they were written, in case Redis loses them.
 
-    Any thread may add, and wait until what it added is written; the rest is for the one thread that writes. Adding takes no lock:
-    it may be done in an event loop, which cannot wait for whoever has it.
+    Any thread may add, and wait until its envelope is written; the rest is for the one writing thread. Adding takes no lock:
+    it may happen in an event loop, which must not wait for a lock.
 
-    Beyond a bound the oldest go first: those already written before those that wait.
+    Over the maximum, the oldest are dropped first: written ones before those that wait.
 
     Args:
-        options: How many envelopes are kept, and for how long.
+        options: The number of envelopes to keep, and for how long.
         clock: Returns the time in seconds.
     """
 
     def __init__(self, options: BusOptions, clock: Callable[[], float] = monotonic) -> None:
         self.forgotten = NO_ID
-        """The entry with the last one that was written, and is not kept for want of room."""
+        """The entry of the last written envelope that was dropped for lack of room."""
         self._options = options
         self._clock = clock
         self._drops = Drops()
@@ -43,21 +43,21 @@ class Outbox:
 
     @property
     def dropped(self) -> int:
-        """How many were dropped before they were written."""
+        """Return how many were dropped before they were written."""
         return self._drops.count
 
     @property
     def pending(self) -> int:
-        """How many have not been written yet; while one is on the move, it may count twice."""
+        """Return how many have not been written yet; an envelope in transit between queues may count twice."""
         return len(self._arrived) + len(self._waiting) + len(self._in_hand)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is kept, written or not."""
+        """Return whether nothing is kept, written or not."""
         return not (self.pending or self._written)
 
     def add(self, head: bytes, body: bytes) -> Item | None:
-        """Add an encoded envelope; None where it was dropped, because the outbox is closed."""
+        """Add an encoded envelope, and return its item, or None if it was dropped because the outbox is closed."""
         if self._is_closed:
             self._note_drop()
             return None
@@ -68,17 +68,17 @@ class Outbox:
         return item
 
     def wait_for_outcome(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until something holds, for `timeout` seconds at most, and say whether it does.
+        """Wait until a condition holds, for `timeout` seconds at most, and return whether it does.
 
         Args:
-            condition: It is asked whenever items were written, or could not be.
+            condition: Checked whenever items were written, or could not be.
             timeout: Seconds.
         """
         with self._outcome:
             return self._outcome.wait_for(condition, timeout)
 
     def close(self) -> None:
-        """Take no more."""
+        """Refuse further envelopes."""
         self._is_closed = True
 
     def wake(self) -> None:
@@ -86,13 +86,13 @@ class Outbox:
         self._has_news.set()
 
     def wait_for_news(self, timeout: float) -> None:
-        """Wait until there is something to write or to look at, for `timeout` seconds at most."""
+        """Wait for an event such as a new envelope, for `timeout` seconds at most."""
         if not self._waiting:
             self._has_news.wait(timeout)
         self._has_news.clear()
 
     def tidy(self) -> None:
-        """Take in what has arrived, and forget what is too old, or too much."""
+        """Collect added envelopes, and drop those that are too old, or too many."""
         while self._arrived:
             item = self._arrived[0]
             self._last_number += 1
@@ -104,14 +104,14 @@ class Outbox:
         self._expire()
 
     def take(self) -> list[Item]:
-        """Take the next ones in hand, as many as one entry holds; nothing may be in hand."""
+        """Take the next envelopes for writing, as many as one entry holds; none may be taken already."""
         self._in_hand = next_batch(self._waiting)
         for _ in self._in_hand:
             self._waiting.popleft()
         return self._in_hand
 
     def confirm(self, written: StreamId) -> None:
-        """Note that what is in hand was written."""
+        """Record that the taken envelopes were written."""
         for item in self._in_hand:
             if item.written is NO_ID:
                 item.written = written
@@ -121,13 +121,13 @@ class Outbox:
         self._notify()
 
     def give_back(self) -> None:
-        """Put what is in hand back: it was not written, or nobody knows."""
+        """Put the taken envelopes back: they were not written, or that is unknown."""
         self._waiting.extendleft(reversed(self._in_hand))
         self._in_hand = []
         self._notify()
 
     def rewind(self) -> None:
-        """Have everything written again that is kept, in order; nothing may be in hand."""
+        """Queue all kept envelopes to be written again, in order; none may be taken."""
         self._waiting.extendleft(reversed(self._written))
         self._written.clear()
 

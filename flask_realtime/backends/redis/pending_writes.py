@@ -1,4 +1,4 @@
-"""Which connections Redis may know something old of, and who is about to write them."""
+"""Pending writes: connections whose entries in Redis may be outdated, and those being written."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 
 class PendingWrites:
-    """Keeps at most one writer at the entries of each connection: an operation, or the housekeeping.
+    """Allows at most one writer at a time for the entries of each connection: an operation, or the housekeeping.
 
-    An operation that finds another writer there, or that fails, leaves the connection to the housekeeping, which writes what the
-    memory of this server says then. So whatever falls into whatever, what is written last is true.
+    An operation that finds another writer, or that fails, leaves the connection to the housekeeping, which then writes the
+    current memory of this server. So whatever the interleaving, the last write is correct.
     """
 
     def __init__(self) -> None:
@@ -20,12 +20,12 @@ class PendingWrites:
 
     @property
     def is_clear(self) -> bool:
-        """Whether everything is written."""
+        """Return whether everything is written."""
         with self._lock:  # One after the other, they could be empty when what is in the one moves to the other.
             return not self._left and not self._being_written
 
     def begin(self, connection_id: str) -> bool:
-        """Begin to write a connection's entries, and say whether nobody else is at it."""
+        """Begin to write a connection's entries, and return whether there is no other writer."""
         with self._lock:
             if connection_id in self._being_written:
                 return False
@@ -33,7 +33,7 @@ class PendingWrites:
             return True
 
     def end(self, *connection_ids: str) -> None:
-        """Cease to write."""
+        """Finish writing."""
         with self._lock:
             self._being_written.difference_update(connection_ids)
 
@@ -41,20 +41,20 @@ class PendingWrites:
         """Leave connections to the housekeeping.
 
         Args:
-            owners: The connections, and whose they are: connection -> user.
+            owners: The connections and their users: connection -> user.
         """
         with self._lock:
             self._left.update(owners)
 
     def take(self, limit: int, weight: Callable[[str], int]) -> dict[str, str]:
-        """Begin to write connections that were left; those that somebody is writing are taken another time.
+        """Begin to write connections that were left; those being written are taken later.
 
         Args:
-            limit: How much is enough for one go.
-            weight: Says how much a connection is.
+            limit: The total amount for one batch.
+            weight: Returns the amount of a connection.
 
         Returns:
-            The connections, and whose they are: connection -> user.
+            The connections and their users: connection -> user.
         """
         with self._lock:
             taken: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Writes what this server publishes to the stream, off the way of those who publish."""
+"""Writes this server's envelopes to the stream, in a thread apart from the publishers."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from flask_realtime.logs import get_logger
 logger = get_logger(__name__)
 
 _CARE_SECONDS: Final = 1.0
-"""How often the connection is used at least, while something is kept that Redis may have forgotten."""
+"""Maximum seconds between two uses of the connection, while envelopes are kept that Redis may have lost."""
 
 
 class Publisher:
-    """Writes an outbox to a stream, in order: again where it may not have been written, and all of it where Redis forgot it.
+    """Writes an outbox to a stream, in order: again if a write is uncertain, and all of it if Redis has lost its data.
 
-    Whatever is written again has the same number as before, and no number is written before all smaller ones were: so a receiver
+    A repeated envelope keeps its number, and no number is written before all smaller ones were: so a receiver
     that drops every number that is not larger than the last one gets each once.
 
     Args:
         link: The link to Redis.
         stream: The stream.
-        outbox: What to write.
-        origin: What this server is called in the stream.
-        linger: Seconds from one write to the next, at least: under load, fewer and larger entries cost all servers less.
+        outbox: The outbox to write.
+        origin: This server's name in the stream.
+        linger: Minimum seconds from one write to the next: under load, fewer and larger entries cost all servers less.
     """
 
     def __init__(self, link: RedisLink, stream: Stream, outbox: Outbox, origin: str, linger: float) -> None:
@@ -65,7 +65,7 @@ class Publisher:
         self._disconnect()
 
     def end(self) -> None:
-        """Have `run` return."""
+        """Make `run` return."""
         self._ended.set()
         self._outbox.wake()
 

@@ -1,4 +1,4 @@
-"""Reads from the stream what other servers wrote."""
+"""Reads other servers' envelopes from the stream."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _RETRY_SECONDS: Final = 1.0
 
 
 class Reader:
-    """Hands on what other servers wrote since it was made: each envelope once, those of one server in order.
+    """Passes on envelopes that other servers write after its creation: each once, those of one server in order.
 
     Args:
         link: The link to Redis.
         stream: The stream.
-        origin: What this server is called in the stream; its own envelopes are left out.
+        origin: This server's name in the stream; its own envelopes are skipped.
         receive: Called with each envelope.
-        options: How long to wait for something to read, and from one read to the next.
+        options: How long to wait for entries, and between two reads.
     """
 
     def __init__(self, link: RedisLink, stream: Stream, origin: str, receive: Receive, options: BusOptions) -> None:
@@ -51,12 +51,12 @@ class Reader:
 
     @property
     def is_connected(self) -> bool:
-        """Whether it reads."""
+        """Return whether it is reading."""
         return self._connection is not None
 
     @property
     def lost(self) -> int:
-        """How many envelopes did not arrive."""
+        """Return how many envelopes were lost."""
         return self._sequences.lost
 
     def run(self) -> None:
@@ -76,7 +76,7 @@ class Reader:
         self._disconnect()
 
     def end(self) -> None:
-        """Have `run` return once its last read does."""
+        """Make `run` return after its current read."""
         self._ended.set()
 
     def _go_on(self) -> None:
@@ -109,7 +109,7 @@ class Reader:
         return StreamId(place.now - ceil(1000 * (monotonic() - self._made_at)) - 1)
 
     def _begin_again(self, place: Place) -> None:
-        """Look for what was written again, perhaps with a clock that is behind the last one: what is known is not handed on."""
+        """Read repeated envelopes, perhaps written by a clock behind the previous one; known ones are not passed on."""
         if place.now < self._start.milliseconds:
             self._start = NO_ID
         self._position = min(self._position, StreamId(place.now - round(1000 * self._options.retention)))

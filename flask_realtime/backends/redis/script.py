@@ -1,10 +1,10 @@
 """Loads and runs the Lua scripts in `lua/`.
 
-A script names the shared pieces that it needs, each on a line of its own, and so does a piece:
+A script names the shared pieces that it needs, each on its own line, and so does a piece:
 
     --- @include "leases"
 
-The line is replaced by `lua/shared/leases.lua` when the script is loaded. What is included already is not included again.
+The line is replaced by `lua/shared/leases.lua` when the script is loaded. Each piece is included once.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Script:
     def __init__(self, name: str) -> None:
         self.name = name
         self.text = _with_pieces(_FOLDER / f"{name}.lua", set())
-        """With its pieces."""
+        """The script with its pieces."""
         self._digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def run(self, client: Redis, base: str, *args: str | int) -> Any:
         """Run it.
 
         Args:
-            client: Where.
-            base: What the keys' names begin with.
+            client: The client to run it with.
+            base: The prefix of the keys.
             args: Its arguments.
 
         Raises:

@@ -1,33 +1,33 @@
-"""Calls of the Lua scripts in `lua/`: their arguments, and what they answer.
+"""Calls of the Lua scripts in `lua/`: their arguments and answers.
 
-Each script is one step that nothing can fall into. A function here returns its call, and `Lease` makes it.
+Each script is atomic. A function here returns its call, and `Lease` makes it.
 
 The keys of one channel begin with `{channel}:`, so that they are all on one node of a cluster:
 
-| Key | Type | What it holds |
+| Key | Type | Contents |
 |---|---|---|
-| `servers` | sorted set | lease -> when it runs out; 0: it is being reaped, and can be renewed no more |
+| `servers` | sorted set | lease -> when it expires; 0: it is being reaped, and cannot be renewed |
 | `reaped` | sorted set | lease -> when it was reaped |
-| `leaving` | set | leases of servers that are about to stop: their clients are on the way to others |
+| `leaving` | set | leases of servers that are about to stop: their clients are reconnecting to others |
 | `server:<lease>` | set | the connections under a lease, each as `<connection> <user>` |
 | `online` | set | the users who have a connection |
 | `user:<user>` | hash | connection -> `<lease> <since> <device>` |
 | `joined:<connection>` | set | the topics that a connection has joined, each as `<feature>:<kind>:<id>` |
 | `<feature>:<kind>:<id>` | hash | connection -> `<lease> <user>`: the members of a topic |
-| `gone:<user>` | string | `<version> <cause>` for a while after a user went offline, so that nobody says so twice |
-| `came:<user>` | string | `<connection> <version> <cause>` for a while after a user came back: who came, and from being gone how |
+| `gone:<user>` | string | `<version> <cause>` for a while after a user went offline, so that it is announced once |
+| `came:<user>` | string | `<connection> <version> <cause>` for a while after a user's return: the connection, and the cause |
 | `announced:<user>` | string | when the user's allowance of announcements is full again, while it is not |
-| `unsettled` | set | users who have no connection that Redis knows of, and of whom nobody was told yet |
-| `settling` | string | exists for a while after Redis lost its data: servers that have not come back yet may know more |
-| `answer:<token>` | string | what a script answered, for a caller whom the answer did not reach |
+| `unsettled` | set | users without a connection in Redis who have not been announced as offline yet |
+| `settling` | string | exists for a while after Redis lost its data: servers that have not returned yet may know more |
+| `answer:<token>` | string | a script's answer, for a caller that it did not reach |
 | `version` | string | the highest version given out |
-| `check` | string | what a health check writes, for a while |
+| `check` | string | a health check's write, for a while |
 
 All times are Redis's own, in microseconds. A connection is under the lease named in its entries: a server that has lost its lease
-writes them again under a new one, and they are not removed with the old one.
+rewrites them under a new one, and they are not removed with the old one.
 
-A script that writes names its deadline and the lease it works under. It does nothing after the deadline, when its caller has given
-up and sees to the matter in another way: commands can lie for long in the buffers of a server that hangs or a network that is cut.
+A script that writes is given its deadline and its lease. It does nothing after the deadline, when its caller has given up
+and handles the change in another way: commands can stay for long in the buffers of a hanging server or a cut network.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ from flask_realtime.backends.redis.script import Script
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 STAYS: Final = 0
-"""The change made no difference to anybody else."""
+"""The change made no difference to the user's status."""
 
 TURNED: Final = 1
 """The user came online, or went offline."""
 
 UNSETTLED: Final = 2
-"""The user has no connection left that Redis knows of, but Redis may not know of all of them."""
+"""The user has no connection left in Redis, but Redis may not know all of them."""
 
 CAME: Final = 3
-"""The user had come online with the connection before, and nobody was told: the answer that said so got lost."""
+"""The user had come online with the connection before, unannounced because that reply was lost."""
 
 LATE: Final = -1
-"""Nothing was done: the deadline has passed."""
+"""Redis reached the script after its deadline; nothing was written."""
 
 NOT_HELD: Final = -2
-"""Nothing was done: the lease is not held."""
+"""The lease is not held; nothing was written."""
 
 ADD: Final = Script("add")
 REMOVE: Final = Script("remove")
@@ -85,12 +85,12 @@ _PROBE: Final = Script("probe")
 
 @dataclass(frozen=True)
 class Question(Generic[ResultT_co]):
-    """A call for which no lease is needed; see `Lease.ask`.
+    """A call that needs no lease; see `Lease.ask`.
 
     Args:
         script: The script.
         args: Its arguments.
-        parse: Reads its answer.
+        parse: Parses its answer.
     """
 
     script: Script
@@ -105,7 +105,7 @@ class Write(Generic[ResultT_co]):
     Args:
         script: The script.
         args: Its arguments after the deadline and the lease.
-        parse: Reads its code and its answer.
+        parse: Parses its code and its answer.
     """
 
     script: Script
@@ -114,17 +114,17 @@ class Write(Generic[ResultT_co]):
 
 
 class IdempotentCall(Write[ResultT_co]):
-    """A call that may be made again until its answer arrives: it holds a token, and Redis does once what it asks for."""
+    """A call that may be repeated until its answer arrives: it holds a token, and Redis carries it out once."""
 
 
 class Answer(NamedTuple):
-    """What Redis said of a change.
+    """Redis's answer to a change.
 
     Args:
         code: STAYS, TURNED or UNSETTLED.
         version: The version of the change, or 0.
-        connections: How many connections the user has, where one was added.
-        hold: Milliseconds for which the change is not to be announced.
+        connections: The number of the user's connections, if one was added.
+        hold: Milliseconds for which the change must not be announced.
     """
 
     code: int
@@ -134,16 +134,16 @@ class Answer(NamedTuple):
 
 
 class State(NamedTuple):
-    """A connection as it is to be written.
+    """The state of a connection to write.
 
     Args:
         connection_id: The connection.
-        user_id: Whose it is.
-        details: What is noted of it; nothing where it is gone.
-        topics: What it has joined.
-        told_online: The version with which others were told that the user came online while Redis was away, or 0.
-        is_repeated: Whether it is gone, and Redis was told so before without an answer.
-        is_unheard: Whether Redis was told that it is there, without an answer.
+        user_id: Its user.
+        details: Its stored details; empty if it is closed.
+        topics: The topics that it has joined.
+        told_online: The version of the announcement that the user came online during an outage of Redis, or 0.
+        is_repeated: Whether it is closed, and an earlier removal got no reply.
+        is_unheard: Whether its addition got no reply.
     """
 
     connection_id: str
@@ -160,8 +160,8 @@ class Noted(NamedTuple):
 
     Args:
         connection_id: The connection.
-        user_id: Whose it is.
-        topics: What it has joined.
+        user_id: Its user.
+        topics: The topics that it has joined.
     """
 
     connection_id: str
@@ -170,7 +170,7 @@ class Noted(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What writing a connection meant for its user.
+    """The effect of writing a connection on its user.
 
     Args:
         code: STAYS, TURNED, UNSETTLED or CAME.
@@ -182,18 +182,18 @@ class Outcome(NamedTuple):
 
 
 class WentOffline(NamedTuple):
-    """A user who went offline, and the version of that."""
+    """A user who went offline, and the version of the change."""
 
     user_id: str
     version: int
 
 
 class Reaped(NamedTuple):
-    """A part of a lease's end.
+    """The result of one step of reaping.
 
     Args:
-        found: Whether there was something to reap.
-        offline: Those who went offline with it.
+        found: Whether there was anything to reap.
+        offline: The users who went offline with it.
     """
 
     found: bool
@@ -201,12 +201,12 @@ class Reaped(NamedTuple):
 
 
 class Renewal(NamedTuple):
-    """What became of a lease that was to be renewed.
+    """The result of renewing a lease.
 
     Args:
         now: Redis's time, in microseconds.
         outcome: `held`, `reaped` or `lost`.
-        redis_id: Which Redis this is; nothing where it does not say.
+        redis_id: The id of the Redis process; empty if it does not tell.
     """
 
     now: int
@@ -220,7 +220,7 @@ class Note(NamedTuple):
     Args:
         connection_id: The connection.
         lease: The lease.
-        rest: What else is noted of it.
+        rest: The rest of the field's value.
     """
 
     connection_id: str
@@ -232,18 +232,18 @@ class Note(NamedTuple):
 
 
 def take_lease(lease: str, *, ttl: float, settling: float) -> Question[int]:
-    """Take a lease; answers Redis's time, in microseconds.
+    """Acquire a lease; answers Redis's time, in microseconds.
 
     Args:
         lease: Its name.
         ttl: Seconds that it lasts.
-        settling: Seconds for which Redis may know too little of the other servers; 0 where it does not.
+        settling: Seconds for which Redis may lack entries of other servers; 0 if it does not.
     """
     return Question(_TAKE_LEASE, (lease, _microseconds(ttl), _microseconds(settling)), int)
 
 
 def adopt_leases(leases: Iterable[str], *, ttl: float) -> Question[int]:
-    """Have leases that nobody knows of any more run out after `ttl` seconds, unless they are renewed; answers Redis's time."""
+    """Let forgotten leases run out after `ttl` seconds, unless they are renewed; answers Redis's time."""
     return Question(_ADOPT_LEASES, (_microseconds(ttl), *leases), int)
 
 
@@ -262,7 +262,7 @@ def reap(limit: int, lease: str) -> IdempotentCall[Reaped]:
     """Remove connections of a lease, and the lease itself with its last ones.
 
     Args:
-        limit: How many connections.
+        limit: Maximum number of connections.
         lease: The lease; with an empty name, any that has run out.
     """
     return IdempotentCall(_REAP, (token_hex(12), limit, lease), _reaped)
@@ -277,7 +277,7 @@ def add(user_id: str, connection_id: str, details: str) -> Write[Answer]:
     Args:
         user_id: The user.
         connection_id: The connection.
-        details: What is to be noted of it.
+        details: The details to store.
     """
     return Write(ADD, (user_id, connection_id, details), _answer)
 
@@ -288,30 +288,30 @@ def remove(user_id: str, connection_id: str, *, told_online: int, joined: Sequen
     Args:
         user_id: The user.
         connection_id: The connection.
-        told_online: The version with which others were told that the user came online while Redis was away, or 0.
+        told_online: The version of the announcement that the user came online during an outage of Redis, or 0.
         joined: The topics that it has joined.
     """
     return Write(REMOVE, (user_id, connection_id, told_online, _json(joined)), _answer)
 
 
 def join(user_id: str, connection_id: str, topic: str) -> Write[Answer]:
-    """Note that a connection of a user's joined a topic, which is named in full."""
+    """Record that a connection of a user's joined a topic, given by its full name."""
     return Write(JOIN, (user_id, connection_id, topic), _answer)
 
 
 def leave(user_id: str, connection_id: str, topic: str) -> Write[Answer]:
-    """Note that a connection of a user's left a topic, which is named in full."""
+    """Record that a connection of a user's left a topic, given by its full name."""
     return Write(LEAVE, (user_id, connection_id, topic), _answer)
 
 
 def leave_all(user_id: str, connection_id: str, prefix: str, joined: Sequence[str]) -> Write[Answer]:
-    """Note that a connection of a user's left every topic of a tracker.
+    """Record that a connection of a user's left every topic of a tracker.
 
     Args:
         user_id: The user.
         connection_id: The connection.
-        prefix: What the names of the tracker's topics begin with.
-        joined: Those that the connection has joined, named in full.
+        prefix: The prefix of the tracker's topics.
+        joined: The full names of those that the connection has joined.
     """
     return Write(LEAVE_ALL, (user_id, connection_id, prefix, _json(joined)), _answer)
 
@@ -320,23 +320,23 @@ def leave_all(user_id: str, connection_id: str, prefix: str, joined: Sequence[st
 
 
 def write(states: Sequence[State], *, was_reaped: bool) -> IdempotentCall[list[Outcome]]:
-    """Write connections; answers what that means for the user of each.
+    """Write connections; answers the effect on the user of each.
 
     Args:
         states: The connections.
-        was_reaped: Whether the lease before this one was reaped.
+        was_reaped: Whether the previous lease was reaped.
     """
     args = token_hex(12), int(was_reaped), _json([tuple(state) for state in states])
     return IdempotentCall(_WRITE, args, _outcomes)
 
 
 def verify(noted: Sequence[Noted]) -> IdempotentCall[list[int]]:
-    """Verify that Redis knows connections; answers the places, from 0, of those of which it has lost something."""
+    """Verify that Redis has connections; answers the indexes, from 0, of those with lost entries."""
     return IdempotentCall(_VERIFY, (token_hex(12), _json([tuple(each) for each in noted])), _places)
 
 
 def settle(user_ids: Sequence[str]) -> IdempotentCall[list[WentOffline]]:
-    """Settle who of these users is offline; answers those of whom nobody was told."""
+    """Settle which of these users are offline; answers those who have not been announced."""
     return IdempotentCall(_SETTLE, (token_hex(12), _json(user_ids)), _offline)
 
 
@@ -344,17 +344,17 @@ def settle(user_ids: Sequence[str]) -> IdempotentCall[list[WentOffline]]:
 
 
 def take_announcement(user_id: str) -> Question[float]:
-    """Take one from what may be announced of a user; answers 0, or the seconds until there is one."""
+    """Take one of the announcements of a user; answers 0, or the seconds until one may be made."""
     return Question(_TAKE_ANNOUNCEMENT, (user_id,), lambda milliseconds: int(milliseconds) / 1000)
 
 
 def online(user_ids: Iterable[str]) -> Question[set[str]]:
-    """Ask who of these users is online."""
+    """Ask which of these users are online."""
     return Question(_ONLINE, tuple(user_ids), lambda found: {user_id.decode() for user_id in found})
 
 
 def users() -> Question[list[str]]:
-    """Ask who is online."""
+    """Ask which users are online."""
     return Question(_USERS, (), _users)
 
 
@@ -373,23 +373,23 @@ def count_connections(user_id: str, lease: str, *, ttl: float, within: float) ->
         within: A time in seconds.
 
     Returns:
-        The call; it answers how many are on servers that have renewed their leases in the last so many seconds, and how many on
-        servers that may be gone. Those of servers that are about to stop do not count.
+        The call; it answers how many are on servers that have renewed their leases within that time, and how many on
+        servers that may be dead. Those of servers that are about to stop do not count.
     """
     return Question(_COUNT_CONNECTIONS, (user_id, lease, _microseconds(ttl), _microseconds(within)), _two_numbers)
 
 
 def entries(name: str) -> Question[list[Note]]:
-    """Ask what is noted in a hash, under leases that have not run out.
+    """Ask for the fields of a hash, under leases that have not run out.
 
     Args:
-        name: The hash's name, without what all have in common.
+        name: The hash's name, without the common prefix.
     """
     return Question(_ENTRIES, (name,), _notes)
 
 
 def probe() -> Question[int]:
-    """Write something, to see whether that works; answers Redis's time."""
+    """Write a value, to check that writes work; answers Redis's time."""
     return Question(_PROBE, (), int)
 
 

@@ -1,4 +1,4 @@
-"""The Redis stream that all servers of an application write to and read from."""
+"""Stream in Redis that all servers of an application write to and read from."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from flask_realtime.backends.redis.envelopes import NO_ID, StreamId
 from flask_realtime.backends.redis.link import RedisLink
 
 _MAX_ENTRIES = 32
-"""How many entries are read at once; each may be as large as a batch."""
+"""Maximum number of entries per read; each may be as large as a batch."""
 
 _SPARE = 60_000
-"""Milliseconds for which a stream is there at least: much longer than it takes a writer to look after it again."""
+"""Minimum milliseconds before a stream expires: much longer than a writer takes to renew it."""
 
 
 class Place(NamedTuple):
-    """What a connection leads to.
+    """The Redis process that a connection reaches, and its state.
 
     Args:
-        run_id: The Redis process: another one after each restart, and on each replica.
+        run_id: The Redis process's id, which differs after each restart, and on each replica.
         now: Its time, in milliseconds since 1970.
-        last: The last id of the stream; `NO_ID` where there is no stream.
+        last: The last id of the stream; `NO_ID` if there is no stream.
     """
 
     run_id: bytes
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 
 class Stream:
-    """A stream, by its commands. What is said about it being kept is not exact: Redis removes entries in blocks.
+    """The commands of a stream. Retention is approximate, since Redis removes entries in blocks.
 
     Args:
         key: Its key.
@@ -44,11 +44,11 @@ class Stream:
         self._retention = round(1000 * retention)
 
     def open(self, link: RedisLink, patience: float = 0.0) -> tuple[OwnConnection, Place]:
-        """Make a connection, and find out what it leads to.
+        """Make a connection, and return it with the process that it reaches.
 
         Args:
             link: The link to Redis.
-            patience: Seconds for which commands on it may wait.
+            patience: Seconds for which blocking commands on it may wait.
 
         Raises:
             BackendUnavailable: Redis cannot be reached.
@@ -68,20 +68,20 @@ class Stream:
             Its id.
 
         Raises:
-            BackendUnavailable: The connection was lost. Whether the entry was written is not known.
+            BackendUnavailable: The connection was lost. Whether the entry was written is unknown.
             ResponseError: Redis refused.
         """
         (reply,) = connection.ask(("XADD", self._key, "*", *fields))
         return StreamId.parse(_checked(reply))
 
     def trim(self, connection: OwnConnection, last: StreamId, forgotten: StreamId) -> None:
-        """Remove entries that are too old, and the stream itself when nobody writes any more.
+        """Remove entries that are too old, and let the stream expire when nobody writes any more.
 
         Args:
             connection: The connection.
             last: The id of a new entry.
-            forgotten: An entry that its writer has no room for any more. There is none for older ones in the stream either: so what
-                the writers may keep bounds the stream.
+            forgotten: An entry that its writer has dropped for lack of room. Older ones are removed from the stream too, so the
+                writers' limits bound the stream.
 
         Raises:
             BackendUnavailable: The connection was lost.
@@ -98,7 +98,7 @@ class Stream:
         """Read entries, waiting `wait` seconds for the first.
 
         Returns:
-            The ids and fields of those after the given one, not all of them at once.
+            The ids and fields of entries after the given one, not necessarily all of them.
 
         Raises:
             BackendUnavailable: The connection was lost.

@@ -8,11 +8,11 @@ from flask_realtime.backends.redis.entries import ServerEntries
 
 
 class RedisTracker(Tracker):
-    """Members of topics on all servers that share a Redis. While it cannot be asked, the answers are about this server alone.
+    """Members of topics on all servers that share a Redis. While it is unreachable, the answers cover only this server.
 
     Args:
         entries: This server's entries.
-        name: What the tracker is called; see `tracker_name`.
+        name: The tracker's name; see `tracker_name`.
     """
 
     def __init__(self, entries: ServerEntries, name: str) -> None:
@@ -21,7 +21,7 @@ class RedisTracker(Tracker):
         self._here = entries.trackers[name]
 
     def join(self, topic: str, user_id: str, connection_id: str) -> bool:
-        """Note that a connection joined, and say whether it was not joined before."""
+        """Record that a connection joined, and return whether it was not joined before."""
         write = scripts.join(user_id, connection_id, self._full(topic))
         joined, _ = self._entries.write(
             user_id, connection_id, lambda: self._here.join(topic, user_id, connection_id) or None, write
@@ -29,7 +29,7 @@ class RedisTracker(Tracker):
         return joined is not None
 
     def leave(self, topic: str, connection_id: str) -> bool:
-        """Forget that a connection joined, and say whether it was joined."""
+        """Forget that a connection joined, and return whether it was joined."""
         user_id = self._here.owner(connection_id)
         if user_id is None:
             return False
@@ -40,7 +40,7 @@ class RedisTracker(Tracker):
     def leave_all(self, connection_id: str) -> list[str]:
         """Forget a connection, and return the topics that it was joined to.
 
-        One that was removed from the connected users has left them with that, in the same round trip.
+        A connection that was removed from the connected users has left them with that, in the same round trip.
         """
         user_id = self._here.owner(connection_id)
         if user_id is None:
@@ -51,7 +51,7 @@ class RedisTracker(Tracker):
         return left or []
 
     def topics(self) -> list[str]:
-        """Return the topics that somebody has joined; this looks through every name in Redis, and is for operators."""
+        """Return the topics that somebody has joined; this scans every key in Redis, and is for operators."""
         here = self._here.topics()
         try:
             return list(dict.fromkeys([*here, *self._entries.lease.names(self._name)]))

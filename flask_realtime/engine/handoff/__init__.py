@@ -1,1 +1,1 @@
-"""Hands a request to the worker that has its session, together with its connection."""
+"""Hands requests to the worker that has their session, together with their connections."""

@@ -1,8 +1,8 @@
-"""Hands a request over to the process that has its session.
+"""Hands requests over to the process that has their session.
 
 Where several processes listen on one address, any of them may get a connection, and a long-polling client opens several for one
 session. A session's id ends with the tag of its process, and each process listens on a Unix socket of that name: a request that
-came to another one goes there together with its connection, and what follows on that connection comes to the right process at once.
+reached another one is sent there together with its connection, and later requests on it reach the right process at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Handoff:
     """The processes that serve the same address, this one among them.
 
     Args:
-        parent: Where they have the folder in which they find each other; by default the system's for temporary files.
+        parent: The parent of the folder in which they find each other; by default the system's for temporary files.
     """
 
     def __init__(self, parent: Path | None = None) -> None:
@@ -53,20 +53,20 @@ class Handoff:
         self._tag = ""
 
     def _own_tag(self) -> str:
-        if self._process != os.getpid():  # A server may fork when the application is there already.
+        if self._process != os.getpid():  # A server may fork after the application was created.
             self._process, self._tag = os.getpid(), secrets.token_urlsafe(_TAG_LENGTH)[:_TAG_LENGTH]
             self._listeners = {}
         return self._tag
 
     def new_session_id(self) -> str:
-        """Make the id of a session of this process."""
+        """Return a new session id of this process."""
         return secrets.token_urlsafe(_RANDOM_BYTES) + self._own_tag()
 
     def start(self, server: Any) -> None:
-        """Take over what comes to the others, from now on.
+        """Start accepting requests that reached other processes.
 
         Args:
-            server: The WSGI server that one of this process's sessions came through.
+            server: The WSGI server of one of this process's sessions.
         """
         tag = self._own_tag()
         if server not in self._listeners:
@@ -90,11 +90,11 @@ class Handoff:
         return folder.path / f"{place}-{tag}"
 
     def ends_of_relays(self) -> list[Callable[[], None]]:
-        """Return a function for each relayed connection that ends it, if it has not ended by then."""
+        """Return a function for each relayed connection that closes it, if it is still open."""
         return self._relays.ends()
 
     def stop(self) -> None:
-        """Take nothing over any more, and end what is relayed."""
+        """Stop accepting requests, and close relayed connections."""
         for server, listener in self._listeners.items():
             if listener is not None:
                 listener.close()
@@ -102,18 +102,18 @@ class Handoff:
         self._relays.stop()
 
     def hand_over(self, handler: Any, session_id: str) -> bool:
-        """Hand a request over with its connection, if its session belongs to another process.
+        """Hand a request over with its connection, if another process has its session.
 
         Args:
             handler: The request's WSGI handler.
             session_id: The session's id.
 
         Returns:
-            Whether that was done; then the request needs no answer any more.
+            Whether that was done; then the request needs no response.
         """
         client = handler.socket
         path = self._owner(handler, session_id)
-        # Several applications in one process could pass it to and fro.
+        # Several applications in one process could pass it back and forth.
         if path is None or _is_begun(handler.wsgi_input) or getattr(client, "session_id", None) == session_id:
             return False
         is_tls = isinstance(client, ssl.SSLSocket)
@@ -148,7 +148,7 @@ def _is_begun(body: Any) -> bool:
 def _finish(handler: Any) -> None:
     handler.close_connection = True
     handler.log_request = _log_nothing
-    # Nothing of the body may be thrown away either.
+    # Nothing of the body may be discarded either.
     handler.wsgi_input.content_length, handler.wsgi_input.chunked_input = 0, False
     websocket = getattr(handler, "websocket", None)
     if websocket is not None:  # gevent-websocket would otherwise close it.
@@ -161,8 +161,8 @@ def _log_nothing() -> None:
 
 
 def _release(fd: int) -> None:
-    # A connection that stays open in another process stays in this one's epoll too, and for each event that libev has not asked
-    # for it makes a new epoll and puts all connections in.
+    # A connection that stays open in another process stays in this one's epoll too, and for each event that libev did not ask
+    # for, libev rebuilds its epoll with all connections.
     loop_fd = gevent.get_hub().loop.fileno()
     if _IS_LINUX and isinstance(loop_fd, int):
         with suppress(OSError), closing(get_original("select", "epoll").fromfd(os.dup(loop_fd))) as epoll:

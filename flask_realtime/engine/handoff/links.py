@@ -1,7 +1,7 @@
-"""Unix connections between the server processes of one user: a new one for each client's connection that changes hands.
+"""Unix connections between one user's server processes: a new one for each client connection that is handed over.
 
-Whoever hands it over sends all there is to send, and the other process claims it with a byte. Where that does not come in time, the
-link is shut down, and no claim can be sent on it any more: so one process serves the client, and never two, whichever is late.
+The sender sends everything, and the receiver claims the connection with a byte. If the claim does not arrive in time, the
+link is shut down, and no claim can be sent on it any more: exactly one process serves the client, whichever is late.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gevent.server import StreamServer
 from flask_realtime.engine.handoff.progress import Progress, ResumedSocket
 
 PATIENCE: Final = 1.0
-"""Seconds in which another process has to claim what it is sent."""
+"""Seconds in which another process has to claim a connection."""
 
 _RETRY_INTERVAL: Final = 0.02
 _BACKLOG: Final = 1024
@@ -35,15 +35,15 @@ def offer(path: Path, progress: Progress, fd: int | None) -> Any:
     """Hand a client's connection over to another process.
 
     Args:
-        path: Where that process listens.
-        progress: How far this one has come with the connection.
-        fd: The connection's descriptor; None where the link will stand for it.
+        path: The socket on which that process listens.
+        progress: The state of this process's handling of the connection.
+        fd: The connection's descriptor; None if the link will carry its data.
 
     Returns:
         The link; the other process has claimed the connection.
 
     Raises:
-        OSError: It has not, and will not.
+        OSError: It has not claimed it, and will not.
     """
     link: Any = gevent.socket.socket(socket.AF_UNIX)
     try:
@@ -62,7 +62,7 @@ def offer(path: Path, progress: Progress, fd: int | None) -> Any:
 def _connect(link: Any, path: str) -> None:
     deadline = time.monotonic() + PATIENCE
     link.settimeout(0)
-    # Linux does not wait where too many others wait already.
+    # Linux fails at once if too many connections wait already.
     while (error := link.connect_ex(path)) == errno.EAGAIN and time.monotonic() < deadline:
         gevent.sleep(_RETRY_INTERVAL)
     if error:
@@ -91,7 +91,7 @@ def _is_claimed(link: Any) -> bool:
 
 def _is_own_user(link: Any) -> bool:
     if not hasattr(socket, "SO_PEERCRED"):
-        return True  # The folder's permissions say so as well.
+        return True  # The folder's permissions ensure this too.
     _, user, _ = _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return bool(user == os.geteuid())
 
@@ -100,7 +100,7 @@ class Arrival:
     """A client's connection that another process hands over.
 
     Args:
-        link: The link that it comes on.
+        link: The link that carries it.
     """
 
     def __init__(self, link: Any) -> None:
@@ -109,7 +109,7 @@ class Arrival:
         self._descriptors: list[int] = []
 
     def take(self, seconds: float) -> tuple[ResumedSocket, Any]:
-        """Receive what has not come yet, and claim the connection.
+        """Receive the rest of the message, and claim the connection.
 
         Args:
             seconds: How long to wait for the other process; with 0, this may be called again.
@@ -118,7 +118,7 @@ class Arrival:
             The connection, and the client's address.
 
         Raises:
-            BlockingIOError: With 0 seconds: not all is there yet.
+            BlockingIOError: With 0 seconds: the message is incomplete.
             OSError: The other process gave up, or may not hand anything over.
         """
         if not _is_own_user(self._link):
@@ -138,7 +138,7 @@ class Arrival:
 
     def _descriptor(self) -> int:
         if not self._descriptors:
-            fd: int = self._link.detach()  # What the client sends goes on coming here.
+            fd: int = self._link.detach()  # The client's further data arrives on the link.
             return fd
         self._link.close()
         os.set_inheritable(self._descriptors[0], False)  # noqa: FBT003 - Python's own function
@@ -152,12 +152,12 @@ class Arrival:
 
 
 class Listener(StreamServer):
-    """Takes clients' connections over from other processes.
+    """Accepts clients' connections from other processes.
 
-    The event loop itself claims them: they do not wait for what is already waiting for its turn there.
+    The event loop itself claims them, ahead of the greenlets that are waiting to run.
 
     Args:
-        path: Where it listens.
+        path: The socket to listen on.
         server: The WSGI server that serves them as if it had accepted them. While its pool is full, they are not claimed.
 
     Raises:
@@ -173,7 +173,7 @@ class Listener(StreamServer):
         self.start()
 
     def do_read(self) -> Any:
-        """Accept a link, and return the connection that comes on it with the client's address, if it is there already."""
+        """Accept a link, and return its connection with the client's address, if they have arrived already."""
         accepted: Any = super().do_read()
         if accepted is None:
             return None
@@ -198,6 +198,6 @@ class Listener(StreamServer):
             sock.close()
 
     def close(self) -> None:
-        """Take nothing over any more."""
+        """Stop accepting connections."""
         self._path.unlink(missing_ok=True)
         super().close()

@@ -1,4 +1,4 @@
-"""What one process tells another of a client's connection that changes hands, and the connection as the other one sees it."""
+"""Handover messages between processes about a client's connection, and the connection as the receiver sees it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SIZES: Final = struct.Struct("!II")
 
 
 class Progress(NamedTuple):
-    """How far a process has come with a connection.
+    """The state of a process's handling of a connection.
 
     Args:
-        received: What it has read: the head of a request that nobody has answered, and whatever came behind that.
-        address: The client's address, as the server has it that accepted the connection.
+        received: The bytes that it has read: the head of an unanswered request, and whatever followed.
+        address: The client's address, as seen by the server that accepted the connection.
         is_answered: Whether the answer to a WebSocket's handshake has been sent already.
         session_id: The session that the request is for.
     """
@@ -28,7 +28,7 @@ class Progress(NamedTuple):
     session_id: str
 
     def encode(self) -> bytes:
-        """Return it as a message."""
+        """Encode it as a message."""
         about = orjson.dumps([self.address, *self[2:]], default=os.fsdecode)
         return _SIZES.pack(len(about), len(self.received)) + about + self.received
 
@@ -37,10 +37,10 @@ class Progress(NamedTuple):
         """Read a message.
 
         Args:
-            data: What has come; what follows on the message belongs to what was received from the client.
+            data: The received bytes; those after the message belong to the data received from the client.
 
         Returns:
-            What it says; None where more has to come.
+            The state; None if the message is incomplete.
         """
         if len(data) < _SIZES.size:
             return None
@@ -53,11 +53,11 @@ class Progress(NamedTuple):
 
 
 class ResumedSocket(gevent.socket.socket):
-    """A connection that another process has read from: what it received comes first.
+    """A connection that another process has read from: the bytes that it read come first.
 
     Args:
         fd: The connection's descriptor.
-        progress: How far the other process has come.
+        progress: The state of the other process's handling.
     """
 
     def __init__(self, fd: int, progress: Progress) -> None:
@@ -67,7 +67,7 @@ class ResumedSocket(gevent.socket.socket):
         self.session_id = progress.session_id
 
     def recv_into(self, buffer: Any, *args: Any) -> int:
-        """Receive into a buffer; a handler's reader uses nothing else."""
+        """Receive into a buffer; a handler's reader uses only this."""
         if not self._received:
             return super().recv_into(buffer, *args)
         size = min(len(buffer), len(self._received))
@@ -77,7 +77,7 @@ class ResumedSocket(gevent.socket.socket):
 
 
 def progress_of(handler: Any, session_id: str) -> Progress:
-    """Return how far a WSGI handler has come with a request for a session; what it has read can still be read there."""
+    """Return the state of a WSGI handler's request for a session, without consuming the bytes that it has read."""
     lines = [handler.requestline, "\r\n", *handler.headers.headers, "\r\n"]
     head = "".join(lines).encode("latin-1")
     return Progress(head + _read_ahead(handler), handler.client_address, bool(handler.headers_sent), session_id)

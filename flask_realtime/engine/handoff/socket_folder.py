@@ -1,4 +1,4 @@
-"""The folder in which the server processes of one user find each other: each has a Unix socket there."""
+"""Folder of Unix sockets, one for each of a user's server processes, in which they find each other."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Final
 
 SETTLING_TIME: Final = 60.0
-"""Seconds in which a socket that nobody listens on may still be one whose process is about to listen."""
+"""Seconds in which the process of a socket without a listener may still be about to listen."""
 
 
 class SocketFolder:
-    """A folder that belongs to one user alone.
+    """A folder that only one user can access.
 
-    Whoever could put a socket there would be given the connections of the application's clients.
+    Anyone who could create a socket there would receive the connections of the application's clients.
 
     Args:
-        parent: Where the folder is, or is made.
+        parent: The folder in which it is, or is created.
         user: The user's id.
     """
 
@@ -30,10 +30,10 @@ class SocketFolder:
         self._user = user
 
     def make(self) -> None:
-        """Make the folder, if it is not there.
+        """Create the folder, if it does not exist.
 
         Raises:
-            OSError: It cannot be made, or what is there is not this user's own.
+            OSError: It cannot be created, or what exists there is not this user's own.
         """
         with suppress(FileExistsError):
             self.path.mkdir(0o700)
@@ -43,14 +43,14 @@ class SocketFolder:
         """Check that the folder is this user's own.
 
         Raises:
-            OSError: It is not, or it is not there.
+            OSError: It is not, or it does not exist.
         """
         found = self.path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != self._user or found.st_mode & 0o077:
-            raise PermissionError(errno.EPERM, "not a folder that this user alone has access to", str(self.path))
+            raise PermissionError(errno.EPERM, "not a folder that only this user can access", str(self.path))
 
     def remove_abandoned(self) -> None:
-        """Remove the sockets of processes that ended without doing so."""
+        """Remove the sockets of processes that ended without removing them."""
         for path in self.path.iterdir():
             with suppress(OSError):
                 if _is_abandoned(path):

@@ -1,4 +1,4 @@
-"""A TLS connection that another process serves: only this one can decrypt it, so the bytes go through here both ways."""
+"""Proxy for TLS connections that another process serves: only this one can decrypt them, so all bytes pass through here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _CHUNK: Final = 65_536
 
 
 class TlsProxy:
-    """The connections that are relayed."""
+    """The relayed connections."""
 
     def __init__(self) -> None:
         self._links: set[Any] = set()
 
     def run(self, client: Any, link: Any) -> None:
-        """Relay a connection until the other process has ended it.
+        """Relay a connection until the other process has closed it.
 
         Args:
             client: The TLS socket.
@@ -37,11 +37,11 @@ class TlsProxy:
             self._links.discard(link)
 
     def ends(self) -> list[Callable[[], None]]:
-        """Return a function for each of them that ends it, if it has not ended by then."""
+        """Return a function for each connection that closes it, if it is still open."""
         return [partial(self._end, link) for link in self._links]
 
     def stop(self) -> None:
-        """End all of them."""
+        """Close all of them."""
         for end in self.ends():
             end()
 

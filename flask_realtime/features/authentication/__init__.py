@@ -1,4 +1,4 @@
-"""Authentication: whom a connection speaks for, and until when."""
+"""Authentication: the identity of a connection, and its expiry."""
 
 from flask_realtime.features.authentication.api import AuthenticationCalls
 from flask_realtime.features.authentication.feature import authentication

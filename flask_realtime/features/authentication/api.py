@@ -1,4 +1,4 @@
-"""What an application calls to end connections."""
+"""Calls that end connections, for applications."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from flask_realtime.features.authentication.feature import DISCONNECT_TOKEN, DIS
 from flask_realtime.features.presence import presence
 
 SERVER_DISCONNECT: Final = "server disconnect"
-"""What the `on_disconnect` hooks and the log are told where the application gives no reason."""
+"""The default reason for the `on_disconnect` hooks and the log."""
 
 
 class AuthenticationCalls(Calls):
     """The calls that end connections."""
 
     def disconnect_user(self, user_id: WireId, reason: str | None = None) -> int:
-        """End all of a user's connections. Their clients do not come back by themselves.
+        """End all of a user's connections. Their clients do not reconnect by themselves.
 
         Args:
             user_id: The user.
-            reason: What the `on_disconnect` hooks and the log are told.
+            reason: The reason for the `on_disconnect` hooks and the log.
 
         Returns:
-            How many connections there were.
+            The number of connections.
         """
         target, user = self._target(), parse_id(user_id, "user_id")
         elsewhere = sum(not target.is_here(entry.connection_id) for entry in target.state_of(presence).connections(user))
         return elsewhere + target.everywhere(authentication, DISCONNECT_USER, user, reason or SERVER_DISCONNECT)
 
     def disconnect_token(self, jti: str, reason: str | None = None) -> int:
-        """End the connections that were opened with an access token, which a log-out wants.
+        """End the connections that were opened with an access token, for instance at log-out.
 
         Args:
             jti: The token's `jti` claim.
-            reason: What the `on_disconnect` hooks and the log are told.
+            reason: The reason for the `on_disconnect` hooks and the log.
 
         Returns:
-            How many connections there were on this server; those on others end too.
+            The number of connections on this server; those on others end too.
         """
         return self._target().everywhere(authentication, DISCONNECT_TOKEN, jti, reason or SERVER_DISCONNECT)

@@ -1,4 +1,4 @@
-"""From a connection attempt to an identity, by a function of the application's own."""
+"""Authentication of connection attempts by a function of the application's own."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _CONNECT: Final = "connect"
 def ask_application(
     context: FeatureContext, hook: Authenticate, auth: object, environ: Mapping[str, Any], connection: Connection | None
 ) -> Identity:
-    """Return who is behind a connection attempt, or behind a new token.
+    """Return the identity behind a connection attempt, or behind a new token.
 
     Args:
         context: The surroundings of the feature.
         hook: The application's function.
-        auth: What came with the CONNECT packet; anything.
-        environ: What is kept of the WSGI environment of the handshake.
+        auth: The payload of the CONNECT packet; anything.
+        environ: The kept part of the WSGI environment of the handshake.
         connection: The connection that sent the new token, or None for an attempt to connect.
 
     Raises:
-        ConnectionRefused: The application refused, or what it returned has expired.
-        InternalError: Its function failed, or returned what is no identity; that has been logged.
+        ConnectionRefused: The application refused, or its identity has expired.
+        InternalError: Its function failed, or did not return an identity; that has been logged.
     """
     if auth is not None and not isinstance(auth, Mapping):
         msg = "auth must be an object"
@@ -80,7 +80,7 @@ def _checked(hook: Authenticate, auth: Mapping[str, Any] | None, environ: Mappin
 
 
 def _fault(identity: object) -> str | None:
-    """Return what the application should have returned, and what it has, or None where it is right."""
+    """Return a description of a wrong result, expected and actual, or None if it is right."""
     if not isinstance(identity, Identity):
         return f"an Identity, or None to refuse, not {type(identity).__name__}"
     if not _is_user_id(identity.user_id):

@@ -1,4 +1,4 @@
-"""The words of authentication: events and what they carry."""
+"""Events of authentication, and their payloads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask_realtime.errors import BadRequest
 AUTH_REFRESH: Final = "auth:refresh"
 
 LATEST: Final = 253_402_214_400
-"""Unix time of the last day that a date can say."""
+"""Unix time of the last day that a datetime can represent."""
 
 
 class Expiry(TypedDict):
@@ -23,7 +23,7 @@ class Expiry(TypedDict):
 
 
 class Refreshed(TypedDict):
-    """The answer to `auth:refresh`: when the new token expires; null where it does not."""
+    """The answer to `auth:refresh`: when the new token expires; null if it does not."""
 
     expiresAt: str | None
 
@@ -49,12 +49,12 @@ class NewToken(NamedTuple):
     token: str
 
     def __repr__(self) -> str:
-        """Leave the token out: whoever prints a request must not print that."""
+        """Omit the token, which must not be printed with a request."""
         return "NewToken(...)"
 
 
 def parse_token(args: Sequence[Any], _settings: object) -> NewToken:
-    """Parse an event whose only argument is an access token; what is wrong with the token itself shows later."""
+    """Parse an event whose only argument is an access token; the token itself is verified later."""
     token = only_argument(args, "token", "the new access token, a string")
     if not isinstance(token, str) or not token:
         msg = "token must be the new access token, a string"
@@ -73,5 +73,5 @@ def refreshed(expires_at: float | None) -> Refreshed:
 
 
 def _moment(seconds: float) -> str:
-    """Write a Unix time as JavaScript's `toISOString` does."""
+    """Format a Unix time as JavaScript's `toISOString` does."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

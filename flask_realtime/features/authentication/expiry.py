@@ -1,4 +1,4 @@
-"""Connections live no longer than their identities are good for, unless they get new ones in time."""
+"""Expiry of connections with their identities, unless they get new ones in time."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from flask_realtime.features.authentication.verification import Authenticated
 from flask_realtime.identity import Identity
 
 TOKEN_EXPIRED: Final = "token expired"  # noqa: S105 - no password
-"""What the `on_disconnect` hooks and the log are told."""
+"""The reason for the `on_disconnect` hooks and the log."""
 
 Authenticate = Callable[[object, Mapping[str, Any], Connection], Authenticated]
 
 
 class TokenExpiry:
-    """Warns the clients whose tokens expire, takes new tokens, and ends the connections that get none.
+    """Warns clients before their tokens expire, accepts new tokens, and ends the connections that get none.
 
     Args:
         context: The surroundings of the feature.
-        authenticate: Returns who is behind a new token, or raises `ConnectionRefused`.
+        authenticate: Returns the identity behind a new token, or raises `ConnectionRefused`.
     """
 
     def __init__(self, context: FeatureContext, authenticate: Authenticate) -> None:
@@ -39,13 +39,13 @@ class TokenExpiry:
         self._timer = context.timer(self._schedule.next_deadline, self._handle_due, clock=time.time)
 
     def watch(self, connection: Connection, *, is_renewed: bool = False) -> None:
-        """Begin to watch the token with which a connection was admitted, or which it has got since."""
+        """Watch the expiry of a connection's current token."""
         due = self._schedule.watch(connection, is_renewed=is_renewed) if self._ends_connections else None
         if due is not None:
             self._timer.wake_by(due)
 
     def refresh(self, connection: Connection, token: str) -> Refreshed:
-        """Let a connection go on with a new token.
+        """Renew a connection with a new token.
 
         Args:
             connection: The connection; if the token is refused, it stays as it was.
@@ -83,7 +83,7 @@ class TokenExpiry:
             raise TokenRefused(error.message, error.code) from None
 
     def _handle_due(self) -> Iterable[Emit]:
-        """Do one thing that is due; the timer comes back for the next one."""
+        """Handle one due item; the timer calls again for the next one."""
         due = self._schedule.take()
         connection = self._context.find(due.connection_id) if due is not None else None
         if due is None or connection is None:

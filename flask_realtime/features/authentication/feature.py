@@ -1,4 +1,4 @@
-"""Authentication: whom a connection speaks for, and until when."""
+"""Authentication: the identity of a connection, and its expiry."""
 
 from __future__ import annotations
 

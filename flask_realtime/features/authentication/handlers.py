@@ -1,4 +1,4 @@
-"""What authentication does on an event, and with connections as they come."""
+"""Handlers of authentication, for events and new connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_HEADER: Mapping[str, Any] = {}
 
 
 class Authentication:
-    """The state of authentication in one application: who is who, and until when.
+    """The state of authentication in one application: identities, and their expiry.
 
     Args:
         context: The surroundings of the feature.
@@ -30,19 +30,19 @@ class Authentication:
 
     @property
     def asks_application(self) -> bool:
-        """Whether a function of the application's says who connects, which may want to see any header."""
+        """Return whether the application authenticates connections itself, for which it may need any header."""
         return self.context.is_registered(AUTHENTICATE)
 
     def authenticate(self, auth: object, environ: Mapping[str, Any], connection: Connection | None = None) -> Authenticated:
-        """Return who is behind a connection attempt, or behind a new token.
+        """Return the identity behind a connection attempt, or behind a new token.
 
         Args:
-            auth: What came with the CONNECT packet; anything.
-            environ: What is kept of the WSGI environment of the handshake.
+            auth: The payload of the CONNECT packet; anything.
+            environ: The kept part of the WSGI environment of the handshake.
             connection: The connection that sent the new token, or None for an attempt to connect.
 
         Raises:
-            ConnectionRefused: Nobody who may connect is; the code says why.
+            ConnectionRefused: Nobody who may connect; the code says why.
             InternalError: The application's function failed, which has been logged.
         """
         hooks = self.context.functions(AUTHENTICATE)
@@ -57,7 +57,7 @@ def refresh(state: Authentication, connection: Connection, request: NewToken) ->
 
 
 def admitted(state: Authentication, connection: Connection) -> None:
-    """Begin to watch the token of a connection that was admitted."""
+    """Watch the token of an admitted connection."""
     state.expiry.watch(connection)
     state.revocation.watch()
 

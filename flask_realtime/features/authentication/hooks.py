@@ -1,4 +1,4 @@
-"""The hooks of authentication."""
+"""Hooks of authentication."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class AuthenticationHooks(HookDecorators):
 
     @hook_decorator
     def authenticate(self, hook: AuthenticateT) -> AuthenticateT:
-        """Register the hook that says who connects, in place of JSON Web Tokens. There can be one.
+        """Register the hook that identifies the user of a connection, in place of JSON Web Tokens. There can be one.
 
-        It gets what the client sent as `auth`, or None, and the WSGI environment of the handshake, with its headers. It is called
+        It gets the client's `auth`, or None, and the WSGI environment of the handshake, with its headers. It is called
         in a request context made from that environment, so that `flask.request`, `flask.session` and Flask-Login's `current_user`
-        work. It returns an `Identity`, whose `expires_at` says until when, or None to refuse; it may refuse by raising
+        work. It returns an `Identity`, whose `expires_at` is its expiry, or None to refuse; it may refuse by raising
         `ConnectionRefused` with plain words for the client. If it fails, the connection is refused.
 
         It is called for each namespace that is not open, and for each `auth:refresh`, with `{"token": token}` as `auth`. Cookies
-        do not reach it where any origin may connect.
+        do not reach it if any origin may connect.
         """
         return self.hook(AUTHENTICATE)(hook)
 
     @hook_decorator
     def revoked_tokens(self, hook: RevokedTokensT) -> RevokedTokensT:
-        """Register the hook that says which of some access tokens have been revoked. There can be one.
+        """Register the hook that returns which of some access tokens have been revoked. There can be one.
 
         It gets their ids, the `jti` claims of at most 100 connections, and returns those that are revoked; their connections
-        end. It is asked every `REALTIME_REVOCATION_INTERVAL` seconds, in place of Flask-JWT-Extended's blocklist loader, which
-        takes one token at a time. If it fails, no connection ends. When a client connects, the loader alone is asked.
+        end. It is called every `REALTIME_REVOCATION_INTERVAL` seconds, in place of Flask-JWT-Extended's blocklist loader, which
+        takes one token at a time. If it fails, no connection ends. When a client connects, only the loader is called.
         """
         return self.hook(REVOKED_TOKENS)(hook)

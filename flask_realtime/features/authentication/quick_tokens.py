@@ -1,8 +1,8 @@
-"""Verifies a token with Flask-JWT-Extended's own parts, at a quarter of what it costs to ask for all of it.
+"""Verifies tokens with Flask-JWT-Extended's internal functions, at a quarter of the cost of its public one.
 
 `verify_jwt_in_request` decodes a token four times, and needs a request. Here it is decoded once, and there is a request only
-where the application has code of its own on the way, which may look at it. The parts are not public: importing this module
-fails where they are not as this module knows them, and then `verify_in_request` serves. Nothing is remembered of a token.
+if the application has loaders of its own, which may use it. The functions are not public: importing this module
+fails if they differ from what it expects, and then `verify_in_request` is used. Nothing about a token is cached.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ if (
 
 
 def verify(app: Flask, token: str, environ: Mapping[str, Any]) -> Verified:
-    """Verify a token; the outcome is that of `verify_in_request`."""
+    """Verify a token, with the same result as `verify_in_request`."""
     manager = app.extensions[EXTENSION]
     if type(manager) is not JWTManager:
         return verify_in_request(app, token, environ)  # A class of the application's own may do anything.

@@ -1,4 +1,4 @@
-"""Connections end whose tokens the application has revoked since they were made."""
+"""Revocation: ends connections whose tokens the application has revoked after they were opened."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from flask_realtime.features.authentication.tokens import EXTENSION
 from flask_realtime.identity import Identity
 
 TOKEN_REVOKED: Final = "token revoked"  # noqa: S105 - no password
-"""What the `on_disconnect` hooks and the log are told."""
+"""The reason for the `on_disconnect` hooks and the log."""
 
 _BATCH: Final = 100
-"""Connections whose tokens are asked about in one application context; then others have their turn."""
+"""Connections whose tokens are checked in one application context, before yielding to others."""
 
 _LOADER: Final = "_token_in_blocklist_callback"
-"""Where Flask-JWT-Extended keeps the blocklist loader; there is no other way to it."""
+"""Attribute in which Flask-JWT-Extended keeps the blocklist loader; it has no public one."""
 
 _NO_LOADER: Final = getattr(JWTManager(), _LOADER, None)
 
@@ -31,7 +31,7 @@ Held = tuple[Connection, Identity]
 
 
 class RevocationCheck:
-    """Asks again and again which tokens are revoked: the `revoked_tokens` hook, else Flask-JWT-Extended's blocklist loader.
+    """Periodically checks which tokens are revoked: by the `revoked_tokens` hook, else by Flask-JWT-Extended's blocklist loader.
 
     Args:
         context: The surroundings of the feature.
@@ -45,7 +45,7 @@ class RevocationCheck:
         self._timer = context.timer(self._next_round, self._round)
 
     def watch(self) -> None:
-        """Note that there is a connection."""
+        """Start checking, now that there is a connection."""
         if self._interval is not None and (self._context.is_registered(REVOKED_TOKENS) or self._loader() is not None):
             self._timer.wake()
 

@@ -1,4 +1,4 @@
-"""Schedule of expiry: which connection is warned when, and ended."""
+"""Schedule of expiry: when each connection is warned and ended."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 _STALE: Final = 64
-"""Entries of connections that are gone, or have new tokens, that may wait for their time, besides as many as there are others."""
+"""Outdated entries, of closed connections or old tokens, that may stay until due, in excess of the number of current ones."""
 
 
 class Watched(Protocol):
-    """What a schedule knows of a connection."""
+    """A connection, as the schedule sees it."""
 
     due: float
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """Return its id."""
 
 
 WatchedT = TypeVar("WatchedT", bound=Watched)
 
 
 class Due(NamedTuple):
-    """What is due.
+    """A due warning or end.
 
     Args:
         connection_id: The connection.
         expires_at: When its token expires, as Unix time.
-        is_over: Whether the connection is to end, rather than to be warned.
+        is_over: Whether the connection has to end, rather than be warned.
     """
 
     connection_id: str
@@ -40,10 +40,10 @@ class Due(NamedTuple):
 
 
 class ExpirySchedule:
-    """When which connection is warned, and ended.
+    """The times at which connections are warned and ended.
 
-    It keeps one entry for each connection, and on the connection the time for which that entry stands: another entry of the same
-    connection does not count.
+    It keeps one current entry for each connection, whose time is stored on the connection: other entries of the same
+    connection are ignored.
 
     Args:
         warning: Seconds between the warning and the token's expiry.
@@ -51,7 +51,7 @@ class ExpirySchedule:
         clock: Returns Unix time: the tokens are measured by it too.
         find: Returns the connection with an id, or None.
         expires_at: Returns when a connection's token expires, or None.
-        lock: Keeps threads out of each other's way.
+        lock: Serialises access from several threads.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that it works with is handed in
@@ -73,15 +73,15 @@ class ExpirySchedule:
         self._tolerated = _STALE
 
     def watch(self, connection: Watched, *, is_renewed: bool = False) -> float | None:
-        """Note when a connection's token expires, in place of what was noted before.
+        """Schedule the expiry of a connection's token, replacing any earlier entry.
 
         Args:
             connection: The connection.
-            is_renewed: Whether it has just got the token. Then half of what the token lives goes by before the warning: the answer
-                to a warning would bring the next one at once otherwise, where tokens live no longer than it comes before their end.
+            is_renewed: Whether it has just got the token. Then the warning waits for at least half of its remaining lifetime:
+                otherwise each refresh would cause the next warning at once, if tokens live no longer than the warning time.
 
         Returns:
-            When it is due for the first time; None where the token does not expire.
+            When it is first due; None if the token does not expire.
         """
         expires_at = self._expires_at(connection)
         with self._lock:
@@ -98,7 +98,7 @@ class ExpirySchedule:
             return self._entries[0][0] if self._entries else None
 
     def take(self) -> Due | None:
-        """Return the first connection that is due, or None; one that is warned is due again at its end."""
+        """Return the first due connection, or None; after its warning, a connection is due again at its end."""
         now = self._clock()
         with self._lock:
             while self._entries and self._entries[0][0] <= now:

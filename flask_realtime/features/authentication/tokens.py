@@ -1,4 +1,4 @@
-"""Has an access token verified by Flask-JWT-Extended, as a view with `jwt_required()` does."""
+"""Verifies access tokens with Flask-JWT-Extended, as a view with `jwt_required()` does."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ EXTENSION = "flask-jwt-extended"
 
 
 class Verified(NamedTuple):
-    """What an accepted token says.
+    """The content of an accepted token.
 
     Args:
         claims: Its claims.
-        user: What the application's user lookup loader returned, or None without one.
+        user: The user object from the application's user lookup loader, or None without one.
     """
 
     claims: dict[str, Any]
@@ -27,7 +27,7 @@ class Verified(NamedTuple):
 
 
 def verify_in_request(app: Flask, token: str, environ: Mapping[str, Any]) -> Verified:
-    """Have a token verified by what Flask-JWT-Extended offers to everybody.
+    """Verify a token with Flask-JWT-Extended's public function.
 
     Args:
         app: The Flask application.
@@ -48,7 +48,7 @@ def verify_in_request(app: Flask, token: str, environ: Mapping[str, Any]) -> Ver
 
 @contextmanager
 def request_context(app: Flask, token: str, environ: Mapping[str, Any]) -> Iterator[None]:
-    """Push the context of a request that carries a token where Flask-JWT-Extended looks for one."""
+    """Push the context of a request that carries the token in its `Authorization` header, for Flask-JWT-Extended."""
     name = str(app.config["JWT_HEADER_NAME"]).upper().replace("-", "_")
     value = f"{app.config['JWT_HEADER_TYPE']} {token}".strip()
     with app.request_context({**environ, "REQUEST_METHOD": "GET", f"HTTP_{name}": value}) as context:

@@ -1,4 +1,4 @@
-"""From a connection's token to an identity, by Flask-JWT-Extended's own rules."""
+"""Verification of a connection's token, by Flask-JWT-Extended's own rules."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def find_token(auth: object, environ: Mapping[str, Any]) -> str:
     """Return the token that a client sent: in `auth.token`, else in the `Authorization` header.
 
     Args:
-        auth: What came with the CONNECT packet; anything.
+        auth: The payload of the CONNECT packet; anything.
         environ: The WSGI environment of the handshake.
 
     Raises:
-        ConnectionRefused: There is no token, or what is there is none.
+        ConnectionRefused: There is no token, or it is malformed.
     """
     if auth is not None and not isinstance(auth, Mapping):
         raise malformed("auth must be an object with the token in it: { token: '...' }")
@@ -82,15 +82,15 @@ def _plausible(token: str) -> str:
 
 
 def malformed(message: str) -> ConnectionRefused:
-    """Return the refusal of what is no token at all."""
+    """Return the refusal of a malformed token."""
     return ConnectionRefused(message, code="token_malformed")
 
 
 class Authenticated(NamedTuple):
-    """What a token that was accepted says.
+    """The result of authentication.
 
     Args:
-        identity: Whom it speaks for.
+        identity: The identity of the user.
         token_header: Its header; tokens with the same header share it.
     """
 
@@ -99,14 +99,14 @@ class Authenticated(NamedTuple):
 
 
 def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Authenticated:
-    """Return who is behind a connection attempt.
+    """Return the identity behind a connection attempt.
 
-    The token is verified by Flask-JWT-Extended, so that its whole configuration holds: algorithms, issuer, audience, leeway, the
+    Flask-JWT-Extended verifies the token, so that its whole configuration applies: algorithms, issuer, audience, leeway, the
     blocklist loader and the user lookup loader.
 
     Args:
         app: The Flask application.
-        auth: What came with the CONNECT packet.
+        auth: The payload of the CONNECT packet.
         environ: The WSGI environment of the handshake.
 
     Raises:
@@ -125,7 +125,7 @@ def authenticate(app: Flask, auth: object, environ: Mapping[str, Any]) -> Authen
 
 
 def expires_at(claims: Mapping[str, Any], leeway: float | timedelta) -> float | None:
-    """Return the Unix time from which Flask-JWT-Extended refuses a token, or None where there is none.
+    """Return the Unix time from which Flask-JWT-Extended refuses a token, or None if it does not expire.
 
     Args:
         claims: The token's claims, accepted.

@@ -1,4 +1,4 @@
-"""Conversations: who has joined which, and who may."""
+"""Conversations: membership of connections, and who may join."""
 
 from flask_realtime.features.conversations.api import ConversationCalls
 from flask_realtime.features.conversations.events import ConversationReference, OneConversation, parse_conversation_reference

@@ -1,4 +1,4 @@
-"""What an application calls about conversations, and the hooks that it registers."""
+"""Calls of conversations, for applications."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ConversationCalls(Calls):
     """The calls about conversations."""
 
     def remove_from_conversation(self, conversation_id: WireId, user_id: WireId) -> None:
-        """Take all of a user's connections out of a conversation, which a lost membership wants.
+        """Remove all of a user's connections from a conversation, for instance after the user lost access.
 
         Args:
             conversation_id: The conversation.

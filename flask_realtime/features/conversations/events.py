@@ -1,4 +1,4 @@
-"""The words of conversations: events and what they carry."""
+"""Events of conversations, and their payloads."""
 
 from __future__ import annotations
 

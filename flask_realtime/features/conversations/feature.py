@@ -1,4 +1,4 @@
-"""Conversations: who has joined which, and who may."""
+"""Conversations: membership of connections, and who may join."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _event: Final = partial(
 
 _event(
     events.JOIN_CONVERSATION,
-    hint="authorize_join is the hook that decides who may join, on_join the one that is told.",
+    hint="authorize_join is the hook that decides who may join, on_join the one that is notified.",
     limit="joins",
     summary="Join a conversation, to receive what is sent in it. The application's `authorize_join` hook decides; without one "
     "every join is refused. Joining twice is no error.",
@@ -42,7 +42,7 @@ _event(
     hint="authorize_join is the hook that decides who may ask.",
     answer=list[str],
     limit="presence",
-    summary="Ask which users have a connection joined to a conversation. Only for one who has joined, or whom `authorize_join` "
+    summary="Ask which users have a connection joined to a conversation. Only for users who have joined, or whom `authorize_join` "
     "admits.",
 )(handlers.online_users)
 

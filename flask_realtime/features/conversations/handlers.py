@@ -1,4 +1,4 @@
-"""What conversations do on an event, and at a connection's end."""
+"""Handlers of conversations, for events and closed connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask_realtime.features.conversations.state import MEMBERS, Conversations
 
 
 class ConversationRooms(Conversations):
-    """The state of conversations in one application: who has joined what, and the ways in and out.
+    """The state of conversations in one application: memberships, and the handlers that change them.
 
     Args:
         context: The surroundings of the feature.
@@ -44,11 +44,11 @@ def online_users(state: ConversationRooms, caller: Caller, request: OneConversat
 
 
 def disconnected(state: ConversationRooms, caller: Caller) -> Iterable[Effect]:
-    """Forget a connection that is gone."""
+    """Forget a closed connection."""
     return state.membership.disconnected(caller)
 
 
 def remove(state: ConversationRooms, conversation_id: str, user_id: str) -> None:
-    """Take a user's connections on this server out of a conversation."""
+    """Remove a user's connections on this server from a conversation."""
     for caller in state.connections_of(user_id):
         state.membership.leave(caller, conversation_id)

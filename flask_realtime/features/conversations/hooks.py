@@ -1,4 +1,4 @@
-"""The hooks of conversations."""
+"""Hooks of conversations."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class ConversationHooks(HookDecorators):
 
     @hook_decorator
     def on_join(self, hook: OnConversationT) -> OnConversationT:
-        """Register a hook that is told the identity and the conversation's id when a connection has joined.
+        """Register a hook that is called with the identity and the conversation's id when a connection has joined.
 
-        If it raises, the connection is taken out again and the client gets the error.
+        If it raises, the connection is removed again and the client gets the error.
         """
         return self.hook(ON_JOIN)(hook)
 
     @hook_decorator
     def on_leave(self, hook: OnConversationT) -> OnConversationT:
-        """Register a hook that is told the identity and the conversation's id when a connection has left, or is gone."""
+        """Register a hook that is called with the identity and the conversation's id when a connection has left, or is closed."""
         return self.hook(ON_LEAVE)(hook)

@@ -18,14 +18,14 @@ logger = get_logger(__name__)
 
 
 class Membership:
-    """Which connections are in which conversations.
+    """The membership of connections in conversations.
 
     Args:
         context: The surroundings of the feature.
-        conversations: Who has joined what.
-        authorize_join: The hook that decides who may.
-        on_join: The hook that is told of those who did.
-        on_leave: The hook that is told of those who left.
+        conversations: The joined conversations.
+        authorize_join: The hook that decides who may join.
+        on_join: The hook that is called for each join.
+        on_leave: The hook that is called for each leave.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Membership:
         """Ask the application whether a user may see a conversation.
 
         Raises:
-            Forbidden: It said no, or there is nobody to ask.
+            Forbidden: The application refused, or has no such hook.
             EventError: The hook raised it, or failed.
         """
         if not self._context.is_registered(self._authorize_join):
@@ -61,10 +61,10 @@ class Membership:
             )
 
     def join(self, caller: Caller, conversation_id: str) -> None:
-        """Let a connection join.
+        """Join a connection to a conversation.
 
         Raises:
-            TooManyRooms: The connection has joined as many as it may.
+            TooManyRooms: The connection has joined the maximum number.
             EventError: The application refused, or a hook failed; the connection is not joined then.
         """
         self._require_space(caller, conversation_id)
@@ -97,7 +97,7 @@ class Membership:
             yield Announce(self._on_leave, (caller.identity, conversation_id))
 
     def disconnected(self, caller: Caller) -> Iterator[Effect]:
-        """Forget a connection that is gone."""
+        """Forget a closed connection."""
         conversation_ids = self._conversations.disconnected(caller.id)
         yield Share(lambda: self._conversations.share_end(caller.id))
         for conversation_id in conversation_ids:
@@ -106,5 +106,5 @@ class Membership:
     def _require_space(self, caller: Caller, conversation_id: str) -> None:
         conversations, most = self._conversations, self._max_rooms
         if conversations.count_joined(caller.id) >= most and not conversations.is_joined(caller.id, conversation_id):
-            msg = f"You have joined {most} conversations, as many as one connection may; leave one first"
+            msg = f"You have joined {most} conversations, the maximum for one connection; leave one first"
             raise TooManyRooms(msg)

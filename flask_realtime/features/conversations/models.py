@@ -1,4 +1,4 @@
-"""What conversations keep in the database: themselves, and who takes part in them."""
+"""Models of conversations and their participants."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from flask_realtime.database.columns import IntegerKey, StringUserId
 
 
 class ConversationMixin(RealtimeModelMixin):
-    """A conversation. Who takes part in it is in the participant model."""
+    """A conversation. Its participants are in the participant model."""
 
     __tablename__ = "realtime_conversation"
     title: Mapped[str | None] = mapped_column(String(MAX_TITLE_LENGTH))
 
 
 class ParticipantMixin(RealtimeModelMixin):
-    """One user's part in one conversation."""
+    """One user's participation in one conversation."""
 
     __tablename__ = "realtime_participant"
     conversation_key: ClassVar[str] = "realtime_conversation.id"

@@ -1,4 +1,4 @@
-"""Conversations: who has joined which."""
+"""State of conversations: the connections that have joined each."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MEMBERS: Final = "members"
 class Conversations:
     """Joined conversations.
 
-    Which of this process's connections are in a conversation is asked on every typing event, so it is kept here; who is in it on
-    every server is the tracker's.
+    Every typing event asks which of this process's connections are in a conversation, so that is kept here; the tracker has the
+    members on every server.
 
     Args:
-        tracker: Its members on every server.
+        tracker: The members on every server.
     """
 
     def __init__(self, tracker: Tracker) -> None:
@@ -26,7 +26,7 @@ class Conversations:
         self._joined: dict[str, SmallSet] = {}
 
     def join(self, connection_id: str, conversation_id: str) -> bool:
-        """Note that a connection of this process joined, and say whether it was not joined before; `share_join` is to follow."""
+        """Record that a connection of this process joined, and return whether it is new; call `share_join` next."""
         joined = self._joined.get(connection_id, NOTHING)
         if conversation_id in joined:
             return False
@@ -34,29 +34,29 @@ class Conversations:
         return True
 
     def share_join(self, connection_id: str, user_id: str, conversation_id: str) -> None:
-        """Let all servers know that a connection joined; may wait for them."""
+        """Tell all servers that a connection joined; may wait for them."""
         self._tracker.join(conversation_id, user_id, connection_id)
         if not self.is_joined(connection_id, conversation_id):
-            self._tracker.leave(conversation_id, connection_id)  # It left meanwhile, and that may have overtaken this.
+            self._tracker.leave(conversation_id, connection_id)  # It left meanwhile, which may have been shared first.
 
     def leave(self, connection_id: str, conversation_id: str) -> bool:
-        """Forget that a connection of this process joined, and say whether it was joined; `share_leave` is to follow."""
+        """Forget that a connection of this process joined, and return whether it was joined; call `share_leave` next."""
         return take_name(self._joined, connection_id, conversation_id)
 
     def share_leave(self, connection_id: str, conversation_id: str) -> None:
-        """Let all servers know that a connection left; may wait for them."""
+        """Tell all servers that a connection left; may wait for them."""
         self._tracker.leave(conversation_id, connection_id)
 
     def disconnected(self, connection_id: str) -> list[str]:
-        """Forget a connection of this process, and return the conversations that it was joined to; `share_end` is to follow."""
+        """Forget a connection of this process, and return the conversations that it was joined to; call `share_end` next."""
         return list(self._joined.pop(connection_id, NOTHING))
 
     def share_end(self, connection_id: str) -> None:
-        """Let all servers know that a connection is gone; may wait for them."""
+        """Tell all servers that a connection is closed; may wait for them."""
         self._tracker.leave_all(connection_id)
 
     def is_joined(self, connection_id: str, conversation_id: str) -> bool:
-        """Say whether a connection of this process is joined."""
+        """Return whether a connection of this process is joined."""
         return conversation_id in self._joined.get(connection_id, NOTHING)
 
     def count_joined(self, connection_id: str) -> int:

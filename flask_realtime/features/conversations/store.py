@@ -1,4 +1,4 @@
-"""Keeps conversations in the database, and who takes part in them; answers the hooks about them from there."""
+"""Stores conversations and their participants in the database, and answers their hooks from there."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ConversationStore:
     Args:
         db: The application's Flask-SQLAlchemy object.
         conversation: The model of conversations.
-        participant: The model of who takes part in them.
+        participant: The model of their participants.
         unread_count: Returns, as a part of a query, how many messages of a conversation a user has not read.
     """
 
@@ -54,7 +54,7 @@ class ConversationStore:
         self._unread_count = unread_count
 
     def register(self, hooks: ConversationHooks) -> None:
-        """Let participants, and nobody else, join their conversations."""
+        """Register the `authorize_join` hook, which lets only participants join."""
         hooks.authorize_join(self._may_join)
 
     def _may_join(self, identity: Identity, conversation_id: str) -> bool:
@@ -68,7 +68,7 @@ class ConversationStore:
             title: A name for it, or None.
 
         Raises:
-            NotFound: There is no such user; told only where user ids refer to a users table.
+            NotFound: A user does not exist; raised only where user ids refer to a users table.
         """
         conversation, participant = self._conversation, self._participant
         user_ids = tuple(dict.fromkeys(participant_ids))
@@ -82,12 +82,12 @@ class ConversationStore:
         return ConversationRecord(str(number), title, now, user_ids)
 
     def exists(self, conversation_id: str) -> bool:
-        """Say whether there is such a conversation."""
+        """Return whether a conversation exists."""
         conversation = self._conversation
         return self._any(conversation.id == parse_row_id(conversation_id))
 
     def has_participant(self, conversation_id: str, user_id: str) -> bool:
-        """Say whether the user takes part in the conversation; of an unknown conversation nobody does."""
+        """Return whether the user takes part in the conversation; False for an unknown one."""
         participant = self._participant
         return self._any(participant.conversation_id == parse_row_id(conversation_id), participant.user_id == user_id)
 
@@ -97,9 +97,9 @@ class ConversationStore:
         Counting unread messages takes time in proportion to the messages of these conversations.
 
         Args:
-            user_id: Whose conversations to return.
+            user_id: The user.
             before: Return conversations older than the one with this id; None for the newest.
-            limit: The most conversations to return; None for all.
+            limit: The maximum number of conversations; None for all.
         """
         conversation, participant = self._conversation, self._participant
         unread = self._unread_count(conversation.id, user_id)
@@ -120,7 +120,7 @@ class ConversationStore:
         ]
 
     def _participants_beside(self, user_id: str, first: int, last: int) -> dict[int, list[str]]:
-        """Map each conversation of the user within a range of ids to its participants, in the order in which they came."""
+        """Map each conversation of the user within a range of ids to its participants, in the order in which they were added."""
         own, every = aliased(self._participant), aliased(self._participant)
         rows = self._db.session.execute(
             select(every.conversation_id, every.user_id)

@@ -1,4 +1,4 @@
-"""Messages: what everybody in a conversation hears of them."""
+"""Messages: events to everyone in a conversation."""
 
 from flask_realtime.features.messages.api import MessageCalls
 from flask_realtime.features.messages.feature import messages

@@ -1,4 +1,4 @@
-"""What an application calls about messages."""
+"""Calls of messages, for applications."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MessageCalls(Calls):
 
         Args:
             conversation_id: The conversation.
-            message: The message, as the clients are to see it.
+            message: The message, as sent to clients.
             skip_sender: Whether to leave out the sender's connection.
         """
         return self._emit(MESSAGE_NEW.to_conversation(conversation_id, message), skip_sender=skip_sender)
@@ -42,7 +42,7 @@ class MessageCalls(Calls):
         Args:
             conversation_id: The conversation.
             message_ids: The messages that were read.
-            user_id: Who read them, where that is to be known.
+            user_id: The reader, if clients are to know.
             skip_sender: Whether to leave out the sender's connection.
         """
         _, raw_id = parse_wire_id(conversation_id, "conversation_id")

@@ -1,4 +1,4 @@
-"""The words of messages: events and what they carry."""
+"""Events of messages, and their payloads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _MessagesReadRequired(TypedDict):
 
 
 class MessagesReadPayload(_MessagesReadRequired, total=False):
-    """`messages:read`; the reader is there when the application named one."""
+    """`messages:read`; the reader is included if the application named one."""
 
     userId: str
 
@@ -34,7 +34,7 @@ MESSAGES_READ: Final[OutgoingEvent[MessagesReadPayload]] = OutgoingEvent(
     "messages:read",
     MessagesReadPayload,
     _AUDIENCE,
-    "Messages were read; `userId` is the reader when the application named one.",
+    "Messages were read; `userId` is the reader, if the application named one.",
 )
 MESSAGE_DELETED: Final[OutgoingEvent[MessageDeletedPayload]] = OutgoingEvent(
     "message:deleted", MessageDeletedPayload, _AUDIENCE, "A message was deleted."

@@ -1,4 +1,4 @@
-"""What messages keep in the database: themselves, and who has read them."""
+"""Models of messages and their read receipts."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class MessageMixin(RealtimeModelMixin):
         return (
             *super().constraints(),
             *foreign_keys(table, conversation_id=cls.conversation_key, sender_id=cls.user_key),
-            # The sender rides along so that counting unread messages reads the index alone.
+            # Includes the sender, so that counting unread messages reads only the index.
             index(table, "conversation_id", "id", "sender_id"),
             index(table, "sender_id"),
         )
 
 
 class ReadReceiptMixin(RealtimeModelMixin):
-    """The fact that a user has read somebody else's message; created when it was read."""
+    """A receipt that a user has read another user's message; created when it was read."""
 
     __tablename__ = "realtime_read_receipt"
     message_key: ClassVar[str] = "realtime_message.id"

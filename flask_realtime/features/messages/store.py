@@ -1,4 +1,4 @@
-"""Keeps messages in the database, and who has read them."""
+"""Stores messages and read receipts in the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_PAGE_SIZE = 50
 class MessageRecord:
     """A message as one user sees it.
 
-    `is_read` of one's own message: somebody else has read it. Of another's message: one has read it oneself.
+    `is_read` of the viewer's own message: another user has read it. Of another user's: the viewer has read it.
     """
 
     id: str
@@ -35,9 +35,9 @@ class MessageRecord:
 
 @dataclass(frozen=True)
 class MessagePage:
-    """A stretch of a conversation, oldest message first.
+    """A page of a conversation, oldest message first.
 
-    `next_before` is what to ask for to get the stretch before this one; None at the beginning.
+    `next_before` is the `before` of the previous page; None at the beginning.
     """
 
     messages: tuple[MessageRecord, ...]
@@ -46,10 +46,10 @@ class MessagePage:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """What marking messages as read came to.
+    """The result of marking messages as read.
 
-    `read_ids` are those of the asked-for messages that the user has read now, in the order asked for;
-    `newly_read_ids` those among them that this very call marked.
+    `read_ids` are those of the requested messages that the user has read now, in the order requested;
+    `newly_read_ids` those among them that this call marked.
     """
 
     read_ids: tuple[str, ...]
@@ -62,8 +62,8 @@ class MessageStore:
     Args:
         db: The application's Flask-SQLAlchemy object.
         message: The model of messages.
-        read_receipt: The model of who has read them.
-        participant: The model of who takes part in their conversations.
+        read_receipt: The model of their read receipts.
+        participant: The model of the participants of their conversations.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class MessageStore:
         self._participant = participant
 
     def add(self, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
-        """Store a message and commit. Whether the sender may write there is the caller's to ask first.
+        """Store a message and commit. The caller first checks that the sender may write there.
 
         Raises:
-            NotFound: There is no such conversation, or no such user.
+            NotFound: The conversation or the user does not exist.
         """
         message, now = self._message, utc_now()
         values = {"sender_id": sender_id, "content": content, "created_at": now}
@@ -92,7 +92,7 @@ class MessageStore:
         return MessageRecord(str(number), conversation_id, sender_id, content, now)
 
     def get(self, conversation_id: str, message_id: str, viewer_id: str) -> MessageRecord | None:
-        """Return a message as the viewer sees it, or None if the conversation holds no such message."""
+        """Return a message as the viewer sees it, or None if the conversation does not hold it."""
         found = self._newest_first(viewer_id, *self._is(conversation_id, message_id), limit=1)
         return found[0] if found else None
 
@@ -104,14 +104,14 @@ class MessageStore:
         before: str | None = None,
         limit: int = DEFAULT_PAGE_SIZE,
     ) -> MessagePage:
-        """Return a stretch of a conversation as the viewer sees it, in one statement.
+        """Return a page of a conversation as the viewer sees it, in one statement.
 
         Args:
-            conversation_id: Whose messages to return.
-            viewer_id: For whom `is_read` is told.
-            before: Return messages older than the one with this id; None for the newest. What is no id, nothing is
-                older than.
-            limit: The most messages to return.
+            conversation_id: The conversation.
+            viewer_id: The user for whom `is_read` is set.
+            before: Return messages older than the one with this id; None for the newest. A value that is not an id
+                gives an empty page.
+            limit: The maximum number of messages.
         """
         message = self._message
         conditions = [message.conversation_id == parse_row_id(conversation_id)]
@@ -125,12 +125,12 @@ class MessageStore:
     def mark_read(self, conversation_id: str, user_id: str, message_ids: Sequence[str]) -> ReadResult:
         """Record that a user has read messages, and commit.
 
-        One's own messages, those of other conversations and unknown ids are passed over. Marking a message again,
+        The user's own messages, those of other conversations and unknown ids are skipped. Marking a message again,
         or from two devices at once, is no error: exactly one call finds it newly read. Works on SQLite and
         PostgreSQL, in two statements.
 
         Returns:
-            What the user has read now, and what this call marked.
+            The messages that the user has read now, and those that this call marked.
         """
         message, receipt = self._message, self._read_receipt
         numbers = [number for number in map(parse_row_id, message_ids) if number is not None]
@@ -149,8 +149,8 @@ class MessageStore:
     def _add_receipts(self, user_id: str, *conditions: ColumnElement[bool]) -> Sequence[int]:
         """Insert the receipts that are missing; return the ids of their messages."""
         message, receipt = self._message, self._read_receipt
-        # Locked, a message cannot be deleted before its receipt refers to it. In one order for everybody, two
-        # devices that mark the same messages wait for each other rather than deadlock.
+        # The lock keeps a message from being deleted before its receipt refers to it. The common order makes two
+        # devices that mark the same messages wait for each other instead of deadlocking.
         source = (
             select(message.id, literal(user_id, receipt.user_id.type), literal(utc_now(), receipt.created_at.type))
             .where(*conditions)
@@ -165,7 +165,7 @@ class MessageStore:
         """Delete a message with its receipts, and commit.
 
         Returns:
-            Whether it was there: of two who delete it at once, one is told so.
+            Whether it existed: of two concurrent calls, one gets True.
         """
         message = self._message
         with committing(self._db):
@@ -195,7 +195,7 @@ class MessageStore:
         return count.where(message.conversation_id == conversation_id, self._is_unread(user_id)).scalar_subquery()
 
     def _is_unread(self, user_id: str) -> ColumnElement[bool]:
-        """Return the condition that a message is somebody else's and the user has not read it."""
+        """Return the condition that a message is another user's and the user has not read it."""
         message, receipt = self._message, self._read_receipt
         read = select(receipt.id).where(receipt.message_id == message.id, receipt.user_id == user_id).exists()
         return and_(message.sender_id != user_id, ~read)
@@ -228,6 +228,6 @@ class MessageStore:
 
 
 def _in_order(message_ids: Sequence[str], numbers: Iterable[int]) -> tuple[str, ...]:
-    """Return those of the ids that are among the numbers, once each and in their own order."""
+    """Return the ids that are among the numbers, once each, in their original order."""
     found = {str(number) for number in numbers}
     return tuple(message_id for message_id in dict.fromkeys(message_ids) if message_id in found)

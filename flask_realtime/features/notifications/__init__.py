@@ -1,4 +1,4 @@
-"""Notifications: what reaches all of one user's devices, and what they have read of it."""
+"""Notifications to all of one user's devices, and their read state."""
 
 from flask_realtime.features.notifications.api import NotificationCalls
 from flask_realtime.features.notifications.feature import notifications

@@ -1,4 +1,4 @@
-"""What an application calls about notifications."""
+"""Calls of notifications, for applications."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NotificationCalls(Calls):
 
         Args:
             user_id: The user.
-            notification: The notification, as the clients are to see it.
+            notification: The notification, as sent to clients.
             skip_sender: Whether to leave out the sender's connection.
         """
         return self._emit(NOTIFICATION_NEW.to_user(user_id, notification), skip_sender=skip_sender)

@@ -1,4 +1,4 @@
-"""The words of notifications: events and what they carry."""
+"""Events of notifications, and their payloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notifications: what reaches all of one user's devices, and what they have read of it."""
+"""Notifications to all of one user's devices, and their read state."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _event(
     payload=WireId,
     parse=parse_notification_id,
     argument=NOTIFICATION_ID,
-    summary="Mark a notification as read. The application's `on_notification_read` hook stores it; if the hook fails nobody is "
-    "told.",
+    summary="Mark a notification as read. The application's `on_notification_read` hook stores it; if it fails, no device is "
+    "notified.",
 )(handlers.read)
 
 _event(
     NOTIFICATIONS_READ_ALL.name,
     hint="on_notifications_read_all is its hook.",
     parse=parse_nothing,
-    summary="Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if the hook fails "
-    "nobody is told.",
+    summary="Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if it fails, no device "
+    "is notified.",
 )(handlers.read_all)

@@ -1,4 +1,4 @@
-"""What notifications do on an event: the application's hooks store it, then all of the user's devices hear of it."""
+"""Handlers of notifications: the application's hooks store the change, then all of the user's devices are notified."""
 
 from __future__ import annotations
 

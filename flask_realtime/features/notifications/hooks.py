@@ -1,4 +1,4 @@
-"""The hooks of notifications."""
+"""Hooks of notifications."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class NotificationHooks(HookDecorators):
     def on_notification_read(self, hook: OnNotificationReadT) -> OnNotificationReadT:
         """Register a hook that stores that a notification was read; it gets the identity and the notification's id.
 
-        It refuses by raising `NotFound` or another `EventError`; then none of the user's devices is told, and the sender gets the
-        error.
+        It refuses by raising `NotFound` or another `EventError`; then none of the user's devices is notified, and the sender gets
+        the error.
         """
         return self.hook(ON_NOTIFICATION_READ)(hook)
 
@@ -33,6 +33,6 @@ class NotificationHooks(HookDecorators):
     def on_notifications_read_all(self, hook: OnNotificationsReadAllT) -> OnNotificationsReadAllT:
         """Register a hook that stores that all of a user's notifications were read; it gets the identity.
 
-        If it raises, none of the user's devices is told, and the sender gets the error.
+        If it raises, none of the user's devices is notified, and the sender gets the error.
         """
         return self.hook(ON_NOTIFICATIONS_READ_ALL)(hook)

@@ -1,4 +1,4 @@
-"""What notifications keep in the database."""
+"""Models of notifications."""
 
 from __future__ import annotations
 

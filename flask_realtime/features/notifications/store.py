@@ -1,4 +1,4 @@
-"""Keeps notifications in the database; answers the hooks about them from there."""
+"""Stores notifications in the database, and answers their hooks from there."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class NotificationStore:
         self._model = model
 
     def register(self, hooks: NotificationHooks) -> None:
-        """Store what users have read of their notifications."""
+        """Register the hooks that store which notifications users have read."""
         hooks.on_notification_read(self._read)
         hooks.on_notifications_read_all(self._read_all)
 
     def _read(self, identity: Identity, notification_id: str) -> None:
         if not self.mark_read(identity.user_id, notification_id):
-            msg = "There is no such notification"
+            msg = "Notification not found"
             raise NotFound(msg)
 
     def _read_all(self, identity: Identity) -> None:
@@ -72,15 +72,15 @@ class NotificationStore:
         """Store a notification and commit.
 
         Args:
-            user_id: Whom it is for.
-            kind: The application's own word for what sort of notification it is: its `type` on the wire.
+            user_id: The user.
+            kind: The kind of notification, chosen by the application: its `type` on the wire.
             title: Its heading.
             message: Its text.
-            link: Where it leads, or None.
-            data: Whatever JSON can hold.
+            link: Its link, or None.
+            data: Any JSON value.
 
         Raises:
-            NotFound: There is no such user; told only where user ids refer to a users table.
+            NotFound: The user does not exist; raised only where user ids refer to a users table.
         """
         now = utc_now()
         values = {"type": kind, "title": title, "message": message, "link": link, "data": data}
@@ -93,9 +93,9 @@ class NotificationStore:
         """Return a user's notifications, newest first.
 
         Args:
-            user_id: Whose notifications to return.
+            user_id: The user.
             before: Return notifications older than the one with this id; None for the newest.
-            limit: The most notifications to return.
+            limit: The maximum number of notifications.
         """
         query = select(self._model).where(self._model.user_id == user_id)
         if before is not None:
@@ -122,10 +122,10 @@ class NotificationStore:
         return self._db.session.execute(select(func.count()).select_from(self._model).where(*unread)).scalar_one()
 
     def mark_read(self, user_id: str, notification_id: str) -> bool:
-        """Mark a notification as read, and commit; it keeps the time at which it was read first.
+        """Mark a notification as read, and commit; it keeps the time at which it was first read.
 
         Returns:
-            Whether there is such a notification for this user.
+            Whether this user has that notification.
         """
         marked = (
             update(self._model)

@@ -1,4 +1,4 @@
-"""Orders: what a user hears of them."""
+"""Orders: updates to their users."""
 
 from flask_realtime.features.orders.api import OrderCalls
 from flask_realtime.features.orders.feature import orders

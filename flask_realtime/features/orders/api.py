@@ -1,4 +1,4 @@
-"""What an application calls about orders."""
+"""Calls of orders, for applications."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class OrderCalls(Calls):
         """Send `order:update` to all of a user's connections.
 
         Args:
-            user_id: The user whose order it is.
-            order: The order, as the clients are to see it.
+            user_id: The order's user.
+            order: The order, as sent to clients.
             skip_sender: Whether to leave out the sender's connection.
         """
         return self._emit(ORDER_UPDATE.to_user(user_id, order), skip_sender=skip_sender)

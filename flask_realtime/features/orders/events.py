@@ -1,4 +1,4 @@
-"""The words of orders."""
+"""Events of orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders: what a user hears of them."""
+"""Orders: updates to their users."""
 
 from __future__ import annotations
 

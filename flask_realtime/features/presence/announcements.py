@@ -1,4 +1,4 @@
-"""Which changes of users' presence are announced, and when: not every one of a user who comes and goes without end."""
+"""Selection of the presence changes to announce, and when: a user who keeps reconnecting is not announced each time."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from flask_realtime.allowances import TokenBucket
 from flask_realtime.rates import parse_rate
 
 RATE: Final = parse_rate("6/minute, burst 6")
-"""Of the announcements of one user: at most 12 in any minute, and none is held back for more than 10 seconds."""
+"""Rate of one user's announcements: at most 12 in any minute, and none is delayed by more than 10 seconds."""
 
 _PATIENCE: Final = 1.0
-"""Seconds that the server with which a change was made has to announce it; then another one does, since it may be gone."""
+"""Seconds that the server of a change has to announce it; then another one does, since that server may have died."""
 
 
 class Announcement(NamedTuple):
-    """A user's status, as it is to be announced.
+    """A user's status to announce.
 
     Args:
         user_id: The user.
         online: Whether the user is online.
-        version: The change's place among the changes of this user, on all servers.
+        version: The change's sequence number among the changes of this user, on all servers.
     """
 
     user_id: str
@@ -35,7 +35,7 @@ class Announcement(NamedTuple):
 
 
 class _Record:
-    """What is known of one user's changes, here and on other servers."""
+    """The known state of one user's changes, here and on other servers."""
 
     __slots__ = ("bucket", "due", "latest", "told", "told_version", "version")
 
@@ -60,11 +60,11 @@ class _Record:
 
 
 class Announcements:
-    """Decides which changes are announced. The last one always is; one back to what was announced last never.
+    """Decides which changes are announced: the last one always, a return to the last announced status never.
 
     Args:
         clock: Returns the time in seconds; it never goes back.
-        lock: Keeps threads out of each other's way.
+        lock: Serialises access from several threads.
     """
 
     def __init__(self, clock: Callable[[], float], lock: AbstractContextManager[Any]) -> None:
@@ -77,13 +77,13 @@ class Announcements:
         return len(self._records)
 
     def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> bool:
-        """Note a change, and return whether it is to be announced now. If not, it may be due later.
+        """Record a change, and return whether to announce it now. If not, it may be due later.
 
         Args:
             user_id: The user.
             online: Whether the user is online now.
             version: The change's place among the changes of this user, on all servers.
-            hold: Seconds for which all servers together have no announcement of this user left.
+            hold: Seconds until all servers together may announce this user again.
         """
         with self._lock:
             now = self._clock()
@@ -103,13 +103,13 @@ class Announcements:
             return False
 
     def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
-        """Note a change of which another server told.
+        """Record a change reported by another server.
 
         Args:
             user_id: The user.
             online: Whether the user is online then.
             version: The change's place among the changes of this user, on all servers.
-            announced: Whether it was announced, or held back.
+            announced: Whether it was announced, or delayed.
         """
         with self._lock:
             now = self._clock()
@@ -126,19 +126,19 @@ class Announcements:
                 self._schedule(user_id, record, now + record.bucket.wait(now) + patience)
 
     def take_due(self) -> list[str]:
-        """Return users of whom something is due; each is to be released, or held back."""
+        """Return users with an announcement due; call `release` or `hold` for each."""
         with self._lock:
             now, due = self._clock(), []
             while self._queue and self._queue[0][0] <= now:
                 at, user_id = heapq.heappop(self._queue)
                 record = self._records.get(user_id)
-                if record is not None and record.due == at:  # Else it was announced meanwhile, or taken back.
+                if record is not None and record.due == at:  # Otherwise it was announced meanwhile, or reversed.
                     record.due = now
                     due.append(user_id)
             return due
 
     def release(self, user_id: str) -> Announcement | None:
-        """Return what is to be announced of a user now; None where it is not due any more."""
+        """Return a user's announcement to make now; None if it is not due any more."""
         with self._lock:
             record, now = self._records[user_id], self._clock()
             if record.due > now or record.latest is None or record.latest == record.told:
@@ -151,14 +151,14 @@ class Announcements:
             return Announcement(user_id, record.latest, record.version)
 
     def hold(self, user_id: str, seconds: float) -> None:
-        """Hold back what is due of a user a while longer."""
+        """Delay a user's announcement further."""
         with self._lock:
             record, now = self._records[user_id], self._clock()
             if record.due <= now:
                 self._schedule(user_id, record, now + seconds)
 
     def next_deadline(self) -> float | None:
-        """Return when something may be due, or None."""
+        """Return the time at which something may be due, or None."""
         with self._lock:
             return self._queue[0][0] if self._queue else None
 

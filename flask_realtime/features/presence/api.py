@@ -1,4 +1,4 @@
-"""What an application asks about presence."""
+"""Calls of presence, for applications."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class PresenceCalls(Calls):
         """Return the ids of the users who have a connection.
 
         Args:
-            conversation_id: Only those with a connection joined to this conversation; None for all.
+            conversation_id: Return only users with a connection joined to this conversation; None for all.
         """
         if conversation_id is None:
             return self._presence().users()
         return self._target().state_of(conversations).online_users(parse_id(conversation_id, "conversation_id"))
 
     def get_user_connections(self, user_id: WireId) -> list[PresenceEntry]:
-        """Return a user's connections on all servers: the id of each, its server, since when it is there, and on what device."""
+        """Return a user's connections on all servers: the id of each, its server, its start, and its device."""
         return self._presence().connections(parse_id(user_id, "user_id"))
 
     def _presence(self) -> Presence:

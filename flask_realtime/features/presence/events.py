@@ -1,4 +1,4 @@
-"""The words of presence: events and what they carry."""
+"""Events of presence, and their payloads."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ USER_ID: Final = "userId"
 USER_IDS: Final = "userIds"
 
 HEARD: Final = "heard"
-"""The command that tells other servers of a change: the user, whether online, the change's version, whether it is announced."""
+"""The command that reports a change to other servers: the user, whether online, the change's version, whether it is announced."""
 
 Status = Literal["online", "offline"]
 
 
 class UserStatus(TypedDict):
-    """`user:status-changed`, and the answer to a question for a user's status."""
+    """`user:status-changed`, and the answer to a query for a user's status."""
 
     userId: str
     status: Status
@@ -33,7 +33,7 @@ USER_STATUS_CHANGED: Final[OutgoingEvent[UserStatus]] = OutgoingEvent(
     "user:status-changed",
     UserStatus,
     "everyone, or those whom the `presence_audience` hook names",
-    "A user's first connection came, or the last one is gone.",
+    "A user's first connection was opened, or the last one closed.",
     volatile=True,
 )
 
@@ -45,17 +45,17 @@ class OneUser(NamedTuple):
 
 
 class SomeUsers(NamedTuple):
-    """An event about some users, in the order asked for."""
+    """An event about several users, in the requested order."""
 
     user_ids: tuple[str, ...]
 
 
 class Settings(Protocol):
-    """The settings that bound a question."""
+    """The settings that limit a query."""
 
     @property
     def max_status_ids(self) -> int:
-        """User ids in one `users:get-status`."""
+        """Maximum number of user ids in one `users:get-status`."""
 
 
 def user_status(user_id: str, *, online: bool) -> UserStatus:

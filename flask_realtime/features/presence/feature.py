@@ -44,7 +44,7 @@ _event(
     parse=parse_user_ids,
     argument=USER_IDS,
     answer=list[UserStatus],
-    summary="Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order asked.",
+    summary="Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order requested.",
 )(handlers.get_statuses)
 
 presence.command(HEARD)(handlers.heard)

@@ -1,4 +1,4 @@
-"""What presence answers."""
+"""Handlers of presence queries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask_realtime.features.presence.state import Presence
 
 
 class AnnouncedPresence(Presence):
-    """The state of presence in one application: who is online, and who is told of it.
+    """The state of presence in one application: the online users, and the announcements about them.
 
     Args:
         context: The surroundings of the feature.
@@ -21,7 +21,7 @@ class AnnouncedPresence(Presence):
 
 
 def never_waits(context: FeatureContext) -> bool:
-    """Return whether questions are answered from memory."""
+    """Return whether queries are answered from memory."""
     is_local: bool = context.backend.is_local
     return is_local
 
@@ -37,5 +37,5 @@ def get_statuses(state: Presence, _caller: Caller, request: SomeUsers) -> list[U
 
 
 def heard(state: AnnouncedPresence, user_id: str, online: bool, version: int, announced: bool) -> None:  # noqa: FBT001 - from JSON
-    """Note a change of which another server told."""
+    """Record a change reported by another server."""
     state.notifier.heard(user_id, online=online, version=version, announced=announced)

@@ -1,4 +1,4 @@
-"""The hooks of presence."""
+"""Hooks of presence."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class PresenceHooks(HookDecorators):
 
     @hook_decorator
     def presence_audience(self, hook: PresenceAudienceT) -> PresenceAudienceT:
-        """Register the hook that says who hears that a user came online or went offline. There can be one.
+        """Register the hook that decides who is notified when a user comes online or goes offline. There can be one.
 
-        It gets the user's id, and returns the ids of the users who are told, or None for everyone. If it fails, nobody is told.
+        It gets the user's id, and returns the ids of the users to notify, or None for everyone. If it fails, nobody is notified.
         """
         return self.hook(PRESENCE_AUDIENCE)(hook)
 
     @hook_decorator
     def on_user_online(self, hook: OnUserT) -> OnUserT:
-        """Register a hook that is told the id of each user who came online: whose first connection was admitted."""
+        """Register a hook that is called with the id of each user who came online: whose first connection was admitted."""
         return self.hook(ON_USER_ONLINE)(hook)
 
     @hook_decorator
     def on_user_offline(self, hook: OnUserT) -> OnUserT:
-        """Register a hook that is told the id of each user who went offline: whose last connection is gone."""
+        """Register a hook that is called with the id of each user who went offline: whose last connection has closed."""
         return self.hook(ON_USER_OFFLINE)(hook)

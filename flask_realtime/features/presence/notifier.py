@@ -1,7 +1,7 @@
-"""Tells the world that users came and went.
+"""Notifies clients and the application's hooks of presence changes.
 
-The application's hooks may take their time; what concerns one user still goes out in the order in which it happened. The hooks hear
-of every change; clients hear of those that `Announcements` lets through.
+The application's hooks may be slow; one user's changes are still announced in the order in which they happened. The hooks are
+called for every change; clients are notified of those that `Announcements` selects.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from flask_realtime.features.presence.state import Presence
 
 
 class PresenceNotifier:
-    """Announces presence changes, and tells the application's hooks.
+    """Announces presence changes, and calls the application's hooks.
 
     Args:
         context: The surroundings of the feature.
-        presence: Who is online.
+        presence: The presence of all users.
     """
 
     def __init__(self, context: FeatureContext, presence: Presence) -> None:
@@ -32,22 +32,22 @@ class PresenceNotifier:
         self._announcements = Announcements(context.clock, context.lock())
         self._timer = context.timer(self._announcements.next_deadline, self._announce_due)
         self._lock = context.lock()
-        # A mailbox lives as long as it has something to do: its greenlet or thread holds it.
+        # A mailbox lives as long as it has tasks: its greenlet or thread refers to it.
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing left to announce."""
+        """Return whether there is nothing left to announce."""
         return not self._mailboxes
 
     def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
-        """Announce that a user came online or went offline, unless that happens too often.
+        """Announce that a user came online or went offline, unless that exceeds the rate.
 
         Args:
             user_id: The user.
             online: Whether the user is online now.
             version: The change's place among the changes of this user, on all servers.
-            hold: Seconds for which it is not to be announced; see `Change`.
+            hold: Seconds before which it must not be announced; see `Change`.
         """
         if not any(map(self._context.is_registered, (PRESENCE_AUDIENCE, ON_USER_ONLINE, ON_USER_OFFLINE))):
             self._announce(user_id, online=online, version=version, hold=hold)
@@ -55,12 +55,12 @@ class PresenceNotifier:
             self.in_turn(user_id, lambda: self._announce_and_notify(user_id, online=online, version=version, hold=hold))
 
     def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
-        """Note a change of which another server told; see `Announcements.heard`."""
+        """Record a change reported by another server; see `Announcements.heard`."""
         self._announcements.heard(user_id, online=online, version=version, announced=announced)
         self._wake()
 
     def in_turn(self, user_id: str, task: Task) -> None:
-        """Do something that concerns a user after all that was to be done before."""
+        """Run a task about a user after all earlier ones about the same user."""
         with self._lock:
             mailbox = self._mailboxes.get(user_id)
             if mailbox is None:
@@ -105,7 +105,7 @@ class PresenceNotifier:
         if not self._context.is_registered(PRESENCE_AUDIENCE):
             self._context.emit(Presence.status_changed(user_id, online=online, audience=None, version=version))
         else:
-            # Where the audience hook fails, nobody is told, rather than everyone.
+            # If the audience hook fails, nobody is notified, rather than everyone.
             self._context.announce_with(lambda: self._tell_audience(user_id, online=online, version=version))
 
     def _tell_audience(self, user_id: str, *, online: bool, version: int) -> None:

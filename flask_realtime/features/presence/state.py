@@ -1,6 +1,6 @@
-"""Presence: who is online.
+"""State of presence: the users who are online.
 
-A user is online from the first connection until the last one is gone; a second tab is neither.
+A user is online from the first connection until the last one has closed; a second tab changes nothing.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from flask_realtime.features.presence.events import HEARD, USER_STATUS_CHANGED, 
 
 
 class Presence:
-    """Who is online, on every server.
+    """The presence of users on all servers.
 
     Args:
-        backend: What servers share of it.
+        backend: The state that servers share.
     """
 
     def __init__(self, backend: ConnectedUsers) -> None:
         self._backend = backend
 
     def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:
-        """Note a connection, and say whether the user came online with it.
+        """Record a connection, and return whether the user came online with it.
 
         Args:
             connection_id: The connection.
-            user_id: Whose it is.
-            device: What it said that it is, or nothing.
+            user_id: Its user.
+            device: The client's name for its device, or an empty string.
         """
         return self._backend.add(user_id, connection_id, device)
 
     def disconnected(self, connection_id: str, user_id: str) -> Change:
-        """Forget a connection, and say whether the user went offline with it."""
+        """Forget a connection, and return whether the user went offline with it."""
         return self._backend.remove(user_id, connection_id)
 
     def is_online(self, user_id: str) -> bool:
-        """Say whether a user is online."""
+        """Return whether a user is online."""
         return bool(self._backend.online([user_id]))
 
     def status(self, user_id: str) -> UserStatus:
@@ -46,7 +46,7 @@ class Presence:
         return user_status(user_id, online=self.is_online(user_id))
 
     def statuses(self, user_ids: Sequence[str]) -> list[UserStatus]:
-        """Return the users' statuses, in the order asked for."""
+        """Return the users' statuses, in the requested order."""
         online = self._backend.online(user_ids)
         return [user_status(user_id, online=user_id in online) for user_id in user_ids]
 
@@ -63,11 +63,11 @@ class Presence:
         return self._backend.connections(user_id)
 
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
-        """Say whether a user has more connections than a number of them; None where that is to be asked again."""
+        """Return whether a user has more than a number of connections; None if the caller has to ask again."""
         return self._backend.exceeds_limit(number, user_id, within)
 
     def take_announcement(self, user_id: str) -> float:
-        """Take one from what all servers may announce of a user; return 0, or the seconds after which there may be one."""
+        """Take one of the announcements of a user that all servers share; return 0, or the seconds until one may be made."""
         return self._backend.take_announcement(user_id)
 
     @staticmethod
@@ -77,8 +77,8 @@ class Presence:
         Args:
             user_id: The user.
             online: Whether the user is online now.
-            audience: The users who are told, or None for everyone.
-            version: The change's place among the changes of this user, on all servers.
+            audience: The users to notify, or None for everyone.
+            version: The change's sequence number among the changes of this user, on all servers.
         """
         payload = user_status(user_id, online=online)
         emit = USER_STATUS_CHANGED.to_everyone(payload) if audience is None else USER_STATUS_CHANGED.to_users(audience, payload)

@@ -1,4 +1,4 @@
-"""The words of typing indicators: events and what they carry."""
+"""Events of typing indicators, and their payloads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPING_STOP: Final[OutgoingEvent[TypingPayload]] = OutgoingEvent(
     "typing:stop",
     TypingPayload,
     _AUDIENCE,
-    "Another user stopped typing; also sent when the typist disconnects, leaves, or says nothing for `REALTIME_TYPING_TIMEOUT` "
+    "Another user stopped typing; also sent when the typist disconnects, leaves, or sends nothing for `REALTIME_TYPING_TIMEOUT` "
     "seconds.",
     volatile=True,
 )
@@ -36,9 +36,9 @@ def relayed(event: OutgoingEvent[TypingPayload], user_id: str, conversation_id: 
 
     Args:
         event: The event.
-        user_id: Who types.
+        user_id: The user who types.
         conversation_id: The conversation.
-        raw_id: Its id as the client writes it.
+        raw_id: Its id as the client wrote it.
     """
     payload: TypingPayload = {"conversationId": raw_id, "userId": user_id}
     return event.to_conversation(conversation_id, payload, except_user=user_id)

@@ -1,4 +1,4 @@
-"""Typing indicators: relayed to the other users of a conversation, and ended when the typist cannot."""
+"""Typing indicators: relayed to the other users of a conversation, and ended by the server if the typist does not."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _event: Final = partial(
 
 _event(
     TYPING_START.name,
-    summary="Say that the user is typing. Only from a connection that has joined the conversation.",
+    summary="Announce that the user is typing. Only from a connection that has joined the conversation.",
 )(handlers.start)
 typing_indicators.repeats(TYPING_START.name)(handlers.repeat_start)
 
 _event(
     TYPING_STOP.name,
-    summary="Say that the user stopped typing. Only from a connection that has joined the conversation.",
+    summary="Announce that the user stopped typing. Only from a connection that has joined the conversation.",
 )(handlers.stop)
 
 typing_indicators.on_left(handlers.left)

@@ -1,4 +1,4 @@
-"""What typing indicators do on an event, when their time is up, and when a connection leaves or is gone."""
+"""Handlers of typing indicators, for events, expiry, and connections that leave or close."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from flask_realtime.features.typing_indicators.state import TypingIndicators, Ty
 
 
 class RateLimit(Protocol):
-    """What a connection has left for typing events."""
+    """The remaining allowance of a connection for typing events."""
 
     def take(self, now: float) -> bool:
-        """Take one, and say whether there was one."""
+        """Take one token, and return whether there was one."""
 
 
 class Typing(TypingIndicators):
@@ -64,17 +64,17 @@ def stop(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
 
 
 def repeat_start(state: Typing, caller: Caller, request: OneConversation, allowance: RateLimit) -> Callable[[], bool] | None:
-    """Return what handles the same `typing:start` again, as long as the typing state lasts."""
+    """Return a function that handles the same `typing:start` again, as long as the typing state lasts."""
     typing_state = state.state(caller.id, request.conversation_id)
     return None if typing_state is None else partial(_go_on, state, typing_state, allowance)
 
 
 def _go_on(state: Typing, typing_state: TypingState, allowance: RateLimit) -> bool:
     now = state.clock()
-    # What has ended, or is too much, is for the usual way to count and to refuse.
+    # An ended state, or one over the limit, goes through the regular path, which counts and refuses it.
     if typing_state.started is None or not allowance.take(now):
         return False
-    # A typing state ends when its connection leaves the conversation, or altogether, so whoever has one may go on.
+    # A typing state ends when its connection leaves the conversation or closes, so its owner is still joined.
     started = state.touch(typing_state, now)
     if started is None:
         return False
@@ -86,10 +86,10 @@ def _go_on(state: Typing, typing_state: TypingState, allowance: RateLimit) -> bo
 
 
 def left(state: Typing, caller: Caller, conversation_id: str) -> Iterable[Emit]:
-    """End what a connection types in a conversation that it leaves."""
+    """End a connection's typing states in a conversation that it leaves."""
     return state.left(caller.id, conversation_id)
 
 
 def disconnected(state: Typing, caller: Caller) -> Iterable[Emit]:
-    """End what a connection types that is gone."""
+    """End all typing states of a closed connection."""
     return state.disconnected(caller.id)

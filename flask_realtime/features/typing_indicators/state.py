@@ -1,4 +1,4 @@
-"""Typing indicators: relayed to the other users of a conversation, and ended when the typist cannot."""
+"""State of typing indicators, with their expiry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flask_realtime.contract.ids import WireId
 from flask_realtime.features.typing_indicators.events import TYPING_START, TYPING_STOP, TypingPayload, relayed
 
 _ENDED: Final = 64
-"""States that have ended and may still be looked at when they would have been due, besides as many as there are."""
+"""Ended states that may stay in the queue until due, in excess of the number of active ones."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,9 +27,9 @@ class TypingState:
     Args:
         key: The connection and the conversation.
         user_id: The user.
-        raw_id: The conversation's id as the client writes it.
-        deadline: The clock's time at which it ends unless the client says that it goes on.
-        started: What the others are told; None once it has ended.
+        raw_id: The conversation's id as the client wrote it.
+        deadline: The clock's time at which it ends, unless the client renews it.
+        started: The event for the other users; None once it has ended.
     """
 
     key: tuple[str, str]
@@ -40,7 +40,7 @@ class TypingState:
 
 
 class TypingIndicators:
-    """Who is typing where.
+    """The typing states of all connections.
 
     Args:
         timeout: Seconds without a `start` after which a typing state ends.
@@ -61,14 +61,14 @@ class TypingIndicators:
         self._lock = lock or threading.Lock()
         self._started = started
         self._typing: dict[tuple[str, str], TypingState] = {}
-        # When to look at each state next. One that went on meanwhile is put back then: to keep the order at each start costs more.
+        # When to check each state next. One that was renewed meanwhile is put back then: reordering at each start would cost more.
         self._due: list[tuple[float, int, TypingState]] = []
         self._numbers = count()
         self._conversations: dict[str, dict[str, None]] = {}
         self._devices: Counter[tuple[str, str]] = Counter()
 
     def start(self, connection_id: str, user_id: str, conversation_id: str, raw_id: WireId) -> Emit:
-        """Note that a user types on a connection, and tell the others."""
+        """Record that a user types on a connection, and return the event for the others."""
         key, deadline = (connection_id, conversation_id), self._clock() + self._timeout
         with self._lock:
             state = self._typing.get(key)
@@ -78,18 +78,18 @@ class TypingIndicators:
             return state.started
 
     def state(self, connection_id: str, conversation_id: str) -> TypingState | None:
-        """Return the typing state of a connection in a conversation, with which `touch` can be asked."""
+        """Return the typing state of a connection in a conversation, for `touch`."""
         return self._typing.get((connection_id, conversation_id))
 
     def touch(self, state: TypingState, now: float) -> Emit | None:
-        """Note that a user still types, as `start` in the same words would.
+        """Record that a user still types, as the same `start` again would.
 
         Args:
-            state: What the user types.
+            state: The typing state.
             now: The clock's time.
 
         Returns:
-            What the others are told; None where the state has ended.
+            The event for the others; None if the state has ended.
         """
         with self._lock:
             state.deadline = now + self._timeout
@@ -109,24 +109,24 @@ class TypingIndicators:
         return started
 
     def stop(self, connection_id: str, user_id: str, conversation_id: str, raw_id: WireId) -> Emit:
-        """Note that a user stopped typing on a connection, and tell the others."""
+        """Record that a user stopped typing on a connection, and return the event for the others."""
         with self._lock:
             self._forget(connection_id, conversation_id)
         return relayed(TYPING_STOP, user_id, conversation_id, raw_id)
 
     def left(self, connection_id: str, conversation_id: str) -> list[Emit]:
-        """End what a connection types in a conversation that it leaves."""
+        """End a connection's typing states in a conversation that it leaves."""
         with self._lock:
             return self._end(connection_id, conversation_id)
 
     def disconnected(self, connection_id: str) -> list[Emit]:
-        """End everything that a connection types."""
+        """End all typing states of a connection."""
         with self._lock:
             conversations = list(self._conversations.get(connection_id, ()))
             return [send for conversation_id in conversations for send in self._end(connection_id, conversation_id)]
 
     def expire(self) -> list[Emit]:
-        """End the typing states whose time is up."""
+        """End the expired typing states."""
         now = self._clock()
         ended: list[Emit] = []
         with self._lock:
@@ -141,7 +141,7 @@ class TypingIndicators:
         return ended
 
     def next_deadline(self) -> float | None:
-        """Return the clock's time at which the next typing state may end, or None where nobody types."""
+        """Return the clock's time at which the next typing state may end, or None if nobody types."""
         with self._lock:
             while self._due and self._due[0][2].started is None:
                 heappop(self._due)
@@ -150,7 +150,7 @@ class TypingIndicators:
     def _end(self, connection_id: str, conversation_id: str) -> list[Emit]:
         state = self._forget(connection_id, conversation_id)
         if state is None or self._devices[state.user_id, conversation_id]:
-            return []  # On another device the user goes on typing.
+            return []  # The user still types on another device.
         return [relayed(TYPING_STOP, state.user_id, conversation_id, state.raw_id)]
 
     def _forget(self, connection_id: str, conversation_id: str) -> TypingState | None:

@@ -1,1 +1,1 @@
-"""Admits connections, refuses them, and closes them."""
+"""Admission: admits, refuses and closes connections."""

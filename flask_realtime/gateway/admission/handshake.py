@@ -1,6 +1,6 @@
-"""What is kept of a handshake's WSGI environment: what authentication needs, and no more than a bounded part of what a client sent.
+"""Handshake: the bounded part of its WSGI environment that is kept, for authentication.
 
-All of it weighs more than all the rest of a session, and whoever opens one need not be anybody.
+All of it would take more memory than the rest of a session, and the client is not authenticated yet.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 MAX_HEADERS: Final = 4096
-"""Bytes that a client's headers and address may take, all together, until it is admitted; what does not fit is left out."""
+"""Maximum bytes of a client's headers and address together, until it is admitted; those that do not fit are dropped."""
 
 _LEAST: Final = 2048
-"""Bytes that they may take beside a long token."""
+"""Maximum bytes of them beside a long token."""
 
 MAX_TOKEN_HEADER: Final = 8192 + len("Bearer ")
-"""Characters of an `Authorization` header that may hold a token; a longer one holds none."""
+"""Maximum characters of an `Authorization` header with a token; a longer one cannot hold a valid one."""
 
 _IMPLAUSIBLE: Final = ","
-"""What is kept of a longer one: it is refused for the same reason."""
+"""Replacement for a longer one, which is refused for the same reason."""
 
 _OVERHEAD: Final = 160
-"""Bytes that a header takes beside its name and value."""
+"""Bytes of memory of a header beside its name and value."""
 
 _ESSENTIAL: Final = (
     "HTTP_AUTHORIZATION",
@@ -54,7 +54,7 @@ _FIRST: Final = (
     "HTTP_SEC_FETCH_SITE",
     "HTTP_SEC_FETCH_MODE",
 )
-"""What an application's token loaders look at, by its importance; other headers follow in their order."""
+"""Headers that an application's token loaders use, by importance; other headers follow in their order."""
 
 
 _IRRELEVANT: Final = (
@@ -69,22 +69,22 @@ _IRRELEVANT: Final = (
     "HTTP_SEC_WEBSOCKET_VERSION",
     "HTTP_UPGRADE",
 )
-"""Headers that do not say who connects; all others may."""
+"""Headers that do not identify a client; all others may."""
 
 
 _BY_ITSELF: Final = ("basic ", "digest ", "negotiate ", "ntlm ")
-"""What a browser may put into `Authorization` without the page's doing."""
+"""`Authorization` schemes that a browser may send without the page's involvement."""
 
 
 def for_application(environ: Mapping[str, Any], *, any_origin: bool) -> dict[str, Any]:
-    """Return what is kept of an environment where a function of the application's says who connects.
+    """Return the kept part of an environment, if the application authenticates connections itself.
 
-    It is asked again for other namespaces and new tokens, so all of it is kept as long as the session.
+    Its function is called again for other namespaces and new tokens, so all of it is kept as long as the session.
 
     Args:
         environ: The environment of the handshake.
-        any_origin: Whether any web page may connect. Then what its visitor's browser sends by itself is left out, cookies above
-            all: with it, the page could act as its visitor.
+        any_origin: Whether any web page may connect. Then credentials that a visitor's browser sends by itself are dropped, above
+            all cookies: with them, the page could act as its visitor.
     """
     left_out = {*_IRRELEVANT, *(_sent_by_browsers(environ) if any_origin else ())}
     names = ("HTTP_AUTHORIZATION", "REMOTE_USER", *_FIRST, *_headers(environ))
@@ -98,7 +98,7 @@ def _sent_by_browsers(environ: Mapping[str, Any]) -> Iterator[str]:
 
 
 def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is kept of an environment until its client is admitted.
+    """Return the part of an environment that is kept until its client is admitted.
 
     Args:
         environ: The environment of the handshake.
@@ -115,7 +115,7 @@ def _headers(environ: Mapping[str, Any]) -> list[str]:
 
 
 def _filled(kept: dict[str, Any], left: int, environ: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Add what fits into so many bytes, of the text under some names, to what is kept already."""
+    """Add the text under some names to the kept part, as far as it fits into a number of bytes."""
     for name in dict.fromkeys(names):
         value = environ.get(name)
         if isinstance(value, str) and name not in kept:
@@ -127,7 +127,7 @@ def _filled(kept: dict[str, Any], left: int, environ: Mapping[str, Any], names: 
 
 
 class Essentials(NamedTuple):
-    """What is left of a handshake's environment once its client is admitted, to authenticate the same session again.
+    """Rest of a handshake's environment once its client is admitted, to authenticate the same session again.
 
     It weighs less than half of what a dictionary of the same would, and a fifth less than a mapping around a tuple.
     """

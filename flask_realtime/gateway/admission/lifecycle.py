@@ -1,4 +1,4 @@
-"""Connections come and go: admission, refusal, disconnects."""
+"""Lifecycle of connections: admission, refusal and disconnects."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ CLIENT_DISCONNECT: Final = CloseReason.CLIENT_DISCONNECT.value
 TOO_MANY_CONNECTIONS: Final = CloseReason.TOO_MANY_CONNECTIONS.value
 
 MAX_REFUSED: Final = 5
-"""Attempts to connect that one session may have refused; then it ends."""
+"""Refused attempts to connect after which a session ends."""
 
 _ANONYMOUS: Final[tuple[Identity, Mapping[str, Any]]] = (Identity("", {}), {})
-"""Who connects to an open namespace."""
+"""The identity in an open namespace."""
 
 DISCONNECT_GRACE = 5.0
-"""Seconds in which a client that the server disconnected can fetch the packet that says so."""
+"""Seconds in which a disconnected client can fetch the DISCONNECT packet."""
 
 _LOOK_AGAIN = 0.25
-"""Seconds between two looks at whether servers are alive, while a client that may be one too many waits."""
+"""Seconds between two checks of whether servers are alive, while a client that may be one too many waits."""
 
 _CONNECT = "connect"
 _DISCONNECT = "disconnect"
 
 
 class Announcer(Protocol):
-    """Tells who came and went."""
+    """Announces users' status changes."""
 
     def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
-        """Announce that a user came online or went offline, unless that happens too often."""
+        """Announce that a user came online or went offline, unless that exceeds the rate."""
 
     def in_turn(self, user_id: str, task: Callable[[], None]) -> None:
-        """Do something that concerns a user after all that was to be done before."""
+        """Run a task about a user after all earlier ones about the same user."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing left to announce."""
+        """Return whether there is nothing left to announce."""
 
 
 class PresenceState(Protocol):
@@ -65,37 +65,37 @@ class PresenceState(Protocol):
     notifier: Any
 
     def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:
-        """Note a connection."""
+        """Record a connection."""
 
     def disconnected(self, connection_id: str, user_id: str) -> Change:
         """Forget a connection."""
 
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
-        """Say whether a user has more connections than a number of them; None where that is to be asked again."""
+        """Return whether a user has more than a number of connections; None if the caller has to ask again."""
 
 
 class AuthenticationState(Protocol):
-    """Says who connects."""
+    """Authenticates connection attempts."""
 
     @property
     def asks_application(self) -> bool:
-        """Whether a function of the application's says who connects, which may want to see any header."""
+        """Return whether the application authenticates connections itself, for which it may need any header."""
 
     def authenticate(self, auth: object, environ: Mapping[str, Any]) -> tuple[Identity, Mapping[str, Any]]:
-        """Return who is behind a connection attempt, and the header of the token; or raise `ConnectionRefused`."""
+        """Return the identity behind a connection attempt, and the header of the token; or raise `ConnectionRefused`."""
 
 
 _NOTHING_LEFT: Final = Departure((), ())
 
 
 class Lifecycle:
-    """Admits connections and sees them off.
+    """Accepts and closes connections; cleaning up is idempotent.
 
     Args:
         parts: The gateway's parts.
-        features: The features, which hear of connections.
+        features: The features, which are notified of connections.
         presence: Keeps count of users' connections.
-        authentication: Says who connects.
+        authentication: Authenticates connection attempts.
     """
 
     def __init__(self, parts: Parts, features: Features, presence: PresenceState, authentication: AuthenticationState) -> None:
@@ -112,13 +112,13 @@ class Lifecycle:
         return self._authentication.asks_application  # No hook comes after the first session.
 
     def kept_of(self, environ: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is kept of a handshake's environment, to authenticate its client."""
+        """Return the part of a handshake's environment that is kept to authenticate its client."""
         if self._asks_application:
             return for_application(environ, any_origin=self._parts.server.allows_any_origin)
         return for_authentication(environ)
 
     def connect(self, session: Session, namespace: str, auth: object) -> None:
-        """Handle a CONNECT packet: admit the client, or tell it why not. Whatever goes wrong here refuses."""
+        """Handle a CONNECT packet: admit the client, or refuse with the reason. Any failure refuses."""
         connection = session.connection_in(namespace)
         try:
             if session.closed:
@@ -228,10 +228,10 @@ class Lifecycle:
         self._parts.peer_log.write(logger, logging.INFO, peer, message, *args)
 
     def _is_one_too_many(self, connection: Connection, change: Change) -> bool:
-        """Say whether its user has too many connections with it, on all servers.
+        """Return whether its user has too many connections with it, on all servers.
 
-        Who comes back from a server that was killed just now is not to be kept out by connections that are no more: a client that
-        may be one too many waits until the other servers have given a sign of life, or are known to be gone.
+        A crashed server's connections must not block a reconnect: a client that may be one too many waits until the other servers
+        have renewed their leases, or are known to be dead.
         """
         parts, began = self._parts, time.monotonic()
         limit = parts.config.max_connections_per_user
@@ -257,14 +257,14 @@ class Lifecycle:
         self._parts.registry.remove(connection)
 
     def refuse(self, session: Session, namespace: str, error: ConnectionRefused) -> None:
-        """Tell a client why it may not connect; a session to which that happens again and again ends."""
+        """Refuse a client, with the reason; a session with too many refusals ends."""
         told = (error.code, session.address, namespace, error.message)
         text = "refused: code=%s address=%s namespace=%s reason=%s"
         self._parts.peer_log.write(logger, logging.WARNING, session.address, text, *told)
         self._tell_refused(session, namespace, refusal(error))
 
     def refuse_namespace(self, session: Session, namespace: str) -> None:
-        """Tell a client that there is no such namespace, in the words of Node's server."""
+        """Refuse an unknown namespace, in the words of Node's server."""
         self._tell_refused(session, namespace, {"message": "Invalid namespace"})
 
     def _tell_refused(self, session: Session, namespace: str, answer: Refusal | dict[str, str]) -> None:
@@ -280,10 +280,10 @@ class Lifecycle:
     # Going --------------------------------------------------------------------------------------------------------------------
 
     def disconnected(self, connection: Connection, reason: str, *, socketio_handler_called: bool = False) -> None:
-        """See off a connection that is gone; whoever notices first, once.
+        """Clean up after a closed connection; later calls for it do nothing.
 
-        It is out of its rooms, and the others know, before this returns. The application's hooks follow in the connection's
-        mailbox, behind the events that it sent before.
+        It has left its rooms, and the other users are notified, before this returns. The application's hooks run in the
+        connection's mailbox, after the events that it sent before.
         """
         with connection.lock:
             if connection.closed:
@@ -333,7 +333,7 @@ class Lifecycle:
 
         Args:
             connection: The connection.
-            reason: What the `on_disconnect` hooks and the log are told.
+            reason: The reason for the `on_disconnect` hooks and the log.
         """
         with connection.lock:
             if connection.closed or not connection.admitted:

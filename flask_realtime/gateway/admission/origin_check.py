@@ -1,4 +1,4 @@
-"""Origins that may connect: checked for either engine, and named in the log when they are refused."""
+"""Origin check for either engine, which logs the origins that it refuses."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ logger = get_logger(__name__)
 AllowedOrigins = Callable[..., Any] | list[str] | tuple[str, ...] | str
 
 MAX_REMEMBERED: Final = 100
-"""Refused origins; whoever makes some up neither takes memory nor fills the log."""
+"""Maximum number of remembered refused origins, so that invented ones neither use up memory nor fill the log."""
 
 SILENCE: Final = 3600.0
-"""Seconds after so many in which no others are named."""
+"""Seconds without further log lines after that many."""
 
 _LOG_RATE: Final = parse_rate("1/second, burst 10")
 _MAX_LENGTH: Final = 200
 
 
 def same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
-    """Allow the server's own origin: python-engineio would also believe an `X-Forwarded-Host` that the client sent."""
+    """Allow the server's own origin: python-engineio would also trust an `X-Forwarded-Host` from the client."""
     return origin == _own_origin(environ)
 
 
@@ -40,11 +40,11 @@ def allow_any(origins: object) -> bool:
 
 
 class OriginCheck:
-    """What python-engineio asks whether an origin may connect; logs each that may not, once.
+    """Callable that python-engineio asks whether an origin may connect; it logs each refused one once.
 
     Args:
-        origins: Those that may, or a function that says so, as python-engineio takes them.
-        setting: Where the developer lists them.
+        origins: The allowed origins, or a function that decides, as python-engineio accepts them.
+        setting: The name of the setting that lists them.
         clock: Returns seconds.
     """
 

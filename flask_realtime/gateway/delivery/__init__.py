@@ -1,1 +1,1 @@
-"""From an event to its receivers: rooms, encoding, and the other servers."""
+"""Delivery of events to their receivers: rooms, encoding, and the other servers."""

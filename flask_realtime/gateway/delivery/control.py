@@ -1,4 +1,4 @@
-"""What the application asks of all servers at once: to send, to end connections, to end memberships."""
+"""Control of all servers at once: sending, ending connections, ending memberships."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from flask_realtime.gateway.features import Features
 StateT = TypeVar("StateT")
 
 COMMAND: Final = "command"
-"""The kind of envelope that carries something for the other servers to do."""
+"""The kind of envelope that carries a command for the other servers."""
 
 SENDER_HEADER: Final = "X-Socket-ID"
 
 
 class Control:
-    """Does what the application asks, here and on the other servers.
+    """Runs the application's calls, here and on the other servers.
 
     Args:
         registry: The connections of this server.
@@ -50,7 +50,7 @@ class Control:
 
         Args:
             emit: The event.
-            skip_sender: Whether to leave out the connection on whose behalf the caller works.
+            skip_sender: Whether to leave out the connection that the caller acts for.
         """
         return self._delivery.send(replace(emit, except_connection=self._sender()) if skip_sender else emit)
 
@@ -59,7 +59,7 @@ class Control:
         return self._registry.get(connection_id) is not None
 
     def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
-        """Run a feature's command on every server, and return what it returned on this one."""
+        """Run a feature's command on every server, and return its result on this one."""
         return self.run_everywhere(feature.name, command, *args)
 
     def run_everywhere(self, feature_name: str, command: str, *args: Any) -> int:
@@ -72,7 +72,7 @@ class Control:
         self._backend.publish(command_envelope(feature_name, command, *args))
 
     def perform(self, envelope: Envelope) -> None:
-        """Do what another server was asked for."""
+        """Run a command from another server."""
         header = envelope.header
         self._features.run_command(header["feature"], header["command"], *header["args"])
 
@@ -84,7 +84,7 @@ class Control:
         return named if named is not None and self._may_name(named) else None
 
     def _may_name(self, connection_id: str) -> bool:
-        """Say whether a request may name a connection: nobody can keep an event from another user by naming one of theirs."""
+        """Return whether a request may name a connection, so that nobody can hide an event from another user by naming theirs."""
         try:
             user_id = str(get_jwt_identity())
         except RuntimeError:
@@ -96,11 +96,11 @@ class Control:
 
 
 def command_envelope(feature_name: str, command: str, *args: Any) -> Envelope:
-    """Return what tells the other servers to run a feature's command.
+    """Return the envelope that makes the other servers run a feature's command.
 
     Args:
         feature_name: The feature.
         command: The command.
-        args: Its arguments, as JSON has them.
+        args: Its arguments, as JSON values.
     """
     return Envelope(COMMAND, {"feature": feature_name, "command": command, "args": args})

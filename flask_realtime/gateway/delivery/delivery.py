@@ -1,4 +1,4 @@
-"""From an effect to those who receive it: on this server at once, on the others through the bus."""
+"""Delivery of effects: on this server at once, on the others through the bus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.signals import event_sent
 
 _SUBJECTS = 10_000
-"""How many subjects are remembered for which an event may come late: more than change within the time that one is on its way."""
+"""Number of subjects remembered to detect late events: more than change while one event is in transit."""
 
 
 class Delivery:
@@ -25,7 +25,7 @@ class Delivery:
     Args:
         app: The application.
         server: Its Socket.IO server.
-        publish: Sends something to the other servers; None where there are none.
+        publish: Sends an envelope to the other servers; None if there are none.
     """
 
     def __init__(self, app: Flask, server: SocketIOServer, publish: Callable[[Envelope], bool] | None) -> None:
@@ -38,10 +38,10 @@ class Delivery:
         """Sends an event that was sent before; see `Repeater.send_again`."""
 
     def send(self, emit: Emit) -> bool:
-        """Send an event to those who are to get it, on every server.
+        """Send an event to its receivers, on every server.
 
         Returns:
-            Whether it is on its way to the other servers; where it is not, the bus says why in the log.
+            Whether it is on its way to the other servers; if not, the bus logs why.
 
         Raises:
             PayloadNotSerializable: Its arguments are not JSON.
@@ -52,11 +52,11 @@ class Delivery:
         return message is None or self._publish is None or self._publish(envelope_of(emit, message.parts))
 
     def send_here(self, emit: Emit) -> None:
-        """Send an event that concerns this server's connections alone."""
+        """Send an event to this server's connections only."""
         self._deliver_here(emit)
 
     def receive(self, envelope: Envelope) -> None:
-        """Deliver what another server sent; it goes to the sockets as it came."""
+        """Deliver another server's envelope; its packet goes to the sockets unchanged."""
         header = envelope.header
         if self._is_late(header["order"]):
             return
@@ -75,7 +75,7 @@ class Delivery:
         return message
 
     def _is_late(self, order: tuple[str, int] | None) -> bool:
-        """Say whether this event about a subject, or a later one, has been delivered already, and note this one if not."""
+        """Return whether this event about a subject, or a later one, has been delivered already, and record this one if not."""
         if order is None:
             return False
         subject, version = order

@@ -1,4 +1,4 @@
-"""From an event to the parts of a Socket.IO packet: text, then its binary attachments."""
+"""Encoding of events as the parts of a Socket.IO packet: text, then its binary attachments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EventEncoder:
         Args:
             payload: Its name and its arguments.
             packet_id: The number of the callback that waits for the answer, or None.
-            namespace: The namespace that it is sent in.
+            namespace: The namespace to send it in.
 
         Raises:
             PayloadNotSerializable: The arguments are not JSON.
@@ -49,7 +49,7 @@ class EventEncoder:
             raise self._json.refusal(parts[1:], error) from error
 
     def _split(self, payload: list[Any], error: Exception) -> tuple[list[Any], list[bytes]]:
-        """Return a payload with placeholders for its attachments, and these; raise where it has none."""
+        """Return a payload with placeholders for its attachments, and the attachments; raise if it has none."""
         try:
             parts, attachments = self.packet_class.deconstruct_binary(payload)
         except RecursionError:

@@ -1,4 +1,4 @@
-"""What the other servers need to deliver an event."""
+"""Envelopes: all that the other servers need to deliver an event."""
 
 from __future__ import annotations
 

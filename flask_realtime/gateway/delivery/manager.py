@@ -109,7 +109,7 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         return self.of(namespace).find_session(sid)
 
     def pre_disconnect(self, sid: str, namespace: str) -> str:
-        """Note that a connection is about to leave."""
+        """Begin a connection's departure."""
         return self.of(namespace).begin_to_leave(sid)
 
     def is_sid_room(self, namespace: str, room: str) -> bool:

@@ -1,4 +1,4 @@
-"""What rooms are made of: connections, and those that are still being admitted."""
+"""Members of rooms: connections, and those that are still being admitted."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The rooms of a namespace: who is in them, and who receives what is sent to them.
 
-python-socketio's own manager looks through every room there is when a connection leaves, and puts a connection in its rooms before
-it is admitted. Here a connection knows its rooms, and is in none of them until it is admitted: what is sent to it while the
-application's connect hook runs waits, and follows the CONNECT packet that clients expect first.
+python-socketio's own manager searches every room when a connection leaves, and puts a connection in its rooms before
+it is admitted. Here a connection knows its rooms, and is in none of them until it is admitted: events sent to it while the
+application's connect hook runs are held, and follow the CONNECT packet that clients expect first.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ DeliverToAll = Callable[[Iterable[Any], OutboundMessage], None]
 """Sends one message to many receivers of one kind."""
 
 FindWebSockets = Callable[[Iterable[Any]], "tuple[WebSocket, ...] | None"]
-"""Returns the WebSocket connections of receivers, or None where they have none to which can be written without asking them."""
+"""Returns the WebSocket connections of receivers, or None if they have none that can be written to directly."""
 
 
 def deliver_to_each(receivers: Iterable[Receiver], message: OutboundMessage) -> None:
-    """Send a message to receivers that have no quicker way."""
+    """Send a message to receivers one by one, without a fast path."""
     for receiver in tuple(receivers):  # One that turns out to be gone leaves its rooms at once.
         receiver.deliver(message)
 
 
 def find_no_websockets(_receivers: Iterable[Receiver]) -> None:
-    """Return None: the stock engine's receivers are to be asked each time."""
+    """Return None: the stock engine's receivers have no direct connections."""
 
 
 class Rooms:
@@ -74,7 +74,7 @@ class Rooms:
         """How often any room has changed."""
 
     def deliver_through(self, deliver_to_all: DeliverToAll, find_websockets: FindWebSockets) -> None:
-        """Deliver in the way of an engine, before anybody is connected.
+        """Set an engine's functions for delivery, before anybody is connected.
 
         Args:
             deliver_to_all: Sends one message to many of the sessions.
@@ -84,7 +84,7 @@ class Rooms:
         self.find_websockets = find_websockets
 
     def reserve(self, eio_sid: str, *rooms: str) -> str:
-        """Make an id for a connection that may be admitted, and hold what is sent to it.
+        """Make an id for a connection that may be admitted, and hold events that are sent to it.
 
         Args:
             eio_sid: The engine session that carries it.
@@ -110,7 +110,7 @@ class Rooms:
 
     @contextmanager
     def resolving(self, sid: str, eio_sid: str) -> Iterator[None]:
-        """Let the engine session of a connection that is gone be found while the context lasts."""
+        """Keep the engine session of a closed connection findable while the context lasts."""
         self._resolving[sid] = eio_sid
         try:
             yield
@@ -213,7 +213,7 @@ class Rooms:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there are no connections."""
+        """True if there are no connections."""
         return not self._members
 
     def participants(self, room: Any) -> list[tuple[str, str]]:
@@ -239,7 +239,7 @@ class Rooms:
         return self._resolving.get(sid) if member is None else member.eio_sid
 
     def begin_to_leave(self, sid: str) -> str:
-        """Note that a connection is about to leave its namespace, and return its engine session."""
+        """Begin a connection's departure from its namespace, and return its engine session."""
         member = self._members[sid]
         member.leaving = True
         return member.eio_sid

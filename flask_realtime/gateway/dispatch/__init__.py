@@ -1,1 +1,1 @@
-"""From a packet to its handler: parsing, ordering, routing and answering."""
+"""Dispatch of packets to their handlers: parsing, ordering, routing and answering."""

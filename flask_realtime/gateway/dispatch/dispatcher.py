@@ -1,7 +1,7 @@
-"""From a packet to an answer.
+"""Dispatcher of packets, from parsing to the answer.
 
-Built-in and application events take the same way: size, JSON, name, binary, arguments, handler, answer. Whatever is raised on it
-becomes an answer; nothing closes the connection, and nothing escapes.
+Built-in and application events take the same path: size, JSON, name, binary, arguments, handler, answer. Every exception on it
+becomes an answer; none closes the connection, and none escapes.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ RATE_LIMIT: Final = CloseReason.RATE_LIMIT.value
 
 
 class _Call(NamedTuple):
-    """An event that was read.
+    """A parsed event.
 
     Args:
         packet: The packet that carried it.
-        event: Its name, or nothing where that could not be read.
-        group: What it draws on.
-        work: Does what it asks for, and returns the answer.
-        request: Its arguments, parsed.
-        may_wait: Whether that may wait: for the application's code, or for what servers share.
-        answers_several: Whether the answer is a list of arguments, as Flask-SocketIO's handlers may give, and not just one.
-        repeat: Returns what handles it again in less time; None for what does not come again and again.
+        event: Its name, or an empty string if that could not be read.
+        group: Its limit group.
+        work: Handles it, and returns the answer.
+        request: Its parsed arguments.
+        may_wait: Whether handling may wait: for the application's code, or for state that servers share.
+        answers_several: Whether the answer is a list of arguments, as from Flask-SocketIO's handlers, instead of a single one.
+        repeat: Returns the fast path for repeating it; None if it has none.
     """
 
     packet: Packet
@@ -60,7 +60,7 @@ class Dispatcher:
 
     Args:
         parts: The gateway's parts.
-        features: The features, whose events they are.
+        features: The features, with their events.
         disconnect: Ends a connection, for a reason.
     """
 
@@ -81,7 +81,7 @@ class Dispatcher:
         Args:
             session: The session that it came on.
             packet: The packet that carries it.
-            text: The packet's text, where that is all of it.
+            text: The packet's text, if that is all of it.
         """
         connection = session.connection
         call = self._read(connection, packet)
@@ -90,14 +90,14 @@ class Dispatcher:
         self._begin(session, connection, call)
 
     def receive_again(self, session: Session, text: str) -> bool:
-        """Handle an event that was read before, word for word; who types says so over and over.
+        """Handle an exact repetition of an earlier event, such as a typing client sends.
 
         Args:
             session: The session that it came on.
             text: The packet's text.
 
         Returns:
-            Whether it was one.
+            Whether it was a repetition.
         """
         call = self._remembered.get(text)
         connection = session.connection
@@ -114,7 +114,7 @@ class Dispatcher:
         return True
 
     def charge(self, connection: Connection, group: LimitGroup) -> RateLimited | None:
-        """Count an event; whoever goes on after many refusals is disconnected."""
+        """Count an event; a connection that keeps sending after many refusals is disconnected."""
         refusal = self._limiter.charge(connection, group)
         if refusal is not None and self._limiter.is_out_of_patience(connection):
             told = (connection.user_id, connection.id, connection.address)
@@ -130,7 +130,7 @@ class Dispatcher:
             self._remembered.remember(text, call)
 
     def _begin(self, session: Session, connection: Connection | None, call: _Call) -> None:
-        """Handle an event at once if it cannot wait for anything and nothing waits before it, else in the mailbox."""
+        """Handle an event at once if its handler never waits and the mailbox is empty, else in the mailbox."""
         mailbox = session.mailbox
         if connection is None:
             # Most likely it is just being admitted.
@@ -150,7 +150,7 @@ class Dispatcher:
         self._handle(session, call if refusal is None else _refused(call.packet, call.event, call.group, refusal))
 
     def _read(self, connection: Connection | None, packet: Packet) -> _Call:
-        """Read an event, and count it: as soon as its name is known, before the work of checking what comes with it."""
+        """Read an event, and count it as soon as its name is known, before its arguments are checked."""
         name, failure = "", None
         args: list[Any] = []
         try:
@@ -170,7 +170,7 @@ class Dispatcher:
         """Return an event's name and arguments.
 
         Raises:
-            EventError: It is too large, or none.
+            EventError: It is too large, or not an event.
         """
         if packet.is_too_large or (len(packet.body) > self._surely_small and packet.size > self._parts.config.max_payload_bytes):
             msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
@@ -243,7 +243,7 @@ class Dispatcher:
 
 
 def answer_arguments(answer: Any) -> list[Any]:
-    """Return what a client's callback gets of what a handler of Flask-SocketIO's returned."""
+    """Return the arguments for a client's callback from the result of a Flask-SocketIO handler."""
     if answer is None:
         return []
     return list(answer) if isinstance(answer, tuple) else [answer]

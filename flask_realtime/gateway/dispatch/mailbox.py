@@ -1,4 +1,4 @@
-"""One mailbox per connection: its tasks run in the order posted, one at a time, and not in the greenlet that reads the socket."""
+"""Mailbox of a connection: its tasks run in the order posted, one at a time, outside the greenlet that reads the socket."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ logger = get_logger(__name__)
 Task = Callable[[], None]
 
 _TURN: Final = 0.005
-"""Seconds for which one mailbox keeps the server from looking at its sockets, and one task."""
+"""Longest run of one mailbox, in seconds and up to the end of a task, before yielding to the event loop."""
 
 _MOMENT: Final = 1e-6
-"""Seconds; for less, which is nothing, gevent lets other greenlets go first, but looks at no socket before 50 of them have."""
+"""Seconds of a yield; with zero, gevent runs other greenlets, but checks the sockets only after 50 of them."""
 
 
 class Event(Protocol):
-    """What the threading and gevent events have in common."""
+    """Interface of threading's and gevent's events."""
 
     def set(self) -> None:
-        """Wake those who wait."""
+        """Wake all waiters."""
 
     def clear(self) -> None:
-        """Let those wait who wait from now on."""
+        """Reset it, so that later waiters block."""
 
     def wait(self, timeout: float | None = None) -> Any:
-        """Wait until it is set, or for some seconds."""
+        """Wait until it is set, or for a number of seconds."""
 
 
 class Concurrency(Protocol):
     """The greenlets or threads of the server in use; python-socketio's server has these methods."""
 
     def start_background_task(self, target: Callable[..., None], *args: Any) -> Any:
-        """Run a function in a greenlet or thread of its own."""
+        """Run a function in its own greenlet or thread."""
 
     def sleep(self, seconds: float = 0) -> Any:
-        """Let others run."""
+        """Let other greenlets or threads run."""
 
 
 class Mailbox:
@@ -68,7 +68,7 @@ class Mailbox:
         self._when_space: list[Callable[[], None]] | None = None
 
     def post(self, task: Task) -> None:
-        """Add a task. This never blocks; whoever reads from a client asks `is_full` afterwards."""
+        """Add a task. This never blocks; a reader checks `is_full` afterwards."""
         with self._lock:
             begins = self._tasks is None and self._turn.acquire(False)  # noqa: FBT003 - as in `begin_turn`
             if not begins:
@@ -81,11 +81,11 @@ class Mailbox:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is waiting that the client should not be read any further."""
+        """Return whether so many tasks wait that reading from the client should pause."""
         return self._tasks is not None and len(self._tasks) > self._limit
 
     def on_drain(self, callback: Callable[[], None]) -> None:
-        """Have a function called once there is space, at once where there is."""
+        """Call a function once there is space, which may be at once."""
         with self._lock:
             if self.is_full:
                 self._when_space = [*(self._when_space or ()), callback]
@@ -99,14 +99,14 @@ class Mailbox:
         event.wait()
 
     def is_idle(self) -> bool:
-        """Say whether nothing runs or waits."""
+        """Return whether no task runs or waits."""
         return not self._tasks and not self._turn.locked()
 
     def begin_turn(self) -> bool:
-        """Take the turn for something that can be done at once, if nothing is waiting or running, so that order holds.
+        """Reserve the mailbox for a task that never waits, if no task waits or runs, so that the order is kept.
 
         Returns:
-            Whether the turn was taken; then `end_turn` must follow.
+            Whether it was reserved; then `end_turn` must follow.
         """
         if not self._turn.acquire(False):  # noqa: FBT003 - a keyword would cost as much as the rest
             return False
@@ -116,7 +116,7 @@ class Mailbox:
         return True
 
     def end_turn(self) -> None:
-        """Give the turn back, to what was posted meanwhile."""
+        """Release the mailbox, and run tasks that were posted meanwhile."""
         self._turn.release()
         if self._tasks:
             self._run_tasks()

@@ -1,6 +1,6 @@
 """Events in the application's own namespaces: those that it registered handlers for through `realtime.socketio`.
 
-They take the way of the default namespace's events: bounds, rates, order, and an answer whatever fails.
+They are treated like the default namespace's events: bounds, rates, order, and an answer to every failure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class NamespaceEvents:
     Args:
         parts: The gateway's parts.
         dispatcher: Opens packets and counts them.
-        events: The events of features, some of which are there in every namespace.
+        events: The events of features, some of which exist in every namespace.
     """
 
     def __init__(self, parts: Parts, dispatcher: Dispatcher, events: Mapping[str, BoundEvent]) -> None:
@@ -38,13 +38,13 @@ class NamespaceEvents:
         self._events = events
 
     def receive(self, connection: Connection, packet: Packet) -> None:
-        """Handle an event, behind those that the session sent before."""
+        """Handle an event, after those that the session sent before."""
         session = connection.session
         call = partial(self._handle, connection, packet, *self._read(connection, packet))
         self._parts.server.post(session.id, session.mailbox, call)
 
     def receive_early(self, session: Session, packet: Packet) -> None:
-        """Handle an event that came before its CONNECT was answered, once that is."""
+        """Handle an event that arrived before its CONNECT was answered, once that is."""
 
         def handle() -> None:
             connection = session.connection_in(packet.namespace)

@@ -1,6 +1,6 @@
-"""Socket.IO packets as clients send them.
+"""Packets of Socket.IO clients.
 
-The header is read apart from the body: an event whose body is no good still gets an answer to its callback.
+The header is parsed apart from the body: an event with a bad body still gets an answer to its callback.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from flask_realtime.errors import BadRequest
 
 DEFAULT_NAMESPACE: Final = "/"
 MAX_ATTACHMENTS: Final = 10
-"""Binary attachments of one packet, as in Node's parser; more are malformed."""
+"""Maximum number of binary attachments of one packet, as in Node's parser; a packet with more is malformed."""
 
 MAX_EARLY_BYTES: Final = 8192
-"""Bytes that a client may send before its CONNECT was answered, the CONNECT packets themselves not counted."""
+"""Maximum bytes from a client before its CONNECT is answered, not counting the CONNECT packets themselves."""
 
 _MAX_ID_DIGITS = 15
 _HEADER = re.compile(r"([0-6])(?:([0-9]{1,10})-)?(?:(/[^,?]*)(?:\?[^,]*)?(?:,|$))?([0-9]*)(.*)", re.DOTALL)
@@ -30,21 +30,21 @@ _BINARY_TYPES = (sio.BINARY_EVENT, sio.BINARY_ACK)
 
 
 class MalformedPacket(Exception):
-    """What came is no Socket.IO packet; the connection is closed, as Node's server does."""
+    """A message is not a Socket.IO packet; the connection is closed, as by Node's server."""
 
 
 @dataclass(slots=True)
 class Packet:
-    """One packet, its body not decoded yet.
+    """One packet, with its body not yet decoded.
 
     Args:
         type: The packet type, as python-socketio numbers them.
         namespace: The namespace, `/` by default.
-        id: What the client numbered its callback with, or None without one.
+        id: The client's number for its callback, or None without one.
         body: The JSON text, possibly empty.
         attachments_expected: How many binary attachments follow.
-        attachments: Those that came.
-        is_too_large: Whether there was more than is accepted; what came after that was not kept.
+        attachments: Those received so far.
+        is_too_large: Whether it exceeded the maximum size; later attachments were not kept.
     """
 
     type: int
@@ -56,18 +56,18 @@ class Packet:
     is_too_large: bool = False
 
     def attach(self, data: bytes, max_size: int) -> None:
-        """Add an attachment; over `max_size` bytes in all, only the fact that it came is kept."""
+        """Add an attachment; over `max_size` bytes in all, it is only counted."""
         self.is_too_large = self.is_too_large or self.size + len(data) > max_size
         self.attachments += (b"" if self.is_too_large else data,)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all attachments are there."""
+        """Return whether all attachments have arrived."""
         return len(self.attachments) == self.attachments_expected
 
     @property
     def size(self) -> int:
-        """The bytes of the body and the attachments."""
+        """Return the size of the body and the attachments, in bytes."""
         text = len(self.body) if self.body.isascii() else len(self.body.encode("utf-8", "surrogatepass"))
         return text + sum(map(len, self.attachments)) if self.attachments else text
 
@@ -76,10 +76,10 @@ def parse(data: object) -> Packet:
     """Read a packet's header.
 
     Args:
-        data: What the engine delivered as a text message.
+        data: A text message from the engine.
 
     Raises:
-        MalformedPacket: It is no packet, or one with too many attachments.
+        MalformedPacket: It is not a packet, or one with too many attachments.
     """
     if not isinstance(data, str):
         msg = "no packet"
@@ -117,7 +117,7 @@ def _attachment_count(kind: int, text: str | None) -> int:
 
 
 def connect_payload(packet: Packet) -> object:
-    """Decode what a client sent with CONNECT, or None.
+    """Decode the payload of a CONNECT packet, or return None without one.
 
     Raises:
         MalformedPacket: It is not JSON.
@@ -134,10 +134,10 @@ def event_payload(packet: Packet, max_nesting: int) -> tuple[str, list[Any]]:
 
     Args:
         packet: The packet.
-        max_nesting: Levels of lists and objects that its arguments may have.
+        max_nesting: Maximum nesting of lists and objects in its arguments.
 
     Raises:
-        BadRequest: The body is not strict JSON, is no event, or names one that Socket.IO keeps for itself.
+        BadRequest: The body is not strict JSON, is not an event, or names one that Socket.IO reserves.
     """
     payload = list_payload(packet, max_nesting)
     name = payload[0] if payload else None
@@ -151,11 +151,11 @@ def event_payload(packet: Packet, max_nesting: int) -> tuple[str, list[Any]]:
 
 
 def list_payload(packet: Packet, max_nesting: int) -> list[Any]:
-    """Decode the list that events and acknowledgements carry, with its binary attachments in place.
+    """Decode the argument list of an event or acknowledgement, with its binary attachments in place.
 
     Args:
         packet: The packet.
-        max_nesting: Levels of lists and objects that what is in the list may have.
+        max_nesting: Maximum nesting of lists and objects in the list's items.
 
     Raises:
         BadRequest: The body is not a list of strict JSON, it is nested too deeply, or its placeholders do not fit the attachments.
@@ -175,7 +175,7 @@ def list_payload(packet: Packet, max_nesting: int) -> list[Any]:
 
 
 def _has_brackets(text: str, number: int) -> bool:
-    """Say whether a text has so many; one that has not, as most, needs no second look."""
+    """Return whether a text has that many brackets; most have fewer, and need no further check."""
     return len(text) >= number and text.count("[") + text.count("{") >= number
 
 

@@ -1,1 +1,1 @@
-"""Holds connections, users and addresses to their limits, those on log lines included."""
+"""Limits of connections, users and addresses, including those on log lines."""

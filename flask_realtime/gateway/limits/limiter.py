@@ -1,4 +1,4 @@
-"""Holds connections, users and addresses to their limits."""
+"""Limiter of connections, users and addresses."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from flask_realtime.hooks import Hooks
 from flask_realtime.rates import Rate, parse_rate
 
 _AUTHENTICATION: Final = parse_rate("1/second, burst 5")
-"""Each of these has a token verified; nobody needs a second one a second."""
+"""Rate of events that verify a token; no client needs more than one a second."""
 
 _EXCUSED: Final = "token_expired"
-"""The refusal that is no failed attempt. An expired token was good once: its client slept."""
+"""The refusal that does not count as a failed attempt: an expired token was valid once, and its client slept."""
 
 
 class LimitGroup(NamedTuple):
     """Events that share an allowance.
 
     Args:
-        number: Its place among the groups.
+        number: Its index among the groups.
         rate: The limit of one connection, or None.
         user_rate: The limit of all connections of one user, or None.
     """
@@ -69,7 +69,7 @@ class Limiter:
     # Events -------------------------------------------------------------------------------------------------------------------
 
     def group(self, event: str) -> LimitGroup:
-        """Return the allowance that an event draws on, one that nobody knows too."""
+        """Return the limit group of an event, also of an unknown one."""
         return self._by_event.get(event) or self._group_of_application(event)
 
     def _group_of(self, limit: str | None) -> LimitGroup:
@@ -92,7 +92,7 @@ class Limiter:
         """Count an event.
 
         Returns:
-            The error that it is to be answered with, or None where it is within the limits.
+            The error to answer with, or None if it is within the limits.
         """
         now, held, number = self._clock(), connection.allowances, group.number
         # What `allowance` returns, in full rather than a call: this is on the way of every event.
@@ -104,7 +104,7 @@ class Limiter:
         return RateLimited(retry_after=retry_after(allowance.wait(now)))
 
     def is_out_of_patience(self, connection: Connection) -> bool:
-        """Count a refusal, and say whether it was one too many."""
+        """Count a refusal, and return whether it exceeds the limit."""
         held = connection.allowances
         if held is None or self._max_refusals is None:
             return False
@@ -113,7 +113,7 @@ class Limiter:
         return not held.refusals.take(self._clock())
 
     def allowance(self, connection: Connection, group: LimitGroup) -> RateLimit:
-        """Return what a connection has left for events of a group."""
+        """Return a connection's remaining allowance for events of a group."""
         held = connection.allowances
         if held is not None and group.number < len(held.by_group):
             allowance = held.by_group[group.number]
@@ -139,10 +139,10 @@ class Limiter:
     # Users --------------------------------------------------------------------------------------------------------------------
 
     def check_connects(self, user_id: str) -> None:
-        """Say whether a user may connect once more.
+        """Check that a user may connect once more.
 
         Raises:
-            ConnectionRefused: The user has been connected too often.
+            ConnectionRefused: The user has connected too often.
         """
         wait = self._connects.wait(user_id, self._clock())
         if wait:
@@ -150,7 +150,7 @@ class Limiter:
             raise ConnectionRefused(msg, code="rate_limited", retry_after=retry_after(wait))
 
     def connected(self, user_id: str) -> None:
-        """Count a connection of a user that was admitted."""
+        """Count an admitted connection of a user."""
         with self._lock:
             self._connects.note(user_id, self._clock())
 
@@ -158,10 +158,10 @@ class Limiter:
 
     @contextmanager
     def attempt(self, address: str) -> Iterator[None]:
-        """Let a token from an address be looked at, and count it if it is refused for its own sake.
+        """Enclose the verification of a token from an address, and count a failure if the token itself is refused.
 
         Raises:
-            ConnectionRefused: Too many from that address have failed.
+            ConnectionRefused: Too many attempts from that address have failed.
         """
         wait = self._failures.wait(address, self._clock())
         if wait:

@@ -1,4 +1,4 @@
-"""A budget of log lines for each peer: what it provokes beyond a few lines a second is counted, and summed up in one later line."""
+"""Log budget of each peer: beyond a few lines a second, further ones are counted, and summed up in one later line."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from flask_realtime.rates import Rate, parse_rate
 logger = get_logger(__name__)
 
 LINES: Final = parse_rate("3/second, burst 10")
-"""Lines that one peer may provoke."""
+"""Rate of lines that one peer may cause."""
 
 ALL_LINES: Final = parse_rate("50/second, burst 200")
-"""Lines that all peers may provoke together: one may have many addresses."""
+"""Rate of lines that all peers may cause together, since one may have many addresses."""
 
 SUMMARY_DELAY: Final = 5.0
-"""Seconds over which the lines that were left out are summed up."""
+"""Seconds over which dropped lines are summed up."""
 
 _PEERS: Final = 1000
-"""Peers that are remembered; of more, those that were quiet for longest are forgotten."""
+"""Maximum number of remembered peers; beyond it, those quiet for longest are forgotten."""
 
 _OTHERS: Final = "others"
 
 
 @dataclass(slots=True)
 class _Silence:
-    """Lines of one peer that were left out.
+    """The dropped lines of one peer.
 
     Args:
-        since: When the first was.
-        logger: Where the last one would have gone.
-        lines: How many there were.
+        since: The time of the first.
+        logger: The logger of the last one.
+        lines: Their number.
     """
 
     since: float
@@ -49,13 +49,13 @@ class _Silence:
 
 
 class PeerLog:
-    """Writes the log lines that a peer can provoke.
+    """Writes the log lines that a peer can cause.
 
     Args:
         concurrency: Starts the greenlet or thread that sums up.
         new_event: Makes an event of the same kind.
         clock: Returns the time in seconds; it never goes back.
-        rate: The lines that one peer may provoke.
+        rate: The rate of lines of one peer.
     """
 
     def __init__(
@@ -76,15 +76,15 @@ class PeerLog:
     def write(
         self, to: logging.Logger, level: int, peer: str, message: str, *args: Any, error: BaseException | None = None
     ) -> None:
-        """Write a line, or count it where its peer has had its share.
+        """Write a line, or count it if its peer has used up its rate.
 
         Args:
-            to: The logger of the module that the line is from.
+            to: The logger of the line's module.
             level: Its level.
-            peer: Who provoked it: an address, of which an IPv6 one counts by its /64, or a user as `user_peer` names it.
-            message: The line's text, with the places of its arguments.
+            peer: The peer that caused it: an address, of which an IPv6 one counts by its /64, or a user from `user_peer`.
+            message: The line's text, with placeholders for its arguments.
             args: Its arguments.
-            error: The exception that it tells of.
+            error: The exception to log.
         """
         if not to.isEnabledFor(level):
             return
@@ -117,7 +117,7 @@ class PeerLog:
         return None if first is None else first.since + SUMMARY_DELAY
 
     def _sum_up(self) -> None:
-        """Write one summary; the timer comes back for the next one."""
+        """Write one summary; the timer calls again for the next one."""
         with self._lock:
             peer, silence = self._silences.popitem(last=False)
         seconds = self._clock() - silence.since
@@ -125,5 +125,5 @@ class PeerLog:
 
 
 def user_peer(user_id: str, address: str) -> str:
-    """Return what stands for whoever is behind a connection: its user, or without one its address."""
+    """Return the peer of a connection: its user, or without one its address."""
     return f"user {user_id}" if user_id else address

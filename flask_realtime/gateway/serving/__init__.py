@@ -1,1 +1,1 @@
-"""The Socket.IO server of an application, and how it works on the web server that serves it."""
+"""Serving: the Socket.IO server of an application, and its mode on the web server."""

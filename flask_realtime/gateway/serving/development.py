@@ -1,4 +1,4 @@
-"""What a developer is told when `realtime.run` serves."""
+"""Development messages of `realtime.run`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ logger = get_logger(__name__)
 
 _LOOKS: Final = 200
 _BETWEEN_LOOKS: Final = 0.05
-"""Seconds; a reloader's first process never listens."""
+"""Seconds between two checks; a reloader's first process never listens."""
 
 
 def warn_unpatched() -> None:
-    """Warn where gevent has not patched the standard library."""
+    """Warn if gevent has not patched the standard library."""
     if not is_module_patched("socket"):
         logger.warning(
             "gevent.monkey.patch_all() was not called: while anything waits for a database or another server, everybody waits. "

@@ -46,11 +46,11 @@ class ExistingHandlers:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there are none."""
+        """True if there are none."""
         return not self._server.handlers and not self._server.namespace_handlers
 
     def has_namespace(self, namespace: str) -> bool:
-        """Say whether the application's own handlers serve a namespace."""
+        """Return whether the application's own handlers serve a namespace."""
         server = self._server
         return namespace in server.handlers or namespace in server.namespace_handlers or namespace in server.namespaces
 

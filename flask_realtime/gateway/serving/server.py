@@ -42,41 +42,41 @@ from flask_realtime.logs import protect
 
 
 class EngineEvents(Protocol):
-    """What the engine tells the gateway. Messages of one session come in order, from one greenlet or thread at a time."""
+    """The engine's events for the gateway. Messages of one session arrive in order, from one greenlet or thread at a time."""
 
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
-        """Note that a session was opened, and return what handles its messages; `on_message` does so too, by the session's id."""
+        """Register a new session, and return the function that handles its messages, as `on_message` does by the session's id."""
 
     def on_message(self, eio_sid: str, data: object) -> None:
         """Handle a message: text, or bytes of an attachment."""
 
     def on_close(self, eio_sid: str, reason: str) -> None:
-        """Note that a session is gone."""
+        """Handle the end of a session."""
 
     def on_disconnected(self, connection_id: str) -> None:
-        """Note that a connection left its namespace."""
+        """Handle a connection's leaving its namespace."""
 
     def begin_drain(self) -> None:
-        """Note that sessions are ended bit by bit from now on."""
+        """Handle the start of a drain: sessions are ended in batches from now on."""
 
     def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
-        """Have a function called as soon as everything that a session has sent is done."""
+        """Call a function once all messages of a session have been handled."""
 
     def wait_idle(self) -> None:
-        """Return when everything has been done that follows from the end of the sessions, or it takes too long."""
+        """Wait until all consequences of the sessions' ends are handled, or until a time-out."""
 
     def on_failure(self, eio_sid: str, error: BaseException) -> None:
-        """Note that a session's message could not be handled."""
+        """Handle the failure of a session's message."""
 
 
 class SocketIOServer:
-    """What the gateway asks of the Socket.IO server.
+    """The gateway's interface to the Socket.IO server.
 
     Args:
         app: The application.
         socketio: Its Flask-SocketIO object, initialised.
         config: Its settings.
-        events: Who is told what comes in.
+        events: The receiver of the engine's events.
     """
 
     def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, events: EngineEvents) -> None:
@@ -114,7 +114,7 @@ class SocketIOServer:
         self._serving = Serving(app, socketio, choice, self._work, self._engine._cors_headers)  # noqa: SLF001
 
     def _work(self, mode: str) -> None:
-        """Have the engine work in an async mode, before anybody has connected."""
+        """Set the engine's async mode, before anybody has connected."""
         if mode != self._engine.async_mode:
             self._engine._async = import_module(f"engineio.async_drivers.{mode}")._async  # noqa: SLF001
         if mode == THREADING:
@@ -170,7 +170,7 @@ class SocketIOServer:
 
     @property
     def concurrency(self) -> Concurrency:
-        """The greenlets or threads that the server uses."""
+        """Return the greenlets or threads that the server uses."""
         if self._has_own_engine:
             greenlets: Concurrency = self._engine.greenlets
             return greenlets
@@ -178,21 +178,21 @@ class SocketIOServer:
         return concurrency
 
     def start_background_task(self, target: Callable[..., None], *args: Any) -> None:
-        """Run a function in a greenlet or thread of the kind that the server uses by then."""
+        """Run a function in a greenlet or thread, as the server uses by then."""
         self.concurrency.start_background_task(target, *args)
 
     def sleep(self, seconds: float = 0) -> None:
-        """Let others run."""
+        """Let other greenlets or threads run."""
         self.concurrency.sleep(seconds)
 
     @property
     def allows_any_origin(self) -> bool:
-        """Whether any web page may connect."""
+        """Return whether any web page may connect."""
         return allow_any(self._engine.cors_allowed_origins)
 
     @property
     def path(self) -> str:
-        """Where clients connect."""
+        """Return the path at which clients connect."""
         path: str = self.socketio.sockio_mw.engineio_path
         return path
 
@@ -230,7 +230,7 @@ class SocketIOServer:
         return "websocket" if socket is not None and socket.upgraded else "polling"
 
     def forget(self, eio_sid: str) -> None:
-        """Forget what was kept for a session that is gone."""
+        """Forget the data of a closed session."""
         self._server.environ.pop(eio_sid, None)
 
     def close(self, eio_sid: str) -> None:
@@ -241,7 +241,7 @@ class SocketIOServer:
             socket.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
 
     def post(self, eio_sid: str, mailbox: Mailbox, task: Task) -> None:
-        """Post what a session sent to its mailbox, and read no further from it while that is full."""
+        """Post a session's message to its mailbox, and pause reading from it while that is full."""
         mailbox.post(task)
         if not mailbox.is_full:
             return
@@ -252,14 +252,14 @@ class SocketIOServer:
             mailbox.wait_for_space()
 
     def close_in_turn(self, eio_sid: str, delay: float) -> None:
-        """Close a session behind what was sent to it: at once on WebSocket, after a delay where a client has to fetch it."""
+        """Close a session after its pending data: at once on WebSocket, after a delay if a client has to fetch it."""
         if self.transport(eio_sid) == "websocket":
             self.close(eio_sid)
         else:
             self.close_later(eio_sid, delay)
 
     def close_later(self, eio_sid: str, delay: float) -> None:
-        """Close a session after a delay in seconds, in which a long-polling client can fetch what was sent to it."""
+        """Close a session after a delay in seconds, in which a long-polling client can fetch its pending data."""
 
         def close() -> None:
             self._server.sleep(delay)
@@ -278,14 +278,14 @@ class SocketIOServer:
         self._rooms.of(namespace).discard(connection_id)
 
     def admit(self, eio_sid: str, namespace: str, connection_id: str) -> None:
-        """Tell a client that it is connected, and let it into its rooms."""
+        """Tell a client that it is connected, and enter it in its rooms."""
         if self._has_own_engine:
             self._engine.mark_connected(eio_sid)
         self._send_packet(eio_sid, sio.CONNECT, {"sid": connection_id}, namespace=namespace)
         self._rooms.of(namespace).admit(connection_id)
 
     def await_connect(self, eio_sid: str) -> None:
-        """Give a session that has no connection left its time to connect again."""
+        """Restart the connect time-out of a session that has no connection left."""
         if self._has_own_engine:
             self._engine.mark_disconnected(eio_sid)
 
@@ -302,32 +302,32 @@ class SocketIOServer:
         self._send_packet(eio_sid, sio.ACK, args, id=packet_id, namespace=namespace)
 
     def send_disconnect(self, eio_sid: str, namespace: str) -> None:
-        """Tell a client that the server disconnected it; it does not come back by itself then."""
+        """Tell a client that the server disconnected it; it does not reconnect by itself then."""
         self._send_packet(eio_sid, sio.DISCONNECT, None, namespace=namespace)
 
     def remove(self, connection_id: str, namespace: str) -> None:
-        """Take a connection out of all rooms."""
+        """Remove a connection from all rooms."""
         self._rooms.disconnect(connection_id, namespace)
 
     def send_to(self, connection_id: str, namespace: str, event: str, *args: Any) -> None:
-        """Send an event to one connection in whatever namespace it is."""
+        """Send an event to one connection, in whatever namespace it is."""
         self._rooms.emit(event, args, namespace, room=connection_id)
 
     def enter(self, connection_id: str, room: str) -> None:
-        """Put a connection in a room."""
+        """Add a connection to a room."""
         self._rooms.enter_room(connection_id, DEFAULT_NAMESPACE, room)
 
     def leave(self, connection_id: str, room: str) -> None:
-        """Take a connection out of a room."""
+        """Remove a connection from a room."""
         self._rooms.leave_room(connection_id, DEFAULT_NAMESPACE, room)
 
     def encode(self, event: str, args: Iterable[Any], *, volatile: bool) -> OutboundMessage:
-        """Encode an event that wants no answer, once for all that get it.
+        """Encode an event without a callback, once for all receivers.
 
         Args:
             event: The event's name.
             args: Its arguments.
-            volatile: Whether a receiver that is behind may do without it.
+            volatile: Whether it may be dropped for a receiver that is behind.
 
         Raises:
             PayloadNotSerializable: The arguments are not JSON.
@@ -362,7 +362,7 @@ class SocketIOServer:
 
 
 class _StockSession(NamedTuple):
-    """A session of python-engineio's own, to which messages go packet by packet."""
+    """A session of python-engineio's own, which gets messages packet by packet."""
 
     eio_sid: str
     send_packet: Callable[[str, Any], None]

@@ -1,7 +1,7 @@
-"""Way to work of one application: it follows from the web server that the first request comes through.
+"""Serving mode of one application, chosen by the web server of its first request.
 
-Until then nobody is connected, and the way is a guess: what is sent reaches nobody here, and background tasks that have not begun
-are started again where the guess was wrong.
+Until then nobody is connected, and the mode is a guess: events reach nobody here, and background tasks that have not begun
+are started again if the guess was wrong.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ CorsHeaders = Callable[[Mapping[str, Any]], list[tuple[str, str]]]
 
 
 class Serving:
-    """Waits for the first request, and has the application work as the web server behind it allows.
+    """Waits for the first request, and sets the mode that its web server allows.
 
     Args:
         app: The application.
         socketio: Its Flask-SocketIO object, initialised.
-        choice: The way to work that somebody asked for, or None.
-        work: Has the engine work in an async mode.
-        cors_headers: Returns the headers that let a page of an allowed origin read an answer.
+        choice: The requested mode, or None.
+        work: Sets the engine's async mode.
+        cors_headers: Returns the headers that let a page of an allowed origin read a response.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Serving:
         del self._engine.start_background_task
 
     def _other_way(self, judgement: Judgement, server: WebServer) -> HandleRequest | None:
-        """Return what handles the engine's requests where the engine itself may not, or not all of them."""
+        """Return the handler of the engine's requests if the engine itself cannot handle all of them."""
         if judgement.reason is not None:
             return self._refusal(server, judgement.reason)
         if judgement.capacity is None and judgement.has_websockets:
@@ -149,14 +149,14 @@ class Serving:
 
 
 class BoundedServing:
-    """Serves what a web server with few threads, or without WebSockets, can serve, and refuses the rest at once.
+    """Serves the requests that a web server with few threads, or without WebSockets, can serve, and refuses the rest at once.
 
     Args:
         engine: The Engine.IO server.
         server: The web server.
-        judgement: What it can do.
-        remedy: The command that serves without these bounds.
-        cors_headers: Returns the headers that let a page of an allowed origin read an answer.
+        judgement: The judgement of the web server.
+        remedy: A command that serves without these bounds.
+        cors_headers: Returns the headers that let a page of an allowed origin read a response.
     """
 
     def __init__(self, engine: Any, server: WebServer, judgement: Judgement, remedy: str, cors_headers: CorsHeaders) -> None:
@@ -202,7 +202,7 @@ class BoundedServing:
 
 
 class Once:
-    """Function that is called the first time alone.
+    """Function that runs only on its first call.
 
     Args:
         function: The function.
@@ -213,7 +213,7 @@ class Once:
         self._first = native_lock()
 
     def __call__(self) -> None:
-        """Call the function, unless somebody has."""
+        """Call the function, unless it was called already."""
         if self._first.acquire(False):  # noqa: FBT003 - the standard library's signature
             self._function()
 
@@ -222,7 +222,7 @@ class EarlyTasks:
     """Background tasks that are started before it is known whether they are greenlets or threads.
 
     Args:
-        start: Starts a task as is guessed.
+        start: Starts a task in the guessed mode.
     """
 
     def __init__(self, start: Callable[..., Any]) -> None:
@@ -236,13 +236,13 @@ class EarlyTasks:
         return self._start(task)
 
     def start_again(self, start: Callable[..., Any]) -> None:
-        """Start those that have not begun in another way: greenlets do not run where nothing is gevent's."""
+        """Start tasks that have not begun in the other mode: greenlets do not run without gevent's event loop."""
         for task in self._tasks:
             start(task)
 
 
 def _address_of(app: Flask) -> str:
-    """Return what a WSGI server calls an application: its module, and its name there as far as it has one."""
+    """Return an application's address for a WSGI server: its module, and its name there if it has one."""
     module = app.import_name
     variables = vars(sys.modules[module]) if module in sys.modules else {}
     guess = "create_app()" if "create_app" in variables else "app"

@@ -1,4 +1,4 @@
-"""Judgement of a web server: how an application works on it, or why it cannot."""
+"""Suitability of a web server: the application's mode on it, or why it cannot serve."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ GEVENT: Final = "gevent"
 THREADING: Final = "threading"
 
 _FEWEST_PLACES: Final = 2
-"""A client on long polling has one request that waits, and sends with others."""
+"""Minimum number of concurrent requests: a long-polling client has one that waits, and sends with others."""
 
 
 class Choice(NamedTuple):
-    """A way to work that somebody asked for.
+    """A requested mode.
 
     Args:
         mode: The async mode.
-        asked_by: What asked for it, as a log names it.
+        asked_by: The setting that requested it, for the log.
     """
 
     mode: str
@@ -28,14 +28,14 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class Judgement:
-    """How an application works on a web server.
+    """The judgement of a web server.
 
     Args:
         mode: The async mode.
-        reason: Why it cannot serve clients, as the end of a sentence that begins with the server; None where it can.
-        remark: What the developer should know although it works, or None.
+        reason: Why it cannot serve clients, as the end of a sentence that begins with the server; None if it can.
+        remark: A warning for the developer although it works, or None.
         has_websockets: Whether clients can use a WebSocket.
-        capacity: Clients at once, or None where that has no bound of the server's.
+        capacity: Maximum number of concurrent clients, or None if the server does not limit it.
     """
 
     mode: str
@@ -46,11 +46,11 @@ class Judgement:
 
 
 def judge(server: WebServer, choice: Choice | None, *, has_polling: bool, is_patched: bool) -> Judgement:
-    """Say how an application works on a web server.
+    """Judge a web server.
 
     Args:
         server: The web server.
-        choice: The way to work that somebody asked for, or None.
+        choice: The requested mode, or None.
         has_polling: Whether clients may use long polling.
         is_patched: Whether gevent has patched threads.
     """

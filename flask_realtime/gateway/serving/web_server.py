@@ -1,4 +1,4 @@
-"""Web server that a request came through: what it is called, and what it can do for clients that stay connected."""
+"""Web server of a request: its name, and its capabilities for clients that stay connected."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from flask_realtime.engine.installing import handler_of
 from flask_realtime.engine.patching import callers
 
 _SOCKETS: Final = ("werkzeug.socket", "gunicorn.socket")
-"""Where a request's environment has the connection, which simple-websocket takes from there."""
+"""Keys of the connection in a request's environment, from which simple-websocket takes it."""
 
 _BRIDGES: Final = ("a2wsgi", "asgiref", "uvicorn", "hypercorn", "daphne", "granian")
-"""Packages that hand requests of an ASGI server on to a WSGI application."""
+"""Packages that pass requests of an ASGI server on to a WSGI application."""
 
 _NAMES: Final = {"Werkzeug": "Werkzeug's server", "WSGIServer": "wsgiref's server"}
 
@@ -23,11 +23,11 @@ class WebServer:
     """A web server.
 
     Args:
-        name: What a developer calls it.
+        name: Its common name.
         is_pywsgi: Whether it is gevent's own, which the engine can work with.
-        is_bridge: Whether it speaks ASGI, and something between hands its requests on.
+        is_bridge: Whether it is an ASGI server, with a bridge that passes its requests on.
         has_processes: Whether several processes answer at one address.
-        places: Requests that it handles at once; None where it has no bound, or does not tell.
+        places: Maximum number of concurrent requests; None if it has no limit, or does not tell.
         hands_out_socket: Whether simple-websocket can take a connection over.
     """
 
@@ -40,11 +40,11 @@ class WebServer:
 
 
 def find_web_server(environ: Mapping[str, Any], start_response: Any) -> WebServer | None:
-    """Return the web server that a request came through, or None where a test's client calls the application itself.
+    """Return a request's web server, or None if a test client calls the application directly.
 
     Args:
         environ: The request's WSGI environment.
-        start_response: What begins its answer.
+        start_response: The request's `start_response`.
     """
     if handler_of(environ, start_response) is not None:
         return WebServer("gevent's pywsgi server", is_pywsgi=True, has_processes=bool(environ.get("wsgi.multiprocess")))

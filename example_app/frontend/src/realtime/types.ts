@@ -1,7 +1,7 @@
 // Made by `flask realtime types`; do not edit.
 /* eslint-disable */
 
-/** The answer to an event that the document gives no answer of its own. */
+/** The default answer, to events for which the contract defines no other. */
 export interface Acknowledgement {
   ok: true;
 }
@@ -22,14 +22,14 @@ export interface ErrorAnswer {
   error: ErrorDetail;
 }
 
-/** What went wrong; `retryAfter` is in seconds. */
+/** The details of an error; `retryAfter` is in seconds. */
 export interface ErrorDetail {
   code: string;
   message: string;
   retryAfter?: number;
 }
 
-/** `realtime:error`: an event failed for which the client passed no callback. */
+/** `realtime:error`: an event without a callback failed. */
 export interface ErrorEvent {
   error: ErrorDetail;
   event: string;
@@ -46,14 +46,14 @@ export interface MessageDeletedPayload {
   messageId: string | number;
 }
 
-/** `messages:read`; the reader is there when the application named one. */
+/** `messages:read`; the reader is included if the application named one. */
 export interface MessagesReadPayload {
   conversationId: string | number;
   messageIds: (string | number)[];
   userId?: string;
 }
 
-/** The answer to `auth:refresh`: when the new token expires; null where it does not. */
+/** The answer to `auth:refresh`: when the new token expires; null if it does not. */
 export interface Refreshed {
   expiresAt: string | null;
 }
@@ -70,7 +70,7 @@ export interface TypingPayload {
   userId: string;
 }
 
-/** `user:status-changed`, and the answer to a question for a user's status. */
+/** `user:status-changed`, and the answer to a query for a user's status. */
 export interface UserStatus {
   userId: string;
   status: 'online' | 'offline';
@@ -81,14 +81,14 @@ export interface ServerToClientEvents {
   /** Another user is typing. Sent to the other users in the conversation. */
   'typing:start': (payload: TypingPayload) => void;
   /**
-   * Another user stopped typing; also sent when the typist disconnects, leaves, or says nothing for
+   * Another user stopped typing; also sent when the typist disconnects, leaves, or sends nothing for
    * `REALTIME_TYPING_TIMEOUT` seconds. Sent to the other users in the conversation.
    */
   'typing:stop': (payload: TypingPayload) => void;
   /** A message was sent. Sent to every connection joined to the conversation. */
   'message:new': (message: Record<string, any>) => void;
   /**
-   * Messages were read; `userId` is the reader when the application named one. Sent to every connection
+   * Messages were read; `userId` is the reader, if the application named one. Sent to every connection
    * joined to the conversation.
    */
   'messages:read': (payload: MessagesReadPayload) => void;
@@ -109,7 +109,7 @@ export interface ServerToClientEvents {
   /** An order of the user changed. Sent to all of the user's connections. */
   'order:update': (order: Record<string, any>) => void;
   /**
-   * A user's first connection came, or the last one is gone. Sent to everyone, or those whom the
+   * A user's first connection was opened, or the last one closed. Sent to everyone, or those whom the
    * `presence_audience` hook names.
    */
   'user:status-changed': (payload: UserStatus) => void;
@@ -125,7 +125,7 @@ export interface ServerToClientEvents {
   'auth:expired': (payload: Expiry) => void;
   /** An administrator made an announcement. Sent to every connection. */
   'announcement': (announcement: Announcement) => void;
-  /** An event failed that was sent without a callback. Sent to the connection that sent the event. */
+  /** An event that was sent without a callback failed. Sent to the connection that sent the event. */
   'realtime:error': (payload: ErrorEvent) => void;
 }
 
@@ -139,27 +139,27 @@ export interface ClientToServerEvents {
   /** Leave a conversation. Leaving one that the connection is not in is no error. */
   'leave:conversation': (conversationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
-   * Ask which users have a connection joined to a conversation. Only for one who has joined, or whom
+   * Ask which users have a connection joined to a conversation. Only for users who have joined, or whom
    * `authorize_join` admits.
    */
   'conversation:get-online-users': (conversationId: string | number, callback: (answer: string[] | ErrorAnswer) => void) => void;
-  /** Say that the user is typing. Only from a connection that has joined the conversation. */
+  /** Announce that the user is typing. Only from a connection that has joined the conversation. */
   'typing:start': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
-  /** Say that the user stopped typing. Only from a connection that has joined the conversation. */
+  /** Announce that the user stopped typing. Only from a connection that has joined the conversation. */
   'typing:stop': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
-   * Mark a notification as read. The application's `on_notification_read` hook stores it; if the hook
-   * fails nobody is told.
+   * Mark a notification as read. The application's `on_notification_read` hook stores it; if it fails,
+   * no device is notified.
    */
   'notification:read': (notificationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
-   * Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if the
-   * hook fails nobody is told.
+   * Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if it
+   * fails, no device is notified.
    */
   'notifications:read-all': (callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /** Ask whether a user is online. */
   'user:get-status': (userId: string | number, callback: (answer: UserStatus | ErrorAnswer) => void) => void;
-  /** Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order asked. */
+  /** Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order requested. */
   'users:get-status': (userIds: (string | number)[], callback: (answer: UserStatus[] | ErrorAnswer) => void) => void;
   /**
    * Go on with a new access token of the same user, without a reconnect. `expiresAt` is null where the

@@ -27,6 +27,17 @@ def test_a_free_port_is_taken_as_it_is() -> None:
     assert read_address({"HOST": "", "PORT": str(port)}) == ("127.0.0.1", port)
 
 
+def test_a_port_that_was_listened_on_until_now_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        served, _ = listener.accept()
+    served.close()  # Who closes first keeps the address for a minute.
+    assert client.recv(1) == b""
+    client.close()
+    assert read_address({"PORT": str(port)}) == ("127.0.0.1", port)
+
+
 @pytest.mark.parametrize("text", ["abc", "0", "-1", "65536", "9" * 5000, "3000.0", "3 000", "٣٠٠٠", "0x10"])
 def test_a_port_that_is_none_is_named(text: str) -> None:
     with pytest.raises(AddressError, match=r"PORT=.* is no port\. Set a number from 1 to 65535"):

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Index, Integer, MetaData, String, UniqueConstraint, event, func, select
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -21,6 +22,7 @@ from flask_realtime.store import (
     ParticipantMixin,
     ReadReceiptMixin,
     Store,
+    UtcDateTime,
     define_models,
     parse_id,
     utc_now,
@@ -131,6 +133,16 @@ def test_times_of_other_zones_are_converted(chat: StoreApp) -> None:
     assert stored.isoformat() == "2025-12-31T23:00:00+00:00"
     later = model.created_at > datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=-5)))
     assert chat.db.session.scalars(select(model.id).where(later)).all() == []
+
+
+def test_a_time_that_there_is_not_comes_back_as_none(chat: StoreApp) -> None:
+    assert chat.db.session.scalar(select(func.max(chat.models.conversation.created_at))) is None
+
+
+def test_a_time_that_comes_back_in_another_zone_is_converted() -> None:
+    # PostgreSQL gives it in the zone of its session.
+    given = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert str(UtcDateTime().process_result_value(given, PGDialect())) == "2025-12-31 23:00:00+00:00"
 
 
 def test_naive_times_are_refused(chat: StoreApp) -> None:

@@ -76,6 +76,15 @@ def test_an_envelope_waits_as_long_as_the_retention(clock: Clock) -> None:
     assert (outbox.pending, outbox.dropped) == (2, 1)
 
 
+def test_64_mebibytes_may_wait_where_nobody_says_how_much(clock: Clock) -> None:
+    outbox, mebibyte = Outbox(10, clock=clock), bytes(1024 * 1024)
+    for _ in range(64):
+        outbox.add((b"", mebibyte))
+    assert (outbox.pending, outbox.dropped) == (64, 0)
+    outbox.add((b"", b"x"))
+    assert (outbox.pending, outbox.dropped) == (64, 1)
+
+
 def test_what_was_sent_makes_room(clock: Clock) -> None:
     outbox = Outbox(10, max_bytes=20, clock=clock)
     for _ in range(5):

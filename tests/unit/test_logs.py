@@ -77,6 +77,11 @@ def test_an_exception_whose_context_leads_back_to_it_is_written(written: io.Stri
     assert "ValueError: first" in written.getvalue()
 
 
+def test_an_exception_that_was_never_raised_has_no_traceback(written: io.StringIO) -> None:
+    get_logger("test_logs").error("failed", exc_info=ValueError("never raised"))
+    assert written.getvalue().splitlines()[1:] == ["ValueError: never raised"]
+
+
 @given(st.text())
 def test_whatever_it_is_it_is_printable_and_short(text: str) -> None:
     assert escape(text).isprintable()

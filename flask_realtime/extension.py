@@ -115,6 +115,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
 
         Raises:
             ConfigError: A setting cannot work, what is given is no application, or the extension is set up on it already.
+            RegistrationError: An event of a feature names a limit that is none.
         """
         if not isinstance(app, Flask):
             msg = (

@@ -118,8 +118,8 @@ class Feature(Generic[StateT]):
                 `Realtime.socketio`.
 
         Raises:
-            RegistrationError: The name is taken or reserved, the limit is no rate, the handler does not take what it gets, or the
-                feature is registered already.
+            RegistrationError: The name is taken or reserved, the handler does not take what it gets, or the feature is registered
+                already. A limit that is none is an error of `init_app`, which knows their names.
         """
         self._require_open(f"event({name!r})")
         check_name(name)

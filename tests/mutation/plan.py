@@ -28,7 +28,8 @@ class Suite(NamedTuple):
 
 
 _APPLICATIONS: Final = ("integration/test_extension.py", "integration/test_hook_calls.py", "integration/test_testing.py")
-_GATEWAY: Final = (*_APPLICATIONS, "integration/test_bounds.py", "integration/test_revocation.py")
+_FEATURES: Final = "integration/test_own_features.py"
+_GATEWAY: Final = (*_APPLICATIONS, _FEATURES, "integration/test_bounds.py", "integration/test_revocation.py")
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
     "contract",
@@ -86,9 +87,15 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/serving/suitability.py": Suite(
         ("unit/test_suitability.py", *_GATEWAY), ("e2e/test_setup_warnings.py",)
     ),
+    "flask_realtime/gateway/features.py": Suite(
+        (_FEATURES, *_APPLICATIONS, "integration/test_adoption.py"), ("e2e/test_python_api.py",)
+    ),
     "flask_realtime/gateway/limits/peer_log.py": Suite(("unit/test_logs.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/gateway/limits": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py", "e2e/test_user_rates.py")),
     "flask_realtime/gateway/admission/origin_check.py": Suite(("unit/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)),
+    "flask_realtime/gateway/admission/handshake.py": Suite(
+        ("unit/test_kept_environment.py", *_GATEWAY), ("e2e/test_before_admission.py",)
+    ),
     "flask_realtime/gateway/admission": Suite(_GATEWAY, ("e2e/test_connecting.py", "e2e/test_before_admission.py")),
     "flask_realtime/gateway/serving": Suite(
         (*_GATEWAY, "integration/test_adoption.py"), ("e2e/test_setup_warnings.py", "e2e/test_servers.py", "e2e/test_drain.py")
@@ -142,7 +149,8 @@ PLAN: Final[dict[str, Suite]] = {
             "unit/test_describe.py",
             "unit/test_membership.py",
             "unit/test_features.py",
-            *_GATEWAY,
+            _FEATURES,
+            *_APPLICATIONS,
         ),
         ("e2e/test_python_api.py",),
     ),

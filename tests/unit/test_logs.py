@@ -169,6 +169,18 @@ def test_a_peer_writes_so_many_lines_and_the_rest_is_summed_up_later(
     assert lines(written, "refused: 1.2.3.4") == 4
 
 
+def test_a_summary_comes_from_where_the_last_line_would_have(
+    peer_log: PeerLog, clock: Clock, later: Later, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("test_logs.first", "test_logs.last"):
+        for _ in range(5):
+            peer_log.write(get_logger(name), logging.WARNING, "1.2.3.4", "refused")
+    run(later, clock, SUMMARY_DELAY)
+    assert [(record.name, record.getMessage()) for record in caplog.records[3:]] == [
+        ("test_logs.last", "left out: lines=7 peer=1.2.3.4 seconds=5")
+    ]
+
+
 def test_it_takes_nothing_from_others(peer_log: PeerLog, written: io.StringIO) -> None:
     write(peer_log, "1.2.3.4", 1_000)
     write(peer_log, "5.6.7.8", 2)

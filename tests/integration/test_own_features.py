@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from flask import Flask, has_app_context
+from flask_jwt_extended import create_access_token
+from socketio.packet import CONNECT, Packet
 
 from flask_realtime import Caller, Emit, Feature, FeatureContext, Identity, Outcome, Realtime
 from flask_realtime.errors import BadRequest, Forbidden, RegistrationError
@@ -53,14 +55,18 @@ class Served:
 
 
 @pytest.fixture
+def app_token(served: Served) -> Callable[[str], str]:
+    def make(user_id: str) -> str:
+        with served.app.app_context():
+            token: str = create_access_token(user_id)
+        return token
+
+    return make
+
+
+@pytest.fixture
 def served(make_app: MakeApp, connect: Connect) -> Served:
     return Served(make_app(), connect)
-
-
-def get_nothing(client: RealtimeTestClient, event: str) -> None:
-    """Expect that an event does not come before the answer to another one."""
-    client.call("user:get-status", "nobody")
-    client.assert_nothing(event)
 
 
 def wait_until(context: FeatureContext, condition: Callable[[], bool]) -> None:
@@ -181,7 +187,7 @@ def test_an_event_that_comes_again_is_handled_in_less_time_or_as_ever(served: Se
     ann = served.client("ann")
     for text in ("a", "a", "a", "a", "b"):
         ann.emit("note:again", text)
-    get_nothing(ann, "realtime:error")
+    ann.assert_nothing("realtime:error")
     assert ("again", "a") in notes.heard
     assert [text for how, text in notes.heard if how == "handled" or goes_on] == ["a", "a", "a", "a", "b"]
 
@@ -464,7 +470,7 @@ def test_a_feature_has_rooms(served: Served) -> None:
         context.emit_here(Emit("noted:here", (word,), ("notes:1",)))
     assert [seen.args for seen in _received(ann, "noted")] == [("one",)]
     assert [seen.args for seen in _received(ann, "noted:here")] == [("one",)]
-    get_nothing(ben, "noted")
+    ben.assert_nothing("noted")
 
 
 def test_a_feature_sends_to_one_connection(served: Served) -> None:
@@ -472,7 +478,25 @@ def test_a_feature_sends_to_one_connection(served: Served) -> None:
     ann, ben = served.client("ann"), served.client("ben")
     context.send_to(context.connections_of("ann")[0], "noted", {"text": "x"})
     assert ann.wait_for("noted").data == {"text": "x"}
-    get_nothing(ben, "noted")
+    ben.assert_nothing("noted")
+
+
+def test_a_connection_in_another_namespace_is_admitted_and_sent_to_there(served: Served, app_token: Callable[[str], str]) -> None:
+    served.notes.on_admitted(lambda state, caller: state.heard.append(("admitted", caller)))
+    served.notes.on_connected(lambda state, caller: state.heard.append(("connected", caller)))
+    state = served.start()
+    served.realtime.socketio.on_event("look", lambda: None, namespace="/desk")
+    ann = served.client("ann")
+    ann._post(Packet(CONNECT, {"token": app_token("ann")}, namespace="/desk"))
+    wait_until(state.context, lambda: len(state.heard) == 3)
+    assert [(how, caller.namespace) for how, caller in state.heard] == [
+        ("admitted", "/"),
+        ("connected", "/"),
+        ("admitted", "/desk"),
+    ]
+    state.context.send_to(state.heard[-1][1], "noted", {"text": "x"})
+    assert ann.wait_for("noted").data == {"text": "x"}
+    assert len(list(state.heard[0][1].of_session())) == 2
 
 
 def test_what_is_due_is_done_and_what_comes_of_it_is_sent(served: Served) -> None:

@@ -97,6 +97,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_kept_environment.py", *_GATEWAY), ("e2e/test_before_admission.py",)
     ),
     "flask_realtime/gateway/admission": Suite(_GATEWAY, ("e2e/test_connecting.py", "e2e/test_before_admission.py")),
+    "flask_realtime/gateway/serving/development.py": Suite(("unit/test_development.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving": Suite(
         (*_GATEWAY, "integration/test_adoption.py"), ("e2e/test_setup_warnings.py", "e2e/test_servers.py", "e2e/test_drain.py")
     ),
@@ -175,6 +176,10 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/test_redis_duties.py", "integration/test_redis_entries.py", "contract"), _REDIS[1:]
     ),
     "flask_realtime/backends/redis/maintenance.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/housekeeping.py": Suite(
+        ("integration/test_redis_duties.py", "integration/test_redis_healing.py", "integration/test_redis_presence.py"),
+        ("e2e/test_many_servers.py",),
+    ),
     "flask_realtime/backends/redis/pending_writes.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/redis/outage_journal.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/broker/batches.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),

@@ -53,7 +53,7 @@ def test_what_a_client_sent_beside_its_token_has_a_bound(token: str, room: int) 
         kept = for_authentication({"HTTP_AUTHORIZATION": token, "HTTP_COOKIE": "x" * size})
         assert ("HTTP_COOKIE" in kept) == is_kept
     many = {f"HTTP_X_{number}": "x" * 100 for number in range(100)}
-    kept = for_authentication({"HTTP_AUTHORIZATION": token, **many})
+    kept = for_authentication({**({"HTTP_AUTHORIZATION": token} if token else {}), **many})
     assert room - 300 < size_of(kept) <= room
 
 

@@ -99,7 +99,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/admission": Suite(_GATEWAY, ("e2e/test_connecting.py", "e2e/test_before_admission.py")),
     "flask_realtime/gateway/serving/development.py": Suite(("unit/test_development.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving": Suite(
-        (*_GATEWAY, "integration/test_adoption.py"), ("e2e/test_setup_warnings.py", "e2e/test_servers.py", "e2e/test_drain.py")
+        ("integration/test_serving.py", *_GATEWAY, "integration/test_adoption.py"),
+        ("e2e/test_web_servers.py", "e2e/test_setup_warnings.py", "e2e/test_drain.py"),
     ),
     "flask_realtime/gateway": Suite(
         (*_GATEWAY, "integration/test_adoption.py", "integration/test_hook_database.py"),

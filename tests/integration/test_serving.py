@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_jwt_extended import JWTManager
+from flask_jwt_extended import JWTManager, create_access_token
 
 from flask_realtime import Realtime
 from flask_realtime.gateway.serving import serving
 from flask_realtime.gateway.serving.web_server import WebServer
+from flask_realtime.testing import RealtimeTestClient
 
 PATH = "/socket.io/?EIO=4&transport="
 COMMAND = "gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1"
@@ -94,6 +95,15 @@ def test_threads_without_a_bound_take_everybody(make: Any, caplog: pytest.LogCap
     assert len({opened(client)["sid"] for _ in range(5)}) == 5
     assert opened(client)["upgrades"] == ["websocket"]
     assert messages(caplog) == []
+
+
+def test_clients_are_served_by_threads_that_wake_each_other(make: Any) -> None:
+    client = make(THREADS)
+    assert client.get("/").text == "page"
+    with client.application.app_context():
+        token = create_access_token("ann")
+    with RealtimeTestClient(client.application, token) as ann:
+        assert ann.call("user:get-status", "ann") == {"userId": "ann", "status": "online"}
 
 
 @pytest.mark.parametrize(("server", "warnings"), [(THREADS, 1), (SYNC, 0), (None, 0)])

@@ -106,6 +106,14 @@ def test_every_foreign_key_has_an_index() -> None:
         assert {key.parent.name for key in table.foreign_keys} <= found_quickly
 
 
+def test_users_have_the_type_that_is_asked_for() -> None:
+    db = SQLAlchemy()
+    define_models(db, user_key="users.id", user_id_type=IntegerUserId())
+    users = [column for table in db.metadata.tables.values() for column in table.columns if column.name in {"user_id", "sender_id"}]
+    assert len(users) == 4
+    assert all(isinstance(column.type, IntegerUserId) and not column.nullable for column in users)
+
+
 def test_names_fit_postgresql() -> None:
     db = SQLAlchemy()
     define_models(db, user_key="users.id")

@@ -178,14 +178,16 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/backends/redis/maintenance.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/redis/housekeeping.py": Suite(
-        ("integration/test_redis_duties.py", "integration/test_redis_healing.py", "integration/test_redis_presence.py"),
-        ("e2e/test_many_servers.py",),
+        ("integration/test_redis_housekeeping.py", "integration/test_redis_duties.py"),
+        ("integration/test_redis_presence.py", "integration/test_redis_healing.py"),
     ),
     "flask_realtime/backends/redis/pending_writes.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/redis/outage_journal.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/broker/batches.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/broker/outbox.py": Suite(("unit/test_broker_outbox.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),
+    "flask_realtime/backends/broker/bus.py": Suite(("unit/test_broker_bus.py",), ("integration/test_broker_carriers.py",)),
+    "flask_realtime/backends/broker/backend.py": Suite(("unit/test_broker_bus.py",), ("integration/test_broker_carriers.py",)),
     "flask_realtime/backends/broker": Suite(
         ("unit/test_broker_bus.py", "integration/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
     ),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from example_app.extensions import db
 from example_app.models import User, models
@@ -41,6 +41,18 @@ def test_restart_keeps_data_and_tokens(database_url: str, tmp_path: Path) -> Non
         assert [item["id"] for item in alice.get("/api/conversations/1/messages").json["messages"]] == [message_id]
         assert len(alice.get("/api/users").json) == 3
         assert len(alice.get("/api/conversations").json) == 1
+
+
+def test_every_connection_to_sqlite_keeps_references_and_waits_for_writers(tmp_path: Path) -> None:
+    with running(f"sqlite:///{tmp_path / 'own.sqlite3'}", tmp_path) as app, app.app_context():
+        pragmas = ("foreign_keys", "journal_mode", "busy_timeout", "synchronous")
+        assert [db.session.scalar(text(f"PRAGMA {pragma}")) for pragma in pragmas] == [1, "wal", 5000, 1]
+
+
+def test_the_first_of_the_demo_users_is_an_administrator(database_url: str, tmp_path: Path) -> None:
+    with running(database_url, tmp_path) as app, app.app_context():
+        users = db.session.execute(select(User.username, User.is_administrator).order_by(User.id)).all()
+    assert [tuple(user) for user in users] == [("alice", True), ("bob", False), ("carol", False)]
 
 
 def test_demo_users_are_not_added_to_a_database_that_is_not_new(database_url: str, tmp_path: Path) -> None:

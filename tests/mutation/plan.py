@@ -97,6 +97,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_kept_environment.py", *_GATEWAY), ("e2e/test_before_admission.py",)
     ),
     "flask_realtime/gateway/admission": Suite(_GATEWAY, ("e2e/test_connecting.py", "e2e/test_before_admission.py")),
+    "flask_realtime/gateway/serving/web_server.py": Suite(("unit/test_web_server.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving/development.py": Suite(("unit/test_development.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving": Suite(
         ("integration/test_serving.py", *_GATEWAY, "integration/test_adoption.py"),

@@ -223,6 +223,14 @@ def test_a_bus_that_stops_sends_what_waits_and_takes_nothing_more(exchange: Exch
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("realtime-broker")])
 
 
+def test_a_bus_that_stops_ends_its_connection(exchange: Exchange) -> None:
+    ann = BrokerBus(exchange.carrier, "ann")
+    assert ann.publish_now(Envelope("send", {}))
+    assert exchange.ends_of_sending == 0
+    ann.stop(20.0)
+    assert exchange.ends_of_sending == 1
+
+
 def test_a_bus_that_cannot_send_stops_in_time(exchange: Exchange) -> None:
     exchange.is_cut = True
     ann = BrokerBus(exchange.carrier, "ann")
@@ -272,6 +280,17 @@ def test_a_broker_that_cannot_be_reached_fails_the_check(exchange: Exchange, wha
     setattr(exchange, what, False)
     wait_until(lambda: succeeds(backend.check))
     backend.stop(5.0)
+
+
+def test_a_check_sends_what_means_nothing_to_others(exchange: Exchange, received: list[Envelope]) -> None:
+    here, there = (BrokerBackend(exchange.carrier, retention=60) for _ in range(2))
+    there.start(received.append, lambda *_change: None)
+    wait_until(lambda: len(exchange.queues) == 1)
+    here.check()
+    wait_until(lambda: len(received) == 1)
+    assert received == [Envelope("nothing", {})]
+    for backend in (here, there):
+        backend.stop(0.1)
 
 
 def succeeds(check: Callable[[], None]) -> bool:

@@ -202,6 +202,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
     "example_app/address.py": Suite(("integration/test_example_address.py",), ("integration/test_example_startup.py",)),
     "example_app/files.py": Suite(("integration/test_example_files.py",), ("integration/test_example_startup.py",)),
+    "example_app/schemas.py": Suite(("integration/test_example_bounds.py", "integration/test_example_auth.py"), _EXAMPLE_API),
     "example_app/__main__.py": Suite(("integration/test_example_startup.py",), ("e2e/test_example_defence.py",)),
     "example_app/settings.py": Suite(("integration/test_example_startup.py",), ("e2e/test_example.py",)),
     "example_app/factory.py": Suite(("integration/test_example_events.py", "integration/test_example_startup.py"), _EXAMPLE_API),

@@ -76,16 +76,17 @@ class Leases:
     def wait_for_renewals(self, server: FleetServer, count: int = 1) -> None:
         """Wait until a lease has been renewed so many times."""
         for _ in range(count):
-            self._wait_until_after(server, self.end_of(server))
+            self.wait_until_after(server, self.end_of(server))
 
     def start(self, server: FleetServer) -> None:
         """Start a server, and wait until it has renewed its lease."""
         server.lease.renew()
         before = self.end_of(server)
         server.start()
-        self._wait_until_after(server, before)
+        self.wait_until_after(server, before)
 
-    def _wait_until_after(self, server: FleetServer, end: float) -> None:
+    def wait_until_after(self, server: FleetServer, end: float) -> None:
+        """Wait until a lease ends later than that."""
         wait_until(lambda: self.end_of(server) > end)
 
 
@@ -132,8 +133,9 @@ def test_starting_twice_changes_nothing(new_server: NewServer) -> None:
 def test_a_sign_of_life_is_given_at_once(new_server: NewServer, leases: Leases) -> None:
     here = new_server("here", renew=LONG)
     leases.start(here)
+    before = leases.end_of(here)
     here.housekeeping.give_sign_of_life()
-    leases.wait_for_renewals(here)
+    leases.wait_until_after(here, before)
 
 
 def test_others_are_told_at_once_that_a_server_is_about_to_stop(new_server: NewServer, leases: Leases) -> None:

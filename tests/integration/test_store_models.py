@@ -106,12 +106,12 @@ def test_every_foreign_key_has_an_index() -> None:
         assert {key.parent.name for key in table.foreign_keys} <= found_quickly
 
 
-def test_a_user_id_has_128_characters() -> None:
+def test_texts_have_their_lengths_in_the_database() -> None:
     db = SQLAlchemy()
     define_models(db)
     columns = [column for table in db.metadata.tables.values() for column in table.columns]
-    lengths = [getattr(column.type, "length", None) for column in columns if column.name in {"user_id", "sender_id"}]
-    assert lengths == [128] * 4
+    lengths = {(column.name, length) for column in columns if (length := getattr(column.type, "length", None)) is not None}
+    assert lengths == {("user_id", 128), ("sender_id", 128), ("title", 200), ("type", 64), ("link", 2048)}
 
 
 def test_users_have_the_type_that_is_asked_for() -> None:

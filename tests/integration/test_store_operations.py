@@ -154,6 +154,11 @@ def test_notifications(store: Store) -> None:
     assert store.notifications.unread_count("ann") == 2
 
 
+def test_a_list_has_fifty_notifications_where_nobody_says(store: Store) -> None:
+    added = [store.notifications.add("ann", "note", "Title", str(number)) for number in range(51)]
+    assert store.notifications.of_user("ann") == added[:0:-1]
+
+
 def test_a_notification_without_data_has_none_in_the_database(chat: StoreApp) -> None:
     chat.store.notifications.add("ann", "note", "Title", "Text")
     model = chat.models.notification

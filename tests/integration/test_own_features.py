@@ -171,7 +171,7 @@ def test_only_an_inline_handler_is_called_without_an_application_context(served:
 
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_an_event_that_comes_again_is_handled_in_less_time_or_as_ever(served: Served, *, goes_on: bool) -> None:
-    @served.notes.event("note:again", payload=str, inline=True)
+    @served.notes.event("note:again", payload=str, inline=True, limit=None)
     def again(state: Notes, _caller: Caller, text: str) -> None:
         state.heard.append(("handled", text))
 
@@ -185,11 +185,14 @@ def test_an_event_that_comes_again_is_handled_in_less_time_or_as_ever(served: Se
 
     notes = served.start()
     ann = served.client("ann")
-    for text in ("a", "a", "a", "a", "b"):
-        ann.emit("note:again", text)
-    ann.assert_nothing("realtime:error")
-    assert ("again", "a") in notes.heard
-    assert [text for how, text in notes.heard if how == "handled" or goes_on] == ["a", "a", "a", "a", "b"]
+    sent = 0
+    while ("again", "a") not in notes.heard:  # Whether one is still being handled is a matter of time.
+        ann.emit("note:again", "a")
+        sent += 1
+        assert sent < 1000
+    ann.emit("note:again", "b")
+    done = ["a"] * sent + ["b"]
+    wait_until(notes.context, lambda: [text for how, text in notes.heard if how == "handled" or goes_on] == done)
 
 
 # What the server sends --------------------------------------------------------------------------------------------------------

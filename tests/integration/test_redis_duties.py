@@ -72,6 +72,18 @@ def test_a_lease_is_held_until_redis_forgets_it(new_server: NewServer, client: R
     assert server.lease.renew() == LOST
 
 
+def test_leases_that_redis_forgot_are_adopted_where_it_still_has_their_connections(
+    new_server: NewServer, client: Redis, channel: str
+) -> None:
+    here, there = new_server("here"), new_server("there")
+    here.lease.adopt()
+    there.presence.add("ann", "c1")
+    client.delete(f"{{{channel}}}:servers")
+    here.lease.adopt()
+    assert client.zrange(f"{{{channel}}}:servers", 0, -1) == [there.lease.name.encode()]
+    assert here.presence.users() == ["ann"]
+
+
 def test_a_redis_that_came_back_from_its_disk_may_have_lost_something() -> None:
     with RedisServer(options=("--appendonly", "yes", "--appendfsync", "always")) as stored:
         server = FleetServer(stored.url, "here")

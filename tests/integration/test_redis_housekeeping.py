@@ -216,7 +216,8 @@ def test_nobody_is_reaped_before_others_had_time_to_come_back(new_server: NewSer
 def test_a_lease_that_redis_forgot_is_taken_anew_and_said_once(
     new_server: NewServer, leases: Leases, client: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    here = new_server("here").start()
+    here = new_server("here")
+    leases.start(here)
     here.presence.add("ann", "c1")
     name = here.lease.name
     client.flushall()

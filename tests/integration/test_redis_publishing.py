@@ -304,14 +304,15 @@ def test_after_redis_forgot_something_it_is_looked_for_again(
 def test_what_another_redis_has_before_the_last_place_is_looked_for(
     reader: Reader, received: list[int], write: Write, client: Redis, key: str
 ) -> None:
-    now = 1000 * client.time()[0] + 1000
-    write(1, entry_id=f"{now}-0")
+    read_all(reader)
+    place = 1000 * client.time()[0] + 5000
+    write(1, entry_id=f"{place}-0")
     read_all(reader)
     reader._disconnect()
     client.delete(key)
     reader._run_id = b"another"
-    write(1, 2, entry_id=f"{now - 500}-0")
-    write(3, entry_id=f"{now + 500}-0")
+    write(1, 2, entry_id=f"{place - 500}-0")
+    write(3, entry_id=f"{place + 500}-0")
     read_all(reader)
     assert (received, reader.lost) == ([1, 2, 3], 0)
 

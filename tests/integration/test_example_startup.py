@@ -17,7 +17,7 @@ from example_app.settings import read_or_create_secret, realtime_settings, with_
 from tests.integration.example_support import Caller, Example, new_database, running
 
 PROCESSES = 6
-START = "import example_app; example_app.app"
+START = "import example_app; assert example_app.app is example_app.app"
 LOG_IN = {"username": "alice", "password": "demo"}
 
 

@@ -228,6 +228,27 @@ def test_a_lease_that_redis_forgot_is_taken_anew_and_said_once(
     assert here.told == []
 
 
+def test_what_redis_refuses_is_said_once_until_it_works_again(
+    new_server: NewServer, leases: Leases, client: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = new_server("here")
+    leases.start(here)
+    noted: list[str] = []
+
+    def is_noted() -> bool:
+        return {str(field) for key in client.keys("*user:ann") for field in client.hkeys(key)} == set(noted)
+
+    for times in (1, 2):
+        with monkeypatch.context() as late:
+            late.setattr(here.lease, "_patience", -1.0)
+            noted.append(f"c{times}")
+            here.presence.add("ann", noted[-1])
+            leases.wait_for_renewals(here, 3)
+            told = "What servers share cannot be kept up to date: Redis came to it too late"
+            assert caplog.text.count(told) == times
+        wait_until(is_noted)
+
+
 def test_what_fails_is_logged_and_tried_again(
     new_server: NewServer, client: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

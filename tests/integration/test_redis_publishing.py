@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -205,6 +206,27 @@ def test_a_publisher_that_fails_is_logged_once_and_goes_on(
     publisher.run()
     assert caplog.text.count("Events cannot be written to Redis") == 1
     assert (entries(client, key), len(ended), outbox.pending, publisher._connection) == ([(1, 1)], 3, 0, None)
+
+
+def test_a_publisher_that_fails_again_says_so_again(
+    publisher: Publisher, outbox: Outbox, client: Redis, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for outages in (1, 2):
+        client.set(key, "no stream")
+        add(outbox, 1)
+
+        def pause(timeout: float | None = None) -> bool:
+            client.delete(key)
+            return timeout is None
+
+        publisher._ended.clear()
+        publisher._ended.wait = pause  # type: ignore[method-assign]
+        thread = threading.Thread(target=publisher.run)
+        thread.start()
+        wait_until(lambda: outbox.pending == 0)
+        publisher.end()
+        thread.join()
+        assert caplog.text.count("Events cannot be written to Redis") == outages
 
 
 def test_a_publisher_that_is_refused_pauses_before_it_tries_again(

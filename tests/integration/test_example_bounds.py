@@ -103,6 +103,13 @@ def test_data_is_strict_json_of_a_bounded_size() -> None:
         assert not is_valid(schemas.NewNotification, {**NOTIFICATION, "data": [number]})
 
 
+def test_what_fits_is_read_as_it_is() -> None:
+    body = {**NOTIFICATION, "link": "/orders/7", "data": {"a": [1, None]}}
+    read = schemas.NewNotification.model_validate_json(json.dumps(body))
+    assert read.model_dump(by_alias=True) == body
+    assert schemas.Registration(**CREDENTIALS).model_dump() == CREDENTIALS
+
+
 def test_text_is_trimmed_and_has_no_nul() -> None:
     assert schemas.NewMessage(content="  hello \n").content == "hello"
     assert not is_valid(schemas.NewMessage, {"content": "a\0b"})

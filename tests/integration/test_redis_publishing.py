@@ -208,25 +208,36 @@ def test_a_publisher_that_fails_is_logged_once_and_goes_on(
     assert (entries(client, key), len(ended), outbox.pending, publisher._connection) == ([(1, 1)], 3, 0, None)
 
 
+def run_until_written(publisher: Publisher, outbox: Outbox, pause: Callable[[], object]) -> None:
+    """Run a publisher until nothing waits, with something else for its pauses."""
+    publisher._ended.clear()
+    publisher._ended.wait = lambda timeout=None: pause() is None and timeout is None  # type: ignore[method-assign]
+    thread = threading.Thread(target=publisher.run)
+    thread.start()
+    wait_until(lambda: outbox.pending == 0)
+    publisher.end()
+    thread.join()
+
+
 def test_a_publisher_that_fails_again_says_so_again(
     publisher: Publisher, outbox: Outbox, client: Redis, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for outages in (1, 2):
         client.set(key, "no stream")
         add(outbox, 1)
-
-        def pause(timeout: float | None = None) -> bool:
-            client.delete(key)
-            return timeout is None
-
-        publisher._ended.clear()
-        publisher._ended.wait = pause  # type: ignore[method-assign]
-        thread = threading.Thread(target=publisher.run)
-        thread.start()
-        wait_until(lambda: outbox.pending == 0)
-        publisher.end()
-        thread.join()
+        run_until_written(publisher, outbox, lambda: client.delete(key))
         assert caplog.text.count("Events cannot be written to Redis") == outages
+
+
+def test_what_could_not_be_written_comes_behind_what_redis_forgot(
+    publisher: Publisher, outbox: Outbox, client: Redis, key: str
+) -> None:
+    add(outbox, 2)
+    publisher._go_on()
+    client.set(key, "no stream")
+    add(outbox, 1)
+    run_until_written(publisher, outbox, lambda: client.delete(key))
+    assert entries(client, key) == [(1, 3)]
 
 
 def test_a_publisher_that_is_refused_pauses_before_it_tries_again(

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 
 from example_app.extensions import db
 from example_app.models import User, models
-from example_app.settings import read_or_create_secret, realtime_settings, with_driver
+from example_app.settings import configure, read_or_create_secret, realtime_settings, with_driver
 from tests.integration.example_support import Caller, Example, new_database, running
 
 PROCESSES = 6
@@ -135,6 +135,15 @@ def test_processes_that_start_together_share_one_secret(tmp_path: Path) -> None:
 )
 def test_database_addresses_name_a_driver(given: str, expected: str) -> None:
     assert with_driver(given) == expected
+
+
+def test_a_request_finds_postgresql_there_or_is_told_soon(tmp_path: Path) -> None:
+    app = Flask("example_app", instance_path=str(tmp_path))
+    configure(app, {"SQLALCHEMY_DATABASE_URI": "postgresql://host/chat"})
+    options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    assert options["pool_pre_ping"] is True, "a connection that the server has dropped is replaced"
+    assert (options["pool_timeout"], options["connect_args"]) == (10, {"connect_timeout": 5})
+    assert options["pool_size"] + options["max_overflow"] == 20
 
 
 def test_environment_is_read(monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Path) -> None:

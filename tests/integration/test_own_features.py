@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
@@ -613,6 +614,13 @@ def test_the_name_of_an_event_must_be_one(name: Any) -> None:
         notes.event(name)
     with pytest.raises(RegistrationError, match=r"reserved|string of 1 to 128 characters"):
         notes.outgoing(name, None, audience="everyone", summary="Something was noted.")
+
+
+def test_a_payload_cannot_be_declared_without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    notes: Feature[Notes] = Feature("notes", state=Notes)
+    with pytest.raises(RegistrationError, match=r"pip install 'flask-realtime\[validation\]'"):
+        notes.event("note:add", payload=int)(lambda _state, _caller, _number: None)
 
 
 def test_a_reserved_name_has_its_hook_in_the_error() -> None:

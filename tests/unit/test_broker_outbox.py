@@ -54,6 +54,13 @@ def test_a_message_is_bounded_by_bytes(clock: Clock) -> None:
     assert taken == [[1, 2], [3, 4], [5]]
 
 
+def test_a_message_holds_a_quarter_of_a_mebibyte(clock: Clock) -> None:
+    outbox = Outbox(10, clock=clock)
+    for _ in range(5):
+        outbox.add((b"", bytes(64 * 1024)))
+    assert [item.number for item in outbox.take(0)] == [1, 2, 3, 4]
+
+
 def test_what_is_larger_than_a_message_goes_alone(clock: Clock) -> None:
     outbox = Outbox(10, clock=clock)
     for size in (MAX_BATCH_BYTES + 1, 1, 1):

@@ -116,6 +116,7 @@ class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, Authe
 
         Raises:
             ConfigError: A setting cannot work, the argument is not a Flask application, or the extension is set up on it already.
+            RegistrationError: The limit of a feature's event is not a rate.
         """
         if not isinstance(app, Flask):
             msg = (

@@ -136,12 +136,15 @@ class Hooks:
         Raises:
             RegistrationError: Its name is taken, or one of its events.
         """
-        self.features = in_order([*self.features, feature])
-        for name in feature.incoming:
+        features = in_order([*self.features, feature])
+        added = features[len(self.features) :]
+        for name in (name for one in added for name in one.incoming):
             if name in self.events:
                 msg = f"The event {name!r} has a handler already ({describe(self.events[name].handler)})."
                 raise RegistrationError(msg)
-        feature.seal()
+        for one in added:
+            one.seal()
+        self.features = features
 
     def add_event(self, event: ApplicationEvent) -> None:
         """Register an application's own event.

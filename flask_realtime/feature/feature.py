@@ -118,8 +118,8 @@ class Feature(Generic[StateT]):
                 `Realtime.socketio`.
 
         Raises:
-            RegistrationError: The name is taken or reserved, the limit is not a rate, the handler cannot be called with its
-                arguments, or the feature is registered already.
+            RegistrationError: The name is taken or reserved, the handler cannot be called with its arguments, or the feature is
+                registered already. A limit that is not a rate is an error of `init_app`, which knows the limits' names.
         """
         self._require_open(f"event({name!r})")
         check_name(name)

@@ -182,7 +182,7 @@ def test_setups_that_cannot_work_say_so(make_app: MakeApp) -> None:
     socketio = SocketIO(app, async_mode="threading")
     with pytest.raises(ConfigError, match=r"pass it on: Realtime\(socketio="):
         Realtime(app)
-    with pytest.raises(ConfigError, match="REALTIME_ASYNC_MODE does not reach an existing"):
+    with pytest.raises(ConfigError, match="REALTIME_ASYNC_MODE does not reach an existing SocketIO object"):
         Realtime(app, socketio=socketio)
     other = make_app()
     del other.config["REALTIME_ASYNC_MODE"]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from example_app import address
 from example_app.address import AddressError, read_address, url_of
 
 
@@ -27,10 +28,27 @@ def test_a_free_port_is_taken_as_it_is() -> None:
     assert read_address({"HOST": "", "PORT": str(port)}) == ("127.0.0.1", port)
 
 
-@pytest.mark.parametrize("text", ["abc", "0", "-1", "65536", "9" * 5000, "3000.0", "3 000", "٣٠٠٠", "0x10"])
+def test_a_port_that_was_listened_on_until_now_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        served, _ = listener.accept()
+    served.close()  # Who closes first keeps the address for a minute.
+    assert client.recv(1) == b""
+    client.close()
+    assert read_address({"PORT": str(port)}) == ("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("text", ["abc", "0", "-1", "65536", "300000", "9" * 5000, "3000.0", "3 000", "٣٠٠٠", "0x10"])
 def test_a_port_that_is_none_is_named(text: str) -> None:
     with pytest.raises(AddressError, match=r"PORT=.* is not a port\. Set a number from 1 to 65535"):
         read_address({"PORT": text})
+
+
+@pytest.mark.parametrize("port", ["1", "65535"])
+def test_the_lowest_and_the_highest_port_are_ports(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setattr(address, "_try_to_bind", lambda _host, _port: None)  # Another program may listen there.
+    assert read_address({"PORT": port}) == ("127.0.0.1", int(port))
 
 
 def test_a_port_that_is_taken_is_named_with_another(taken: int) -> None:

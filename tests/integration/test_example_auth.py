@@ -12,6 +12,7 @@ from example_app import tokens
 from example_app.extensions import db
 from example_app.models import User
 from tests.integration.example_support import Caller, Example, error, new_example
+from tests.scripts import run_script
 
 CREDENTIALS = {"username": "alice", "password": "demo"}
 
@@ -39,6 +40,41 @@ def test_login_answers_with_tokens_and_user(example: Example) -> None:
     assert answer.status_code == 200
     assert set(answer.json) == {"accessToken", "refreshToken", "user"}
     assert answer.json["user"] == {"id": "1", "username": "alice"}
+
+
+def test_tokens_last_for_minutes_and_for_a_month(example: Example) -> None:
+    answer = example.nobody.post("/api/auth/login", CREDENTIALS).json
+    with example.app.app_context():
+        access, refresh = (decode_token(answer[name]) for name in ("accessToken", "refreshToken"))
+    assert (access["exp"] - access["iat"], refresh["exp"] - refresh["iat"]) == (15 * 60, 30 * 24 * 3600)
+
+
+PASSWORDS_UNDER_GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import gevent
+from example_app.passwords import hash_password, is_password
+
+turns = []
+
+def go_on():
+    while True:
+        turns.append(1)
+        gevent.sleep(0.001)
+
+gevent.spawn(go_on)
+gevent.sleep(0)
+hashed = hash_password("demo")
+seen = [len(turns)]
+answers = [is_password("demo", hashed), is_password("other", hashed), is_password("demo", None)]
+seen.append(len(turns))
+assert answers == [True, False, False], answers
+assert 3 < seen[0] < seen[1] - 9, seen
+"""
+
+
+def test_nobody_waits_while_a_password_is_hashed() -> None:
+    run_script(PASSWORDS_UNDER_GEVENT)
 
 
 @pytest.mark.parametrize("username", ["alice", "bob", "carol", "Alice"])

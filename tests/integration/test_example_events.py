@@ -29,6 +29,12 @@ def connected(example: Example, caller: Caller) -> RealtimeTestClient:
     return RealtimeTestClient(example.app, caller.token)
 
 
+def test_an_answer_is_kept_by_nobody_and_taken_for_what_it_says(example: Example) -> None:
+    for path in ("/api/users", "/api/conversations", "/healthz"):
+        headers = example.user("alice").get(path).headers
+        assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
+
+
 def test_new_message_is_told_to_the_conversation(example: Example, sent: list[CapturedEvent]) -> None:
     answer = example.user("alice").post("/api/conversations/1/messages", {"content": "hello"})
     (event,) = sent

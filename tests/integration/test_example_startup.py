@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from example_app.extensions import db
 from example_app.models import User, models
-from example_app.settings import read_or_create_secret, realtime_settings, with_driver
+from example_app.settings import configure, read_or_create_secret, realtime_settings, with_driver
 from tests.integration.example_support import Caller, Example, new_database, running
 
 PROCESSES = 6
-START = "import example_app; example_app.app"
+START = "import example_app; assert example_app.app is example_app.app"
 LOG_IN = {"username": "alice", "password": "demo"}
 
 
@@ -41,6 +41,18 @@ def test_restart_keeps_data_and_tokens(database_url: str, tmp_path: Path) -> Non
         assert [item["id"] for item in alice.get("/api/conversations/1/messages").json["messages"]] == [message_id]
         assert len(alice.get("/api/users").json) == 3
         assert len(alice.get("/api/conversations").json) == 1
+
+
+def test_every_connection_to_sqlite_keeps_references_and_waits_for_writers(tmp_path: Path) -> None:
+    with running(f"sqlite:///{tmp_path / 'own.sqlite3'}", tmp_path) as app, app.app_context():
+        pragmas = ("foreign_keys", "journal_mode", "busy_timeout", "synchronous")
+        assert [db.session.scalar(text(f"PRAGMA {pragma}")) for pragma in pragmas] == [1, "wal", 5000, 1]
+
+
+def test_the_first_of_the_demo_users_is_an_administrator(database_url: str, tmp_path: Path) -> None:
+    with running(database_url, tmp_path) as app, app.app_context():
+        users = db.session.execute(select(User.username, User.is_administrator).order_by(User.id)).all()
+    assert [tuple(user) for user in users] == [("alice", True), ("bob", False), ("carol", False)]
 
 
 def test_demo_users_are_not_added_to_a_database_that_is_not_new(database_url: str, tmp_path: Path) -> None:
@@ -123,6 +135,15 @@ def test_processes_that_start_together_share_one_secret(tmp_path: Path) -> None:
 )
 def test_database_addresses_name_a_driver(given: str, expected: str) -> None:
     assert with_driver(given) == expected
+
+
+def test_a_request_finds_postgresql_there_or_is_told_soon(tmp_path: Path) -> None:
+    app = Flask("example_app", instance_path=str(tmp_path))
+    configure(app, {"SQLALCHEMY_DATABASE_URI": "postgresql://host/chat"})
+    options = app.config["SQLALCHEMY_ENGINE_OPTIONS"]
+    assert options["pool_pre_ping"] is True, "a connection that the server has dropped is replaced"
+    assert (options["pool_timeout"], options["connect_args"]) == (10, {"connect_timeout": 5})
+    assert options["pool_size"] + options["max_overflow"] == 20
 
 
 def test_environment_is_read(monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Path) -> None:

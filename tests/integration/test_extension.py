@@ -1,5 +1,6 @@
 """Setting the extension up: factories, several applications, errors that say what to do."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -205,3 +206,45 @@ def test_a_token_that_lives_for_thousands_of_years_keeps_no_warning_from_others(
     with RealtimeTestClient(app, lasting) as ann, connect(app, "ben") as ben:
         assert ben.wait_for("auth:expiring").data.keys() == {"expiresAt"}
         ann.assert_nothing("auth:expiring")
+
+
+def test_only_the_origins_that_are_listed_may_connect(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(REALTIME_CORS_ALLOWED_ORIGINS=["https://chat.example"])
+    Realtime(app)
+    client = app.test_client()
+    answers = {
+        origin: client.get("/socket.io/?EIO=4&transport=polling", headers={"Origin": origin})
+        for origin in ("https://chat.example", "https://other.example", "http://localhost")
+    }
+    refused = 403 if app.config["REALTIME_ASYNC_MODE"] == "gevent" else 400  # As Node's server, and python-engineio, answer.
+    assert [answer.status_code for answer in answers.values()] == [200, refused, refused]
+    assert answers["https://chat.example"].headers["Access-Control-Allow-Origin"] == "https://chat.example"
+    assert "add 'https://other.example' to REALTIME_CORS_ALLOWED_ORIGINS" in caplog.text
+
+
+def test_a_client_on_long_polling_still_hears_why_its_session_ends(make_app: MakeApp) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    client = app.test_client()
+    session = client.get("/socket.io/?EIO=4&transport=polling").text
+    url = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(session[1:])['sid']}"
+    for _ in range(5):
+        client.post(url, data='40{"token":"rubbish"}')
+    server = realtime._gateway()._parts.server
+    for _ in range(20):
+        server.sleep(0.005)  # Whatever ends the session at once has its turn.
+    heard = client.get(url)
+    assert (heard.status_code, heard.text.count("token_malformed")) == (200, 5)
+
+
+def test_the_development_server_of_gevent_is_announced(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    served: list[Any] = []
+    monkeypatch.setattr(realtime.socketio, "run", lambda *args, **options: served.append((args, options)))
+    realtime.run(app, "127.0.0.2", 5000, debug=True)
+    assert served == [((app,), {"host": "127.0.0.2", "port": 5000, "debug": True})]
+    is_gevent = app.config["REALTIME_ASYNC_MODE"] == "gevent"
+    assert caplog.text.count("gevent.monkey.patch_all() was not called") == is_gevent

@@ -6,6 +6,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from redis import Redis
@@ -15,7 +16,7 @@ from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.lease import HELD, LOST, REAPED, LeaseLost
 from flask_realtime.backends.redis.maintenance import Reap, Settle, Verify, WriteLeft
 from tests.redis_fleet import FleetServer
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, wait_until
 from tests.scripts import run_script
 
 NewServer = Callable[..., FleetServer]
@@ -64,6 +65,35 @@ def test_a_lease_is_held_until_redis_forgets_it(new_server: NewServer, client: R
     assert not server.lease.needs_renewal
     client.flushall()
     assert server.lease.renew() == LOST
+
+
+def test_leases_that_redis_forgot_are_adopted_where_it_still_has_their_connections(
+    new_server: NewServer, client: Redis, channel: str
+) -> None:
+    here, there = new_server("here"), new_server("there")
+    here.lease.adopt()
+    there.presence.add("ann", "c1")
+    client.delete(f"{{{channel}}}:servers")
+    here.lease.adopt()
+    assert client.zrange(f"{{{channel}}}:servers", 0, -1) == [there.lease.name.encode()]
+    assert here.presence.users() == ["ann"]
+
+
+def test_a_redis_that_came_back_from_its_disk_may_have_lost_something() -> None:
+    with RedisServer(options=("--appendonly", "yes", "--appendfsync", "always")) as stored:
+        server = FleetServer(stored.url, "here")
+        assert server.lease.renew() == HELD
+        stored.restart()
+        outcomes: list[str] = []
+
+        def renew() -> bool:
+            with suppress(BackendUnavailable):
+                outcomes.append(server.lease.renew())
+            return len(outcomes) == 2
+
+        wait_until(renew)
+        assert outcomes == [LOST, HELD]
+        server.close()
 
 
 def test_a_new_lease_has_another_name_and_knows_what_became_of_the_old_one(new_server: NewServer) -> None:

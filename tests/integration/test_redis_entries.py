@@ -139,3 +139,12 @@ def test_the_connections_of_others_are_those_of_live_servers(server: FleetServer
     assert (connection_id, server_id) == ("c2", "there.too")
     assert note.endswith(" a b")
     there.close()
+
+
+def test_what_another_server_noted_of_a_connection_is_read(server: FleetServer, redis_server: RedisServer, channel: str) -> None:
+    there = FleetServer(redis_server.url, "there", channel=channel)
+    there.presence.add("ann", "c2", "a phone")
+    (own,) = there.presence.connections("ann")
+    assert (own.connection_id, own.server_id, own.device) == ("c2", "there", "a phone")
+    assert server.presence.connections("ann") == [own]
+    there.close()

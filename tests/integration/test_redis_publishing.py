@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -201,6 +202,63 @@ def test_a_publisher_that_fails_is_logged_once_and_goes_on(
     assert (entries(client, key), len(ended), outbox.pending, publisher._connection) == ([(1, 1)], 3, 0, None)
 
 
+def run_until_written(publisher: Publisher, outbox: Outbox, pause: Callable[[], object]) -> None:
+    """Run a publisher until nothing waits, with something else for its pauses."""
+    publisher._ended.clear()
+    publisher._ended.wait = lambda timeout=None: pause() is None and timeout is None  # type: ignore[method-assign]
+    thread = threading.Thread(target=publisher.run)
+    thread.start()
+    wait_until(lambda: outbox.pending == 0)
+    publisher.end()
+    thread.join()
+
+
+def test_a_publisher_that_fails_again_says_so_again(
+    publisher: Publisher, outbox: Outbox, client: Redis, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for outages in (1, 2):
+        client.set(key, "no stream")
+        add(outbox, 1)
+        run_until_written(publisher, outbox, lambda: client.delete(key))
+        assert caplog.text.count("Events cannot be written to Redis") == outages
+
+
+def test_what_could_not_be_written_comes_behind_what_redis_forgot(
+    publisher: Publisher, outbox: Outbox, client: Redis, key: str
+) -> None:
+    add(outbox, 2)
+    publisher._go_on()
+    client.set(key, "no stream")
+    add(outbox, 1)
+    run_until_written(publisher, outbox, lambda: client.delete(key))
+    assert entries(client, key) == [(1, 3)]
+
+
+def test_a_publisher_that_is_refused_pauses_before_it_tries_again(
+    publisher: Publisher, outbox: Outbox, client: Redis, key: str
+) -> None:
+    client.set(key, "no stream")
+    add(outbox, 1)
+    happened: list[object] = []
+
+    def pause(timeout: float | None = None) -> bool:
+        happened.append(timeout)
+        return False
+
+    def go_on() -> None:
+        happened.append("turn")
+        if happened.count("turn") == 3:
+            publisher.end()
+        original()
+
+    original = publisher._go_on
+    publisher._ended.wait = pause  # type: ignore[method-assign]
+    publisher._go_on = go_on  # type: ignore[method-assign]
+    publisher.run()
+    assert happened == ["turn", 1.0] * 3
+    assert outbox.pending == 1
+
+
 def test_a_reader_receives_what_others_write_after_it_was_made(reader: Reader, received: list[int], write: Write) -> None:
     assert not reader.is_connected
     write(1, 2)
@@ -268,6 +326,35 @@ def test_after_redis_forgot_something_it_is_looked_for_again(
     write(1, 2)
     read_all(reader)
     assert received == [1, 2]
+
+
+def test_what_another_redis_has_before_the_last_place_is_looked_for(
+    reader: Reader, received: list[int], write: Write, client: Redis, key: str
+) -> None:
+    read_all(reader)
+    place = 1000 * client.time()[0] + 5000
+    write(1, entry_id=f"{place}-0")
+    read_all(reader)
+    reader._disconnect()
+    client.delete(key)
+    reader._run_id = b"another"
+    write(1, 2, entry_id=f"{place - 500}-0")
+    write(3, entry_id=f"{place + 500}-0")
+    read_all(reader)
+    assert (received, reader.lost) == ([1, 2, 3], 0)
+
+
+def test_a_new_connection_to_the_same_redis_goes_on_where_the_old_one_was(
+    reader: Reader, received: list[int], write: Write
+) -> None:
+    write(1, entry_id=f"{FUTURE}-0")
+    read_all(reader)
+    write(2, entry_id=f"{FUTURE}-1")
+    read_all(reader)
+    reader._disconnect()
+    write(3, entry_id=f"{FUTURE}-2")
+    read_all(reader)
+    assert received == [2, 3]
 
 
 def test_where_ids_began_anew_what_is_written_now_is_received(reader: Reader, received: list[int], write: Write) -> None:

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Index, Integer, MetaData, String, UniqueConstraint, event, func, select
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -21,6 +22,7 @@ from flask_realtime.store import (
     ParticipantMixin,
     ReadReceiptMixin,
     Store,
+    UtcDateTime,
     define_models,
     parse_id,
     parse_row_id,
@@ -105,6 +107,22 @@ def test_every_foreign_key_has_an_index() -> None:
         assert {key.parent.name for key in table.foreign_keys} <= found_quickly
 
 
+def test_texts_have_their_lengths_in_the_database() -> None:
+    db = SQLAlchemy()
+    define_models(db)
+    columns = [column for table in db.metadata.tables.values() for column in table.columns]
+    lengths = {(column.name, length) for column in columns if (length := getattr(column.type, "length", None)) is not None}
+    assert lengths == {("user_id", 128), ("sender_id", 128), ("title", 200), ("type", 64), ("link", 2048)}
+
+
+def test_users_have_the_type_that_is_asked_for() -> None:
+    db = SQLAlchemy()
+    define_models(db, user_key="users.id", user_id_type=IntegerUserId())
+    users = [column for table in db.metadata.tables.values() for column in table.columns if column.name in {"user_id", "sender_id"}]
+    assert len(users) == 4
+    assert all(isinstance(column.type, IntegerUserId) and not column.nullable for column in users)
+
+
 def test_names_fit_postgresql() -> None:
     db = SQLAlchemy()
     define_models(db, user_key="users.id")
@@ -132,6 +150,16 @@ def test_times_of_other_zones_are_converted(chat: StoreApp) -> None:
     assert stored.isoformat() == "2025-12-31T23:00:00+00:00"
     later = model.created_at > datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=-5)))
     assert chat.db.session.scalars(select(model.id).where(later)).all() == []
+
+
+def test_a_time_that_there_is_not_comes_back_as_none(chat: StoreApp) -> None:
+    assert chat.db.session.scalar(select(func.max(chat.models.conversation.created_at))) is None
+
+
+def test_a_time_that_comes_back_in_another_zone_is_converted() -> None:
+    # PostgreSQL gives it in the zone of its session.
+    given = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert str(UtcDateTime().process_result_value(given, DefaultDialect())) == "2025-12-31 23:00:00+00:00"
 
 
 def test_naive_times_are_refused(chat: StoreApp) -> None:

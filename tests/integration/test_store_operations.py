@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import null, select
 
 from flask_realtime import Realtime
 from flask_realtime.errors import NotFound
@@ -31,6 +32,14 @@ def test_conversations_of_a_user_are_newest_first(store: Store) -> None:
     assert store.conversations.of_user("ann") == [first]
     assert store.conversations.of_user("ben") == [second, first]
     assert store.conversations.of_user("dan") == []
+
+
+def test_participants_are_listed_however_much_is_unread(store: Store) -> None:
+    conversation = store.conversations.create(["ann", "ben"])
+    for _ in range(3):
+        store.messages.add(conversation.id, "ben", "hello")
+    (listed,) = store.conversations.of_user("ann")
+    assert (listed.id, listed.participant_ids, listed.unread_count) == (conversation.id, ("ann", "ben"), 3)
 
 
 def test_participation(store: Store) -> None:
@@ -143,6 +152,17 @@ def test_notifications(store: Store) -> None:
     assert store.notifications.of_user("ann", before=second.id) == [first]
     assert store.notifications.of_user("ann", before="x") == []
     assert store.notifications.unread_count("ann") == 2
+
+
+def test_a_list_has_fifty_notifications_where_nobody_says(store: Store) -> None:
+    added = [store.notifications.add("ann", "note", "Title", str(number)) for number in range(51)]
+    assert store.notifications.of_user("ann") == added[:0:-1]
+
+
+def test_a_notification_without_data_has_none_in_the_database(chat: StoreApp) -> None:
+    chat.store.notifications.add("ann", "note", "Title", "Text")
+    model = chat.models.notification
+    assert chat.db.session.scalars(select(model.id).where(model.data.is_(null()))).all() == [1]
 
 
 def test_notification_is_read_by_its_owner_only(store: Store) -> None:

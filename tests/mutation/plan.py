@@ -28,7 +28,8 @@ class Suite(NamedTuple):
 
 
 _APPLICATIONS: Final = ("integration/test_extension.py", "integration/test_hook_calls.py", "integration/test_testing.py")
-_GATEWAY: Final = (*_APPLICATIONS, "integration/test_bounds.py", "integration/test_revocation.py")
+_FEATURES: Final = "integration/test_own_features.py"
+_GATEWAY: Final = (*_APPLICATIONS, _FEATURES, "integration/test_bounds.py", "integration/test_revocation.py")
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
     "contract",
@@ -36,22 +37,20 @@ _REDIS: Final = (
     "integration/test_redis_link.py",
     "integration/test_redis_bus.py",
 )
-_EXAMPLE: Final = (
-    "integration/test_example_auth.py",
-    "integration/test_example_api.py",
+_EXAMPLE_API: Final = (
     "integration/test_example_events.py",
-    "integration/test_example_pages.py",
+    "integration/test_example_api.py",
     "integration/test_example_queries.py",
-    "integration/test_example_startup.py",
 )
+_EXAMPLE_LOGINS: Final = ("integration/test_example_limits.py", "integration/test_example_auth.py")
 _STORE: Final = (
     "integration/test_store_models.py",
     "integration/test_store_operations.py",
     "integration/test_store_queries.py",
     "integration/test_store_races.py",
 )
-_MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE[:3]))
-_OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE[:3]))
+_MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
+_OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 
 PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/allowances.py": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
@@ -94,6 +93,25 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/conversations": Suite(
         ("unit/test_membership.py", *_GATEWAY, "integration/test_hook_database.py"),
         ("e2e/test_messaging.py", "e2e/test_python_api.py"),
+    ),
+    "flask_realtime/gateway/serving/suitability.py": Suite(
+        ("unit/test_suitability.py", *_GATEWAY), ("e2e/test_setup_warnings.py",)
+    ),
+    "flask_realtime/gateway/features.py": Suite(
+        (_FEATURES, *_APPLICATIONS, "integration/test_adoption.py"), ("e2e/test_python_api.py",)
+    ),
+    "flask_realtime/gateway/limits/peer_log.py": Suite(("unit/test_logs.py", *_GATEWAY), ("e2e/test_limits.py",)),
+    "flask_realtime/gateway/limits": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py", "e2e/test_user_rates.py")),
+    "flask_realtime/gateway/admission/origin_check.py": Suite(("unit/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)),
+    "flask_realtime/gateway/admission/handshake.py": Suite(
+        ("unit/test_kept_environment.py", *_GATEWAY), ("e2e/test_before_admission.py",)
+    ),
+    "flask_realtime/gateway/admission": Suite(_GATEWAY, ("e2e/test_connecting.py", "e2e/test_before_admission.py")),
+    "flask_realtime/gateway/serving/web_server.py": Suite(("unit/test_web_server.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/gateway/serving/development.py": Suite(("unit/test_development.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/gateway/serving": Suite(
+        ("integration/test_serving.py", *_GATEWAY, "integration/test_adoption.py"),
+        ("e2e/test_web_servers.py", "e2e/test_setup_warnings.py", "e2e/test_drain.py"),
     ),
     "flask_realtime/gateway": Suite(
         (*_GATEWAY, "integration/test_adoption.py", "integration/test_hook_database.py"),
@@ -142,6 +160,19 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/test_passing.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)
     ),
     "flask_realtime/engine": Suite(("unit/test_websocket_life.py", "unit/test_heartbeat.py", "unit/test_handler.py"), _ENGINE_E2E),
+    "flask_realtime/feature": Suite(
+        (
+            "unit/test_calls.py",
+            "unit/test_hooks.py",
+            "unit/test_registration.py",
+            "unit/test_describe.py",
+            "unit/test_membership.py",
+            "unit/test_features.py",
+            _FEATURES,
+            *_APPLICATIONS,
+        ),
+        ("e2e/test_python_api.py",),
+    ),
     "flask_realtime/rates.py": Suite(("unit/test_rates.py", *_APPLICATIONS)),
     "flask_realtime/small_sets.py": Suite(("unit/test_small_sets.py", *_APPLICATIONS)),
     "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),
@@ -165,12 +196,18 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/redis/scripts.py": Suite(("unit/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/redis/script.py": Suite(("unit/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/redis/maintenance.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/housekeeping.py": Suite(
+        ("integration/test_redis_housekeeping.py", "integration/test_redis_duties.py"),
+        ("integration/test_redis_presence.py", "integration/test_redis_healing.py"),
+    ),
     "flask_realtime/backends/redis/pending_writes.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/redis/outage_journal.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
     "flask_realtime/backends/outgoing.py": Suite(("unit/test_outbox.py", "unit/test_send_queue.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/broker/batches.py": Suite(("unit/test_send_queue.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/broker/send_queue.py": Suite(("unit/test_send_queue.py", "unit/test_broker_bus.py")),
     "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),
+    "flask_realtime/backends/broker/bus.py": Suite(("unit/test_broker_bus.py",), ("integration/test_broker_carriers.py",)),
+    "flask_realtime/backends/broker/backend.py": Suite(("unit/test_broker_bus.py",), ("integration/test_broker_carriers.py",)),
     "flask_realtime/backends/broker": Suite(
         ("unit/test_broker_bus.py", "integration/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
     ),
@@ -184,17 +221,21 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/messages/store.py": _OPERATIONS,
     "flask_realtime/features/conversations/store.py": _OPERATIONS,
     "flask_realtime/features/notifications/store.py": _OPERATIONS,
-    "flask_realtime/database": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
-    "flask_realtime/store": Suite((*_STORE, *_EXAMPLE[:3]), ("e2e/test_example.py",)),
+    "flask_realtime/database": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
+    "flask_realtime/store": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
     "example_app/address.py": Suite(("integration/test_example_address.py",), ("integration/test_example_startup.py",)),
     "example_app/files.py": Suite(("integration/test_example_files.py",), ("integration/test_example_startup.py",)),
-    "example_app/limits.py": Suite(("integration/test_example_limits.py", "integration/test_example_auth.py")),
-    "example_app/tokens.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
-    "example_app/auth.py": Suite(("integration/test_example_auth.py", "integration/test_example_limits.py")),
-    "example_app/health.py": Suite(("integration/test_example_api.py",), ("e2e/test_example.py",)),
-    "example_app/conversations.py": Suite(("integration/test_example_api.py",), (*_EXAMPLE[2:5], "e2e/test_example.py")),
-    "example_app/messages.py": Suite(("integration/test_example_api.py",), (*_EXAMPLE[2:5], "e2e/test_example.py")),
-    "example_app": Suite(_EXAMPLE, ("e2e/test_example.py",)),
+    "example_app/schemas.py": Suite(("integration/test_example_bounds.py", "integration/test_example_auth.py"), _EXAMPLE_API),
+    "example_app/__main__.py": Suite(("integration/test_example_startup.py",), ("e2e/test_example_defence.py",)),
+    "example_app/settings.py": Suite(("integration/test_example_startup.py",), ("e2e/test_example.py",)),
+    "example_app/factory.py": Suite(("integration/test_example_events.py", "integration/test_example_startup.py"), _EXAMPLE_API),
+    "example_app/database.py": Suite(("integration/test_example_startup.py",), (*_EXAMPLE_API, *_EXAMPLE_LOGINS)),
+    "example_app/pages.py": Suite(("integration/test_example_pages.py",), ("e2e/test_page.py",)),
+    "example_app/limits.py": Suite(_EXAMPLE_LOGINS),
+    "example_app/passwords.py": Suite(_EXAMPLE_LOGINS),
+    "example_app/tokens.py": Suite(_EXAMPLE_LOGINS),
+    "example_app/auth.py": Suite(_EXAMPLE_LOGINS),
+    "example_app": Suite(_EXAMPLE_API, ("e2e/test_example.py", *_EXAMPLE_LOGINS)),
     "flask_realtime": Suite(("unit", *_GATEWAY)),
 }
 """The tests of modules and of folders of modules; the longest path that fits counts."""

@@ -93,6 +93,13 @@ def test_chunks_are_read_at_once_or_by_lines(request_: Request) -> None:
     assert request_.rfile.read(len(NEXT)) == NEXT
 
 
+def test_a_line_that_comes_in_pieces_has_no_more_than_was_asked_for(request_: Request) -> None:
+    body = request_.body(b"abc", 13)
+    sending = gevent.spawn(request_.client.sendall, b"defgh\nrest")
+    assert [body.readline(5), body.readline(), body.readline()] == [b"abcde", b"fgh\n", b"rest"]
+    sending.join()
+
+
 def test_a_client_that_waits_is_told_once_to_go_on(request_: Request) -> None:
     for body in (request_.body(CHUNKED, is_expected=True), request_.body(b"abcdef", 6, is_expected=True)):
         assert len(body.read(2) + body.read(2)) == 4

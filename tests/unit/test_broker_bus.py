@@ -2,10 +2,13 @@
 
 import os
 import queue
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.broker.backend import BrokerBackend
 from flask_realtime.backends.broker.batches import read, write
 from flask_realtime.backends.broker.bus import BrokerBus
@@ -25,7 +28,9 @@ class Exchange:
     def __init__(self) -> None:
         self.queues: list[queue.Queue[bytes]] = []
         self.is_cut = False
+        self.is_deaf = False
         self.times = 1
+        self.ends_of_sending = 0
 
     def carrier(self) -> Carrier:
         return ExchangeCarrier(self)
@@ -43,12 +48,15 @@ class ExchangeCarrier(Carrier):
                 waiting.put(data)
 
     def stop_sending(self) -> None:
-        pass
+        self.exchange.ends_of_sending += 1
 
     def listen(self, is_wanted: Callable[[], bool]) -> Iterator[bytes]:
         mine: queue.Queue[bytes] = queue.Queue()
         self.exchange.queues.append(mine)
         while is_wanted():
+            if self.exchange.is_deaf:
+                self.exchange.queues.remove(mine)
+                raise ConnectionError
             yield b""
             try:
                 yield mine.get(timeout=0.01)
@@ -126,6 +134,173 @@ def test_a_receiver_that_fails_does_not_end_the_receiving(exchange: Exchange, ca
     wait_until(lambda: len(heard) >= 2)
     ben.stop(5.0)
     assert "could not be handled" in caplog.text
+
+
+def test_a_server_does_not_receive_what_it_sent_itself(
+    buses: tuple[BrokerBus, BrokerBus], received: list[Envelope], exchange: Exchange
+) -> None:
+    ann, ben = buses
+    assert ben.publish_now(Envelope("send", {"number": 1}))
+    assert ann.publish_now(Envelope("send", {"number": 2}))
+    wait_until(lambda: len(received) > 0)
+    assert [envelope.header["number"] for envelope in received] == [2]
+    assert len(exchange.queues) == 1
+
+
+def test_a_bus_that_is_started_twice_receives_once(
+    exchange: Exchange, buses: tuple[BrokerBus, BrokerBus], received: list[Envelope]
+) -> None:
+    ann, ben = buses
+    others: list[Envelope] = []
+    ben.start(others.append)
+    ann.publish_now(Envelope("send", {"number": 1}))
+    ann.publish_now(Envelope("send", {"number": 2}))
+    wait_until(lambda: len(received) == 2)
+    assert (len(exchange.queues), others) == (1, [])
+
+
+def test_a_message_that_cannot_be_read_is_passed_over(
+    exchange: Exchange, buses: tuple[BrokerBus, BrokerBus], received: list[Envelope], caplog: pytest.LogCaptureFixture
+) -> None:
+    for data in (b"nothing of ours", b'{"origin":"cid","first":1,"heads":[[1,2]]}\n'):
+        exchange.carrier().send(data, "cid")
+    buses[0].publish_now(Envelope("send", {"number": 1}))
+    wait_until(lambda: len(received) == 1)
+    assert caplog.text.count("A message of the broker cannot be read") == 2
+
+
+def test_an_outage_of_the_broker_is_logged_once_on_the_way_out_and_back(
+    exchange: Exchange, buses: tuple[BrokerBus, BrokerBus], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    ann, _ = buses
+    assert ann.is_connected
+    for _ in range(2):
+        exchange.is_cut = True
+        ann.publish(Envelope("send", {}))
+        wait_until(lambda: exchange.ends_of_sending > 2)
+        assert not ann.is_connected
+        exchange.is_cut = False
+        wait_until(lambda: ann.is_connected)
+        exchange.ends_of_sending = 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "The message broker cannot be reached: ConnectionError",
+        "The message broker is back",
+    ] * 2
+
+
+def test_a_server_that_cannot_receive_is_not_connected_until_it_can(
+    exchange: Exchange, buses: tuple[BrokerBus, BrokerBus], received: list[Envelope], caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, ben = buses
+    exchange.is_deaf = True
+    wait_until(lambda: not ben.is_connected)
+    assert ann.is_connected, "who only sends need not receive"
+    exchange.is_deaf = False
+    wait_until(lambda: ben.is_connected)
+    ann.publish_now(Envelope("send", {"number": 1}))
+    wait_until(lambda: len(received) == 1)
+    assert caplog.text.count("Nothing can be received from the message broker: ConnectionError") == 1
+
+
+def test_a_bus_that_stops_sends_what_waits_and_takes_nothing_more(exchange: Exchange, received: list[Envelope]) -> None:
+    ann, ben = (BrokerBus(exchange.carrier, name) for name in ("ann", "ben"))
+    ben.start(received.append)
+    wait_until(lambda: ben.is_connected)
+    exchange.is_cut = True
+    ann.publish(Envelope("send", {"number": 1}))
+    wait_until(lambda: not ann.is_connected)
+    healing = threading.Timer(0.1, setattr, [exchange, "is_cut", False])
+    healing.start()
+    exchange.ends_of_sending = 0
+    ann.stop(20.0)
+    healing.join()
+    assert (ann.pending, exchange.ends_of_sending > 0) == (0, True)
+    wait_until(lambda: len(received) == 1)
+    assert ann.publish(Envelope("send", {"number": 2})) is False
+    assert ann.publish_now(Envelope("send", {"number": 2})) is False
+    assert (ann.pending, ann.dropped) == (0, 2)
+    ben.stop(20.0)
+    assert not ben.is_connected
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("realtime-broker")])
+
+
+def test_a_bus_that_stops_ends_its_connection(exchange: Exchange) -> None:
+    ann = BrokerBus(exchange.carrier, "ann")
+    assert ann.publish_now(Envelope("send", {}))
+    assert exchange.ends_of_sending == 0
+    ann.stop(20.0)
+    assert exchange.ends_of_sending == 1
+
+
+def test_a_bus_that_cannot_send_stops_in_time(exchange: Exchange) -> None:
+    exchange.is_cut = True
+    ann = BrokerBus(exchange.carrier, "ann")
+    ann.publish(Envelope("send", {}))
+    began = time.monotonic()
+    ann.stop(0.3)
+    assert 0.3 <= time.monotonic() - began < 5.0
+    assert ann.pending == 1
+
+
+def test_a_process_that_is_no_server_waits_until_the_broker_has_it(exchange: Exchange) -> None:
+    backend = BrokerBackend(exchange.carrier, retention=60)
+    sent: list[int] = []
+    exchange.queues.append(queue.Queue())
+    for number in range(3):
+        assert backend.publish(Envelope("send", {"number": number}))
+        sent.append(exchange.queues[0].qsize())
+    assert sent == [1, 2, 3]
+    exchange.is_cut = True
+    assert not backend.publish(Envelope("send", {"number": 3}))
+    backend.stop(0.1)
+
+
+def test_a_server_does_not_wait_for_the_broker(exchange: Exchange, received: list[Envelope]) -> None:
+    here, there = (BrokerBackend(exchange.carrier, retention=60) for _ in range(2))
+    for backend in (here, there):
+        backend.start(received.append, lambda *_change: None)
+    wait_until(lambda: len(exchange.queues) == 2)
+    assert (here.is_local, here.publish(Envelope("send", {"number": 1}))) == (False, True)
+    wait_until(lambda: len(received) == 1)
+    exchange.is_cut = True
+    began = time.monotonic()
+    for number in range(2, 6):
+        here.publish(Envelope("send", {"number": number}))
+    assert time.monotonic() - began < 0.5
+    for backend in (here, there):
+        backend.stop(0.1)
+
+
+@pytest.mark.parametrize("what", ["is_cut", "is_deaf"])
+def test_a_broker_that_cannot_be_reached_fails_the_check(exchange: Exchange, what: str) -> None:
+    backend = BrokerBackend(exchange.carrier, retention=60)
+    backend.start(lambda _envelope: None, lambda *_change: None)
+    wait_until(lambda: succeeds(backend.check))
+    setattr(exchange, what, True)
+    wait_until(lambda: not succeeds(backend.check))
+    setattr(exchange, what, False)
+    wait_until(lambda: succeeds(backend.check))
+    backend.stop(5.0)
+
+
+def test_a_check_sends_what_means_nothing_to_others(exchange: Exchange, received: list[Envelope]) -> None:
+    here, there = (BrokerBackend(exchange.carrier, retention=60) for _ in range(2))
+    there.start(received.append, lambda *_change: None)
+    wait_until(lambda: len(exchange.queues) == 1)
+    here.check()
+    wait_until(lambda: len(received) == 1)
+    assert received == [Envelope("nothing", {})]
+    for backend in (here, there):
+        backend.stop(0.1)
+
+
+def succeeds(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except BackendUnavailable:
+        return False
+    return True
 
 
 def test_a_forked_child_sends_under_a_name_of_its_own(exchange: Exchange, buses: tuple[BrokerBus, BrokerBus]) -> None:

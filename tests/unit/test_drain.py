@@ -37,6 +37,10 @@ def test_few_take_less() -> None:
     assert [batch.at for batch in plan_batches(3 * SMALLEST_BATCH, 10.0, lambda: 0.0)] == pytest.approx([0.0, 0.1, 0.2])
 
 
+def test_an_only_connection_is_ended_too() -> None:
+    assert plan_batches(1, 10.0, lambda: 0.0) == [(0.0, 1)]
+
+
 def test_each_batch_comes_at_a_random_moment_of_its_interval() -> None:
     moments = iter([0.5, 0.25, 0.75])
     batches = plan_batches(3 * SMALLEST_BATCH, 10.0, lambda: next(moments))

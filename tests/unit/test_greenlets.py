@@ -1,6 +1,7 @@
 """Greenlets that are used again: nothing waits for another, and nothing is kept of what is over."""
 
 import gc
+import time
 import weakref
 from contextvars import ContextVar
 
@@ -132,3 +133,17 @@ def test_a_crowd_leaves_no_more_than_a_few_behind(greenlets: Greenlets) -> None:
     settle()
     gc.collect()
     assert 0 < sum(reference() is not None for reference in found) <= 20
+
+
+def test_who_sleeps_lets_others_run(greenlets: Greenlets) -> None:
+    done: list[int] = []
+    greenlets.start_background_task(done.append, 1)
+    with gevent.Timeout(0.5):
+        greenlets.sleep()
+    assert done == [1]
+
+
+def test_who_sleeps_does_so_for_as_long_as_asked(greenlets: Greenlets) -> None:
+    began = time.monotonic()
+    greenlets.sleep(0.05)
+    assert time.monotonic() - began >= 0.05

@@ -78,6 +78,11 @@ def test_an_exception_whose_context_leads_back_to_it_is_written(written: io.Stri
     assert "ValueError: first" in written.getvalue()
 
 
+def test_an_exception_that_was_never_raised_has_no_traceback(written: io.StringIO) -> None:
+    get_logger("test_logs").error("failed", exc_info=ValueError("never raised"))
+    assert written.getvalue().splitlines()[1:] == ["ValueError: never raised"]
+
+
 @given(st.text())
 def test_whatever_it_is_it_is_printable_and_short(text: str) -> None:
     assert escape(text).isprintable()
@@ -148,6 +153,18 @@ def test_a_peer_writes_so_many_lines_and_the_rest_is_summed_up_later(
     assert later.tasks == []
     write(peer_log, "1.2.3.4")
     assert lines(written, "refused: 1.2.3.4") == 4
+
+
+def test_a_summary_comes_from_where_the_last_line_would_have(
+    peer_log: PeerLog, clock: Clock, later: Later, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("test_logs.first", "test_logs.last"):
+        for _ in range(5):
+            peer_log.write(get_logger(name), logging.WARNING, "1.2.3.4", "refused")
+    run(later, clock, SUMMARY_DELAY)
+    assert [(record.name, record.getMessage()) for record in caplog.records[3:]] == [
+        ("test_logs.last", "left out: lines=7 peer=1.2.3.4 seconds=5")
+    ]
 
 
 def test_it_takes_nothing_from_others(peer_log: PeerLog, written: io.StringIO) -> None:

@@ -51,6 +51,11 @@ def test_a_rate_says_how_far_apart_and_how_far_ahead() -> None:
     assert rate.times(3) == Rate(90, "minute", 9)
 
 
+@pytest.mark.parametrize(("text", "ahead"), [("10/second, burst 21", 2.0), ("1/hour, burst 3", 7200.0), ("5/minute, burst 1", 0.0)])
+def test_a_burst_may_be_ahead_by_all_but_one_of_its_intervals(text: str, ahead: float) -> None:
+    assert parse_rate(text).ahead == pytest.approx(ahead)
+
+
 @pytest.mark.parametrize(("period", "seconds"), [("second", 1.0), ("minute", 60.0), ("hour", 3600.0)])
 def test_a_rate_of_one_is_one_in_each_period(period: str, seconds: float) -> None:
     assert parse_rate(f"1/{period}").interval == seconds

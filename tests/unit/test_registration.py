@@ -144,6 +144,15 @@ def test_what_is_no_plain_function_is_refused(hook: str, function: Any, reason: 
         register(function)
 
 
+def test_the_error_for_what_is_no_function_says_what_a_handler_gets() -> None:
+    function: Any
+    for function in (None, Chat):
+        with pytest.raises(RegistrationError, match=r"function \(identity, \*arguments\)"):
+            Realtime().on("chat:say")(function)
+        with pytest.raises(RegistrationError, match=r"function \(identity, payload\)"):
+            Realtime().on("chat:say", payload=dict)(function)
+
+
 def test_a_method_that_has_no_object_is_refused() -> None:
     for register in (Realtime().on_join, Realtime().on("chat:say"), Realtime().on("chat:say", payload=dict)):
         with pytest.raises(

@@ -41,6 +41,13 @@ def test_a_message_is_bounded_by_bytes(clock: Clock) -> None:
     assert taken == [[1, 2], [3, 4], [5]]
 
 
+def test_a_message_holds_a_quarter_of_a_mebibyte(clock: Clock) -> None:
+    queue = SendQueue(10, clock=clock)
+    for _ in range(5):
+        queue.add((b"", bytes(64 * 1024)))
+    assert [item.number for item in queue.wait_for_batch(0)] == [1, 2, 3, 4]
+
+
 def test_what_is_larger_than_a_message_goes_alone(clock: Clock) -> None:
     queue = SendQueue(10, clock=clock)
     for size in (MAX_BATCH_BYTES + 1, 1, 1):
@@ -61,6 +68,15 @@ def test_an_envelope_waits_as_long_as_the_retention(clock: Clock) -> None:
     clock.now = 110.5
     assert [item.number for item in queue.wait_for_batch(0)] == [2, 3]
     assert (queue.pending, queue.dropped) == (2, 1)
+
+
+def test_64_mebibytes_may_wait_where_nobody_says_how_much(clock: Clock) -> None:
+    queue, mebibyte = SendQueue(10, clock=clock), bytes(1024 * 1024)
+    for _ in range(64):
+        queue.add((b"", mebibyte))
+    assert (queue.pending, queue.dropped) == (64, 0)
+    queue.add((b"", b"x"))
+    assert (queue.pending, queue.dropped) == (64, 1)
 
 
 def test_what_was_sent_makes_room(clock: Clock) -> None:

@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 from flask_realtime.allowances import Allowances, FailedLoginLimiter, KeyedBuckets, RateLimit, TokenBucket, Users, retry_after
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.errors import ConnectionRefused, RateLimited
+from flask_realtime.errors import ConnectionRefused, RateLimited, RegistrationError
 from flask_realtime.feature.feature import SHARED_LIMIT
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.hooks import Hooks
-from flask_realtime.rates import Rate, parse_rate
+from flask_realtime.rates import InvalidRate, Rate, parse_rate
 
 _AUTHENTICATION: Final = parse_rate("1/second, burst 5")
 """Rate of events that verify a token; no client needs more than one a second."""
@@ -64,7 +64,7 @@ class Limiter:
         self._by_event: dict[str, LimitGroup] = {}
         for feature in hooks.features:
             for event in feature.incoming.values():
-                self._by_event[event.name] = self._group_of(event.limit)
+                self._by_event[event.name] = self._group_of(event.name, event.limit)
 
     # Events -------------------------------------------------------------------------------------------------------------------
 
@@ -72,8 +72,13 @@ class Limiter:
         """Return the limit group of an event, also of an unknown one."""
         return self._by_event.get(event) or self._group_of_application(event)
 
-    def _group_of(self, limit: str | None) -> LimitGroup:
-        return self._groups.get(limit or "") or self._new_group(None if limit is None else parse_rate(limit))
+    def _group_of(self, event: str, limit: str | None) -> LimitGroup:
+        try:
+            return self._groups.get(limit or "") or self._new_group(None if limit is None else parse_rate(limit))
+        except InvalidRate as error:
+            names = ", ".join(self._groups)
+            msg = f"{event!r}: limit must be None, a rate such as '10/second, burst 20', or one of {names}, not {limit!r}: {error}"
+            raise RegistrationError(msg) from None
 
     def _new_group(self, rate: Rate | None) -> LimitGroup:
         group = LimitGroup(self._count, rate, rate)

@@ -1,0 +1,141 @@
+"""What the first request's web server allows: who is served, who is refused at once, and what the log says of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token
+
+from flask_realtime import Realtime
+from flask_realtime.gateway.serving import serving
+from flask_realtime.gateway.serving.web_server import WebServer
+from flask_realtime.testing import RealtimeTestClient
+
+PATH = "/socket.io/?EIO=4&transport="
+COMMAND = "gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1"
+SYNC = WebServer("sync", places=1, hands_out_socket=True)
+POOL = WebServer("a pool", places=3, hands_out_socket=True)
+THREADS = WebServer("threads", hands_out_socket=True)
+WAITRESS = WebServer("waitress", places=4)
+
+app = Flask(__name__)
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes an application whose requests come through a web server."""
+
+    def make(server: WebServer | None, **config: Any) -> Any:
+        made = Flask(__name__)
+        made.config.update(JWT_SECRET_KEY="0123456789abcdef" * 2, **config)
+        JWTManager(made)
+        made.get("/")(lambda: "page")
+        Realtime(made)
+        monkeypatch.setattr(serving, "find_web_server", lambda _environ, _start_response: server)
+        return made.test_client()
+
+    return make
+
+
+def messages(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
+    own = [record for record in caplog.records if record.name == serving.__name__]
+    return [record.getMessage() for record in own if record.levelno == level]
+
+
+def opened(client: Any, **headers: str) -> dict[str, Any]:
+    """Open a session, and return what the server says of it."""
+    answer = client.get(f"{PATH}polling", headers=headers)
+    assert answer.status_code == 200, answer.text
+    handshake: dict[str, Any] = json.loads(answer.text[1:])
+    return handshake
+
+
+def test_a_server_that_cannot_serve_refuses_clients_and_serves_pages(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    client = make(SYNC)
+    assert (client.get("/").text, messages(caplog, logging.ERROR)) == ("page", [])
+    for _ in range(2):
+        assert "server_unsuitable" in client.get(f"{PATH}polling").text
+    (line,) = messages(caplog, logging.ERROR)
+    assert line.startswith("Clients are refused with server_unsuitable: sync ")
+    assert line.endswith(f'Serve with: {COMMAND} "tests.integration.test_serving:app"')
+    assert client.get("/").text == "page"
+
+
+def test_a_server_with_few_threads_refuses_whom_it_has_no_place_for(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    client = make(POOL)
+    sids = [opened(client)["sid"] for _ in range(2)]
+    assert messages(caplog) == []
+    for _ in range(2):
+        assert "too_many_connections" in client.get(f"{PATH}polling").text
+    (line,) = messages(caplog)
+    assert line.startswith("Clients are refused with too_many_connections: a pool handles 3 requests at once")
+    assert COMMAND in line
+    assert client.post(f"{PATH}polling&sid={sids[0]}", data="1").status_code == 200, "who is there goes on"
+    assert opened(client)["sid"] not in sids, "and makes room by going"
+
+
+def test_a_server_without_websockets_says_so_at_once(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    client = make(WAITRESS)
+    assert opened(client)["upgrades"] == []
+    for _ in range(2):
+        refusal = client.get(f"{PATH}websocket", headers={"Upgrade": "websocket"})
+        assert (refusal.status_code, refusal.text) == (400, "This server has no WebSocket; connect with long polling")
+    (line,) = messages(caplog)
+    assert line.startswith("A client asked for a WebSocket, which there is not: waitress hands none out")
+    assert COMMAND in line
+
+
+def test_threads_without_a_bound_take_everybody(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    client = make(THREADS)
+    assert client.get("/").text == "page"
+    assert len({opened(client)["sid"] for _ in range(5)}) == 5
+    assert opened(client)["upgrades"] == ["websocket"]
+    assert messages(caplog) == []
+
+
+def test_clients_are_served_by_threads_that_wake_each_other(make: Any) -> None:
+    client = make(THREADS)
+    assert client.get("/").text == "page"
+    with client.application.app_context():
+        token = create_access_token("ann")
+    with RealtimeTestClient(client.application, token) as ann:
+        assert ann.call("user:get-status", "ann") == {"userId": "ann", "status": "online"}
+
+
+@pytest.mark.parametrize(("server", "warnings"), [(THREADS, 1), (SYNC, 0), (None, 0)])
+def test_an_engine_that_was_asked_for_and_cannot_be_is_warned_about(
+    make: Any, caplog: pytest.LogCaptureFixture, server: WebServer | None, warnings: int
+) -> None:
+    client = make(server, REALTIME_ENGINE="gevent")
+    for _ in range(2):
+        client.get(f"{PATH}polling")
+    assert messages(caplog) == ["REALTIME_ENGINE = 'gevent' has no effect: threads serves with threads."] * warnings
+
+
+def test_threads_that_were_asked_for_are_in_the_remedy(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    make(SYNC, REALTIME_ASYNC_MODE="threading").get(f"{PATH}polling")
+    (line,) = messages(caplog, logging.ERROR)
+    assert line.endswith(", with REALTIME_ASYNC_MODE = 'gevent'")
+
+
+def test_pages_are_served_before_and_after_the_first_client(make: Any) -> None:
+    for server in (POOL, None):
+        client = make(server)
+        assert client.get("/").text == "page"
+        assert opened(client)["pingInterval"] == 25000
+        assert client.get("/").text == "page"
+
+
+def test_what_began_before_the_first_request_runs_once() -> None:
+    done: list[int] = []
+    tasks = serving.EarlyTasks(lambda _task: None)
+    tasks.start(done.append, 1)
+    tasks.start_again(lambda task: task())
+    tasks.start_again(lambda task: task())
+    assert done == [1]
+    serving.EarlyTasks(lambda task: task()).start(done.append, 2)
+    assert done == [1, 2]

@@ -21,7 +21,8 @@ BENCH := benchmarks
 ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py workers.py \
 	many_servers.py page.py document_example.py types.py drain.py front_door.py new_feature.py)
 # What holds for clients of one worker has to hold for those of several.
-CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards messaging notifications presence python_api typing))
+CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards python_api)) \
+	$(addprefix tests/e2e/features/test_,$(addsuffix .py,conversations messages notifications orders presence typing_indicators))
 FUZZ_SECONDS ?= 600
 MODULES ?= flask_realtime example_app
 SAMPLE ?= 40

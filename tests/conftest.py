@@ -18,7 +18,7 @@ FAILED = pytest.StashKey[bool]()
 
 # Applications made in the tests' own process have no end there, which leaves timers and heartbeats.
 IN_PROCESS = ("integration/", "docs/test_code_blocks")
-ENDED = ("integration/test_broker_carriers", "integration/test_redis_")
+ENDED = ("integration/backends/",)
 
 guardian.watch()
 origins.record()

@@ -29,86 +29,122 @@ class Suite(NamedTuple):
 
 _APPLICATIONS: Final = ("integration/test_extension.py", "integration/test_hook_calls.py", "integration/test_testing.py")
 _FEATURES: Final = "integration/test_own_features.py"
-_GATEWAY: Final = (*_APPLICATIONS, _FEATURES, "integration/test_bounds.py", "integration/test_revocation.py")
+_GATEWAY: Final = (
+    *_APPLICATIONS,
+    _FEATURES,
+    "integration/test_bounds.py",
+    "integration/features/test_authentication_revocation.py",
+)
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
     "contract",
-    "integration/test_redis_presence.py",
-    "integration/test_redis_link.py",
-    "integration/test_redis_bus.py",
+    "integration/backends/test_redis_presence.py",
+    "integration/backends/test_redis_link.py",
+    "integration/backends/test_redis_bus.py",
 )
 _EXAMPLE_API: Final = (
-    "integration/test_example_events.py",
-    "integration/test_example_api.py",
-    "integration/test_example_queries.py",
+    "integration/example/test_example_events.py",
+    "integration/example/test_example_api.py",
+    "integration/example/test_example_queries.py",
 )
-_EXAMPLE_LOGINS: Final = ("integration/test_example_limits.py", "integration/test_example_auth.py")
+_EXAMPLE_LOGINS: Final = ("integration/example/test_example_limits.py", "integration/example/test_example_auth.py")
 _STORE: Final = (
-    "integration/test_store_models.py",
-    "integration/test_store_operations.py",
-    "integration/test_store_queries.py",
-    "integration/test_store_races.py",
+    "integration/store/test_store_models.py",
+    "integration/store/test_store_operations.py",
+    "integration/store/test_store_queries.py",
+    "integration/store/test_store_races.py",
 )
 _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 
 PLAN: Final[dict[str, Suite]] = {
-    "flask_realtime/allowances.py": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
-    "flask_realtime/features/typing_indicators": Suite(("unit/test_typing_indicators.py", *_GATEWAY), ("e2e/test_typing.py",)),
+    "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
+    "flask_realtime/features/typing_indicators": Suite(
+        ("unit/features/test_typing_indicators.py", *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
+    ),
     "flask_realtime/features": Suite(
-        ("unit/test_features.py", "unit/test_calls.py", "contract", *_GATEWAY), ("e2e/test_presence.py", "e2e/test_messaging.py")
+        ("unit/features/test_presence.py", "unit/features/test_conversations.py", "unit/test_calls.py", "contract", *_GATEWAY),
+        ("e2e/features/test_presence.py", "e2e/features/test_messages.py", "e2e/features/test_conversations.py"),
     ),
     "flask_realtime/contract/ids.py": Suite(
-        ("unit/test_ids.py", "unit/test_payloads.py", "integration/test_bounds.py"), ("e2e/test_answers.py",)
+        ("unit/contract/test_ids.py", "unit/contract/test_payloads.py", "integration/test_bounds.py"), ("e2e/test_answers.py",)
     ),
-    "flask_realtime/contract/json.py": Suite(("unit/test_json.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/contract/json.py": Suite(("unit/contract/test_json.py", *_GATEWAY), ("e2e/test_answers.py",)),
     "flask_realtime/contract": Suite(
-        ("unit/test_payloads.py", "unit/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
+        ("unit/contract/test_payloads.py", "unit/contract/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
         ("e2e/test_answers.py",),
     ),
-    "flask_realtime/gateway/changes.py": Suite(("unit/test_changes.py", "unit/test_membership.py", *_GATEWAY)),
-    "flask_realtime/gateway/delivery/manager.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
-    "flask_realtime/gateway/delivery/members.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
-    "flask_realtime/gateway/delivery/rooms.py": Suite(("unit/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
-    "flask_realtime/gateway/repeats.py": Suite(("unit/test_rooms.py", "unit/test_delivery.py", *_GATEWAY), ("e2e/test_typing.py",)),
-    "flask_realtime/gateway/delivery/envelopes.py": Suite(("unit/test_delivery.py", *_GATEWAY), ("e2e/test_messaging.py",)),
+    "flask_realtime/gateway/changes.py": Suite(
+        ("unit/gateway/test_changes.py", "unit/features/test_conversations_membership.py", *_GATEWAY)
+    ),
+    "flask_realtime/gateway/delivery/manager.py": Suite(("unit/gateway/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/delivery/members.py": Suite(("unit/gateway/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/delivery/rooms.py": Suite(("unit/gateway/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/repeats.py": Suite(
+        ("unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
+    ),
+    "flask_realtime/gateway/delivery/envelopes.py": Suite(
+        ("unit/gateway/test_delivery.py", *_GATEWAY),
+        (
+            "e2e/features/test_messages.py",
+            "e2e/features/test_conversations.py",
+        ),
+    ),
     "flask_realtime/gateway/dispatch/mailbox.py": Suite(
-        ("unit/test_mailbox.py", "integration/test_hook_calls.py"), ("e2e/test_hazards.py",)
+        ("unit/gateway/test_mailbox.py", "integration/test_hook_calls.py"), ("e2e/test_hazards.py",)
     ),
     "flask_realtime/features/authentication/verification.py": Suite(
-        ("unit/test_auth.py", "integration/test_tokens.py"), ("e2e/test_tokens.py",)
+        ("unit/features/test_authentication_tokens.py", "integration/features/test_authentication_tokens.py"),
+        ("e2e/features/test_authentication_tokens.py",),
     ),
     "flask_realtime/features/authentication/authenticator.py": Suite(
-        ("integration/test_authentication.py",), ("e2e/test_authentication.py",)
+        ("integration/features/test_authentication.py",), ("e2e/features/test_authentication.py",)
     ),
-    "flask_realtime/features/authentication/quick_tokens.py": Suite(("integration/test_tokens.py",), ("e2e/test_tokens.py",)),
-    "flask_realtime/features/authentication": Suite(("unit/test_expiry.py", *_GATEWAY), ("e2e/test_tokens.py",)),
-    "flask_realtime/gateway/timer.py": Suite(("unit/test_expiry.py", "integration/test_revocation.py"), ("e2e/test_typing.py",)),
-    "flask_realtime/features/authentication/revocation.py": Suite(("integration/test_revocation.py",), ("e2e/test_tokens.py",)),
-    "flask_realtime/gateway/dispatch/packets.py": Suite(("unit/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/features/authentication/quick_tokens.py": Suite(
+        ("integration/features/test_authentication_tokens.py",), ("e2e/features/test_authentication_tokens.py",)
+    ),
+    "flask_realtime/features/authentication": Suite(
+        ("unit/features/test_authentication_expiry.py", *_GATEWAY), ("e2e/features/test_authentication_tokens.py",)
+    ),
+    "flask_realtime/gateway/timer.py": Suite(
+        ("unit/features/test_authentication_expiry.py", "integration/features/test_authentication_revocation.py"),
+        ("e2e/features/test_typing_indicators.py",),
+    ),
+    "flask_realtime/features/authentication/revocation.py": Suite(
+        ("integration/features/test_authentication_revocation.py",), ("e2e/features/test_authentication_tokens.py",)
+    ),
+    "flask_realtime/gateway/dispatch/packets.py": Suite(("unit/gateway/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
     "flask_realtime/gateway/delivery/control.py": Suite(_GATEWAY, ("e2e/test_python_api.py",)),
     "flask_realtime/gateway/delivery/delivery.py": Suite(
-        ("unit/test_delivery.py", "unit/test_rooms.py", *_GATEWAY), ("e2e/test_messaging.py",)
+        ("unit/gateway/test_delivery.py", "unit/gateway/test_rooms.py", *_GATEWAY),
+        (
+            "e2e/features/test_messages.py",
+            "e2e/features/test_conversations.py",
+        ),
     ),
     "flask_realtime/features/conversations": Suite(
-        ("unit/test_membership.py", *_GATEWAY, "integration/test_hook_database.py"),
-        ("e2e/test_messaging.py", "e2e/test_python_api.py"),
+        ("unit/features/test_conversations_membership.py", *_GATEWAY, "integration/test_hook_database.py"),
+        ("e2e/features/test_messages.py", "e2e/features/test_conversations.py", "e2e/test_python_api.py"),
     ),
     "flask_realtime/gateway/serving/suitability.py": Suite(
-        ("unit/test_suitability.py", *_GATEWAY), ("e2e/test_setup_warnings.py",)
+        ("unit/gateway/test_suitability.py", *_GATEWAY), ("e2e/test_setup_warnings.py",)
     ),
     "flask_realtime/gateway/features.py": Suite(
         (_FEATURES, *_APPLICATIONS, "integration/test_adoption.py"), ("e2e/test_python_api.py",)
     ),
     "flask_realtime/gateway/limits/peer_log.py": Suite(("unit/test_logs.py", *_GATEWAY), ("e2e/test_limits.py",)),
-    "flask_realtime/gateway/limits": Suite(("unit/test_limits.py", *_GATEWAY), ("e2e/test_limits.py", "e2e/test_user_rates.py")),
-    "flask_realtime/gateway/admission/origin_check.py": Suite(("unit/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)),
+    "flask_realtime/gateway/limits": Suite(
+        ("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py", "e2e/features/test_presence_rates.py")
+    ),
+    "flask_realtime/gateway/admission/origin_check.py": Suite(
+        ("unit/gateway/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)
+    ),
     "flask_realtime/gateway/admission/handshake.py": Suite(
-        ("unit/test_kept_environment.py", *_GATEWAY), ("e2e/test_before_admission.py",)
+        ("unit/gateway/test_kept_environment.py", *_GATEWAY), ("e2e/test_before_admission.py",)
     ),
     "flask_realtime/gateway/admission": Suite(_GATEWAY, ("e2e/test_connecting.py", "e2e/test_before_admission.py")),
-    "flask_realtime/gateway/serving/web_server.py": Suite(("unit/test_web_server.py",), ("e2e/test_web_servers.py",)),
-    "flask_realtime/gateway/serving/development.py": Suite(("unit/test_development.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/gateway/serving/web_server.py": Suite(("unit/gateway/test_web_server.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/gateway/serving/development.py": Suite(("unit/gateway/test_development.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving": Suite(
         ("integration/test_serving.py", *_GATEWAY, "integration/test_adoption.py"),
         ("e2e/test_web_servers.py", "e2e/test_setup_warnings.py", "e2e/test_drain.py"),
@@ -117,57 +153,71 @@ PLAN: Final[dict[str, Suite]] = {
         (*_GATEWAY, "integration/test_adoption.py", "integration/test_hook_database.py"),
         ("e2e/test_answers.py", "e2e/test_connecting.py", "e2e/test_python_api.py"),
     ),
-    "flask_realtime/engine/frames.py": Suite(("unit/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),
-    "flask_realtime/engine/websocket.py": Suite(("unit/test_websocket_life.py", "unit/test_websocket.py"), _ENGINE_E2E),
-    "flask_realtime/engine/tls.py": Suite(("unit/test_websocket_life.py",), ("e2e/test_tls.py",)),
-    "flask_realtime/engine/fan_out.py": Suite(("unit/test_engine_socket.py",), _ENGINE_E2E),
-    "flask_realtime/engine/farewell.py": Suite(("unit/test_drain.py",), ("e2e/test_drain.py",)),
-    "flask_realtime/engine/socket.py": Suite(("unit/test_engine_socket.py",), _ENGINE_E2E),
-    "flask_realtime/engine/upgrade.py": Suite(("unit/test_engine_socket.py",), _ENGINE_E2E),
-    "flask_realtime/engine/heartbeat.py": Suite(("unit/test_heartbeat.py",), _ENGINE_E2E),
-    "flask_realtime/engine/headers.py": Suite(("unit/test_headers.py",), ("e2e/test_engine_handshake.py",)),
-    "flask_realtime/engine/handshake.py": Suite(
-        ("unit/test_handshake.py", "unit/test_fuzz_corpus.py"), ("e2e/test_engine_handshake.py",)
+    "flask_realtime/engine/frames.py": Suite(("unit/engine/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),
+    "flask_realtime/engine/websocket.py": Suite(
+        ("unit/engine/test_websocket_life.py", "unit/engine/test_websocket.py"), _ENGINE_E2E
     ),
-    "flask_realtime/engine/handler.py": Suite(("unit/test_front_door.py", "unit/test_handler.py"), ("e2e/test_front_door.py",)),
-    "flask_realtime/engine/body.py": Suite(("unit/test_body.py",), ("e2e/test_front_door.py",)),
-    "flask_realtime/engine/places.py": Suite(("unit/test_places.py",), ("e2e/test_front_door.py",)),
+    "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
+    "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_drain.py",), ("e2e/test_drain.py",)),
+    "flask_realtime/engine/socket.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/upgrade.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),
+    "flask_realtime/engine/headers.py": Suite(("unit/engine/test_headers.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/handshake.py": Suite(
+        ("unit/engine/test_handshake.py", "unit/test_fuzz_corpus.py"), ("e2e/test_engine_handshake.py",)
+    ),
+    "flask_realtime/engine/handler.py": Suite(
+        ("unit/engine/test_front_door.py", "unit/engine/test_handler.py"), ("e2e/test_front_door.py",)
+    ),
+    "flask_realtime/engine/body.py": Suite(("unit/engine/test_body.py",), ("e2e/test_front_door.py",)),
+    "flask_realtime/engine/places.py": Suite(("unit/engine/test_places.py",), ("e2e/test_front_door.py",)),
     "flask_realtime/engine/installing.py": Suite(
-        ("unit/test_handler.py", "unit/test_installing.py"), ("e2e/test_engine_selection.py",)
+        ("unit/engine/test_handler.py", "unit/engine/test_installing.py"), ("e2e/test_engine_selection.py",)
     ),
     "flask_realtime/engine/patching.py": Suite(
-        ("unit/test_patching.py", "unit/test_installing.py", "unit/test_handler.py"), ("e2e/test_engine_selection.py",)
+        ("unit/engine/test_patching.py", "unit/engine/test_installing.py", "unit/engine/test_handler.py"),
+        ("e2e/test_engine_selection.py",),
     ),
-    "flask_realtime/engine/own_websocket.py": Suite(("unit/test_own_websocket.py",), ("e2e/test_engine_handshake.py",)),
-    "flask_realtime/engine/stateless.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
-    "flask_realtime/engine/threads.py": Suite(("unit/test_threads.py",), ("e2e/test_web_servers.py",)),
-    "flask_realtime/engine/takeover.py": Suite(("unit/test_takeover.py",), ("e2e/test_engine_handshake.py",)),
-    "flask_realtime/engine/hangup.py": Suite(("unit/test_hangup.py",), ("e2e/test_engine_bad_clients.py",)),
-    "flask_realtime/engine/shutdown.py": Suite(("unit/test_shutdown.py",), ("e2e/test_drain.py",)),
-    "flask_realtime/engine/drain.py": Suite(("unit/test_drain.py",), ("e2e/test_drain.py",)),
-    "flask_realtime/engine/concurrency.py": Suite(("unit/test_greenlets.py",), ("e2e/test_engine_conformance.py",)),
-    "flask_realtime/engine/messages.py": Suite(("unit/test_messages.py",), ("e2e/test_messaging.py",)),
+    "flask_realtime/engine/own_websocket.py": Suite(("unit/engine/test_own_websocket.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/stateless.py": Suite(("unit/engine/test_threads.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/engine/threads.py": Suite(("unit/engine/test_threads.py",), ("e2e/test_web_servers.py",)),
+    "flask_realtime/engine/takeover.py": Suite(("unit/engine/test_takeover.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/hangup.py": Suite(("unit/engine/test_hangup.py",), ("e2e/test_engine_bad_clients.py",)),
+    "flask_realtime/engine/shutdown.py": Suite(("unit/engine/test_shutdown.py",), ("e2e/test_drain.py",)),
+    "flask_realtime/engine/drain.py": Suite(("unit/engine/test_drain.py",), ("e2e/test_drain.py",)),
+    "flask_realtime/engine/concurrency.py": Suite(("unit/engine/test_greenlets.py",), ("e2e/test_engine_conformance.py",)),
+    "flask_realtime/engine/messages.py": Suite(
+        ("unit/engine/test_messages.py",),
+        (
+            "e2e/features/test_messages.py",
+            "e2e/features/test_conversations.py",
+        ),
+    ),
     "flask_realtime/engine/handoff/handoff.py": Suite(
-        ("unit/test_handing_over.py", "unit/test_handover.py"), ("e2e/test_workers.py",)
+        ("unit/engine/test_handing_over.py", "unit/engine/test_handover.py"), ("e2e/test_workers.py",)
     ),
     "flask_realtime/engine/handoff/links.py": Suite(
-        ("unit/test_handover.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)
+        ("unit/engine/test_handover.py", "unit/engine/test_handing_over.py"), ("e2e/test_workers.py",)
     ),
-    "flask_realtime/engine/handoff/socket_folder.py": Suite(("unit/test_handover.py",), ("e2e/test_workers.py",)),
-    "flask_realtime/engine/handoff/tls_proxy.py": Suite(("unit/test_relay.py",), ("e2e/test_workers.py",)),
-    "flask_realtime/engine/polling.py": Suite(("unit/test_polling.py",), _ENGINE_E2E),
+    "flask_realtime/engine/handoff/socket_folder.py": Suite(("unit/engine/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/handoff/tls_proxy.py": Suite(("unit/engine/test_tls_proxy.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/engine/polling.py": Suite(("unit/engine/test_polling.py",), _ENGINE_E2E),
     "flask_realtime/engine/handoff/progress.py": Suite(
-        ("unit/test_passing.py", "unit/test_handing_over.py"), ("e2e/test_workers.py",)
+        ("unit/engine/test_passing.py", "unit/engine/test_handing_over.py"), ("e2e/test_workers.py",)
     ),
-    "flask_realtime/engine": Suite(("unit/test_websocket_life.py", "unit/test_heartbeat.py", "unit/test_handler.py"), _ENGINE_E2E),
+    "flask_realtime/engine": Suite(
+        ("unit/engine/test_websocket_life.py", "unit/engine/test_heartbeat.py", "unit/engine/test_handler.py"), _ENGINE_E2E
+    ),
     "flask_realtime/feature": Suite(
         (
             "unit/test_calls.py",
             "unit/test_hooks.py",
             "unit/test_registration.py",
             "unit/test_describe.py",
-            "unit/test_membership.py",
-            "unit/test_features.py",
+            "unit/features/test_conversations_membership.py",
+            "unit/features/test_presence.py",
+            "unit/features/test_conversations.py",
             _FEATURES,
             *_APPLICATIONS,
         ),
@@ -178,40 +228,62 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),
     "flask_realtime/signatures.py": Suite(("unit/test_registration.py", *_APPLICATIONS)),
     "flask_realtime/config.py": Suite(("unit/test_config.py", *_APPLICATIONS)),
-    "flask_realtime/errors.py": Suite(("unit/test_payloads.py", *_APPLICATIONS)),
+    "flask_realtime/errors.py": Suite(("unit/contract/test_payloads.py", *_APPLICATIONS)),
     "flask_realtime/backends/memory.py": Suite(
-        ("contract/test_backends.py", "unit/test_features.py", "unit/test_broker_bus.py", *_APPLICATIONS)
+        (
+            "contract/test_backends.py",
+            "unit/features/test_presence.py",
+            "unit/features/test_conversations.py",
+            "unit/backends/test_broker_bus.py",
+            *_APPLICATIONS,
+        )
     ),
-    "flask_realtime/backends/redis/outbox.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
-    "flask_realtime/backends/redis/envelopes.py": Suite(("unit/test_outbox.py", "integration/test_redis_bus.py")),
-    "flask_realtime/backends/redis/stream.py": Suite(("integration/test_redis_stream.py",), ("integration/test_redis_bus.py",)),
+    "flask_realtime/backends/redis/outbox.py": Suite(("unit/backends/test_outbox.py", "integration/backends/test_redis_bus.py")),
+    "flask_realtime/backends/redis/envelopes.py": Suite(("unit/backends/test_outbox.py", "integration/backends/test_redis_bus.py")),
+    "flask_realtime/backends/redis/stream.py": Suite(
+        ("integration/backends/test_redis_stream.py",), ("integration/backends/test_redis_bus.py",)
+    ),
     "flask_realtime/backends/redis/publisher.py": Suite(
-        ("integration/test_redis_publishing.py",), ("integration/test_redis_bus.py",)
+        ("integration/backends/test_redis_publishing.py",), ("integration/backends/test_redis_bus.py",)
     ),
-    "flask_realtime/backends/redis/reader.py": Suite(("integration/test_redis_publishing.py",), ("integration/test_redis_bus.py",)),
-    "flask_realtime/backends/redis/entries.py": Suite(("contract", "integration/test_redis_entries.py"), _REDIS[1:]),
+    "flask_realtime/backends/redis/reader.py": Suite(
+        ("integration/backends/test_redis_publishing.py",), ("integration/backends/test_redis_bus.py",)
+    ),
+    "flask_realtime/backends/redis/entries.py": Suite(("contract", "integration/backends/test_redis_entries.py"), _REDIS[1:]),
     "flask_realtime/backends/redis/lease.py": Suite(
-        ("integration/test_redis_duties.py", "integration/test_redis_entries.py", "contract"), _REDIS[1:]
+        ("integration/backends/test_redis_duties.py", "integration/backends/test_redis_entries.py", "contract"), _REDIS[1:]
     ),
-    "flask_realtime/backends/redis/scripts.py": Suite(("unit/test_redis_scripts.py", "contract"), _REDIS),
-    "flask_realtime/backends/redis/script.py": Suite(("unit/test_redis_scripts.py", "contract"), _REDIS),
-    "flask_realtime/backends/redis/maintenance.py": Suite(("integration/test_redis_duties.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/redis/scripts.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
+    "flask_realtime/backends/redis/script.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
+    "flask_realtime/backends/redis/maintenance.py": Suite(("integration/backends/test_redis_duties.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/redis/housekeeping.py": Suite(
-        ("integration/test_redis_housekeeping.py", "integration/test_redis_duties.py"),
-        ("integration/test_redis_presence.py", "integration/test_redis_healing.py"),
+        ("integration/backends/test_redis_housekeeping.py", "integration/backends/test_redis_duties.py"),
+        ("integration/backends/test_redis_presence.py", "integration/backends/test_redis_healing.py"),
     ),
-    "flask_realtime/backends/redis/pending_writes.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
-    "flask_realtime/backends/redis/outage_journal.py": Suite(("unit/test_ledger.py", "integration/test_redis_entries.py"), _REDIS),
-    "flask_realtime/backends/outgoing.py": Suite(("unit/test_outbox.py", "unit/test_send_queue.py", "unit/test_broker_bus.py")),
-    "flask_realtime/backends/broker/batches.py": Suite(("unit/test_send_queue.py", "unit/test_broker_bus.py")),
-    "flask_realtime/backends/broker/send_queue.py": Suite(("unit/test_send_queue.py", "unit/test_broker_bus.py")),
+    "flask_realtime/backends/redis/pending_writes.py": Suite(
+        ("unit/backends/test_pending_writes.py", "integration/backends/test_redis_entries.py"), _REDIS
+    ),
+    "flask_realtime/backends/redis/outage_journal.py": Suite(
+        ("unit/backends/test_pending_writes.py", "integration/backends/test_redis_entries.py"), _REDIS
+    ),
+    "flask_realtime/backends/outgoing.py": Suite(
+        ("unit/backends/test_outbox.py", "unit/backends/test_send_queue.py", "unit/backends/test_broker_bus.py")
+    ),
+    "flask_realtime/backends/broker/batches.py": Suite(("unit/backends/test_send_queue.py", "unit/backends/test_broker_bus.py")),
+    "flask_realtime/backends/broker/send_queue.py": Suite(("unit/backends/test_send_queue.py", "unit/backends/test_broker_bus.py")),
     "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),
-    "flask_realtime/backends/broker/bus.py": Suite(("unit/test_broker_bus.py",), ("integration/test_broker_carriers.py",)),
-    "flask_realtime/backends/broker/backend.py": Suite(("unit/test_broker_bus.py",), ("integration/test_broker_carriers.py",)),
-    "flask_realtime/backends/broker": Suite(
-        ("unit/test_broker_bus.py", "integration/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
+    "flask_realtime/backends/broker/bus.py": Suite(
+        ("unit/backends/test_broker_bus.py",), ("integration/backends/test_broker_carriers.py",)
     ),
-    "flask_realtime/backends": Suite(("contract/test_backends.py", "integration/test_redis_bus.py"), ("e2e/test_many_servers.py",)),
+    "flask_realtime/backends/broker/backend.py": Suite(
+        ("unit/backends/test_broker_bus.py",), ("integration/backends/test_broker_carriers.py",)
+    ),
+    "flask_realtime/backends/broker": Suite(
+        ("unit/backends/test_broker_bus.py", "integration/backends/test_broker_carriers.py"), ("e2e/test_many_servers.py",)
+    ),
+    "flask_realtime/backends": Suite(
+        ("contract/test_backends.py", "integration/backends/test_redis_bus.py"), ("e2e/test_many_servers.py",)
+    ),
     "flask_realtime/database/columns.py": _MODELS,
     "flask_realtime/database/base.py": _MODELS,
     "flask_realtime/features/conversations/models.py": _MODELS,
@@ -223,14 +295,20 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/notifications/store.py": _OPERATIONS,
     "flask_realtime/database": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
-    "example_app/address.py": Suite(("integration/test_example_address.py",), ("integration/test_example_startup.py",)),
-    "example_app/files.py": Suite(("integration/test_example_files.py",), ("integration/test_example_startup.py",)),
-    "example_app/schemas.py": Suite(("integration/test_example_bounds.py", "integration/test_example_auth.py"), _EXAMPLE_API),
-    "example_app/__main__.py": Suite(("integration/test_example_startup.py",), ("e2e/test_example_defence.py",)),
-    "example_app/settings.py": Suite(("integration/test_example_startup.py",), ("e2e/test_example.py",)),
-    "example_app/factory.py": Suite(("integration/test_example_events.py", "integration/test_example_startup.py"), _EXAMPLE_API),
-    "example_app/database.py": Suite(("integration/test_example_startup.py",), (*_EXAMPLE_API, *_EXAMPLE_LOGINS)),
-    "example_app/pages.py": Suite(("integration/test_example_pages.py",), ("e2e/test_page.py",)),
+    "example_app/address.py": Suite(
+        ("integration/example/test_example_address.py",), ("integration/example/test_example_startup.py",)
+    ),
+    "example_app/files.py": Suite(("integration/example/test_example_files.py",), ("integration/example/test_example_startup.py",)),
+    "example_app/schemas.py": Suite(
+        ("integration/example/test_example_bounds.py", "integration/example/test_example_auth.py"), _EXAMPLE_API
+    ),
+    "example_app/__main__.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example_defence.py",)),
+    "example_app/settings.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example.py",)),
+    "example_app/factory.py": Suite(
+        ("integration/example/test_example_events.py", "integration/example/test_example_startup.py"), _EXAMPLE_API
+    ),
+    "example_app/database.py": Suite(("integration/example/test_example_startup.py",), (*_EXAMPLE_API, *_EXAMPLE_LOGINS)),
+    "example_app/pages.py": Suite(("integration/example/test_example_pages.py",), ("e2e/test_page.py",)),
     "example_app/limits.py": Suite(_EXAMPLE_LOGINS),
     "example_app/passwords.py": Suite(_EXAMPLE_LOGINS),
     "example_app/tokens.py": Suite(_EXAMPLE_LOGINS),

@@ -16,7 +16,7 @@ from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.envelopes import StreamId, read
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
-from tests.integration.test_redis_link import seconds_of
+from tests.integration.backends.test_redis_link import seconds_of
 from tests.redis_server import RedisServer, wait_until
 from tests.scripts import run_script
 from tests.tcp_proxy import TcpProxy

@@ -18,16 +18,6 @@ def test_a_notification_reaches_all_of_the_users_devices(connect: ClientFactory,
     other.assert_none("notification:new")
 
 
-def test_an_order_reaches_all_of_the_users_devices(connect: ClientFactory, api: Api, new_id: NewId) -> None:
-    user = new_id("ann")
-    phone, laptop, other = connect(user), connect(user), connect(new_id("ben"))
-    order = {"id": "o1", "status": "shipped"}
-    api.emit("emit_order_update", user, order)
-    assert phone.wait_for("order:update").data == order
-    assert laptop.wait_for("order:update").data == order
-    other.assert_none("order:update")
-
-
 @pytest.mark.parametrize("notification_id", ["n-17", 17])
 def test_reading_one_reaches_all_devices_the_senders_too(
     connect: ClientFactory, api: Api, new_id: NewId, notification_id: str | int

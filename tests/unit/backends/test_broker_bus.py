@@ -323,7 +323,7 @@ def test_a_forked_child_sends_under_a_name_of_its_own(exchange: Exchange, buses:
 
 MADE_BEFORE_GEVENTS_PATCHES = """
 import signal, warnings
-from tests.unit.test_broker_bus import BrokerBus, Envelope, Exchange
+from tests.unit.backends.test_broker_bus import BrokerBus, Envelope, Exchange
 
 signal.alarm(60)  # Whoever waits for an old lock stops everything.
 exchange = Exchange()

@@ -14,6 +14,7 @@ from flask_jwt_extended import create_access_token
 from socketio.packet import CONNECT, Packet
 
 from flask_realtime import Caller, Emit, Feature, FeatureContext, Identity, Outcome, Realtime
+from flask_realtime.contract.effects import Announce, Effect, Share
 from flask_realtime.errors import BadRequest, Forbidden, RegistrationError
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
@@ -312,6 +313,20 @@ def test_a_feature_hears_what_connections_do_and_may_send_something(served: Serv
     assert [heard for heard in state.heard if heard[1] == "ben"] == [
         ("admitted", "ben"), ("connected", "ben"), ("joined", "ben", "7"), ("left", "ben", "7"), ("disconnected", "ben"),
     ]  # fmt: skip
+
+
+def test_what_servers_share_is_changed_and_told_of_once_a_connection_is_gone(served: Served) -> None:
+    done: list[str] = []
+    gone = served.notes.hook("on_gone", ["user_id"])
+    served.realtime.hook(gone)(lambda user_id: done.append(f"told of {user_id}"))
+
+    @served.notes.on_disconnected
+    def leave(_state: Notes, caller: Caller) -> Iterable[Effect]:
+        return [Announce(gone, (caller.user_id,)), Share(lambda: done.append(f"shared {caller.user_id}"))]
+
+    context = served.start().context
+    served.client("ann").disconnect()
+    wait_until(context, lambda: done == ["shared ann", "told of ann"])
 
 
 def test_a_listener_that_fails_keeps_nobody_else_from_hearing(served: Served) -> None:

@@ -305,7 +305,12 @@ PLAN: Final[dict[str, Suite]] = {
     "example_app/__main__.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example_defence.py",)),
     "example_app/settings.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example.py",)),
     "example_app/factory.py": Suite(
-        ("integration/example/test_example_events.py", "integration/example/test_example_startup.py"), _EXAMPLE_API
+        (
+            "integration/example/test_example_events.py",
+            "integration/example/test_example_startup.py",
+            "integration/test_describing.py",
+        ),
+        _EXAMPLE_API,
     ),
     "example_app/database.py": Suite(("integration/example/test_example_startup.py",), (*_EXAMPLE_API, *_EXAMPLE_LOGINS)),
     "example_app/pages.py": Suite(("integration/example/test_example_pages.py",), ("e2e/test_page.py",)),

@@ -269,6 +269,15 @@ def test_a_reader_receives_what_others_write_after_it_was_made(reader: Reader, r
     assert (received, reader.is_connected, reader.lost) == ([1, 2, 3, 4], True, 0)
 
 
+def test_a_reader_that_has_ended_is_not_connected(reader: Reader) -> None:
+    thread = threading.Thread(target=reader.run)
+    thread.start()
+    wait_until(lambda: reader.is_connected)
+    reader.end()
+    thread.join()
+    assert not reader.is_connected
+
+
 def test_what_was_written_before_is_not_received(
     link: RedisLink, key: str, received: list[int], write: Write, client: Redis
 ) -> None:

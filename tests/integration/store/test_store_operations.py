@@ -154,6 +154,12 @@ def test_notifications(store: Store) -> None:
     assert store.notifications.unread_count("ann") == 2
 
 
+def test_a_message_is_deleted_once(store: Store) -> None:
+    conversation = store.conversations.create(["ann"])
+    message = store.messages.add(conversation.id, "ann", "hello")
+    assert [store.messages.delete(conversation.id, message.id) for _ in range(2)] == [True, False]
+
+
 def test_a_list_has_fifty_notifications_where_nobody_says(store: Store) -> None:
     added = [store.notifications.add("ann", "note", "Title", str(number)) for number in range(51)]
     assert store.notifications.of_user("ann") == added[:0:-1]

@@ -360,9 +360,17 @@ class PyClient(Client):
     def release(self) -> None:
         """Close what is still open; the engine leaves its WebSocket to the garbage collector."""
         super().release()
+        self._end_writing()
         self._client.eio.messages.shutdown()
         if self._client.eio.ws:
             self._client.eio.ws.shutdown()
+
+    def _end_writing(self) -> None:
+        # An end that both sides begin may take the word out of the queue for which the engine's thread waits there.
+        thread, until = self._client.eio.write_loop_task, time.monotonic() + SECONDS
+        while thread is not None and thread.is_alive() and not self.connected and time.monotonic() < until:
+            self._client.eio.queue.put(None)
+            thread.join(0.02)
 
     def _refused(self, data: Any) -> None:
         self.refusal = Refused(data["message"], data.get("data"))

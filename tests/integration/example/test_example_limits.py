@@ -25,8 +25,8 @@ Now = list[float]
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Example]:
-    with new_example(tmp_path) as example:
+def example(database_url: str, tmp_path: Path) -> Iterator[Example]:
+    with new_example(database_url, tmp_path) as example:
         yield example
 
 

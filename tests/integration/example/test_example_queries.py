@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.example_support import Answer, Caller, Example, full_scans, recorded, running, sqlite_url
+from tests.integration.example_support import Answer, Caller, Example, full_scans, new_example, recorded
 
 # Of each request's statements, two ask whether the token is revoked and whose it is.
 REQUESTS: dict[str, tuple[int, Callable[[Caller], Answer]]] = {
@@ -29,10 +29,9 @@ LOG_IN = {"username": "bob", "password": "demo"}
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Example]:
-    """The example on SQLite, whose plans these tests read."""
-    with running(sqlite_url(tmp_path), tmp_path) as app:
-        yield Example(app)
+def example(database_url: str, tmp_path: Path) -> Iterator[Example]:
+    with new_example(database_url, tmp_path) as example:
+        yield example
 
 
 def fill(example: Example, amount: int) -> Caller:

@@ -46,19 +46,15 @@ class PostgresqlServer:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        guardian.remove(self._folder)  # It has some 60 MB.
         self._process: subprocess.Popen[bytes] | None = None
         self._free: list[str] = []
-
-    @property
-    def pid(self) -> int | None:
-        """The id of its first process, or None."""
-        return None if self._process is None else self._process.pid
 
     def start(self) -> PostgresqlServer:
         """Make a cluster, start the server and wait until it answers.
 
         Raises:
-            PostgresqlServerError: It ended, or gave no answer in time.
+            PostgresqlServerError: It ended before it answered.
         """
         programs = self._programs()
         self._run(programs / "initdb", *NEW_CLUSTER, "-D", str(self._data)).wait(START_SECONDS)

@@ -45,7 +45,7 @@ def fill(example: Example, amount: int) -> Caller:
     return bob
 
 
-@pytest.mark.parametrize("amount", [4, 24])
+@pytest.mark.parametrize(("database_url", "amount"), [("sqlite", 4), ("sqlite", 24), ("postgresql", 24)], indirect=["database_url"])
 @pytest.mark.parametrize("name", REQUESTS)
 def test_statements_are_few_whatever_the_amount_and_use_indexes(example: Example, name: str, amount: int) -> None:
     bob = fill(example, amount)

@@ -1,10 +1,12 @@
 """Ends what a run of the tests has started when the run itself has ended, however it did: killed, interrupted, crashed.
 
 Every process that is started, by whomever, inherits a variable that names the run. A process of its own holds the other end of a
-pipe from the run, and when that breaks it kills whatever has the variable. Programs that write over their variables are named.
+pipe from the run, and when that breaks it kills whatever has the variable. Programs that write over their variables are named, and
+so are folders to be removed.
 """
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -40,8 +42,17 @@ def watch() -> None:
 
 def name(pid: int) -> None:
     """Have a process killed too that does not keep its variables: Redis writes its title there."""
+    _tell(_identity(pid))
+
+
+def remove(folder: Path) -> None:
+    """Have a folder removed too, if it is there."""
+    _tell(str(folder.absolute()))
+
+
+def _tell(line: str) -> None:
     for pipe in _pipes:
-        os.write(pipe, f"{_identity(pid)}\n".encode())
+        os.write(pipe, f"{line}\n".encode())
 
 
 def _identity(pid: int) -> str:
@@ -60,8 +71,17 @@ def members(run: str) -> list[int]:
 
 
 def _guard(run: str) -> None:
-    for line in sys.stdin.read().splitlines():
-        _kill_if_same(line)
+    lines = sys.stdin.read().splitlines()
+    folders = [line for line in lines if line.startswith("/")]
+    for line in lines:
+        if line not in folders:
+            _kill_if_same(line)
+    _kill_members(run)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill_members(run: str) -> None:
     for _ in range(_ROUNDS):  # What was just being started is found the next time.
         if not (found := members(run)):
             return

@@ -1,6 +1,8 @@
-"""Applications made for one test each, and servers of Redis."""
+"""Applications made for one test each, servers of Redis, and databases."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,9 @@ from flask_jwt_extended import JWTManager, create_access_token
 from redis import Redis
 
 from flask_realtime.testing import RealtimeTestClient
+from tests.integration.example_support import sqlite_url
+from tests.leaks import lasting
+from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import RedisServer
 
 KEY = "0123456789abcdef" * 2
@@ -61,3 +66,23 @@ def redis_server() -> Iterator[RedisServer]:
     """A server that the tests of a module share."""
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """A server that all tests of a process share; started when the first one asks for it."""
+    with ExitStack() as stack:
+        with lasting("postgresql_server"):  # Of the session's fixtures pytest does not tell a folder's `conftest.py`.
+            server = stack.enter_context(PostgresqlServer())
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a new database, on either of those that are supported."""
+    if request.param == "sqlite":
+        yield sqlite_url(tmp_path)
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+    with server.new_database() as address:
+        yield address

@@ -1,26 +1,24 @@
 """The example application and its store on a database of their own, for tests that call them in this process."""
 
 import json
-import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Barrier
 from time import monotonic
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import Connection, event
 from werkzeug.datastructures import Headers
 
 from example_app import create_app
 from example_app.extensions import db, realtime
 from example_app.models import User, find_user_by_name
-from example_app.settings import with_driver
 from example_app.tokens import open_session
 from flask_realtime.store import Store, define_models
 
@@ -28,10 +26,13 @@ SECRET = "the tests' own key, long enough for HS256"
 PATIENCE_SECONDS = 10.0
 TICK_SECONDS = 0.005
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tests to which it makes no difference where the rows are."""
+
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement that went to the database, as its driver got it."""
+    """A statement that went to the database, as its driver got it; of several rows at once the first."""
 
     sql: str
     parameters: Any
@@ -110,8 +111,8 @@ def recorded(app: Flask) -> Iterator[list[Statement]]:
     """Record the statements that reach the application's database meanwhile."""
     statements: list[Statement] = []
 
-    def record(_conn: object, _cursor: object, sql: str, parameters: Any, _context: object, _many: object) -> None:
-        statements.append(Statement(sql, parameters))
+    def record(_conn: object, _cursor: object, sql: str, parameters: Any, _context: object, many: object) -> None:
+        statements.append(Statement(sql, parameters[0] if many else parameters))
 
     with app.app_context():
         engine = app.extensions["sqlalchemy"].engine
@@ -170,17 +171,16 @@ class StoreApp:
 
 
 @contextmanager
-def new_store_app(folder: Path, address: str | None = None) -> Iterator[StoreApp]:
-    """An application with a store on a new database, or the one given; its application context is open."""
-    with nullcontext(address) if address else new_database(folder) as database_url:
-        made = StoreApp(database_url)
-        with made.app.app_context():
-            if made.db.engine.dialect.name == "sqlite":
-                event.listen(made.db.engine, "connect", enforce_foreign_keys)
-            made.db.create_all()
-            yield made
-            made.db.session.remove()
-            made.db.engine.dispose()
+def new_store_app(database_url: str) -> Iterator[StoreApp]:
+    """An application with a store on a new database; its application context is open."""
+    made = StoreApp(database_url)
+    with made.app.app_context():
+        if made.db.engine.dialect.name == "sqlite":
+            event.listen(made.db.engine, "connect", enforce_foreign_keys)
+        made.db.create_all()
+        yield made
+        made.db.session.remove()
+        made.db.engine.dispose()
 
 
 def enforce_foreign_keys(connection: Any, _record: object) -> None:
@@ -201,37 +201,38 @@ def sqlite_url(folder: Path) -> str:
 
 
 def full_scans(app: Flask, statements: Sequence[Statement]) -> list[str]:
-    """The steps of SQLite's plans for these statements that read a whole table or index."""
-    scans = []
+    """The steps of the database's plans for these statements that read a whole table or index."""
     with app.app_context():
-        for statement in statements:
-            plan = (
-                app.extensions["sqlalchemy"]
-                .session.connection()
-                .exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
-            )
-            scans += [f"{row.detail}: {statement.sql}" for row in plan if row.detail.startswith("SCAN ")]
-    return [scan for scan in scans if not scan.startswith("SCAN CONSTANT ROW")]
+        connection = app.extensions["sqlalchemy"].session.connection()
+        scans = _scans_of_sqlite if connection.dialect.name == "sqlite" else _scans_of_postgresql
+        return [f"{scan}: {statement.sql}" for statement in statements for scan in scans(connection, statement)]
+
+
+def _scans_of_sqlite(connection: Connection, statement: Statement) -> list[str]:
+    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+    steps = [row.detail for row in plan]
+    return [step for step in steps if step.startswith("SCAN ") and not step.startswith("SCAN CONSTANT ROW")]
+
+
+def _scans_of_postgresql(connection: Connection, statement: Statement) -> list[str]:
+    for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+        connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")  # Tables of a few rows it reads as a whole otherwise.
+    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters).scalar_one()
+    return [f"{step['Node Type']} of {step['Relation Name']}" for step in _steps(plan[0]["Plan"]) if _reads_all(step)]
+
+
+def _steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from _steps(inner)
+
+
+def _reads_all(step: dict[str, Any]) -> bool:
+    return step["Node Type"] == "Seq Scan" or (step["Node Type"].startswith("Index") and "Index Cond" not in step)
 
 
 @contextmanager
-def new_database(folder: Path) -> Iterator[str]:
-    """A new database's address: on SQLite, or on the PostgreSQL server that ``TEST_DATABASE_URL`` names."""
-    server = os.environ.get("TEST_DATABASE_URL")
-    if not server:
-        yield sqlite_url(folder)
-        return
-    name = f"test_{uuid.uuid4().hex}"
-    engine = create_engine(with_driver(server), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-        yield make_url(with_driver(server)).set(database=name).render_as_string(hide_password=False)
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
-
-
-@contextmanager
-def new_example(folder: Path) -> Iterator[Example]:
+def new_example(database_url: str, folder: Path) -> Iterator[Example]:
     """The example on a new database."""
-    with new_database(folder) as database_url, running(database_url, folder) as app:
+    with running(database_url, folder) as app:
         yield Example(app)

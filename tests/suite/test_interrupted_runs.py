@@ -23,17 +23,23 @@ import threading
 from tests.e2e.clients import JSDriver
 from tests.e2e.servers import gunicorn
 from tests.guardian import VARIABLE
+from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import RedisServer, wait_until
 from tests.scripts import start_script
 
 
 def test_that_does_not_end():
-    with RedisServer() as redis, gunicorn("tests.e2e.apps.contract_app:create_app()", None, "--workers", "2") as server:
+    with (
+        RedisServer() as redis,
+        PostgresqlServer() as postgresql,
+        gunicorn("tests.e2e.apps.contract_app:create_app()", None, "--workers", "2") as server,
+    ):
         signal.signal(signal.SIGINT, signal.default_int_handler)  # Whoever runs the tests in the background has it ignored.
         wait_until(lambda: sum("Booting worker" in line for line in server.lines) == 2)
         started = [JSDriver(), start_script("input()")]
         os.kill(int(server.wait_for_line(r"Booting worker with pid: (\d+)")[1]), signal.SIGSTOP)
-        os.write(2, f"\nall is started: {os.environ[VARIABLE]} {redis._process.pid}\n".encode())
+        servers = f"{redis._process.pid} {postgresql._process.pid} {postgresql._folder}"
+        os.write(2, f"\nall is started: {os.environ[VARIABLE]} {servers}\n".encode())
         threading.Event().wait()
 """
 
@@ -54,14 +60,14 @@ def test_an_interrupted_run_leaves_no_process(number: signal.Signals, workers: i
     command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
-            *runs, redis = _started(process).split()[3:]
+            *runs, redis, postgresql, folder = _started(process).split()[3:]
             run = runs[len(os.environ[VARIABLE].split())]
             assert len(members(run)) >= 5
             process.send_signal(number)
             process.wait(SECONDS)
         finally:
             process.kill()
-        wait_until(lambda: not members(run) and not is_running(redis))
+        wait_until(lambda: not members(run) and not is_running(redis) and not is_running(postgresql) and not Path(folder).exists())
 
 
 def _started(process: subprocess.Popen[str]) -> str:

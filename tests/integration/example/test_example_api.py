@@ -14,7 +14,7 @@ from example_app.extensions import db
 from example_app.health import CHECKS
 from example_app.models import HealthCheck, User, store
 from flask_realtime.store import utc_now
-from tests.integration.example_support import Caller, Example, error, new_example, recorded
+from tests.integration.example_support import Caller, Example, error, new_example, on_sqlite, recorded
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 UNKNOWN_IDS = ["99", "0", "01", "-1", "x", "1.0", "\u0667", str(2**63), "9" * 200, "1%00", "%20"]
@@ -23,8 +23,8 @@ NOTIFICATION = {"userId": "2", "type": "order", "title": "Shipped", "message": "
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Example]:
-    with new_example(tmp_path) as example:
+def example(database_url: str, tmp_path: Path) -> Iterator[Example]:
+    with new_example(database_url, tmp_path) as example:
         yield example
 
 
@@ -66,6 +66,7 @@ def test_conversations_are_listed_in_pages_newest_first(example: Example) -> Non
     assert bob.get("/api/conversations?before=1").json == []
 
 
+@on_sqlite
 @pytest.mark.parametrize(("query", "field"), [("limit=101", "limit"), ("limit=0", "limit"), ("before=x", "before")])
 def test_a_page_that_cannot_be_is_a_bad_request(example: Example, query: str, field: str) -> None:
     assert is_bad_request(example.user("bob").get(f"/api/conversations?{query}"), field)
@@ -104,6 +105,7 @@ def test_unknown_participants_are_named(example: Example) -> None:
     assert f"99, x, {2**80}" in answer.json["error"]["message"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -151,6 +153,7 @@ def test_time_of_a_message_does_not_change(example: Example) -> None:
     assert alice.get("/api/conversations/1/messages").json["messages"] == [posted]
 
 
+@on_sqlite
 @pytest.mark.parametrize("content", ["", " \n ", "x" * 4001, "nul\0", 7, None, ["hello"]])
 def test_bad_content_is_refused(example: Example, content: object) -> None:
     answer = example.user("bob").post("/api/conversations/1/messages", {"content": content})
@@ -179,11 +182,13 @@ def test_pages_go_back_to_the_first_message(example: Example) -> None:
     assert page(f"?limit=1&before={2**63 - 1}") == (ids[4:], ids[4])
 
 
+@on_sqlite
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "", "1.5", str(2**70)])
 def test_bad_limit_is_refused(example: Example, limit: str) -> None:
     assert is_bad_request(example.user("bob").get(f"/api/conversations/1/messages?limit={limit}"), "limit")
 
 
+@on_sqlite
 @pytest.mark.parametrize("before", ["0", "-1", "x", "", str(2**63)])
 def test_bad_cursor_is_refused(example: Example, before: str) -> None:
     assert is_bad_request(example.user("bob").get(f"/api/conversations/1/messages?before={before}"), "before")
@@ -245,6 +250,7 @@ def test_reading_passes_over_what_is_not_there_to_read(example: Example) -> None
     assert alice.get("/api/messages/unread-count").json == {"unreadCount": 1}
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("field", "value"),
     [("messageIds", None), ("messageIds", "1"), ("messageIds", ["1"] * 501), ("messageIds.1", ["1", {}])],
@@ -337,6 +343,7 @@ def test_unknown_user_is_a_bad_request(example: Example, user_id: str) -> None:
     assert is_bad_request(alice.post("/api/notifications", {**NOTIFICATION, "userId": user_id[:128]}), "userId")
 
 
+@on_sqlite
 @pytest.mark.parametrize("link", ["/orders/7", "orders/7?a=b#c", "?page=2", "https://example.org/x", "HTTP://example.org"])
 def test_links_to_pages_are_accepted(example: Example, link: str) -> None:
     answer = example.user("bob").post("/api/notifications", {**NOTIFICATION, "link": link})
@@ -344,6 +351,7 @@ def test_links_to_pages_are_accepted(example: Example, link: str) -> None:
     assert answer.json["link"] == link
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "link",
     [
@@ -371,6 +379,7 @@ def test_other_links_are_refused(example: Example, link: object) -> None:
     assert is_bad_request(example.user("bob").post("/api/notifications", {**NOTIFICATION, "link": link}), "link")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -388,6 +397,7 @@ def test_notification_names_the_wrong_field(example: Example, field: str, value:
     assert is_bad_request(example.user("bob").post("/api/notifications", {**NOTIFICATION, field: value}), field)
 
 
+@on_sqlite
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_that_json_has_not_are_refused(example: Example, number: str) -> None:
     data = f'{{"userId": 2, "type": "x", "title": "x", "message": "x", "data": [{number}]}}'
@@ -412,17 +422,20 @@ def test_order_is_stored(example: Example) -> None:
     assert order == {"id": "1", "userId": "2", "status": "shipped"}
 
 
+@on_sqlite
 def test_announcement_is_accepted(example: Example) -> None:
     answer = example.user("alice").post("/api/announcements", {"message": "Closing at six"})
     assert answer.status_code == 202
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ["/api/orders", "/api/announcements"])
 def test_orders_and_announcements_are_for_administrators(example: Example, path: str) -> None:
     body = {"userId": "2", "status": "new", "message": "hello"}
     assert error(example.user("bob").post(path, body)) == (403, "forbidden")
 
 
+@on_sqlite
 def test_errors_of_flask_have_the_documented_form(example: Example) -> None:
     alice = example.user("alice")
     assert error(alice.get("/nowhere")) == (404, "not_found")
@@ -432,6 +445,7 @@ def test_errors_of_flask_have_the_documented_form(example: Example) -> None:
     assert error(alice.post("/api/conversations", data=b" " * 65_537)) == (413, "payload_too_large")
 
 
+@on_sqlite
 def test_failure_reveals_nothing(example: Example) -> None:
     alice = example.user("alice")
     with example.app.app_context():
@@ -441,6 +455,7 @@ def test_failure_reveals_nothing(example: Example) -> None:
     assert "orders" not in answer.text
 
 
+@on_sqlite
 def test_headers_keep_answers_out_of_caches(example: Example) -> None:
     headers = example.nobody.get("/healthz").headers
     assert headers["Cache-Control"] == "no-store"

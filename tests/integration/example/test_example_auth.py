@@ -11,15 +11,15 @@ from sqlalchemy import delete
 from example_app import tokens
 from example_app.extensions import db
 from example_app.models import User
-from tests.integration.example_support import Caller, Example, error, new_example
+from tests.integration.example_support import Caller, Example, error, new_example, on_sqlite
 from tests.scripts import run_script
 
 CREDENTIALS = {"username": "alice", "password": "demo"}
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Example]:
-    with new_example(tmp_path) as example:
+def example(database_url: str, tmp_path: Path) -> Iterator[Example]:
+    with new_example(database_url, tmp_path) as example:
         yield example
 
 
@@ -35,6 +35,7 @@ def log_in(example: Example, **credentials: str) -> tuple[Caller, Caller]:
     )
 
 
+@on_sqlite
 def test_login_answers_with_tokens_and_user(example: Example) -> None:
     answer = example.nobody.post("/api/auth/login", CREDENTIALS)
     assert answer.status_code == 200
@@ -42,6 +43,7 @@ def test_login_answers_with_tokens_and_user(example: Example) -> None:
     assert answer.json["user"] == {"id": "1", "username": "alice"}
 
 
+@on_sqlite
 def test_tokens_last_for_minutes_and_for_a_month(example: Example) -> None:
     answer = example.nobody.post("/api/auth/login", CREDENTIALS).json
     with example.app.app_context():
@@ -83,6 +85,7 @@ def test_demo_users_can_log_in(example: Example, username: str) -> None:
     assert caller.get("/api/users").status_code == 200
 
 
+@on_sqlite
 @pytest.mark.parametrize("wrong", [{"password": "demo "}, {"username": "nobody"}, {"password": ""}])
 def test_wrong_credentials_are_refused_alike(example: Example, wrong: dict[str, str]) -> None:
     answer = example.nobody.post("/api/auth/login", CREDENTIALS | wrong)
@@ -104,6 +107,7 @@ def test_taken_username_is_a_conflict(example: Example, username: str) -> None:
     assert error(answer) == (409, "conflict")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -130,11 +134,13 @@ def test_registration_names_the_wrong_field(example: Example, field: str, value:
     assert answer.json["error"]["message"].startswith(f"{field}: ")
 
 
+@on_sqlite
 def test_a_password_of_eight_characters_is_long_enough(example: Example) -> None:
     answer = example.nobody.post("/api/auth/register", {"username": "dave", "password": "eight888"})
     assert answer.status_code == 201, answer.text
 
 
+@on_sqlite
 @pytest.mark.parametrize("field", ["username", "password"])
 def test_missing_field_is_named(example: Example, field: str) -> None:
     body = {name: value for name, value in CREDENTIALS.items() if name != field}
@@ -143,6 +149,7 @@ def test_missing_field_is_named(example: Example, field: str) -> None:
     assert answer.json["error"]["message"].startswith(f"{field}: ")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "data",
     [
@@ -160,6 +167,7 @@ def test_body_that_is_no_credentials_is_a_bad_request(example: Example, data: by
     assert error(example.nobody.post("/api/auth/login", data=data)) == (400, "bad_request")
 
 
+@on_sqlite
 def test_refresh_token_gets_an_access_token(example: Example) -> None:
     _, refresher = log_in(example)
     answer = refresher.post("/api/auth/refresh")
@@ -168,6 +176,7 @@ def test_refresh_token_gets_an_access_token(example: Example) -> None:
     assert Caller(example.app, "1", answer.json["accessToken"]).get("/api/users").status_code == 200
 
 
+@on_sqlite
 def test_tokens_are_not_exchangeable(example: Example) -> None:
     caller, refresher = log_in(example)
     assert error(caller.post("/api/auth/refresh")) == (401, "unauthorized")
@@ -227,6 +236,7 @@ def test_token_that_the_example_did_not_issue_can_be_revoked(example: Example) -
     assert error(caller.get("/api/users")) == (401, "unauthorized")
 
 
+@on_sqlite
 def test_bad_tokens_are_unauthorized(example: Example) -> None:
     with example.app.app_context():
         tokens = [
@@ -251,6 +261,7 @@ def test_deleted_user_is_refused(example: Example) -> None:
     assert error(caller.get("/api/users")) == (401, "unauthorized")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -8,14 +8,14 @@ import pytest
 
 from example_app.extensions import db
 from flask_realtime.testing import CapturedEvent, RealtimeTestClient, capture_events
-from tests.integration.example_support import Caller, Example, error, eventually, new_example
+from tests.integration.example_support import Caller, Example, error, eventually, new_example, sqlite_url
 
 NOTIFICATION = {"userId": "2", "type": "order", "title": "Shipped", "message": "It is on its way"}
 
 
 @pytest.fixture
 def example(tmp_path: Path) -> Iterator[Example]:
-    with new_example(tmp_path) as example:
+    with new_example(sqlite_url(tmp_path), tmp_path) as example:
         yield example
 
 

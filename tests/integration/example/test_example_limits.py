@@ -16,7 +16,7 @@ from example_app.models import Allowance, LoginToken
 from flask_realtime.errors import RateLimited
 from flask_realtime.rates import parse_rate
 from flask_realtime.store import utc_now
-from tests.integration.example_support import Answer, Caller, Example, error, new_example
+from tests.integration.example_support import Answer, Caller, Example, error, new_example, on_sqlite
 
 ATTACKER, USER, SAME_SUBSCRIBER, OTHER_SUBSCRIBER = "192.0.2.1", "198.51.100.7", "2001:db8::", "2001:db8:0:1::1"
 WRONG = "wrong"
@@ -25,8 +25,8 @@ Now = list[float]
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Example]:
-    with new_example(tmp_path) as example:
+def example(database_url: str, tmp_path: Path) -> Iterator[Example]:
+    with new_example(database_url, tmp_path) as example:
         yield example
 
 
@@ -88,6 +88,7 @@ def test_being_refused_makes_the_wait_no_longer(example: Example, now: Now) -> N
     assert error(log_in(example, "alice")) == (401, "unauthorized")
 
 
+@on_sqlite
 def test_one_address_cannot_keep_a_user_out(example: Example, now: Now, checks: list[str]) -> None:
     for _ in range(120):
         log_in(example, "alice")
@@ -97,6 +98,7 @@ def test_one_address_cannot_keep_a_user_out(example: Example, now: Now, checks: 
     assert checks.count("demo") == 12
 
 
+@on_sqlite
 def test_many_addresses_share_what_an_account_allows(example: Example, now: Now, checks: list[str]) -> None:
     names = iter(["alice", "ALICE", "Alice"] * 100)
     addresses = (f"192.0.2.{number}" for number in range(250))
@@ -107,6 +109,7 @@ def test_many_addresses_share_what_an_account_allows(example: Example, now: Now,
     assert log_in(example, "alice", "demo", USER).status_code == 200
 
 
+@on_sqlite
 @pytest.mark.usefixtures("checks", "now")
 def test_a_name_that_nobody_has_is_limited_like_any_other(example: Example) -> None:
     told = []
@@ -117,6 +120,7 @@ def test_a_name_that_nobody_has_is_limited_like_any_other(example: Example) -> N
     assert told[0] == told[1]
 
 
+@on_sqlite
 @pytest.mark.usefixtures("checks", "now")
 def test_logging_in_does_not_clear_what_an_address_has_failed(example: Example) -> None:
     failed = 0
@@ -125,12 +129,14 @@ def test_logging_in_does_not_clear_what_an_address_has_failed(example: Example) 
     assert failed == 10
 
 
+@on_sqlite
 @pytest.mark.usefixtures("now")
 def test_logging_in_rightly_is_limited_by_account_too(example: Example, checks: list[str]) -> None:
     count, _ = until_limited(lambda: log_in(example, "alice", "demo"))
     assert (count, len(checks)) == (30, 30)
 
 
+@on_sqlite
 def test_an_address_with_many_accounts_is_limited_too(example: Example, now: Now, checks: list[str]) -> None:
     for number in range(6):
         example.user(f"user{number}")
@@ -141,6 +147,7 @@ def test_an_address_with_many_accounts_is_limited_too(example: Example, now: Now
     assert log_in(example, "alice", "demo").status_code == 200
 
 
+@on_sqlite
 @pytest.mark.usefixtures("checks")
 def test_a_user_opens_so_many_sessions_an_hour(example: Example, now: Now) -> None:
     def log_in_unhurriedly() -> Answer:
@@ -159,6 +166,7 @@ def test_attempts_at_the_same_moment_all_count(example: Example, checks: list[st
     assert (answers.count(401), answers.count(429), len(checks)) == (10, 30, 10)
 
 
+@on_sqlite
 @pytest.mark.usefixtures("checks", "now")
 def test_a_subscriber_of_ipv6_has_one_allowance(example: Example) -> None:
     addresses = (f"{SAME_SUBSCRIBER}{number:x}" for number in range(300))

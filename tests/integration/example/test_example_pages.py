@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.example_support import Answer, Example, new_example
+from tests.integration.example_support import Answer, Example, new_example, sqlite_url
 
 PAGE = """<html><meta property="csp-nonce" nonce="CSP_NONCE">
 <script type="module" src="/assets/index-1a2b.js" nonce="CSP_NONCE"></script></html>"""
@@ -16,7 +16,7 @@ SCRIPT = "console.log('hello')"
 @pytest.fixture
 def example(tmp_path: Path) -> Iterator[Example]:
     """An example with a folder of its own, so that it does not matter whether the page is built."""
-    with new_example(tmp_path) as example:
+    with new_example(sqlite_url(tmp_path), tmp_path) as example:
         example.app.root_path = str(tmp_path / "app")
         yield example
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.example_support import Answer, Caller, Example, full_scans, recorded, running, sqlite_url
+from tests.integration.example_support import Answer, Caller, Example, full_scans, new_example, recorded
 
 # Of each request's statements, two ask whether the token is revoked and whose it is.
 REQUESTS: dict[str, tuple[int, Callable[[Caller], Answer]]] = {
@@ -29,10 +29,9 @@ LOG_IN = {"username": "bob", "password": "demo"}
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Example]:
-    """The example on SQLite, whose plans these tests read."""
-    with running(sqlite_url(tmp_path), tmp_path) as app:
-        yield Example(app)
+def example(database_url: str, tmp_path: Path) -> Iterator[Example]:
+    with new_example(database_url, tmp_path) as example:
+        yield example
 
 
 def fill(example: Example, amount: int) -> Caller:
@@ -46,7 +45,7 @@ def fill(example: Example, amount: int) -> Caller:
     return bob
 
 
-@pytest.mark.parametrize("amount", [4, 24])
+@pytest.mark.parametrize(("database_url", "amount"), [("sqlite", 4), ("sqlite", 24), ("postgresql", 24)], indirect=["database_url"])
 @pytest.mark.parametrize("name", REQUESTS)
 def test_statements_are_few_whatever_the_amount_and_use_indexes(example: Example, name: str, amount: int) -> None:
     bob = fill(example, amount)

@@ -4,32 +4,46 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 
 from example_app.extensions import db
 from example_app.models import User, models
 from example_app.settings import configure, read_or_create_secret, realtime_settings, with_driver
-from tests.integration.example_support import Caller, Example, new_database, running
+from tests.integration.example_support import Caller, Example, on_sqlite, running
+from tests.postgresql_server import PostgresqlServer
+from tests.redis_server import wait_until
 
 PROCESSES = 6
+PATIENCE_SECONDS = 60.0
 START = "import example_app; assert example_app.app is example_app.app"
 LOG_IN = {"username": "alice", "password": "demo"}
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> Iterator[str]:
-    with new_database(tmp_path) as address:
-        yield address
 
 
 def log_in(app: Flask) -> Caller:
     answer = Caller(app).post("/api/auth/login", LOG_IN)
     return Caller(app, "1", answer.json["accessToken"])
+
+
+def start_process(database_url: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DATABASE_URL": database_url, "JWT_SECRET_KEY": "long enough for HS256, surely it is"}
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", START], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def assert_started(start: subprocess.Popen[str]) -> None:
+    _, errors = start.communicate()
+    assert start.returncode == 0, errors
+
+
+def rows(app: Flask) -> list[int | None]:
+    """How many users, conversations and participants there are."""
+    with app.app_context():
+        return [
+            db.session.scalar(select(func.count()).select_from(model)) for model in (User, models.conversation, models.participant)
+        ]
 
 
 def test_restart_keeps_data_and_tokens(database_url: str, tmp_path: Path) -> None:
@@ -63,20 +77,28 @@ def test_demo_users_are_not_added_to_a_database_that_is_not_new(database_url: st
         assert db.session.scalar(select(func.count()).select_from(User)) == 0
 
 
+@on_sqlite
 def test_processes_that_start_together_share_one_beginning(database_url: str, tmp_path: Path) -> None:
-    environment = {**os.environ, "DATABASE_URL": database_url, "JWT_SECRET_KEY": "long enough for HS256, surely it is"}
-    starts = [
-        subprocess.Popen([sys.executable, "-W", "error", "-c", START], env=environment, stderr=subprocess.PIPE, text=True)
-        for _ in range(PROCESSES)
-    ]
-    for start in starts:
-        _, errors = start.communicate()
-        assert start.returncode == 0, errors
-    with running(database_url, tmp_path) as app, app.app_context():
-        counts = [
-            db.session.scalar(select(func.count()).select_from(model)) for model in (User, models.conversation, models.participant)
-        ]
-    assert counts == [3, 1, 3]
+    for start in [start_process(database_url) for _ in range(PROCESSES)]:
+        assert_started(start)
+    with running(database_url, tmp_path) as app:
+        assert rows(app) == [3, 1, 3]
+
+
+def test_a_process_waits_for_the_one_that_makes_the_tables_on_postgresql(
+    postgresql_server: PostgresqlServer, tmp_path: Path
+) -> None:
+    started = []
+
+    def start_another(*_: object, **__: object) -> None:
+        started.append(start_process(database_url))
+        wait_until(lambda: postgresql_server.waiting() == 1, PATIENCE_SECONDS)
+
+    with postgresql_server.new_database() as database_url:
+        event.listen(db.metadata, "after_create", start_another, once=True)  # The tables are there, for this process alone.
+        with running(database_url, tmp_path) as app:
+            assert_started(*started)
+            assert rows(app) == [3, 1, 3]
 
 
 def test_importing_the_package_makes_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ from flask_realtime.store import (
     parse_row_id,
     utc_now,
 )
-from tests.integration.example_support import StoreApp, enforce_foreign_keys, new_database, new_store_app
+from tests.integration.example_support import StoreApp, enforce_foreign_keys, new_store_app
 
 NAMES = {
     "realtime_conversation": {"pk_realtime_conversation"},
@@ -67,8 +66,8 @@ CONVENTION = {
 
 
 @pytest.fixture
-def chat(tmp_path: Path) -> Iterator[StoreApp]:
-    with new_store_app(tmp_path) as made:
+def chat(database_url: str) -> Iterator[StoreApp]:
+    with new_store_app(database_url) as made:
         yield made
 
 
@@ -279,21 +278,20 @@ own_store = Store(own_db, Models(Room, Member, Post, Seen, Notice))
 
 
 @pytest.fixture
-def own_models(tmp_path: Path) -> Iterator[None]:
+def own_models(database_url: str) -> Iterator[None]:
     """An application with models of its own and the persons 1 and 2; its application context is open."""
     app = Flask("own_models")
-    with new_database(tmp_path) as database_url:
-        app.config["SQLALCHEMY_DATABASE_URI"] = database_url
-        own_db.init_app(app)
-        with app.app_context():
-            if own_db.engine.dialect.name == "sqlite":
-                event.listen(own_db.engine, "connect", enforce_foreign_keys)
-            own_db.create_all()
-            own_db.session.add_all([Person(id=1), Person(id=2)])
-            own_db.session.commit()
-            yield
-            own_db.session.remove()
-            own_db.engine.dispose()
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+    own_db.init_app(app)
+    with app.app_context():
+        if own_db.engine.dialect.name == "sqlite":
+            event.listen(own_db.engine, "connect", enforce_foreign_keys)
+        own_db.create_all()
+        own_db.session.add_all([Person(id=1), Person(id=2)])
+        own_db.session.commit()
+        yield
+        own_db.session.remove()
+        own_db.engine.dispose()
 
 
 @pytest.mark.usefixtures("own_models")

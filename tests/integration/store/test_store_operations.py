@@ -1,7 +1,6 @@
 """What the store does, called as an application calls it."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ IMPOSSIBLE_IDS = ["", "x", "0", "-1", "01", "99", str(2**63), "9" * 300]
 
 
 @pytest.fixture
-def chat(tmp_path: Path) -> Iterator[StoreApp]:
-    with new_store_app(tmp_path) as made:
+def chat(database_url: str) -> Iterator[StoreApp]:
+    with new_store_app(database_url) as made:
         yield made
 
 

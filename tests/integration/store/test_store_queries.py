@@ -1,13 +1,12 @@
 """How many statements the operations take, and that none of them reads a whole table."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flask_realtime.store import Store
-from tests.integration.example_support import StoreApp, full_scans, new_store_app, recorded, sqlite_url
+from tests.integration.example_support import StoreApp, full_scans, new_store_app, on_sqlite, recorded
 
 OPERATIONS: dict[str, tuple[int, Callable[[Store], Any]]] = {
     "create": (2, lambda store: store.conversations.create(["ann", "ben", "cat"])),
@@ -31,9 +30,9 @@ OPERATIONS: dict[str, tuple[int, Callable[[Store], Any]]] = {
 
 
 @pytest.fixture
-def chat(tmp_path: Path) -> Iterator[StoreApp]:
-    """A store with several of everything; always on SQLite, whose plans these tests read."""
-    with new_store_app(tmp_path, sqlite_url(tmp_path)) as made:
+def chat(database_url: str) -> Iterator[StoreApp]:
+    """A store with several of everything."""
+    with new_store_app(database_url) as made:
         for _ in range(4):
             conversation = made.store.conversations.create(["ann", "ben", "cat", "dan"])
             for number in range(10):
@@ -52,6 +51,7 @@ def test_statements_are_few_and_use_indexes(chat: StoreApp, name: str) -> None:
     assert full_scans(chat.app, statements) == []
 
 
+@on_sqlite
 def test_counting_unread_messages_reads_the_index_alone(chat: StoreApp) -> None:
     with recorded(chat.app) as statements:
         chat.store.messages.unread_count("ann")

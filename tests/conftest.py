@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 
 from tests import guardian, origins
-from tests.leaks import EVERYTHING, OUTSIDE, forget, interrupt, lasting, nothing_left, nothing_left_by_a_test
+from tests.leaks import EVERYTHING, PROCESSES, forget, interrupt, lasting, nothing_left, nothing_left_by_a_test
 
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -16,9 +16,8 @@ hypothesis.settings.load_profile("patient")
 
 FAILED = pytest.StashKey[bool]()
 
-# Applications made in the tests' own process have no end there, which leaves timers and heartbeats.
-IN_PROCESS = ("integration/", "docs/test_code_blocks")
-ENDED = ("integration/backends/",)
+# All that these start ends. Clients and applications of other tests leave timers, heartbeats and connections for a while.
+ENDING = ("contract/", "integration/backends/", "packaging/", "suite/", "unit/")
 
 guardian.watch()
 origins.record()
@@ -41,7 +40,7 @@ def _nothing_is_left_by_a_module(request: pytest.FixtureRequest) -> Iterator[Non
 def kinds_left_by(path: Path) -> tuple[str, ...]:
     """Return what a file's tests may not leave behind."""
     place = path.as_posix().removeprefix(f"{Path(__file__).parent.as_posix()}/")  # A test may run others, of another folder.
-    return OUTSIDE if place.startswith(IN_PROCESS) and not place.startswith(ENDED) else EVERYTHING
+    return EVERYTHING if place.startswith(ENDING) else PROCESSES
 
 
 def pytest_keyboard_interrupt() -> None:

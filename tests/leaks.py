@@ -25,8 +25,8 @@ Found = dict[str, Any]
 """What there is: by a key that nothing later has, what its origin is known by."""
 
 EVERYTHING = ("thread", "greenlet", "process", "descriptor")
-OUTSIDE = ("process", "descriptor")
-"""What others than the test's own process would notice."""
+PROCESSES = ("process",)
+"""What would outlive the run."""
 
 _lasting: dict[str, str] = {}
 _interrupted = threading.Event()

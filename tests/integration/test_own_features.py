@@ -456,7 +456,8 @@ def test_a_feature_sees_the_states_that_it_requires_and_no_others(make_app: Make
     realtime = Realtime()
     realtime.register(second)
     realtime.register(third)
-    realtime.init_app(make_app())
+    app = make_app()  # The extension does not keep an application alive.
+    realtime.init_app(app)
     assert realtime.state_of(second) is realtime.state_of(first)
     with pytest.raises(RegistrationError, match=r"'third' does not require 'first'; name it in requires"):
         realtime.state_of(third).context.state_of(first)

@@ -48,18 +48,25 @@ def pytest_keyboard_interrupt() -> None:
     interrupt()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
-    """Let what a fixture of a wider scope starts outlive the test in which it is first asked for."""
-    if fixturedef.scope == "function":
-        return (yield)
-    with lasting(fixturedef.argname):
-        return (yield)
+class WiderFixtures:
+    """Lets what a fixture of a wider scope starts outlive the test in which it is first asked for."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        """Allow what it starts."""
+        if fixturedef.scope == "function":
+            return (yield)
+        with lasting(fixturedef.argname):
+            return (yield)
+
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """Allow it no longer."""
+        forget(fixturedef.argname)
 
 
-def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[object]) -> None:
-    """What a fixture started has to be gone with it."""
-    forget(fixturedef.argname)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what the hooks of a folder's own file would not hear of: fixtures of the session."""
+    config.pluginmanager.register(WiderFixtures())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,6 @@ import jwt
 import requests
 
 from tests.e2e.servers import poll
-from tests.leaks import lasting
 
 SECONDS = 10.0
 
@@ -82,6 +81,4 @@ class Api:
         return answer.json()
 
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
-        # A connection that is opened here is kept for other tests that use the same server.
-        with lasting("a server's HTTP interface"):
-            return self._sessions.http.request(method, self.url + path, timeout=SECONDS, **options)
+        return self._sessions.http.request(method, self.url + path, timeout=SECONDS, **options)

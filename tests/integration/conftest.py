@@ -12,7 +12,6 @@ from redis import Redis
 
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.example_support import sqlite_url
-from tests.leaks import lasting
 from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import RedisServer
 
@@ -72,8 +71,7 @@ def redis_server() -> Iterator[RedisServer]:
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """A server that all tests of a process share; started when the first one asks for it."""
     with ExitStack() as stack:
-        with lasting("postgresql_server"):  # Of the session's fixtures pytest does not tell a folder's `conftest.py`.
-            server = stack.enter_context(PostgresqlServer())
+        server = stack.enter_context(PostgresqlServer())
         yield server
 
 

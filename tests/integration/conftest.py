@@ -1,7 +1,6 @@
 """Applications made for one test each, servers of Redis, and databases."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +69,7 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """A server that all tests of a process share; started when the first one asks for it."""
-    with ExitStack() as stack:
-        server = stack.enter_context(PostgresqlServer())
+    with PostgresqlServer() as server:
         yield server
 
 

@@ -23,6 +23,8 @@ ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.
 # What holds for clients of one worker has to hold for those of several.
 CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards python_api)) \
 	$(addprefix tests/e2e/features/test_,$(addsuffix .py,conversations messages notifications orders presence typing_indicators))
+# Tests that leave nothing behind, which is only seen before the others have run; see tests/conftest.py.
+ENDING := $(addprefix tests/,contract integration/backends packaging suite unit)
 FUZZ_SECONDS ?= 600
 MODULES ?= flask_realtime example_app
 SAMPLE ?= 40
@@ -61,7 +63,8 @@ test: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp $(FRONTEND)
 	$(MAKE) --no-print-directory unit-matrix
 	E2E_ENGINE=stock $(BIN)/python -m pytest tests/e2e --numprocesses 2 --dist loadfile $(ENGINE_DOES_NOT_MATTER)
 	E2E_WORKERS=4 $(BIN)/python -m pytest $(CONTRACT) --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest $(ENDING) --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix --ignore=,$(ENDING))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -16,8 +16,11 @@ hypothesis.settings.load_profile("patient")
 
 FAILED = pytest.StashKey[bool]()
 
-# All that these start ends. Clients and applications of other tests leave timers, heartbeats and connections for a while.
+# All that these start ends. Clients and applications of other tests leave timers, heartbeats and connections for a while, so that
+# `make test` runs these before them: behind them in the same process nobody could tell whose a greenlet is.
 ENDING = ("contract/", "integration/backends/", "packaging/", "suite/", "unit/")
+
+_others: list[str] = []
 
 guardian.watch()
 origins.record()
@@ -40,7 +43,9 @@ def _nothing_is_left_by_a_module(request: pytest.FixtureRequest) -> Iterator[Non
 def kinds_left_by(path: Path) -> tuple[str, ...]:
     """Return what a file's tests may not leave behind."""
     place = path.as_posix().removeprefix(f"{Path(__file__).parent.as_posix()}/")  # A test may run others, of another folder.
-    return EVERYTHING if place.startswith(ENDING) else PROCESSES
+    if not place.startswith(ENDING):
+        _others.append(place)
+    return PROCESSES if _others else EVERYTHING
 
 
 def pytest_keyboard_interrupt() -> None:

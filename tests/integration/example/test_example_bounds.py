@@ -132,7 +132,7 @@ def test_the_first_wrong_field_is_named() -> None:
     app = Flask(__name__)
     body = json.dumps({**NOTIFICATION, "link": "javascript:x"})
     with app.test_request_context("/?limit=0", data=body):
-        with pytest.raises(BadRequest, match="link: a relative path or an http or https address is expected"):
+        with pytest.raises(BadRequest, match="link: expected a relative path or an http or https address"):
             read_body(schemas.NewNotification)
         with pytest.raises(BadRequest, match="limit: Input should be greater than or equal to 1"):
             read_query(schemas.Page)

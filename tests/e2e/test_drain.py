@@ -336,7 +336,7 @@ def gone(server: Server) -> list[str]:
     return sorted(line[6:].partition(",")[0] for line in server.lines if re.fullmatch("gone: .*, server shutting down", line))
 
 
-@pytest.mark.parametrize("drain_time", [0, 1])
+@pytest.mark.parametrize("drain_time", [0, 4])
 def test_who_comes_while_a_server_stops_is_turned_away(
     start_worker: StartWorkers, open_wire: OpenWire, new_id: NewId, drain_time: int
 ) -> None:

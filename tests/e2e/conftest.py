@@ -207,6 +207,13 @@ def engine_api(engine_with: ServerWith) -> Api:
     return engine_with()
 
 
+def join(connect: ClientFactory, conversation: str | int, *users: str) -> list[Client]:
+    """Connect a client for each user and have it join."""
+    clients = [connect(user) for user in users]
+    assert [client.call("join:conversation", conversation) for client in clients] == [{"ok": True}] * len(clients)
+    return clients
+
+
 @pytest.fixture(params=CLIENTS)
 def connect(request: pytest.FixtureRequest, driver: JSDriver, api: Api) -> Iterator[ClientFactory]:
     """Connects clients; a test that uses it runs once for each client and transport."""

@@ -45,7 +45,7 @@ _CONNECT = "connect"
 _DISCONNECT = "disconnect"
 
 
-class Announcer(Protocol):
+class StatusNotifier(Protocol):
     """Announces users' status changes."""
 
     def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
@@ -62,7 +62,9 @@ class Announcer(Protocol):
 class PresenceState(Protocol):
     """Keeps count of users' connections, on all servers."""
 
-    notifier: Any
+    @property
+    def notifier(self) -> StatusNotifier:
+        """The announcements of status changes."""
 
     def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:
         """Record a connection."""

@@ -6,17 +6,10 @@ import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.clients import Client
-from tests.e2e.conftest import ClientFactory, NewId
+from tests.e2e.conftest import ClientFactory, NewId, join
 
 OK = {"ok": True}
 FORBIDDEN = "forbidden"
-
-
-def join(connect: ClientFactory, conversation: str | int, *users: str) -> list[Client]:
-    """Connect a client for each user and have it join."""
-    clients = [connect(user) for user in users]
-    assert [client.call("join:conversation", conversation) for client in clients] == [OK] * len(clients)
-    return clients
 
 
 def test_nothing_arrives_after_leaving(connect: ClientFactory, api: Api, new_id: NewId) -> None:

@@ -1,18 +1,7 @@
 """Messages: who receives them, in which order, and what becomes known of them."""
 
 from tests.e2e.api import Api
-from tests.e2e.clients import Client
-from tests.e2e.conftest import ClientFactory, NewId
-
-OK = {"ok": True}
-FORBIDDEN = "forbidden"
-
-
-def join(connect: ClientFactory, conversation: str | int, *users: str) -> list[Client]:
-    """Connect a client for each user and have it join."""
-    clients = [connect(user) for user in users]
-    assert [client.call("join:conversation", conversation) for client in clients] == [OK] * len(clients)
-    return clients
+from tests.e2e.conftest import ClientFactory, NewId, join
 
 
 def test_a_message_reaches_everyone_who_joined(connect: ClientFactory, api: Api, new_id: NewId) -> None:

@@ -140,7 +140,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/gateway/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)
     ),
     "flask_realtime/gateway/admission/handshake.py": Suite(
-        ("unit/gateway/test_kept_environment.py", *_GATEWAY), ("e2e/test_before_admission.py",)
+        ("unit/gateway/test_kept_handshake.py", *_GATEWAY), ("e2e/test_before_admission.py",)
     ),
     "flask_realtime/gateway/admission": Suite(_GATEWAY, ("e2e/test_connecting.py", "e2e/test_before_admission.py")),
     "flask_realtime/gateway/serving/web_server.py": Suite(("unit/gateway/test_web_server.py",), ("e2e/test_web_servers.py",)),

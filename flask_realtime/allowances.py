@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final, TypeVar
 
-from flask_realtime.rates import Rate
-
-_SLACK: Final = 0.001
-"""Fraction of the interval between two events: floating-point sums are inexact, and a burst is to be allowed in full."""
+from flask_realtime.rates import SLACK, Rate
 
 _HUNDREDTHS: Final = 100
 
@@ -26,12 +22,6 @@ BucketT = TypeVar("BucketT", bound="TokenBucket")
 def retry_after(seconds: float) -> float:
     """Return a waiting time as sent to clients: rounded up to hundredths of a second."""
     return max(1, math.ceil(seconds * _HUNDREDTHS)) / _HUNDREDTHS
-
-
-@lru_cache
-def _measures(rate: Rate | None) -> tuple[float, float]:
-    """Return the seconds between two events, and how many seconds ahead a burst may be; buckets of one rate share the numbers."""
-    return (0.0, math.inf) if rate is None else (rate.interval, rate.ahead + _SLACK * rate.interval)
 
 
 class TokenBucket:
@@ -45,7 +35,8 @@ class TokenBucket:
 
     def __init__(self, rate: Rate | None) -> None:
         self.full_at = 0.0
-        self.interval, self.ahead = _measures(rate)
+        # Both are the rate's own objects: thousands of buckets share them.
+        self.interval, self.ahead = (0.0, math.inf) if rate is None else (rate.interval, rate.tolerance)
 
     def take(self, now: float) -> bool:
         """Take one token, and return whether there was one."""
@@ -60,7 +51,7 @@ class TokenBucket:
     def wait(self, now: float) -> float:
         """Return the seconds until the next token; 0 if there is one now."""
         behind = self.full_at - now - self.ahead
-        return behind + _SLACK * self.interval if behind > 0 else 0.0
+        return behind + SLACK * self.interval if behind > 0 else 0.0
 
 
 class RateLimit(TokenBucket):

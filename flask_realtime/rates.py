@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from flask_realtime.errors import RealtimeError
 
 PERIODS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 """Seconds of each period that a rate may name."""
+
+SLACK: Final = 0.001
+"""Fraction of the interval between two events by which the second may come early."""
 
 _FORM = re.compile(r"\s*([0-9]{1,9})\s*/\s*([a-z]+)\s*(?:,\s*burst\s+([0-9]{1,9})\s*)?")
 
@@ -32,15 +36,20 @@ class Rate:
     period: str
     burst: int
 
-    @property
+    @cached_property
     def interval(self) -> float:
         """Seconds between two times at an even pace."""
         return PERIODS[self.period] / self.number
 
-    @property
+    @cached_property
     def ahead(self) -> float:
         """Seconds that a burst may be ahead of an even pace."""
         return (self.burst - 1) * self.interval
+
+    @cached_property
+    def tolerance(self) -> float:
+        """Seconds that a burst may be ahead as floating-point sums have it, which are inexact: it is to be allowed in full."""
+        return self.ahead + SLACK * self.interval
 
     def times(self, factor: int) -> Rate:
         """Return this rate multiplied by a number."""

@@ -75,7 +75,8 @@ class EngineHandler(WSGIHandler):
         except BadHead as error:
             return self._handle_client_error(error)
         finally:
-            self._head_is_over()
+            if self._patience is not None:
+                self._head_is_over()
 
     def read_requestline(self) -> Any:
         """Read the first line. Its time-out begins with its first byte, or at once on a new connection."""
@@ -98,7 +99,6 @@ class EngineHandler(WSGIHandler):
         if not self.has_stock_parser:
             is_valid = super().read_request(raw_requestline)
             self._head_is_over()
-            self.places.forget(self.socket)
             return is_valid
         self.requestline = raw_requestline.rstrip()
         self.command, self.path, self.request_version = line
@@ -106,7 +106,6 @@ class EngineHandler(WSGIHandler):
         self.headers, self.is_read_to_the_end, length, self.close_connection = fields
         self.content_length: Any = length  # None is allowed, whatever gevent's annotations say.
         self._head_is_over()
-        self.places.forget(self.socket)
         return True
 
     def _give(self, seconds: float) -> None:
@@ -116,7 +115,7 @@ class EngineHandler(WSGIHandler):
         self._patience.start()
 
     def _head_is_over(self) -> None:
-        self.places.touch(getattr(self, "socket", None))
+        self.places.forget(self.socket)
         if self._patience is not None:
             self._patience.close()
             self._patience = None

@@ -127,11 +127,12 @@ def _read_lines(rfile: Any, max_size: int) -> bytes:
 
 
 def _length(fields: dict[str, list[str]], version: str) -> int | None:
-    hosts, codings, lengths = (fields.get(name, _NONE) for name in ("host", "transfer-encoding", "content-length"))
+    hosts = fields.get("host", _NONE)
     if len(hosts) != 1 and (hosts or version == "HTTP/1.1"):
         raise BadHead
     if hosts and _HOST.fullmatch(hosts[0]) is None:
         raise BadHead
+    codings, lengths = fields.get("transfer-encoding", _NONE), fields.get("content-length", _NONE)
     if codings and (lengths or version == "HTTP/1.0" or [coding.lower() for coding in codings] != ["chunked"]):
         raise BadHead
     if not lengths:
@@ -142,5 +143,8 @@ def _length(fields: dict[str, list[str]], version: str) -> int | None:
 
 
 def _is_last(options: list[str], version: str) -> bool:
-    named = {option.strip(" \t") for option in ",".join(options).lower().split(",")}
+    text = ",".join(options).lower()
+    if version == "HTTP/1.1" and "close" not in text:
+        return False
+    named = {option.strip(" \t") for option in text.split(",")}
     return "close" in named or (version == "HTTP/1.0" and "keep-alive" not in named)

@@ -62,12 +62,14 @@ def carry_out(means: Means, caller: Caller, change: Callable[[], Iterable[Change
     later: list[Change] = []
     with caller.lock:
         for effect in change():
-            if isinstance(effect, _LATER):
+            if type(effect) in _LATER:
                 later.append(effect)
             else:
                 _do_at_once(means, caller, effect)
-    for effect in sorted(later, key=lambda effect: _LATER.index(type(effect))):
-        _do_later(means, caller, effect)
+    for kind in _LATER:
+        for effect in later:
+            if type(effect) is kind:
+                _do_later(means, caller, effect)
 
 
 def _do_at_once(means: Means, caller: Caller, effect: Change) -> None:

@@ -26,6 +26,7 @@ from flask_jwt_extended.tokens import _decode_jwt
 from flask_jwt_extended.view_decorators import _load_user
 from jwt.utils import base64url_decode
 
+from flask_realtime.features.authentication.hmac_keys import checked, takes_checked_keys
 from flask_realtime.features.authentication.tokens import EXTENSION, Verified, request_context, verify_in_request
 
 _KNOWN_VERSIONS: Final = "4.7."
@@ -46,8 +47,9 @@ if (
     not __version__.startswith(_KNOWN_VERSIONS)
     or signature(_decode_jwt).parameters.keys() != _KNOWN_PARAMETERS
     or not _DEFAULTS.items() <= vars(JWTManager()).items()
+    or not takes_checked_keys()
 ):
-    msg = "Flask-JWT-Extended has changed"
+    msg = "Flask-JWT-Extended or PyJWT has changed"
     raise ImportError(msg)
 
 
@@ -80,8 +82,9 @@ def _verify_with_loaders(manager: JWTManager, token: str) -> Verified:
 
 
 def _decode(manager: JWTManager, token: str) -> dict[str, Any]:
+    algorithms = config.decode_algorithms
     claims = _decode_jwt(
-        algorithms=config.decode_algorithms,
+        algorithms=algorithms,
         allow_expired=False,
         audience=config.decode_audience,
         csrf_value="",
@@ -89,7 +92,7 @@ def _decode(manager: JWTManager, token: str) -> dict[str, Any]:
         identity_claim_key=config.identity_claim_key,
         issuer=config.decode_issuer,
         leeway=config.leeway,
-        secret=_key(manager, token),
+        secret=checked(_key(manager, token), algorithms),
         verify_aud=config.decode_audience is not None,
         verify_sub=config.verify_sub,
     )

@@ -56,6 +56,7 @@ _FIRST: Final = (
 )
 """Headers that an application's token loaders use, by importance; other headers follow in their order."""
 
+_FIRST_NAMES: Final = frozenset(_FIRST)
 
 _IRRELEVANT: Final = (
     "HTTP_ACCEPT",
@@ -103,11 +104,26 @@ def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         environ: The environment of the handshake.
     """
-    kept: dict[str, Any] = {}
     token = environ.get("HTTP_AUTHORIZATION", "")
-    if token:
-        kept["HTTP_AUTHORIZATION"] = token = token if len(token) <= MAX_TOKEN_HEADER else _IMPLAUSIBLE
-    return _filled(kept, max(MAX_HEADERS - len(token), _LEAST), environ, (*_FIRST, *_headers(environ)))
+    if len(token) > MAX_TOKEN_HEADER:
+        token = _IMPLAUSIBLE
+    left = max(MAX_HEADERS - len(token), _LEAST)
+    texts = _texts(environ)
+    if _size(texts) <= left:
+        return texts
+    return _filled({"HTTP_AUTHORIZATION": token} if token else {}, left, environ, (*_FIRST, *_headers(environ)))
+
+
+def _texts(environ: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environ.items()
+        if (name in _FIRST_NAMES or name[:5] == "HTTP_") and type(value) is str  # Without a call for each: every connect is here.
+    }
+
+
+def _size(texts: Mapping[str, str]) -> int:
+    return _OVERHEAD * len(texts) + sum(map(len, texts)) + sum(map(len, texts.values()))
 
 
 def _headers(environ: Mapping[str, Any]) -> list[str]:

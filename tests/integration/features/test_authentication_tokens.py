@@ -18,7 +18,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException, RevokedTokenErro
 from jwt.exceptions import PyJWTError
 from werkzeug.test import EnvironBuilder
 
-from flask_realtime.features.authentication import quick_tokens
+from flask_realtime.features.authentication import hmac_keys, quick_tokens
 from flask_realtime.features.authentication import verification as auth
 from flask_realtime.features.authentication.tokens import verify_in_request
 
@@ -85,7 +85,9 @@ def loaders_that_look_at_the_request(_app: Flask, manager: JWTManager) -> None:
 
 CONFIGURATIONS: dict[str, Configure] = {
     "none": setting(),
+    "another algorithm": setting(JWT_ALGORITHM="HS512"),
     "two algorithms": setting(JWT_DECODE_ALGORITHMS=["HS256", "HS512"]),
+    "a secret of bytes": setting(JWT_SECRET_KEY=KEY.encode()),
     "an asymmetric algorithm": asymmetric,
     "an issuer": setting(JWT_DECODE_ISSUER="us"),
     "an audience": setting(JWT_DECODE_AUDIENCE="here"),
@@ -226,6 +228,17 @@ def test_nothing_is_remembered_of_a_token() -> None:
     assert outcome(quick_tokens.verify, app, token) == (jwt.InvalidSignatureError,)
 
 
+def test_a_public_key_is_no_secret_however_often_it_is_tried() -> None:
+    app, _ = plain()
+    with app.app_context():
+        token = str(create_access_token("ann"))
+    app.config["JWT_SECRET_KEY"] = PRIVATE_KEY.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    outcomes = [outcome(quick_tokens.verify, app, token), outcome(quick_tokens.verify, app, token)]
+    assert outcomes == [(jwt.InvalidKeyError,)] * 2 == [outcome(verify_in_request, app, token)] * 2
+
+
 def test_a_manager_of_the_applications_own_is_asked_itself() -> None:
     class Manager(JWTManager):
         def _decode_jwt_from_config(self, *_args: Any, **_options: Any) -> dict[str, Any]:
@@ -274,7 +287,12 @@ def another_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flask_jwt_extended.default_callbacks, "default_blocklist_callback", lambda _header, _claims: True)
 
 
-@pytest.mark.parametrize("change", [another_version, another_function, a_missing_function, another_default])
+def another_kind_of_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwt, "PyJWK", jwt.PyJWKSet)
+    hmac_keys._key.cache_clear()
+
+
+@pytest.mark.parametrize("change", [another_version, another_function, a_missing_function, another_default, another_kind_of_key])
 def test_what_is_not_known_is_asked_through_its_public_interface(
     reimport: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None]
 ) -> None:

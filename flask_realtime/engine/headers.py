@@ -22,9 +22,20 @@ _FIELD: Final = re.compile(_LINE)
 _FIELDS: Final = re.compile(rb"(?:%b){0,%d}\r\n" % (_LINE, MAX_FIELDS))
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+;=%-]*)(?::[0-9]*)?")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
-_LOOKED_AT: Final = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 _NONE: Final[list[str]] = []
-_Headers: Final[Any] = type(WSGIHandler.headers)
+_Message: Final[Any] = type(WSGIHandler.headers)
+
+
+class _Headers(_Message):  # type: ignore[misc]  # whatever class gevent has
+    """Header fields, also by name: the e-mail package searches all of them, and checks the value that it finds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_name: dict[str, list[str]] = {}
+
+    def get(self, name: str, failobj: Any = None) -> Any:
+        values = self.by_name.get(name.lower())
+        return failobj if values is None else values[0]
 
 
 class BadHead(ValueError):
@@ -103,14 +114,13 @@ def read_fields(rfile: Any, version: str, max_size: int) -> Fields:
         rfile.read(match.end())
         lines, is_all = match[0], match.end() == len(received)
     headers = _Headers()
-    looked_at: dict[str, list[str]] = {}
+    by_name = headers.by_name
     for line in lines.decode("latin-1").split("\r\n")[:-2]:
         name, _, value = line.partition(":")
         value = value.lstrip(" \t")
         headers.set_raw(name, value)
-        if (lowered := name.lower()) in _LOOKED_AT:
-            looked_at.setdefault(lowered, []).append(value.rstrip(" \t"))
-    return Fields(headers, is_all, _length(looked_at, version), _is_last(looked_at.get("connection", _NONE), version))
+        by_name.setdefault(name.lower(), []).append(value)
+    return Fields(headers, is_all, _length(by_name, version), _is_last(by_name.get("connection", _NONE), version))
 
 
 def _read_lines(rfile: Any, max_size: int) -> bytes:
@@ -130,16 +140,17 @@ def _length(fields: dict[str, list[str]], version: str) -> int | None:
     hosts = fields.get("host", _NONE)
     if len(hosts) != 1 and (hosts or version == "HTTP/1.1"):
         raise BadHead
-    if hosts and _HOST.fullmatch(hosts[0]) is None:
+    if hosts and _HOST.fullmatch(hosts[0].rstrip(" \t")) is None:
         raise BadHead
     codings, lengths = fields.get("transfer-encoding", _NONE), fields.get("content-length", _NONE)
-    if codings and (lengths or version == "HTTP/1.0" or [coding.lower() for coding in codings] != ["chunked"]):
+    if codings and (lengths or version == "HTTP/1.0" or [coding.rstrip(" \t").lower() for coding in codings] != ["chunked"]):
         raise BadHead
     if not lengths:
         return None
-    if len(lengths) > 1 or _LENGTH.fullmatch(lengths[0]) is None:
+    length = lengths[0].rstrip(" \t")
+    if len(lengths) > 1 or _LENGTH.fullmatch(length) is None:
         raise BadHead
-    return int(lengths[0])
+    return int(length)
 
 
 def _is_last(options: list[str], version: str) -> bool:

@@ -19,8 +19,8 @@ from typing import Any, Final, Protocol
 from flask_realtime.contract.effects import Announce, Ask, Change, Emit, EnterRoom, Joined, LeaveRoom, Left, Share
 from flask_realtime.feature.context import Caller
 
-_LATER: Final = (Share, Joined, Ask, Announce)
-"""The effects that wait until the lock is free, in their order."""
+_LATER: Final[dict[type[Change], int]] = {Share: 0, Joined: 1, Ask: 2, Announce: 3}
+"""The effects that wait until the lock is free, and their order."""
 
 
 class Means(Protocol):
@@ -66,10 +66,9 @@ def carry_out(means: Means, caller: Caller, change: Callable[[], Iterable[Change
                 later.append(effect)
             else:
                 _do_at_once(means, caller, effect)
-    for kind in _LATER:
-        for effect in later:
-            if type(effect) is kind:
-                _do_later(means, caller, effect)
+    later.sort(key=lambda effect: _LATER[type(effect)])
+    for effect in later:
+        _do_later(means, caller, effect)
 
 
 def _do_at_once(means: Means, caller: Caller, effect: Change) -> None:

@@ -6,6 +6,7 @@ All of it would take more memory than the rest of a session, and the client is n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 MAX_HEADERS: Final = 4096
@@ -108,21 +109,20 @@ def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
     if len(token) > MAX_TOKEN_HEADER:
         token = _IMPLAUSIBLE
     left = max(MAX_HEADERS - len(token), _LEAST)
-    texts = _texts(environ)
+    names = _kept_names(tuple(environ))
+    texts = dict(zip(names, map(environ.get, names), strict=True))
     if _size(texts) <= left:
         return texts
     return _filled({"HTTP_AUTHORIZATION": token} if token else {}, left, environ, (*_FIRST, *_headers(environ)))
 
 
-def _texts(environ: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in environ.items()
-        if (name in _FIRST_NAMES or name[:5] == "HTTP_") and type(value) is str  # Without a call for each: every connect is here.
-    }
+@lru_cache(maxsize=16)
+def _kept_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those to keep of an environment's names; clients of one kind send the same ones."""
+    return tuple(name for name in names if name in _FIRST_NAMES or name.startswith("HTTP_"))
 
 
-def _size(texts: Mapping[str, str]) -> int:
+def _size(texts: Mapping[str, Any]) -> int:
     return _OVERHEAD * len(texts) + sum(map(len, texts)) + sum(map(len, texts.values()))
 
 

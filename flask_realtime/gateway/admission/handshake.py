@@ -58,6 +58,7 @@ _FIRST: Final = (
 """Headers that an application's token loaders use, by importance; other headers follow in their order."""
 
 _FIRST_NAMES: Final = frozenset(_FIRST)
+_TEXT: Final = frozenset((str,))
 
 _IRRELEVANT: Final = (
     "HTTP_ACCEPT",
@@ -111,7 +112,7 @@ def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
     left = max(MAX_HEADERS - len(token), _LEAST)
     names = _kept_names(tuple(environ))
     texts = dict(zip(names, map(environ.get, names), strict=True))
-    if _size(texts) <= left:
+    if _TEXT.issuperset(map(type, texts.values())) and _size(texts) <= left:
         return texts
     return _filled({"HTTP_AUTHORIZATION": token} if token else {}, left, environ, (*_FIRST, *_headers(environ)))
 

@@ -152,13 +152,13 @@ class Features:
 
     def _notify(self, listeners: Iterable[Listener], *args: Any) -> None:
         for effect in self._effects(listeners, *args):
-            self._send(effect)  # type: ignore[arg-type]  # only a connection's end has effects of other kinds
+            self._send(effect)  # type: ignore[arg-type]  # only `disconnected` listeners return other effects
 
     def _effects(self, listeners: Iterable[Listener], *args: Any) -> Iterable[Effect]:
         for listener in listeners:
             try:
                 yield from listener(*args) or ()
-            except Exception as error:  # noqa: BLE001 - one feature's failure is not the others'
+            except Exception as error:  # noqa: BLE001 - one feature's failure must not stop the others
                 self._application.report(error, args[0], None)
 
     def run_command(self, feature_name: str, command: str, *args: Any) -> int:
@@ -167,7 +167,7 @@ class Features:
             if feature.name == feature_name and command in feature.commands:
                 done = feature.commands[command](self._states[feature_name], *args)
                 return done if isinstance(done, int) else 0
-        return 0  # A server of another version has it.
+        return 0  # Unknown here: sent by a server of another version.
 
 
 class Departure(NamedTuple):

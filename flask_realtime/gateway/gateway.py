@@ -68,7 +68,7 @@ class Gateway:
         essential: The features that it requires.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - it is what joins these
+    def __init__(  # noqa: PLR0913, PLR0917 - the composition of these
         self,
         app: Flask,
         socketio: SocketIO,
@@ -84,7 +84,7 @@ class Gateway:
         peer_log = self._peer_log = PeerLog(server.concurrency, server.new_event)
         application = Application(app, hooks, peer_log)
         registry = self._registry = Registry(config.max_connections_per_user, config.max_connections, config.retry_after)
-        limiter = self._limiter = EventLimiter(config, hooks)
+        limiter = EventLimiter(config, hooks)
         connect_limiter = ConnectLimiter(config.max_connects_per_user, config.max_failed_connects)
         delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish)
         surroundings = Surroundings(
@@ -170,7 +170,7 @@ class Gateway:
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
 
-    def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - what shares has no names for it
+    def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - the back end's signature
         self._notifier.changed(user_id, online=online, version=version)
 
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:

@@ -184,7 +184,7 @@ def test_nobody_can_keep_an_event_from_somebody_else(make_app: MakeApp, connect:
 def test_the_limits_forget_users_who_are_gone(make_app: MakeApp, connect: Connect) -> None:
     app = make_app(REALTIME_USER_LIMITS={"presence": None})
     realtime = Realtime(app)
-    registry, limiter = (gateway := realtime._gateway())._registry, gateway._limiter
+    registry, limiter = (gateway := realtime._gateway())._registry, gateway._closer._limiter
     with connect(app, "ben") as watcher:
         for number in range(20):
             with connect(app, f"ann-{number}") as first, connect(app, f"ann-{number}") as second:

@@ -34,7 +34,7 @@ class Admission:
         peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - whatever has to know of a new connection
+    def __init__(  # noqa: PLR0913, PLR0917 - the stages of an admission
         self,
         credentials: Credentials,
         registry: Registry,
@@ -94,8 +94,8 @@ class Admission:
         raise ConnectionRefused
 
     def _complete_present(self, connection: Connection) -> None:
-        # Before the client learns that it is connected: it may tell others at once, who ask for its user's status on any server.
-        # Not under the lock: this may wait for the other servers.
+        # Before the client is told that it is connected, since others may ask for its user's status at once, on any server.
+        # Not under the lock, since this may wait for other servers.
         change, excess = self._presence.connected(connection)
         with connection.lock:
             connection.closed = connection.closed or connection.session.closed or excess is not None

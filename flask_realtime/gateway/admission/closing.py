@@ -38,7 +38,7 @@ class ConnectionCloser:
         peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - whatever knows of a connection
+    def __init__(  # noqa: PLR0913, PLR0917 - everything that holds state of a connection
         self,
         sessions: EngineSessions,
         connections: SocketIOConnections,
@@ -67,7 +67,7 @@ class ConnectionCloser:
         """
         with connection.lock:
             if connection.closed or not connection.admitted:
-                connection.closed = True  # One that is still being admitted is refused then.
+                connection.closed = True  # `Admission` refuses a connection closed before it is let in.
                 return
             self._connections.send_disconnect(connection.session.id, connection.namespace)
             self.disconnected(connection, reason)

@@ -43,7 +43,7 @@ class ConnectHandler:
         peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what an answer may need
+    def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
         self,
         admission: Admission,
         sessions: EngineSessions,

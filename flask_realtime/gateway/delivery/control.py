@@ -78,7 +78,7 @@ class Control:
         try:
             user_id = str(get_jwt_identity())
         except RuntimeError:
-            return True  # The view does not use tokens; then there is nothing to compare with.
+            return True  # Without a token there is no user to compare with.
         connection = self._registry.get(connection_id)
         if connection is not None:
             return connection.user_id == user_id

@@ -76,7 +76,7 @@ class Dispatcher:
         peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - an event passes all of them
+    def __init__(  # noqa: PLR0913, PLR0917 - the stages of an event
         self,
         config: RealtimeConfig,
         events: Mapping[str, BoundEvent],
@@ -91,7 +91,7 @@ class Dispatcher:
     ) -> None:
         self._settings = config
         self._max_nesting = config.max_nesting
-        # A character has at most four bytes, so a text this short needs no encoding to know its size.
+        # A character takes at most four bytes, so texts up to this length are never too large.
         self._surely_small = config.max_payload_bytes // 4
         self._events = events
         self._application = application
@@ -162,7 +162,6 @@ class Dispatcher:
         """Handle an event at once if its handler never waits and the mailbox is empty, else in the mailbox."""
         mailbox = session.mailbox
         if connection is None:
-            # Most likely it is just being admitted.
             self._sessions.post(session.id, mailbox, partial(self._handle_early, session, call))
             return
         if call.may_wait or not mailbox.begin_turn():
@@ -242,7 +241,7 @@ class Dispatcher:
     def _handle(self, session: Session, call: _Call) -> None:
         connection = session.connection
         if connection is None or not connection.admitted:
-            # Nothing may come before CONNECT was answered; Node's server closes such a connection too.
+            # An event before the answer to CONNECT; Node's server also closes the session.
             self._sessions.close(session.id)
             return
         try:

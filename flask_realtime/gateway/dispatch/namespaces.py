@@ -43,7 +43,7 @@ class NamespaceEvents:
         peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - as of the dispatcher
+    def __init__(  # noqa: PLR0913, PLR0917 - the stages of an event
         self,
         config: RealtimeConfig,
         events: Mapping[str, BoundEvent],

@@ -57,7 +57,7 @@ class Router:
         peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - where packets go
+    def __init__(  # noqa: PLR0913, PLR0917 - the destinations of packets
         self,
         config: RealtimeConfig,
         sessions: EngineSessions,
@@ -80,7 +80,7 @@ class Router:
     def receive(self, session: Session, data: object) -> None:
         """Handle a message; one that is malformed ends the session."""
         repeatable = session.repeatable
-        # See `gateway.repeats`. Nothing here can wait, so it is enough that nothing of the same session waits.
+        # The fast path of `gateway.repeats`. It never waits, so an idle mailbox is enough to keep the order.
         if repeatable is not None and repeatable[0] == data and session.mailbox.is_idle() and repeatable[1]():
             return
         try:

@@ -92,7 +92,7 @@ class EventLimiter:
             The error to answer with, or None if it is within the limits.
         """
         now, held, number = self._clock(), connection.allowances, group.number
-        # `allowance`, inlined: every event passes here.
+        # `allowance` inlined: this runs for every event.
         allowance = held.by_group[number] if held is not None and number < len(held.by_group) else None
         if allowance is None:
             allowance = self._new_allowance(connection, group)

@@ -132,7 +132,7 @@ class SocketIOServer:
         if self._engine.async_mode == GEVENT:  # Werkzeug's server prints its address itself.
             warn_unpatched()
             announce(self.socketio)
-            # Runs when the server waits for its first connection.
+            # Spawned, because `socketio.run` makes the server and does not return.
             gevent.spawn(self._install_handler)
         self.socketio.run(app, host=host, port=port, **options)
 
@@ -147,7 +147,7 @@ class SocketIOServer:
         if not allow_any(origins):
             origins = same_origin if origins is None else origins
             self._engine.cors_allowed_origins = OriginCheck(origins, setting)
-            self._engine.log_message_keys.add("bad-origin")  # python-engineio would log it too, unescaped.
+            self._engine.log_message_keys.add("bad-origin")  # Keeps python-engineio from logging it again, unescaped.
 
     def _take_over(self) -> None:
         handlers: tuple[tuple[str, Callable[..., None]], ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -42,6 +42,8 @@ from flask_realtime.hooks import ApplicationEvent, Hooks
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
+
+_SERVER_DISCONNECT: Final = CloseReason.SERVER_DISCONNECT.value
 
 
 class Essential(NamedTuple):
@@ -232,7 +234,7 @@ class Gateway:
         """Handle a connection that left its namespace."""
         connection = self._registry.get(connection_id)
         if connection is not None:
-            self._closer.disconnected(connection, CloseReason.SERVER_DISCONNECT.value, socketio_handler_called=True)
+            self._closer.disconnected(connection, _SERVER_DISCONNECT, socketio_handler_called=True)
 
     def on_message(self, eio_sid: str, data: object) -> None:
         """Handle a message of a session."""

@@ -18,9 +18,8 @@ from flask_realtime.feature.context import HasState
 from flask_realtime.feature.feature import Feature
 from flask_realtime.features.conversations import MEMBERS, Conversations, conversations
 from flask_realtime.features.presence import Presence, presence
-from flask_realtime.gateway.delivery.control import command_envelope
 from flask_realtime.gateway.delivery.encoding import EventEncoder
-from flask_realtime.gateway.delivery.envelopes import envelope_of
+from flask_realtime.gateway.delivery.envelopes import command_envelope, envelope_of
 
 StateT = TypeVar("StateT")
 

@@ -195,5 +195,5 @@ class Application:
         if kind is None:
             self.report(error, connection, event, address)
             return InternalError()
-        # Werkzeug's own descriptions speak of URLs.
+        # Not Werkzeug's default descriptions, which are about URLs.
         return kind(None if error.description == type(error).description else error.description)

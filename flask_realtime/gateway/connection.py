@@ -160,7 +160,7 @@ class Registry:
         self._max_connections = max_connections
         self._lock = native_lock()
         self._connections: dict[str, Connection] = {}
-        # Most users have one or two, for which a list weighs a third of a dictionary.
+        # Lists: most users have one or two connections, for which a dictionary takes three times the memory.
         self._by_user: dict[str, list[Connection]] = {}
 
     def add(self, connection: Connection) -> None:
@@ -180,7 +180,7 @@ class Registry:
             self._connections[connection.id] = connection
 
     def _is_one_more(self, connection: Connection, of_user: list[Connection]) -> bool:
-        # One page may be in several namespaces, over one session.
+        # A page's connections to several namespaces share one session, and count as one.
         sessions = {other.session.id for other in of_user}
         return connection.session.id not in sessions and len(sessions) >= self._max_per_user
 

@@ -9,99 +9,107 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from flask import Flask
 
+from flask_realtime.backends.backend import Backend
+from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.errors import RegistrationError
 from flask_realtime.feature.context import Caller, FeatureContext, HasState, Tracker
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
+from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.changes import carry_out
-from flask_realtime.gateway.connection import Connection
+from flask_realtime.gateway.connection import Connection, Registry
+from flask_realtime.gateway.delivery.delivery import Delivery
+from flask_realtime.gateway.delivery.envelopes import command_envelope
 from flask_realtime.gateway.dispatch.mailbox import Mailbox
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.repeats import Repeated
+from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.timer import DeadlineTimer
 
 StateT = TypeVar("StateT")
 
 
-class CommandRunner(Protocol):
-    """Runs commands of features on all servers."""
-
-    def run_everywhere(self, feature_name: str, command: str, *args: Any) -> int:
-        """Run a command on every server, and return what it returned on this one."""
-
-    def run_elsewhere(self, feature_name: str, command: str, *args: Any) -> None:
-        """Run a command on all other servers."""
-
-
 class OtherFeatures(Protocol):
-    """The features, as each of them is given the others."""
+    """All features, as each of them sees the others."""
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         """Return the state of a feature."""
 
     def joined(self, caller: Caller, conversation_id: str) -> None:
-        """Let the features hear of a connection that joined a conversation."""
+        """Notify the features of a connection that joined a conversation."""
 
     def left(self, caller: Caller, conversation_id: str) -> None:
-        """Let the features hear of a connection that left a conversation."""
+        """Notify the features of a connection that left a conversation."""
+
+    def run_command(self, feature_name: str, command: str, *args: Any) -> int:
+        """Run a feature's command on this server, and return the number that it returned, or 0."""
 
 
 class Surroundings(NamedTuple):
-    """Services of the gateway that features use.
-
-    Args:
-        disconnect: Ends a connection, for a reason.
-        control: Runs commands of features on all servers.
-        new_mailbox: Makes a mailbox.
-    """
-
-    disconnect: Callable[[Connection, str], None]
-    control: CommandRunner
-    new_mailbox: Callable[[], Mailbox]
-
-
-def make_context(
-    app: Flask, feature: Feature[Any], features: OtherFeatures, parts: Parts, surroundings: Surroundings
-) -> FeatureContext:
-    """Return what one feature is given.
+    """Services of the gateway that contexts of features are made of.
 
     Args:
         app: The application.
-        feature: The feature.
-        features: All features.
-        parts: The gateway's parts.
-        surroundings: What features ask of the gateway beside them.
+        config: Its settings.
+        application: Calls its code.
+        backend: What servers share.
+        server: The Socket.IO server.
+        registry: The connections of this server.
+        limiter: Counts attempts to connect.
+        delivery: Sends events.
+        disconnect: Ends a connection, for a reason.
     """
-    return _Context(app, feature, features, parts, surroundings)
+
+    app: Flask
+    config: RealtimeConfig
+    application: Application
+    backend: Backend
+    server: SocketIOServer
+    registry: Registry
+    limiter: ConnectLimiter
+    delivery: Delivery
+    disconnect: Callable[[Connection, str], None]
+
+    def context_of(self, feature: Feature[Any], features: OtherFeatures) -> FeatureContext:
+        """Return the context of one feature.
+
+        Args:
+            feature: The feature.
+            features: All features.
+        """
+        return _Context(self, feature, features)
 
 
 class _Context:
-    def __init__(
-        self, app: Flask, feature: Feature[Any], features: OtherFeatures, parts: Parts, surroundings: Surroundings
-    ) -> None:
-        self.app = app
-        self.config = parts.config
-        self.clock: Callable[[], float] = monotonic
-        self.backend = parts.backend
+    def __init__(self, surroundings: Surroundings, feature: Feature[Any], features: OtherFeatures) -> None:
+        delivery, registry, server = surroundings.delivery, surroundings.registry, surroundings.server
         self._feature = feature
         self._features = features
-        self._parts = parts
-        self._surroundings = surroundings
-        self.emit = parts.delivery.send
-        self.emit_again = parts.delivery.send_again
+        self._application = surroundings.application
+        self._registry = registry
+        self._connections = server.connections
+        self._concurrency = server
+        self._new_event = server.new_event
+        self.app = surroundings.app
+        self.config = surroundings.config
+        self.clock: Callable[[], float] = monotonic
+        self.backend = surroundings.backend
+        self.emit = delivery.send
+        self.emit_again = delivery.send_again
         self.repeated_emit = Repeated
-        self.emit_here = parts.delivery.send_here
+        self.emit_here = delivery.send_here
         self.joined = features.joined
         self.left = features.left
-        self.find: Any = parts.registry.get
-        self.connections: Any = parts.registry.everyone
-        self.connections_of: Any = parts.registry.of_user
-        self.attempt = parts.limiter.attempt
+        self.find: Any = registry.get
+        self.connections: Any = registry.everyone
+        self.connections_of: Any = registry.of_user
+        self.attempt = surroundings.limiter.attempt
         self.disconnect: Any = surroundings.disconnect
-        self.functions = parts.application.hooks.functions
+        self.functions = surroundings.application.hooks.functions
+        self.new_mailbox: Callable[[], Mailbox] = server.new_mailbox
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         if feature not in self._feature.requires:
@@ -126,35 +134,34 @@ class _Context:
             for emit in expire():
                 self.emit(emit)
 
-        server = self._parts.server
-        return DeadlineTimer(server, server.new_event, clock or self.clock, next_deadline, expired)
+        return DeadlineTimer(self._concurrency, self._new_event, clock or self.clock, next_deadline, expired)
 
     def send_to(self, connection: Any, event: str, payload: Any) -> None:
         if connection.namespace == DEFAULT_NAMESPACE:
             self.emit_here(Emit(event, (payload,), (connection.id,)))
         else:
-            self._parts.server.send_to(connection.id, connection.namespace, event, payload)
+            self._connections.send_to(connection.id, connection.namespace, event, payload)
 
     def change(self, caller: Caller, change: Callable[[], Iterable[Change]]) -> None:
         carry_out(self, caller, change)
 
     def enter_room(self, caller: Any, room: str) -> None:
-        self._parts.server.enter(caller.id, room)
+        self._connections.enter(caller.id, room)
 
     def leave_room(self, caller: Any, room: str) -> None:
-        self._parts.server.leave(caller.id, room)
+        self._connections.leave(caller.id, room)
 
     def has_connections(self) -> bool:
-        return len(self._parts.registry) > 0
+        return len(self._registry) > 0
 
     def let_others_run(self) -> None:
-        self._parts.server.sleep(0)
+        self._concurrency.sleep(0)
 
     def in_app_context(self, function: Callable[..., Any], *args: Any) -> Any:
-        return self._parts.application.in_context(function, *args)
+        return self._application.in_context(function, *args)
 
     def report(self, error: BaseException) -> None:
-        self._parts.application.report(error, None, None)
+        self._application.report(error, None, None)
 
     def is_registered(self, hook: Hook) -> bool:
         return bool(self.functions(hook))
@@ -162,7 +169,7 @@ class _Context:
     def call(self, hook: Hook, *args: Any, caller: Any = None, event: str | None = None) -> Any:
         answer = None
         for function in self.functions(hook):
-            answer = self._parts.application.call(function, *args, connection=caller, event=event)
+            answer = self._application.call(function, *args, connection=caller, event=event)
         return hook.default if answer is None or not hook.is_single else answer
 
     def call_in_request(
@@ -173,25 +180,23 @@ class _Context:
         caller: Any = None,
         event: str | None = None,
     ) -> Any:
-        return self._parts.application.call_in_request(function, environ, *args, connection=caller, event=event)
+        return self._application.call_in_request(function, environ, *args, connection=caller, event=event)
 
     def decide(self, hook: Hook, *args: Any, caller: Any, event: str) -> bool:
         decision: bool = hook.default
         for function in self.functions(hook):
-            decision = self._parts.application.decide(function, *args, connection=caller, event=event, default=hook.default)
+            decision = self._application.decide(function, *args, connection=caller, event=event, default=hook.default)
         return decision
 
     def announce(self, hook: Hook, *args: Any, caller: Any = None) -> None:
-        self._parts.application.announce(self.functions(hook), *args, connection=caller)
+        self._application.announce(self.functions(hook), *args, connection=caller)
 
     def announce_with(self, function: Callable[[], None]) -> None:
-        self._parts.application.announce([function])
-
-    def new_mailbox(self) -> Mailbox:
-        return self._surroundings.new_mailbox()
+        self._application.announce([function])
 
     def everywhere(self, command: str, *args: Any) -> int:
-        return self._surroundings.control.run_everywhere(self._feature.name, command, *args)
+        self.elsewhere(command, *args)
+        return self._features.run_command(self._feature.name, command, *args)
 
     def elsewhere(self, command: str, *args: Any) -> None:
-        self._surroundings.control.run_elsewhere(self._feature.name, command, *args)
+        self.backend.publish(command_envelope(self._feature.name, command, *args))

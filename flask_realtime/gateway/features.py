@@ -6,19 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from flask import Flask
-
 from flask_realtime.contract.answers import ACKNOWLEDGED
-from flask_realtime.contract.effects import Announce, Effect, Outcome, Share
+from flask_realtime.contract.effects import Announce, Effect, Emit, Outcome, Share
 from flask_realtime.contract.events import IncomingEvent
 from flask_realtime.contract.parsing import Parse
 from flask_realtime.errors import RegistrationError
 from flask_realtime.feature.context import Caller, FeatureContext, HasState
 from flask_realtime.feature.feature import Feature, Listener
+from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection
-from flask_realtime.gateway.context import Surroundings, make_context
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
-from flask_realtime.gateway.parts import Parts
 
 StateT = TypeVar("StateT")
 Work = Callable[[Connection, Any], Any]
@@ -48,13 +45,22 @@ class Features:
     """The features of one application.
 
     Args:
-        app: The application.
         declared: The features, each after those that it requires.
+        application: Calls the application's code.
+        send: Sends an event to its receivers, on every server.
+        make_context: Makes the context of one feature among all of them.
     """
 
-    def __init__(self, app: Flask, declared: Sequence[Feature[Any]]) -> None:
-        self._app = app
+    def __init__(
+        self,
+        declared: Sequence[Feature[Any]],
+        application: Application,
+        send: Callable[[Emit], object],
+        make_context: Callable[[Feature[Any], Features], FeatureContext],
+    ) -> None:
         self._declared = tuple(declared)
+        self._application = application
+        self._send = send
         self._states: dict[str, Any] = {}
         self.events: dict[str, BoundEvent] = {}
         self._admitted: list[Listener] = []
@@ -62,25 +68,15 @@ class Features:
         self._joined: list[Listener] = []
         self._left: list[Listener] = []
         self._disconnected: list[Listener] = []
-        self._parts: Parts
+        for feature in self._declared:
+            context = make_context(feature, self)
+            self._states[feature.name] = feature.make_state(context)
+            self._bind(feature, context)
 
     @property
     def declared(self) -> tuple[Feature[Any], ...]:
         """Return the features, each after those that it requires."""
         return self._declared
-
-    def bind(self, parts: Parts, surroundings: Surroundings) -> None:
-        """Make the features' states.
-
-        Args:
-            parts: The gateway's parts.
-            surroundings: The gateway's further functions for features.
-        """
-        self._parts = parts
-        for feature in self._declared:
-            context = make_context(self._app, feature, self, parts, surroundings)
-            self._states[feature.name] = feature.make_state(context)
-            self._bind(feature, context)
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         """Return the state of a feature.
@@ -117,13 +113,13 @@ class Features:
         return BoundEvent(event.parse, work, not is_inline, event.binary, event.in_every_namespace, repeat)
 
     def _in_context(self, handle: Callable[..., Any], event: str, connection: Connection, request: Any) -> Any:
-        return self._parts.application.call(handle, connection, request, connection=connection, event=event)
+        return self._application.call(handle, connection, request, connection=connection, event=event)
 
     def _work(self, handle: Callable[..., Any], connection: Connection, request: Any) -> Any:
         answer = handle(connection, request)
         if type(answer) is Outcome:
             for emit in answer.emits:
-                self._parts.delivery.send(emit)
+                self._send(emit)
             answer = answer.answer
         return ACKNOWLEDGED if answer is None else answer
 
@@ -151,19 +147,19 @@ class Features:
             elif isinstance(effect, Announce):
                 announcements.append(effect)
             else:
-                self._parts.delivery.send(effect)
+                self._send(effect)
         return Departure(tuple(changes), tuple(announcements))
 
     def _notify(self, listeners: Iterable[Listener], *args: Any) -> None:
         for effect in self._effects(listeners, *args):
-            self._parts.delivery.send(effect)  # type: ignore[arg-type]  # only a connection's end has effects of other kinds
+            self._send(effect)  # type: ignore[arg-type]  # only `disconnected` listeners return other effects
 
     def _effects(self, listeners: Iterable[Listener], *args: Any) -> Iterable[Effect]:
         for listener in listeners:
             try:
                 yield from listener(*args) or ()
-            except Exception as error:  # noqa: BLE001 - one feature's failure is not the others'
-                self._parts.application.report(error, args[0], None)
+            except Exception as error:  # noqa: BLE001 - one feature's failure must not stop the others
+                self._application.report(error, args[0], None)
 
     def run_command(self, feature_name: str, command: str, *args: Any) -> int:
         """Run a feature's command on this server, and return the number that it returned, or 0."""
@@ -171,7 +167,7 @@ class Features:
             if feature.name == feature_name and command in feature.commands:
                 done = feature.commands[command](self._states[feature_name], *args)
                 return done if isinstance(done, int) else 0
-        return 0  # A server of another version has it.
+        return 0  # Unknown here: sent by a server of another version.
 
 
 class Departure(NamedTuple):

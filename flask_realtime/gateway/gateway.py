@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -13,29 +13,37 @@ from flask_socketio import SocketIO
 from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.config import RealtimeConfig
+from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
-from flask_realtime.gateway.admission.lifecycle import SERVER_DISCONNECT, Lifecycle
+from flask_realtime.gateway.admission.admission import Admission
+from flask_realtime.gateway.admission.closing import ConnectionCloser
+from flask_realtime.gateway.admission.connecting import ConnectHandler
+from flask_realtime.gateway.admission.connection_hooks import ConnectionHooks
+from flask_realtime.gateway.admission.credentials import Credentials
+from flask_realtime.gateway.admission.user_presence import UserPresence
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Registry, Session
 from flask_realtime.gateway.context import Surroundings
-from flask_realtime.gateway.delivery.control import COMMAND, Control
+from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.delivery.delivery import Delivery
-from flask_realtime.gateway.delivery.envelopes import SEND
+from flask_realtime.gateway.delivery.envelopes import COMMAND, SEND
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
-from flask_realtime.gateway.dispatch.mailbox import Concurrency, Mailbox
+from flask_realtime.gateway.dispatch.mailbox import Concurrency
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
 from flask_realtime.gateway.dispatch.routing import Router
 from flask_realtime.gateway.features import Features
-from flask_realtime.gateway.limits.limiter import Limiter
+from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
+from flask_realtime.gateway.limits.event_limiter import EventLimiter
 from flask_realtime.gateway.limits.peer_log import PeerLog
-from flask_realtime.gateway.parts import Parts
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.shutdown import GatewayShutdown
 from flask_realtime.hooks import ApplicationEvent, Hooks
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
+
+_SERVER_DISCONNECT: Final = CloseReason.SERVER_DISCONNECT.value
 
 
 class Essential(NamedTuple):
@@ -62,7 +70,7 @@ class Gateway:
         essential: The features that it requires.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - it is what joins these
+    def __init__(  # noqa: PLR0913, PLR0917 - the composition of these
         self,
         app: Flask,
         socketio: SocketIO,
@@ -71,61 +79,71 @@ class Gateway:
         backend: Backend,
         essential: Essential,
     ) -> None:
-        self._hooks = hooks
+        self._hooks, self._config, self._backend = hooks, config, backend
         self._sessions: dict[str, Session] = {}
-        server = SocketIOServer(app, socketio, config, self)
-        peer_log = PeerLog(server.concurrency, server.new_event)
-        self._parts = Parts(
-            config=config,
-            application=Application(app, hooks, peer_log),
-            registry=Registry(config.max_connections_per_user, config.max_connections, config.retry_after),
-            limiter=Limiter(config, hooks),
-            backend=backend,
-            server=server,
-            delivery=Delivery(app, server, None if backend.is_local else backend.publish),
-            peer_log=peer_log,
+        server = self._server = SocketIOServer(app, socketio, config, self)
+        sessions, connections, existing = server.sessions, server.connections, server.existing
+        peer_log = self._peer_log = PeerLog(server.concurrency, server.new_event)
+        application = Application(app, hooks, peer_log)
+        registry = self._registry = Registry(config.max_connections_per_user, config.max_connections, config.retry_after)
+        limiter = EventLimiter(config, hooks)
+        connect_limiter = ConnectLimiter(config.max_connects_per_user, config.max_failed_connects)
+        delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish)
+        surroundings = Surroundings(
+            app, config, application, backend, server, registry, connect_limiter, delivery, self._disconnect
         )
-        self._features = Features(app, hooks.features)
-        self.control = Control(self._parts.registry, self._parts.delivery, backend, self._features)
-        self._features.bind(self._parts, Surroundings(self._end, self.control, self._new_mailbox))
-        presence = self._features.state_of(essential.presence)
-        self._notifier = presence.notifier
-        authentication = self._features.state_of(essential.authentication)
-        self._lifecycle = Lifecycle(self._parts, self._features, presence, authentication)
-        dispatcher = Dispatcher(self._parts, self._features, self._lifecycle.disconnect)
-        namespaces = NamespaceEvents(self._parts, dispatcher, self._features.events)
-        self._router = Router(config, server, peer_log, self._lifecycle, dispatcher, namespaces)
-        self._shutdown = GatewayShutdown(server, backend, lambda: self._notifier.is_idle)
+        features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of)
+        self.control = Control(registry, delivery, backend, features)
+        presence_state = features.state_of(essential.presence)
+        notifier = self._notifier = presence_state.notifier
+        presence = UserPresence(presence_state, backend, config.max_connections_per_user, config.retry_after, server.sleep)
+        authentication = features.state_of(essential.authentication)
+        credentials = self._credentials = Credentials(authentication, connect_limiter, server, config.open_namespaces)
+        connection_hooks = ConnectionHooks(application, existing)
+        admission = Admission(credentials, registry, connections, connection_hooks, presence, features, peer_log)
+        connects = ConnectHandler(admission, sessions, connections, existing, application, peer_log)
+        closer = self._closer = ConnectionCloser(
+            sessions, connections, registry, limiter, features, presence, connection_hooks, peer_log
+        )
+        handling = (config, features.events, application, existing, limiter)
+        dispatcher = Dispatcher(*handling, sessions, connections, delivery, closer.disconnect, peer_log)
+        namespaces = NamespaceEvents(*handling, dispatcher, sessions, connections, peer_log)
+        self._router = Router(config, sessions, connections, connects, closer, dispatcher, namespaces, peer_log)
+        self._shutdown = GatewayShutdown(sessions, server.sleep, backend, lambda: notifier.is_idle)
+
+    def _disconnect(self, connection: Connection, reason: str) -> None:
+        # Late-bound, since features end connections, and `_closer` needs the features.
+        self._closer.disconnect(connection, reason)
 
     @property
     def config(self) -> RealtimeConfig:
         """The application's settings."""
-        return self._parts.config
+        return self._config
 
     @property
     def backend(self) -> Backend:
         """State that the application shares with other servers."""
-        return self._parts.backend
+        return self._backend
 
     @property
     def socketio(self) -> SocketIO:
         """The application's Flask-SocketIO object."""
-        return self._parts.server.socketio
+        return self._server.socketio
 
     @property
     def path(self) -> str:
         """Path at which clients connect."""
-        return self._parts.server.path
+        return self._server.path
 
     @property
     def allows_any_origin(self) -> bool:
         """True if any web page may connect."""
-        return self._parts.server.allows_any_origin
+        return self._server.allows_any_origin
 
     @property
     def concurrency(self) -> Concurrency:
         """The greenlets or threads that serve the application."""
-        return self._parts.server.concurrency
+        return self._server.concurrency
 
     @property
     def features(self) -> tuple[Feature[Any], ...]:
@@ -143,25 +161,18 @@ class Gateway:
 
     def run(self, app: Flask, host: str, port: int, options: Mapping[str, Any]) -> None:
         """Serve the application with a development server; see `SocketIOServer.run`."""
-        self._parts.server.run(app, host, port, options)
-
-    def _new_mailbox(self) -> Mailbox:
-        server = self._parts.server
-        return Mailbox(server.concurrency, server.new_event, self._parts.config.max_pending_events)
-
-    def _end(self, connection: Connection, reason: str) -> None:
-        self._lifecycle.disconnect(connection, reason)
+        self._server.run(app, host, port, options)
 
     def _receive_from_others(self, envelope: Envelope) -> None:
         if envelope.kind == SEND:
-            self._parts.delivery.receive(envelope)
+            self._delivery.receive(envelope)
             note = envelope.header.get("note")
             if note is not None:
                 self._features.run_command(note[0], note[1], *note[2])
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
 
-    def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - what shares has no names for it
+    def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - the back end's signature
         self._notifier.changed(user_id, online=online, version=version)
 
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
@@ -169,18 +180,18 @@ class Gateway:
         if not self._hooks.sealed:
             self._hooks.sealed = True
             self._warn_without_queue(environ)
-        self._parts.backend.start(self._receive_from_others, self._changed_meanwhile)
+        self._backend.start(self._receive_from_others, self._changed_meanwhile)
         session = self._sessions[eio_sid] = Session(
             eio_sid,
             str(environ.get("REMOTE_ADDR", "")),
-            self._lifecycle.kept_of(environ),
-            self._new_mailbox(),
-            self._parts.server.transport,
+            self._credentials.kept_of(environ),
+            self._server.new_mailbox(),
+            self._server.sessions.transport,
         )
         return partial(self._router.receive, session)
 
     def _warn_without_queue(self, environ: Mapping[str, Any]) -> None:
-        if environ.get("wsgi.multiprocess") and self._parts.config.message_queue is None:
+        if environ.get("wsgi.multiprocess") and self._config.message_queue is None:
             logger.warning(
                 "There are several workers, and no REALTIME_MESSAGE_QUEUE: each knows its own clients only. What one sends does "
                 "not reach the clients of the others, and users who are connected to another one appear offline."
@@ -193,7 +204,7 @@ class Gateway:
             return
         session.closed = True
         for connection in session.open_connections():
-            self._lifecycle.disconnected(connection, reason)
+            self._closer.disconnected(connection, reason)
         self._shutdown.forget(session)
 
     def begin_drain(self) -> None:
@@ -217,13 +228,13 @@ class Gateway:
         session = self._sessions.get(eio_sid)
         peer = session.address if session is not None else ""
         text = "A message could not be handled: address=%s"
-        self._parts.peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
+        self._peer_log.write(logger, logging.ERROR, peer, text, peer, error=error)
 
     def on_disconnected(self, connection_id: str) -> None:
         """Handle a connection that left its namespace."""
-        connection = self._parts.registry.get(connection_id)
+        connection = self._registry.get(connection_id)
         if connection is not None:
-            self._lifecycle.disconnected(connection, SERVER_DISCONNECT, socketio_handler_called=True)
+            self._closer.disconnected(connection, _SERVER_DISCONNECT, socketio_handler_called=True)
 
     def on_message(self, eio_sid: str, data: object) -> None:
         """Handle a message of a session."""

@@ -53,7 +53,7 @@ class RememberedCalls(dict[str, CallT]):
         if len(text) > _REMEMBERED_LENGTH:
             return
         if len(self) >= _REMEMBERED:
-            self.clear()  # To know which were used last would cost every event more than reading some anew.
+            self.clear()  # Tracking recent use would cost each event more than parsing some again.
         self[text] = call
 
 
@@ -106,21 +106,21 @@ class Repeater:
 
     Args:
         app: The application.
-        server: Its Socket.IO server.
-        publish: Sends something to the other servers; None where there are none.
+        local: Encodes events and delivers them on this server.
+        publish: Sends an envelope to the other servers; None if there are none.
         send: Sends events of other kinds.
     """
 
     def __init__(
         self,
         app: Flask,
-        server: Deliverer,
+        local: Deliverer,
         publish: Callable[[Envelope], bool] | None,
         send: Callable[[Emit], bool],
     ) -> None:
         self._app = app
-        self._server = server
-        self._rooms = server.rooms
+        self._local = local
+        self._rooms = local.rooms
         self._publish = publish
         self._send = send
 
@@ -130,13 +130,13 @@ class Repeater:
         Returns:
             Whether it is on its way to the other servers.
         """
-        # Not together with other events: Python's quick access to what they hold is lost where two kinds come by.
+        # Separate from `Delivery.send`: CPython's inline caches for attributes serve only one type well.
         message = emit.message
         if message is None:
-            message = emit.message = self._server.encode(emit.event, emit.args, volatile=emit.volatile)
+            message = emit.message = self._local.encode(emit.event, emit.args, volatile=emit.volatile)
         elif emit.route is not None:
             return self.send_again(emit)
-        self._server.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)
+        self._local.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)
         if event_sent.receivers:
             event_sent.send(self._app, event=emit)
         return self._publish is None or self._publish(envelope_of(emit, message.parts))
@@ -171,5 +171,5 @@ class Repeater:
             return None
         known = [self._rooms.find_room(name) for name in (*emit.rooms, *emit.except_rooms)]
         versions = tuple((room, room.version) for room in known if room is not None)
-        # A room that there is not yet cannot be seen to change.
+        # A room that does not exist yet has no version to compare.
         return _Route(websockets, versions, self._rooms.changes) if len(versions) == len(known) else None

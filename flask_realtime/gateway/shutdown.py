@@ -9,7 +9,7 @@ from typing import Final
 
 from flask_realtime.backends.backend import Backend
 from flask_realtime.gateway.connection import Session
-from flask_realtime.gateway.serving.server import SocketIOServer
+from flask_realtime.gateway.serving.sessions import EngineSessions
 
 _IDLE_TIMEOUT: Final = 25.0
 """Seconds; gunicorn's own patience ends after 30."""
@@ -21,13 +21,17 @@ class GatewayShutdown:
     """Knows which sessions have ended that the application has not heard of yet.
 
     Args:
-        server: The Socket.IO server.
+        sessions: The engine's sessions.
+        sleep: Lets other greenlets or threads run for a number of seconds.
         backend: What servers share.
         is_announced: Returns whether there is nothing left to announce of users who came and went.
     """
 
-    def __init__(self, server: SocketIOServer, backend: Backend, is_announced: Callable[[], bool]) -> None:
-        self._server = server
+    def __init__(
+        self, sessions: EngineSessions, sleep: Callable[[float], None], backend: Backend, is_announced: Callable[[], bool]
+    ) -> None:
+        self._sessions = sessions
+        self._sleep = sleep
         self._backend = backend
         self._is_announced = is_announced
         self._ending: set[Session] = set()
@@ -36,7 +40,7 @@ class GatewayShutdown:
     def forget(self, session: Session) -> None:
         """Forget a session that is gone, behind what its mailbox still has to do."""
         if session.mailbox.begin_turn():
-            self._server.forget(session.id)
+            self._sessions.forget(session.id)
             session.forget_connections()
             session.mailbox.end_turn()
         else:
@@ -44,7 +48,7 @@ class GatewayShutdown:
             session.mailbox.post(partial(self._forget, session))
 
     def _forget(self, session: Session) -> None:
-        self._server.forget(session.id)
+        self._sessions.forget(session.id)
         session.forget_connections()
         self._ending.discard(session)
 
@@ -57,5 +61,5 @@ class GatewayShutdown:
         """Return when the application has heard of every end, or it takes too long."""
         deadline = self._stop_by or time.monotonic() + _IDLE_TIMEOUT
         while (self._ending or not self._is_announced()) and time.monotonic() < deadline:
-            self._server.sleep(_IDLE_TICK)
+            self._sleep(_IDLE_TICK)
         self._backend.stop(max(deadline - time.monotonic(), _IDLE_TICK))

@@ -47,7 +47,7 @@ class DeadlineTimer:
     def wake(self) -> None:
         """Announce a deadline. Deadlines later than the known one need no call."""
         if self._running:
-            return  # It looks again before it ends.
+            return  # `_run` checks for deadlines before it ends.
         with self._lock:
             if self._running:
                 return
@@ -76,7 +76,7 @@ class DeadlineTimer:
         try:
             self._expire()
         except Exception:
-            logger.exception("What was due could not be done")  # The next deadline must still be met.
+            logger.exception("What was due could not be done")  # Later deadlines must still be met.
 
     def _awaited(self, earlier: Event) -> float | None:
         with self._lock:

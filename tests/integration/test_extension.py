@@ -184,7 +184,7 @@ def test_nobody_can_keep_an_event_from_somebody_else(make_app: MakeApp, connect:
 def test_the_limits_forget_users_who_are_gone(make_app: MakeApp, connect: Connect) -> None:
     app = make_app(REALTIME_USER_LIMITS={"presence": None})
     realtime = Realtime(app)
-    registry, limiter = (parts := realtime._gateway()._parts).registry, parts.limiter
+    registry, limiter = (gateway := realtime._gateway())._registry, gateway._closer._limiter
     with connect(app, "ben") as watcher:
         for number in range(20):
             with connect(app, f"ann-{number}") as first, connect(app, f"ann-{number}") as second:
@@ -230,7 +230,7 @@ def test_a_client_on_long_polling_still_hears_why_its_session_ends(make_app: Mak
     url = f"/socket.io/?EIO=4&transport=polling&sid={json.loads(session[1:])['sid']}"
     for _ in range(5):
         client.post(url, data='40{"token":"rubbish"}')
-    server = realtime._gateway()._parts.server
+    server = realtime._gateway()._server
     for _ in range(20):
         server.sleep(0.005)  # Whatever ends the session at once has its turn.
     heard = client.get(url)

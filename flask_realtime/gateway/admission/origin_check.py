@@ -68,7 +68,7 @@ class OriginCheck:
             return origin in self._origins
         try:
             return bool(self._origins(origin, environ))
-        except TypeError:  # As python-engineio has it: a function may take the origin alone.
+        except TypeError:  # Like python-engineio, accept a function that takes only the origin.
             return bool(self._origins(origin))
 
     def _log(self, origin: str, environ: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ class OriginCheck:
         if origin in self._refused or not self._may_name_another(self._clock()):
             return
         self._refused.add(origin)
-        # Not `%r`: the logger escapes a client's text, and would do it twice.
+        # Not `%r`, since the logger escapes the text already.
         logger.warning("refused: origin '%s' may not connect. %s", origin, self._remedy(origin, environ))
         if len(self._refused) == MAX_REMEMBERED:
             self._silent_until = self._clock() + SILENCE

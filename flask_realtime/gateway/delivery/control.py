@@ -15,12 +15,10 @@ from flask_realtime.feature.context import HasState
 from flask_realtime.feature.feature import Feature
 from flask_realtime.gateway.connection import Registry, current
 from flask_realtime.gateway.delivery.delivery import Delivery
+from flask_realtime.gateway.delivery.envelopes import command_envelope
 from flask_realtime.gateway.features import Features
 
 StateT = TypeVar("StateT")
-
-COMMAND: Final = "command"
-"""The kind of envelope that carries a command for the other servers."""
 
 SENDER_HEADER: Final = "X-Socket-ID"
 
@@ -60,16 +58,8 @@ class Control:
 
     def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
         """Run a feature's command on every server, and return its result on this one."""
-        return self.run_everywhere(feature.name, command, *args)
-
-    def run_everywhere(self, feature_name: str, command: str, *args: Any) -> int:
-        """Run a command of the feature with a name on every server."""
-        self.run_elsewhere(feature_name, command, *args)
-        return self._features.run_command(feature_name, command, *args)
-
-    def run_elsewhere(self, feature_name: str, command: str, *args: Any) -> None:
-        """Run a command of the feature with a name on all other servers."""
-        self._backend.publish(command_envelope(feature_name, command, *args))
+        self._backend.publish(command_envelope(feature.name, command, *args))
+        return self._features.run_command(feature.name, command, *args)
 
     def perform(self, envelope: Envelope) -> None:
         """Run a command from another server."""
@@ -88,19 +78,8 @@ class Control:
         try:
             user_id = str(get_jwt_identity())
         except RuntimeError:
-            return True  # The view does not use tokens; then there is nothing to compare with.
+            return True  # Without a token there is no user to compare with.
         connection = self._registry.get(connection_id)
         if connection is not None:
             return connection.user_id == user_id
         return any(entry.connection_id == connection_id for entry in self._backend.connected_users.connections(user_id))
-
-
-def command_envelope(feature_name: str, command: str, *args: Any) -> Envelope:
-    """Return the envelope that makes the other servers run a feature's command.
-
-    Args:
-        feature_name: The feature.
-        command: The command.
-        args: Its arguments, as JSON values.
-    """
-    return Envelope(COMMAND, {"feature": feature_name, "command": command, "args": args})

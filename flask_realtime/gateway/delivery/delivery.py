@@ -11,8 +11,7 @@ from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.delivery.envelopes import envelope_of
-from flask_realtime.gateway.repeats import Repeated, Repeater
-from flask_realtime.gateway.serving.server import SocketIOServer
+from flask_realtime.gateway.repeats import Deliverer, Repeated, Repeater
 from flask_realtime.signals import event_sent
 
 _SUBJECTS = 10_000
@@ -24,16 +23,16 @@ class Delivery:
 
     Args:
         app: The application.
-        server: Its Socket.IO server.
+        local: Encodes events and delivers them on this server.
         publish: Sends an envelope to the other servers; None if there are none.
     """
 
-    def __init__(self, app: Flask, server: SocketIOServer, publish: Callable[[Envelope], bool] | None) -> None:
+    def __init__(self, app: Flask, local: Deliverer, publish: Callable[[Envelope], bool] | None) -> None:
         self._app = app
-        self._server = server
+        self._local = local
         self._publish = publish
         self._versions: OrderedDict[str, int] = OrderedDict()
-        self._repeater = Repeater(app, server, publish, self.send)
+        self._repeater = Repeater(app, local, publish, self.send)
         self.send_again = self._repeater.send_again
         """Sends an event that was sent before; see `Repeater.send_again`."""
 
@@ -61,15 +60,15 @@ class Delivery:
         if self._is_late(header["order"]):
             return
         message = OutboundMessage(envelope.parts, volatile=header["volatile"])
-        self._server.deliver(message, header["rooms"], header["except_rooms"], header["except_sid"])
+        self._local.deliver(message, header["rooms"], header["except_rooms"], header["except_sid"])
 
     def _deliver_here(self, emit: Emit) -> OutboundMessage | None:
         rooms = emit.rooms
         if rooms is not None and not rooms:
             return None
-        message = self._server.encode(emit.event, emit.args, volatile=emit.volatile)
+        message = self._local.encode(emit.event, emit.args, volatile=emit.volatile)
         if not self._is_late(emit.order):
-            self._server.deliver(message, rooms, emit.except_rooms, emit.except_connection)
+            self._local.deliver(message, rooms, emit.except_rooms, emit.except_connection)
         if event_sent.receivers:
             event_sent.send(self._app, event=emit)
         return message

@@ -21,7 +21,7 @@ class EventEncoder:
 
     def __init__(self, provider: JSONProvider) -> None:
         self._json = ApplicationJSON(provider)
-        # A class of its own: python-socketio's `json` option would change every server of the process.
+        # A subclass, since python-socketio's `json` option would change every server in the process.
         self.packet_class: Any = type("Packet", (sio.Packet,), {"json": self._json})
 
     def encode(

@@ -67,7 +67,7 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
 
     def take_callback(self, sid: str, packet_id: int | None) -> Callable[..., None] | None:
         """Take out what waits for a client's acknowledgement, or return None: nobody asked for it, or it came already."""
-        # The entry 0 is python-socketio's own counter.
+        # Never 0: python-socketio keeps its counter there.
         callback: Callable[..., None] | None = self.callbacks.get(sid, {}).pop(packet_id, None) if packet_id else None
         return callback
 
@@ -116,7 +116,7 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         """Return whether a room's name is a connection's id."""
         return self.of(namespace).has(room)
 
-    def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:  # noqa: ARG002 - as above
+    def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:  # noqa: ARG002 - python-socketio's signature
         """Enter a room; see `Rooms.enter`.
 
         Raises:

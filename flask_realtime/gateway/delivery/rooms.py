@@ -28,7 +28,7 @@ FindWebSockets = Callable[[Iterable[Any]], "tuple[WebSocket, ...] | None"]
 
 def deliver_to_each(receivers: Iterable[Receiver], message: OutboundMessage) -> None:
     """Send a message to receivers one by one, without a fast path."""
-    for receiver in tuple(receivers):  # One that turns out to be gone leaves its rooms at once.
+    for receiver in tuple(receivers):  # A copy: a receiver that has gone leaves its rooms meanwhile.
         receiver.deliver(message)
 
 
@@ -48,7 +48,7 @@ class Rooms:
         find_websockets: Returns the WebSocket connections of sessions.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - each comes from somewhere else
+    def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
         self,
         encode: Encode,
         find_receiver: Callable[[str], Receiver],
@@ -130,7 +130,7 @@ class Rooms:
             callback: Called with the answer of each receiver, or None.
         """
         if callback is None:
-            # A connection is alone in the room of its own name.
+            # A connection to skip can be passed as a room: its id names one with it alone.
             self.send(OutboundMessage(self._encode([event, *args])), room, skipped)
         else:
             self._call(event, args, room, skipped, callback)
@@ -195,7 +195,7 @@ class Rooms:
         receivers = self._rooms.get(room)
         if receivers is not None:
             return receivers
-        member = self._members.get(room)  # Each connection is alone in a room of its own name.
+        member = self._members.get(room)  # A connection's id is also the name of a room with it alone.
         return {} if member is None else {room: member.receiver}
 
     def _without(
@@ -280,7 +280,7 @@ class Rooms:
             self._leave(sid, room)
 
     def _note(self, member: Member, room: str) -> None:
-        with self._lock:  # An application's threads may have one connection enter two rooms at once.
+        with self._lock:  # Two threads may add one connection to rooms at the same time.
             if room not in member.rooms:
                 member.rooms = with_name(member.rooms, room)
 

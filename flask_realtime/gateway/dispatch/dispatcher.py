@@ -7,21 +7,26 @@ becomes an answer; none closes the connection, and none escapes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 
+from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_answer, error_event
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
+from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Session
+from flask_realtime.gateway.delivery.delivery import Delivery
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE, Packet, event_payload
-from flask_realtime.gateway.features import Features, Work
-from flask_realtime.gateway.limits.limiter import LimitGroup
-from flask_realtime.gateway.limits.peer_log import user_peer
-from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.features import BoundEvent, Work
+from flask_realtime.gateway.limits.event_limiter import EventLimiter, LimitGroup
+from flask_realtime.gateway.limits.peer_log import PeerLog, user_peer
 from flask_realtime.gateway.repeats import RememberedCalls
+from flask_realtime.gateway.serving.connections import SocketIOConnections
+from flask_realtime.gateway.serving.existing import ExistingHandlers
+from flask_realtime.gateway.serving.sessions import EngineSessions
 from flask_realtime.hooks import ApplicationEvent
 from flask_realtime.logs import get_logger
 
@@ -59,20 +64,44 @@ class Dispatcher:
     """Handles the events of all connections.
 
     Args:
-        parts: The gateway's parts.
-        features: The features, with their events.
+        config: The application's settings.
+        events: The events of features, by name.
+        application: Calls the application's code.
+        existing: The handlers that it registered through Flask-SocketIO.
+        limiter: Counts events.
+        sessions: The engine's sessions.
+        connections: The connections of the Socket.IO server.
+        delivery: Sends events.
         disconnect: Ends a connection, for a reason.
+        peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(self, parts: Parts, features: Features, disconnect: Callable[[Connection, str], None]) -> None:
-        self._parts = parts
-        self._events = features.events
+    def __init__(  # noqa: PLR0913, PLR0917 - the stages of an event
+        self,
+        config: RealtimeConfig,
+        events: Mapping[str, BoundEvent],
+        application: Application,
+        existing: ExistingHandlers,
+        limiter: EventLimiter,
+        sessions: EngineSessions,
+        connections: SocketIOConnections,
+        delivery: Delivery,
+        disconnect: Callable[[Connection, str], None],
+        peer_log: PeerLog,
+    ) -> None:
+        self._settings = config
+        self._max_nesting = config.max_nesting
+        # A character takes at most four bytes, so texts up to this length are never too large.
+        self._surely_small = config.max_payload_bytes // 4
+        self._events = events
+        self._application = application
+        self._existing = existing
+        self._limiter = limiter
+        self._sessions = sessions
+        self._connections = connections
+        self._delivery = delivery
         self._disconnect = disconnect
-        self._limiter = parts.limiter
-        self._max_nesting = parts.config.max_nesting
-        self._settings = parts.config
-        # A character has four bytes at most, so a short text needs no counting; attachments do.
-        self._surely_small = parts.config.max_payload_bytes // 4
+        self._peer_log = peer_log
         self._remembered: RememberedCalls[_Call] = RememberedCalls()
 
     def receive(self, session: Session, packet: Packet, text: str | None = None) -> None:
@@ -123,7 +152,7 @@ class Dispatcher:
         return refusal
 
     def _log(self, connection: Connection, level: int, message: str, *args: object) -> None:
-        self._parts.peer_log.write(logger, level, user_peer(connection.user_id, connection.address), message, *args)
+        self._peer_log.write(logger, level, user_peer(connection.user_id, connection.address), message, *args)
 
     def _remember(self, text: str, call: _Call) -> None:
         if call.packet.id is None and not call.may_wait and call.work is not _raise:
@@ -133,11 +162,10 @@ class Dispatcher:
         """Handle an event at once if its handler never waits and the mailbox is empty, else in the mailbox."""
         mailbox = session.mailbox
         if connection is None:
-            # Most likely it is just being admitted.
-            self._parts.server.post(session.id, mailbox, partial(self._handle_early, session, call))
+            self._sessions.post(session.id, mailbox, partial(self._handle_early, session, call))
             return
         if call.may_wait or not mailbox.begin_turn():
-            self._parts.server.post(session.id, mailbox, partial(self._handle, session, call))
+            self._sessions.post(session.id, mailbox, partial(self._handle, session, call))
             return
         try:
             self._handle(session, call)
@@ -172,8 +200,8 @@ class Dispatcher:
         Raises:
             EventError: It is too large, or not an event.
         """
-        if packet.is_too_large or (len(packet.body) > self._surely_small and packet.size > self._parts.config.max_payload_bytes):
-            msg = f"An event may have at most {self._parts.config.max_payload_bytes} bytes"
+        if packet.is_too_large or (len(packet.body) > self._surely_small and packet.size > self._settings.max_payload_bytes):
+            msg = f"An event may have at most {self._settings.max_payload_bytes} bytes"
             raise PayloadTooLarge(msg)
         return event_payload(packet, self._max_nesting)
 
@@ -184,40 +212,37 @@ class Dispatcher:
                 raise _no_binary(name)
             request = event.parse(args, self._settings)
             return _Call(packet, name, group, event.work, request, event.may_wait, repeat=event.repeat)
-        application_event = self._parts.application.hooks.events.get(name)
+        application_event = self._application.hooks.events.get(name)
         if application_event is not None:
             if packet.attachments and not application_event.binary:
                 raise _no_binary(name)
             work = self._application_work(application_event)
             return _Call(packet, name, group, work, application_event.arguments(args))
-        if self._parts.server.existing.has_socketio_handler(name):
+        if self._existing.has_socketio_handler(name):
             return _Call(packet, name, group, self._own_work(name), args, answers_several=True)
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
 
     def _application_work(self, event: ApplicationEvent) -> Work:
         def work(connection: Connection, args: Iterable[Any]) -> Any:
-            application = self._parts.application
-            answer = application.call(event.handler, connection.identity, *args, connection=connection, event=event.name)
+            answer = self._application.call(event.handler, connection.identity, *args, connection=connection, event=event.name)
             return ACKNOWLEDGED if answer is None else answer
 
         return work
 
     def _own_work(self, name: str) -> Work:
         def work(connection: Connection, args: Iterable[Any]) -> list[Any]:
-            call = self._parts.server.existing.call_socketio_handler
-            answer = self._parts.application.call(
-                call, name, DEFAULT_NAMESPACE, connection.id, *args, connection=connection, event=name
-            )
-            return answer_arguments(answer)
+            where = (name, DEFAULT_NAMESPACE, connection.id)
+            handler = self._existing.call_socketio_handler
+            return answer_arguments(self._application.call(handler, *where, *args, connection=connection, event=name))
 
         return work
 
     def _handle(self, session: Session, call: _Call) -> None:
         connection = session.connection
         if connection is None or not connection.admitted:
-            # Nothing may come before CONNECT was answered; Node's server closes such a connection too.
-            self._parts.server.close(session.id)
+            # An event before the answer to CONNECT; Node's server also closes the session.
+            self._sessions.close(session.id)
             return
         try:
             answer = call.work(connection, call.request)
@@ -226,12 +251,12 @@ class Dispatcher:
         except EventError as error:
             self._fail(connection, call, error)
         except Exception as error:  # noqa: BLE001 - a client must always get its answer
-            self._parts.application.report(error, connection, call.event)
+            self._application.report(error, connection, call.event)
             self._fail(connection, call, InternalError())
 
     def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
         if not connection.closed:
-            self._parts.server.reply(connection.session.id, packet_id, args)
+            self._connections.reply(connection.session.id, packet_id, args)
 
     def _fail(self, connection: Connection, call: _Call, error: EventError) -> None:
         told = (call.event, error.code, connection.user_id, connection.id)
@@ -239,7 +264,7 @@ class Dispatcher:
         if call.packet.id is not None:
             self._answer(connection, call.packet.id, [error_answer(error)])
         else:
-            self._parts.delivery.send_here(Emit(REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
+            self._delivery.send_here(Emit(REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
 
 
 def answer_arguments(answer: Any) -> list[Any]:

@@ -61,21 +61,21 @@ class Mailbox:
         self._new_event = new_event
         self._limit = limit
         self._lock = native_lock()
-        # Held while anything runs. Whoever lets it go looks for tasks then, so that none which came meanwhile is left lying.
+        # Held while a task runs. Each release is followed by a check for tasks, since one posted meanwhile has not been started.
         self._turn = native_lock()
-        # Most mailboxes are empty most of the time, and an empty deque weighs more than the rest of one.
+        # None instead of an empty deque, which takes more memory than the rest of a mailbox; most are empty most of the time.
         self._tasks: deque[Task] | None = None
         self._when_space: list[Callable[[], None]] | None = None
 
     def post(self, task: Task) -> None:
         """Add a task. This never blocks; a reader checks `is_full` afterwards."""
         with self._lock:
-            begins = self._tasks is None and self._turn.acquire(False)  # noqa: FBT003 - as in `begin_turn`
+            begins = self._tasks is None and self._turn.acquire(False)  # noqa: FBT003 - see `begin_turn`
             if not begins:
                 self._tasks = deque() if self._tasks is None else self._tasks
                 self._tasks.append(task)
         if begins:
-            self._start(task)  # Most tasks find nothing before them, and need no queue.
+            self._start(task)  # Skips the queue, as nothing waits in it.
         else:
             self._run_tasks()
 
@@ -108,7 +108,7 @@ class Mailbox:
         Returns:
             Whether it was reserved; then `end_turn` must follow.
         """
-        if not self._turn.acquire(False):  # noqa: FBT003 - a keyword would cost as much as the rest
+        if not self._turn.acquire(False):  # noqa: FBT003 - a keyword argument doubles the cost of this method
             return False
         if self._tasks:
             self._start()
@@ -126,7 +126,7 @@ class Mailbox:
             self._start()
 
     def _start(self, first: Task | None = None) -> None:
-        # gevent would hand on the context of whoever posted: the request of a view, for one, that is over by then.
+        # An empty context: gevent would copy the poster's, such as that of a request that has ended by then.
         self._concurrency.start_background_task(Context().run, self._drain, first)
 
     def _next(self) -> Task | None:

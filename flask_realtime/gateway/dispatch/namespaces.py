@@ -10,14 +10,19 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.answers import REALTIME_ERROR, error_answer, error_event
 from flask_realtime.errors import EventError, InternalError, UnknownEvent
+from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher, answer_arguments
 from flask_realtime.gateway.dispatch.packets import Packet
 from flask_realtime.gateway.features import BoundEvent
-from flask_realtime.gateway.limits.peer_log import user_peer
-from flask_realtime.gateway.parts import Parts
+from flask_realtime.gateway.limits.event_limiter import EventLimiter
+from flask_realtime.gateway.limits.peer_log import PeerLog, user_peer
+from flask_realtime.gateway.serving.connections import SocketIOConnections
+from flask_realtime.gateway.serving.existing import ExistingHandlers
+from flask_realtime.gateway.serving.sessions import EngineSessions
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -27,21 +32,44 @@ class NamespaceEvents:
     """Handles the events of connections to other namespaces than the default one.
 
     Args:
-        parts: The gateway's parts.
-        dispatcher: Opens packets and counts them.
+        config: The application's settings.
         events: The events of features, some of which exist in every namespace.
+        application: Calls the application's code.
+        existing: The handlers that it registered through Flask-SocketIO.
+        limiter: Knows the limit of each event.
+        dispatcher: Opens packets and counts them.
+        sessions: The engine's sessions.
+        connections: The connections of the Socket.IO server.
+        peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(self, parts: Parts, dispatcher: Dispatcher, events: Mapping[str, BoundEvent]) -> None:
-        self._parts = parts
-        self._dispatcher = dispatcher
+    def __init__(  # noqa: PLR0913, PLR0917 - the stages of an event
+        self,
+        config: RealtimeConfig,
+        events: Mapping[str, BoundEvent],
+        application: Application,
+        existing: ExistingHandlers,
+        limiter: EventLimiter,
+        dispatcher: Dispatcher,
+        sessions: EngineSessions,
+        connections: SocketIOConnections,
+        peer_log: PeerLog,
+    ) -> None:
+        self._config = config
         self._events = events
+        self._application = application
+        self._existing = existing
+        self._limiter = limiter
+        self._dispatcher = dispatcher
+        self._sessions = sessions
+        self._connections = connections
+        self._peer_log = peer_log
 
     def receive(self, connection: Connection, packet: Packet) -> None:
         """Handle an event, after those that the session sent before."""
         session = connection.session
         call = partial(self._handle, connection, packet, *self._read(connection, packet))
-        self._parts.server.post(session.id, session.mailbox, call)
+        self._sessions.post(session.id, session.mailbox, call)
 
     def receive_early(self, session: Session, packet: Packet) -> None:
         """Handle an event that arrived before its CONNECT was answered, once that is."""
@@ -49,11 +77,11 @@ class NamespaceEvents:
         def handle() -> None:
             connection = session.connection_in(packet.namespace)
             if connection is None or not connection.admitted:
-                self._parts.server.close(session.id)
+                self._sessions.close(session.id)
             elif not connection.closed:
                 self._handle(connection, packet, *self._read(connection, packet))
 
-        self._parts.server.post(session.id, session.mailbox, handle)
+        self._sessions.post(session.id, session.mailbox, handle)
 
     def _read(self, connection: Connection, packet: Packet) -> tuple[str, list[Any], EventError | None]:
         """Read an event, and count it."""
@@ -63,7 +91,7 @@ class NamespaceEvents:
             name, args = self._dispatcher.open(packet)
         except EventError as error:
             failure = error
-        refusal = self._dispatcher.charge(connection, self._parts.limiter.group(name))
+        refusal = self._dispatcher.charge(connection, self._limiter.group(name))
         return name, args, refusal or failure
 
     def _handle(self, connection: Connection, packet: Packet, name: str, args: list[Any], failure: EventError | None) -> None:
@@ -77,29 +105,29 @@ class NamespaceEvents:
         except EventError as error:
             self._fail(connection, packet, name, error)
         except Exception as error:  # noqa: BLE001 - a client must always get its answer
-            self._parts.application.report(error, connection, name)
+            self._application.report(error, connection, name)
             self._fail(connection, packet, name, InternalError())
 
     def _call(self, connection: Connection, name: str, args: list[Any]) -> list[Any]:
-        existing, application = self._parts.server.existing, self._parts.application
         event = self._events.get(name)
         if event is not None and event.in_every_namespace and connection.user_id:
-            return [event.work(connection, event.parse(args, self._parts.config))]
-        if not existing.has_socketio_handler(name, connection.namespace):
+            return [event.work(connection, event.parse(args, self._config))]
+        if not self._existing.has_socketio_handler(name, connection.namespace):
             msg = f"The server does not know the event {name}"
             raise UnknownEvent(msg)
         where = (name, connection.namespace, connection.id)
-        return answer_arguments(application.call(existing.call_socketio_handler, *where, *args, connection=connection, event=name))
+        handler = self._existing.call_socketio_handler
+        return answer_arguments(self._application.call(handler, *where, *args, connection=connection, event=name))
 
     def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
         if not connection.closed:
-            self._parts.server.reply(connection.session.id, packet_id, args, connection.namespace)
+            self._connections.reply(connection.session.id, packet_id, args, connection.namespace)
 
     def _fail(self, connection: Connection, packet: Packet, name: str, error: EventError) -> None:
         told = (name, error.code, connection.user_id, connection.id, connection.namespace)
         peer, text = user_peer(connection.user_id, connection.address), "failed: event=%s code=%s user=%s id=%s namespace=%s"
-        self._parts.peer_log.write(logger, logging.INFO, peer, text, *told)
+        self._peer_log.write(logger, logging.INFO, peer, text, *told)
         if packet.id is not None:
             self._answer(connection, packet.id, [error_answer(error)])
         elif not connection.closed:
-            self._parts.server.send_to(connection.id, connection.namespace, REALTIME_ERROR, error_event(error, name))
+            self._connections.send_to(connection.id, connection.namespace, REALTIME_ERROR, error_event(error, name))

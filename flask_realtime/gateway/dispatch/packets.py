@@ -84,7 +84,7 @@ def parse(data: object) -> Packet:
     if not isinstance(data, str):
         msg = "no packet"
         raise MalformedPacket(msg)
-    # The usual ones, read in a third of the time: an event, with or without a callback.
+    # Fast path for events, which takes a third of the time of the regular expression.
     if data[:1] == _EVENT:
         start = data.find("[", 1, _MAX_ID_DIGITS + 2)
         packet_id = data[1:start]

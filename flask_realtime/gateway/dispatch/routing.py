@@ -11,9 +11,10 @@ from socketio import packet as sio
 
 from flask_realtime.allowances import TokenBucket
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.engine.socket import MAX_CONNECT_BYTES
-from flask_realtime.errors import BadRequest, ConnectionRefused
-from flask_realtime.gateway.admission.lifecycle import CLIENT_DISCONNECT, Lifecycle
+from flask_realtime.contract.reasons import CloseReason
+from flask_realtime.errors import BadRequest
+from flask_realtime.gateway.admission.closing import ConnectionCloser
+from flask_realtime.gateway.admission.connecting import ConnectHandler
 from flask_realtime.gateway.connection import Session
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
@@ -22,12 +23,12 @@ from flask_realtime.gateway.dispatch.packets import (
     MAX_EARLY_BYTES,
     MalformedPacket,
     Packet,
-    connect_payload,
     list_payload,
     parse,
 )
 from flask_realtime.gateway.limits.peer_log import PeerLog
-from flask_realtime.gateway.serving.server import SocketIOServer
+from flask_realtime.gateway.serving.connections import SocketIOConnections
+from flask_realtime.gateway.serving.sessions import EngineSessions
 from flask_realtime.logs import get_logger
 from flask_realtime.rates import parse_rate
 
@@ -39,8 +40,7 @@ _ACKNOWLEDGEMENTS: Final = (sio.ACK, sio.BINARY_ACK)
 _UNASKED: Final = parse_rate("10/second, burst 50")
 """CONNECT and DISCONNECT packets of one session, and acknowledgements that nothing waits for."""
 
-_MAX_CONNECTING: Final = 8
-"""CONNECT packets of one session that may wait for their answers."""
+_CLIENT_DISCONNECT: Final = CloseReason.CLIENT_DISCONNECT.value
 
 
 class Router:
@@ -48,33 +48,39 @@ class Router:
 
     Args:
         config: The application's settings.
-        server: Its Socket.IO server.
-        peer_log: Logs what concerns one peer.
-        lifecycle: Admits connections and closes them.
+        sessions: The engine's sessions.
+        connections: The connections of the Socket.IO server.
+        connects: Handles CONNECT packets.
+        closer: Closes connections.
         dispatcher: Handles events in the default namespace.
         namespaces: Handles those in the application's own.
+        peer_log: Logs lines that a client can provoke.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - where packets go
+    def __init__(  # noqa: PLR0913, PLR0917 - the destinations of packets
         self,
         config: RealtimeConfig,
-        server: SocketIOServer,
-        peer_log: PeerLog,
-        lifecycle: Lifecycle,
+        sessions: EngineSessions,
+        connections: SocketIOConnections,
+        connects: ConnectHandler,
+        closer: ConnectionCloser,
         dispatcher: Dispatcher,
         namespaces: NamespaceEvents,
+        peer_log: PeerLog,
     ) -> None:
         self._config = config
-        self._server = server
-        self._peer_log = peer_log
-        self._lifecycle = lifecycle
+        self._sessions = sessions
+        self._connections = connections
+        self._connects = connects
+        self._closer = closer
         self._dispatcher = dispatcher
         self._namespaces = namespaces
+        self._peer_log = peer_log
 
     def receive(self, session: Session, data: object) -> None:
         """Handle a message; one that is malformed ends the session."""
         repeatable = session.repeatable
-        # See `gateway.repeats`. Nothing here can wait, so it is enough that nothing of the same session waits.
+        # The fast path of `gateway.repeats`. It never waits, so an idle mailbox is enough to keep the order.
         if repeatable is not None and repeatable[0] == data and session.mailbox.is_idle() and repeatable[1]():
             return
         try:
@@ -83,7 +89,7 @@ class Router:
         except MalformedPacket as error:
             text = "closed: malformed packet address=%s reason=%s"
             self._peer_log.write(logger, logging.WARNING, session.address, text, session.address, error)
-            self._server.close(session.id)
+            self._sessions.close(session.id)
 
     def _read(self, session: Session, data: object) -> None:
         if session.collecting is not None or not isinstance(data, str):
@@ -124,7 +130,8 @@ class Router:
                 self._receive_event_elsewhere(session, packet)
             return
         if packet.type == sio.CONNECT:
-            self._connect(session, packet)
+            self._count_unasked(session)
+            self._connects.receive(session, packet)
         elif packet.type == sio.DISCONNECT:
             self._disconnect(session, packet)
         elif packet.type in _ACKNOWLEDGEMENTS:
@@ -161,27 +168,11 @@ class Router:
             msg = "an event before CONNECT" if not session.connecting else "too much before CONNECT was answered"
             raise MalformedPacket(msg)
 
-    def _connect(self, session: Session, packet: Packet) -> None:
-        self._count_unasked(session)
-        server, namespace = self._server, packet.namespace
-        if session.connecting >= _MAX_CONNECTING:
-            msg = "too many CONNECT packets at once"
-            raise MalformedPacket(msg)
-        if namespace != DEFAULT_NAMESPACE and not server.existing.has_namespace(namespace):
-            self._lifecycle.refuse_namespace(session, namespace)
-            return
-        if packet.size > MAX_CONNECT_BYTES:
-            msg = f"auth may have at most {MAX_CONNECT_BYTES} bytes"
-            self._lifecycle.refuse(session, namespace, ConnectionRefused(msg, code="token_malformed"))
-            return
-        session.connecting += 1
-        server.post(session.id, session.mailbox, partial(self._lifecycle.connect, session, namespace, connect_payload(packet)))
-
     def _disconnect(self, session: Session, packet: Packet) -> None:
         self._count_unasked(session)
         connection = session.connection_in(packet.namespace)
         if connection is not None and not connection.closed:
-            self._lifecycle.disconnected(connection, CLIENT_DISCONNECT)
+            self._closer.disconnected(connection, _CLIENT_DISCONNECT)
         elif session.connecting:
             session.mailbox.post(partial(self._disconnect_late, session, packet.namespace))
         else:
@@ -191,16 +182,16 @@ class Router:
     def _disconnect_late(self, session: Session, namespace: str) -> None:
         connection = session.connection_in(namespace)
         if connection is not None and not connection.closed:
-            self._lifecycle.disconnected(connection, CLIENT_DISCONNECT)
+            self._closer.disconnected(connection, _CLIENT_DISCONNECT)
         else:
-            self._server.close(session.id)  # As Node's server does after a refusal.
+            self._sessions.close(session.id)  # Node's server also closes a session that disconnects after a refusal.
 
     def _acknowledge(self, session: Session, packet: Packet) -> None:
         connection = session.connection_in(packet.namespace)
         if connection is None:
             msg = "an acknowledgement before CONNECT"
             raise MalformedPacket(msg)
-        callback = self._server.take_callback(connection.id, packet.id)
+        callback = self._connections.take_callback(connection.id, packet.id)
         if callback is None:
             self._count_unasked(session)
         if packet.is_too_large or packet.size > self._config.max_payload_bytes:
@@ -208,7 +199,7 @@ class Router:
             raise MalformedPacket(msg)
         args = self._arguments(packet)
         if callback is not None:
-            self._server.acknowledge(callback, args)
+            self._connections.acknowledge(callback, args)
 
     def _arguments(self, packet: Packet) -> list[Any]:
         try:

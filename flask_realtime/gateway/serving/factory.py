@@ -60,7 +60,7 @@ def choice_of(socketio: SocketIO, config: RealtimeConfig) -> Choice | None:
 
 
 def _usual_async_mode() -> str:
-    # A guess, until there is a request. Left to itself, python-engineio would take eventlet where that happens to be installed.
+    # A guess until the first request. By default, python-engineio uses eventlet if it happens to be installed.
     return "threading" if os.environ.get("FLASK_RUN_FROM_CLI") else "gevent"
 
 

@@ -1,42 +1,37 @@
-"""The Socket.IO server of one application, as the gateway works with it.
+"""Socket.IO server of one application, set up for the gateway: its engine, its mode, its origins, its handlers.
 
-In the gateway, nothing outside this module, `existing` and `delivery.manager` touches what python-socketio and python-engineio
-keep to themselves.
+In the gateway, nothing outside this package and `delivery.manager` touches private parts of python-socketio and python-engineio.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import gevent
 from flask import Flask
 from flask_socketio import SocketIO
-from socketio import packet as sio
 
 from flask_realtime.config import PREFIX, RealtimeConfig
-from flask_realtime.contract.answers import Refusal
 from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
 from flask_realtime.engine.installing import install_in_server, install_where_loaded
 from flask_realtime.engine.limits import EngineLimits
-from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineServer
-from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.threads import ThreadWebSocket
 from flask_realtime.gateway.admission.origin_check import OriginCheck, allow_any, same_origin
 from flask_realtime.gateway.delivery.encoding import EventEncoder
+from flask_realtime.gateway.delivery.local import LocalDelivery
 from flask_realtime.gateway.delivery.manager import RoomManager
-from flask_realtime.gateway.delivery.members import Receiver
-from flask_realtime.gateway.delivery.rooms import Rooms
-from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event, Mailbox, Task
-from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event, Mailbox
+from flask_realtime.gateway.serving.connections import SocketIOConnections
 from flask_realtime.gateway.serving.development import announce, warn_unpatched
 from flask_realtime.gateway.serving.existing import ExistingHandlers, check_existing
 from flask_realtime.gateway.serving.factory import choice_of
 from flask_realtime.gateway.serving.serving import Serving
+from flask_realtime.gateway.serving.sessions import EngineSessions
 from flask_realtime.gateway.serving.suitability import GEVENT, THREADING
 from flask_realtime.logs import protect
 
@@ -70,7 +65,7 @@ class EngineEvents(Protocol):
 
 
 class SocketIOServer:
-    """The gateway's interface to the Socket.IO server.
+    """The Socket.IO server, set up for the gateway, which is handed its `sessions`, `connections` and `local` delivery.
 
     Args:
         app: The application.
@@ -88,7 +83,6 @@ class SocketIOServer:
         check_existing(self._server)
         self._events = events
         self._config = config
-        self._has_own_engine = False
         limits = self._limits = EngineLimits(
             max_backlog=config.max_backlog_bytes,
             connect_timeout=config.connect_timeout,
@@ -97,14 +91,16 @@ class SocketIOServer:
             max_head=config.max_head_bytes,
         )
         if config.engine == GEVENT:
-            # Before there is a request, so that the first one is looked at too.
+            # Before the first request, so that its head is checked too.
             install_where_loaded(limits, self.path)
         encoder = EventEncoder(app.json)
-        self._encode = encoder.encode
         self._server.packet_class = encoder.packet_class
-        self._rooms = RoomManager(encoder.encode, self._receiver, events.on_disconnected)
+        self.sessions = EngineSessions(self._server)
+        self._rooms = RoomManager(encoder.encode, self.sessions.receiver, events.on_disconnected)
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
+        self.connections = SocketIOConnections(self._server, self._rooms)
+        self.local = LocalDelivery(encoder.encode, self._rooms)
         self._check_origins(config)
         self.existing = ExistingHandlers(socketio, self._rooms)
         self._take_over()
@@ -120,8 +116,7 @@ class SocketIOServer:
         if mode == THREADING:
             self._engine._async = {**self._engine._async, "websocket": ThreadWebSocket}  # noqa: SLF001
         self._engine.async_mode = self._server.async_mode = self.socketio.async_mode = mode
-        if mode == GEVENT and self._config.engine == "gevent" and not self._has_own_engine:
-            self._has_own_engine = True
+        if mode == GEVENT and self._config.engine == GEVENT and not isinstance(self._engine, EngineServer):
             EngineServer.take_over(self._engine, self.socketio.sockio_mw, self._limits, self._events)
             self._rooms.deliver_through(deliver_to_all, find_websockets)
 
@@ -134,10 +129,10 @@ class SocketIOServer:
             port: The port to listen on.
             options: Passed on to `SocketIO.run`.
         """
-        if self._engine.async_mode == GEVENT:  # Werkzeug's server says where it listens.
+        if self._engine.async_mode == GEVENT:  # Werkzeug's server prints its address itself.
             warn_unpatched()
             announce(self.socketio)
-            # Runs when the server waits for its first connection.
+            # Spawned, because `socketio.run` makes the server and does not return.
             gevent.spawn(self._install_handler)
         self.socketio.run(app, host=host, port=port, **options)
 
@@ -152,7 +147,7 @@ class SocketIOServer:
         if not allow_any(origins):
             origins = same_origin if origins is None else origins
             self._engine.cors_allowed_origins = OriginCheck(origins, setting)
-            self._engine.log_message_keys.add("bad-origin")  # python-engineio would log it too, unescaped.
+            self._engine.log_message_keys.add("bad-origin")  # Keeps python-engineio from logging it again, unescaped.
 
     def _take_over(self) -> None:
         handlers: tuple[tuple[str, Callable[..., None]], ...] = (
@@ -166,12 +161,10 @@ class SocketIOServer:
             setattr(self._server, f"_handle_eio_{event}", handler)
         self._stock_open = type(self._server)._handle_eio_connect.__get__(self._server)  # noqa: SLF001
 
-    # Sessions -----------------------------------------------------------------------------------------------------------------
-
     @property
     def concurrency(self) -> Concurrency:
         """Return the greenlets or threads that the server uses."""
-        if self._has_own_engine:
+        if isinstance(self._engine, EngineServer):
             greenlets: Concurrency = self._engine.greenlets
             return greenlets
         concurrency: Concurrency = self._server
@@ -196,177 +189,23 @@ class SocketIOServer:
         path: str = self.socketio.sockio_mw.engineio_path
         return path
 
-    @property
-    def rooms(self) -> Rooms:
-        """The rooms of the default namespace."""
-        return self._rooms
-
     def new_event(self) -> Event:
         """Return an event of the server's kind."""
         event: Event = self._engine.create_event()
         return event
 
-    def _receiver(self, eio_sid: str) -> Receiver:
-        if self._has_own_engine:
-            socket: EngineSocket = self._engine.sockets[eio_sid]
-            return socket
-        return _StockSession(eio_sid, self._server._send_eio_packet)  # noqa: SLF001
+    def new_mailbox(self) -> Mailbox:
+        """Return a mailbox whose tasks run in the server's greenlets or threads."""
+        return Mailbox(self.concurrency, self.new_event, self._config.max_pending_events)
 
     def _on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> None:
         self._stock_open(eio_sid, environ)
         if self.existing.is_empty:
-            # Only handlers registered through Flask-SocketIO need the handshake's environment; it weighs more than all the rest.
+            # Only handlers registered through Flask-SocketIO need the handshake's environment, the largest part of a session.
             self._server.environ.pop(eio_sid, None)
         socket = self._engine.sockets.get(eio_sid)
         on_message = self._events.on_open(eio_sid, environ)
-        if self._has_own_engine:
+        if isinstance(self._engine, EngineServer):
             socket.on_message = on_message
         elif socket is not None:
             socket.handle_post_request = partial(receive_post, socket)
-
-    def transport(self, eio_sid: str) -> str:
-        """Return the transport that a session uses now."""
-        socket = self._engine.sockets.get(eio_sid)
-        return "websocket" if socket is not None and socket.upgraded else "polling"
-
-    def forget(self, eio_sid: str) -> None:
-        """Forget the data of a closed session."""
-        self._server.environ.pop(eio_sid, None)
-
-    def close(self, eio_sid: str) -> None:
-        """Close a session."""
-        socket = self._engine.sockets.get(eio_sid)
-        if socket is not None and not socket.closed:
-            # Waiting, which is the default, would last until a long-polling client asks again.
-            socket.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
-
-    def post(self, eio_sid: str, mailbox: Mailbox, task: Task) -> None:
-        """Post a session's message to its mailbox, and pause reading from it while that is full."""
-        mailbox.post(task)
-        if not mailbox.is_full:
-            return
-        socket = self._engine.sockets.get(eio_sid)
-        if self._has_own_engine and socket is not None:
-            socket.pause_reading(mailbox.on_drain, mailbox.wait_for_space)
-        else:
-            mailbox.wait_for_space()
-
-    def close_in_turn(self, eio_sid: str, delay: float) -> None:
-        """Close a session after its pending data: at once on WebSocket, after a delay if a client has to fetch it."""
-        if self.transport(eio_sid) == "websocket":
-            self.close(eio_sid)
-        else:
-            self.close_later(eio_sid, delay)
-
-    def close_later(self, eio_sid: str, delay: float) -> None:
-        """Close a session after a delay in seconds, in which a long-polling client can fetch its pending data."""
-
-        def close() -> None:
-            self._server.sleep(delay)
-            self.close(eio_sid)
-
-        self._server.start_background_task(close)
-
-    # Connections ----------------------------------------------------------------------------------------------------
-
-    def reserve(self, eio_sid: str, namespace: str, *rooms: str) -> str:
-        """Make an id for a connection that may be admitted; see `RoomManager.reserve`."""
-        return self._rooms.of(namespace).reserve(eio_sid, *rooms)
-
-    def discard(self, connection_id: str, namespace: str) -> None:
-        """Forget a connection that is not admitted."""
-        self._rooms.of(namespace).discard(connection_id)
-
-    def admit(self, eio_sid: str, namespace: str, connection_id: str) -> None:
-        """Tell a client that it is connected, and enter it in its rooms."""
-        if self._has_own_engine:
-            self._engine.mark_connected(eio_sid)
-        self._send_packet(eio_sid, sio.CONNECT, {"sid": connection_id}, namespace=namespace)
-        self._rooms.of(namespace).admit(connection_id)
-
-    def await_connect(self, eio_sid: str) -> None:
-        """Restart the connect time-out of a session that has no connection left."""
-        if self._has_own_engine:
-            self._engine.mark_disconnected(eio_sid)
-
-    def refuse(self, eio_sid: str, namespace: str, refusal: Refusal | Mapping[str, str]) -> None:
-        """Tell a client that it may not connect to a namespace."""
-        self._send_packet(eio_sid, sio.CONNECT_ERROR, refusal, namespace=namespace)
-
-    def reply(self, eio_sid: str, packet_id: int, args: list[Any], namespace: str | None = None) -> None:
-        """Answer an event's callback.
-
-        Raises:
-            PayloadNotSerializable: The arguments are not JSON.
-        """
-        self._send_packet(eio_sid, sio.ACK, args, id=packet_id, namespace=namespace)
-
-    def send_disconnect(self, eio_sid: str, namespace: str) -> None:
-        """Tell a client that the server disconnected it; it does not reconnect by itself then."""
-        self._send_packet(eio_sid, sio.DISCONNECT, None, namespace=namespace)
-
-    def remove(self, connection_id: str, namespace: str) -> None:
-        """Remove a connection from all rooms."""
-        self._rooms.disconnect(connection_id, namespace)
-
-    def send_to(self, connection_id: str, namespace: str, event: str, *args: Any) -> None:
-        """Send an event to one connection, in whatever namespace it is."""
-        self._rooms.emit(event, args, namespace, room=connection_id)
-
-    def enter(self, connection_id: str, room: str) -> None:
-        """Add a connection to a room."""
-        self._rooms.enter_room(connection_id, DEFAULT_NAMESPACE, room)
-
-    def leave(self, connection_id: str, room: str) -> None:
-        """Remove a connection from a room."""
-        self._rooms.leave_room(connection_id, DEFAULT_NAMESPACE, room)
-
-    def encode(self, event: str, args: Iterable[Any], *, volatile: bool) -> OutboundMessage:
-        """Encode an event without a callback, once for all receivers.
-
-        Args:
-            event: The event's name.
-            args: Its arguments.
-            volatile: Whether it may be dropped for a receiver that is behind.
-
-        Raises:
-            PayloadNotSerializable: The arguments are not JSON.
-        """
-        return OutboundMessage(self._encode([event, *args]), volatile=volatile)
-
-    def deliver(
-        self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
-    ) -> None:
-        """Send a message to this server's connections.
-
-        Args:
-            message: The message.
-            rooms: The rooms whose connections get it, each connection once; None for everyone.
-            except_rooms: Rooms whose connections do not get it.
-            except_sid: A connection that does not get it, or None.
-        """
-        # One room, the usual case, needs no union.
-        self._rooms.send(message, rooms[0] if rooms is not None and len(rooms) == 1 else rooms, except_rooms, except_sid)
-
-    def take_callback(self, connection_id: str, packet_id: int | None) -> Callable[..., None] | None:
-        """Take out what waits for a client's acknowledgement of an event that the application sent, or return None."""
-        return self._rooms.take_callback(connection_id, packet_id)
-
-    def acknowledge(self, callback: Callable[..., None], args: list[Any]) -> None:
-        """Pass on a client's acknowledgement."""
-        # Not in the mailbox: a handler may be waiting there for just this, in `call`.
-        self._server.start_background_task(callback, *args)
-
-    def _send_packet(self, eio_sid: str, packet_type: int, data: Any, **fields: Any) -> None:
-        self._server._send_packet(eio_sid, self._server.packet_class(packet_type, data=data, **fields))  # noqa: SLF001
-
-
-class _StockSession(NamedTuple):
-    """A session of python-engineio's own, which gets messages packet by packet."""
-
-    eio_sid: str
-    send_packet: Callable[[str, Any], None]
-
-    def deliver(self, message: OutboundMessage) -> None:
-        for packet in message.packets:
-            self.send_packet(self.eio_sid, packet)

@@ -55,7 +55,7 @@ class Serving:
         self._cors_headers = cors_headers
         self._lock = native_lock()
         self._is_settled = False
-        # Some servers fork a process for each request, and one line is to be enough.
+        # Shared memory, so that a server that forks a process for each request logs its line only once.
         self._said = mmap(-1, 1)
         self._tasks = EarlyTasks(engine.start_background_task)
         self._application: HandleRequest = middleware.wsgi_app
@@ -70,7 +70,7 @@ class Serving:
     def _serve_engine(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self._look(environ, start_response)
         if not self._is_settled:
-            # A test's client: what was guessed has to do.
+            # A test client has no web server to judge; keep the guess.
             self._settle(lambda: Judgement(self._engine.async_mode), None)
         return answer_first(environ, start_response, self._engine.handle_request)
 
@@ -89,7 +89,7 @@ class Serving:
 
     def _settle(self, decide: Callable[[], Judgement], server: WebServer | None) -> None:
         guess = self._engine.async_mode
-        with self._lock:  # Nothing in here may switch to another greenlet.
+        with self._lock:  # A native lock: nothing under it may switch to another greenlet.
             if self._is_settled:
                 return
             judgement = decide()
@@ -130,7 +130,7 @@ class Serving:
         refuse = StatelessRefusal(_UNSUITABLE_MESSAGE, self._cors_headers, code="server_unsuitable")
 
         def handle_request(environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
-            # Not before a client comes: a process that emits through a message queue alone may have any server.
+            # Only once a client connects: a process that merely emits through a message queue may have any server.
             if not self._said[0]:
                 self._said[0] = 1
                 logger.error(
@@ -142,7 +142,7 @@ class Serving:
 
     def _remedy(self) -> str:
         command = f"gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1 {_address_of(self._app)}"
-        # An application that asks for threads would have long polling alone on that server.
+        # With threads, clients would have nothing but long polling on that server.
         if self._choice is None or self._choice.mode == GEVENT:
             return command
         return f"{command}, with {self._choice.asked_by} = {GEVENT!r}"
@@ -161,7 +161,7 @@ class BoundedServing:
 
     def __init__(self, engine: Any, server: WebServer, judgement: Judgement, remedy: str, cors_headers: CorsHeaders) -> None:
         self._engine = engine
-        self._serve: HandleRequest = type(engine).handle_request.__get__(engine)  # The object's own is the wait for the first one.
+        self._serve: HandleRequest = type(engine).handle_request.__get__(engine)  # `Serving` has replaced the instance's.
         self._judgement = judgement
         self._refuse_when_full = StatelessRefusal(_FULL_MESSAGE, cors_headers, code="too_many_connections")
         self._refuse_websocket = StatelessRefusal(_NO_WEBSOCKET_MESSAGE, cors_headers, code="server_unsuitable")

@@ -56,7 +56,7 @@ def judge(server: WebServer, choice: Choice | None, *, has_polling: bool, is_pat
     """
     mode = choice.mode if choice is not None else GEVENT if server.is_pywsgi else THREADING
     if mode not in {GEVENT, THREADING}:
-        return Judgement(mode)  # python-engineio knows servers that nobody here does.
+        return Judgement(mode)  # A mode for a server that only python-engineio knows.
     if server.is_pywsgi:
         return _judge_pywsgi(server, mode, choice, has_polling=has_polling, is_patched=is_patched)
     return _judge_threads(server, mode, choice, has_polling=has_polling, is_patched=is_patched)
@@ -83,7 +83,7 @@ def _judge_threads(server: WebServer, mode: str, choice: Choice | None, *, has_p
     remark = None
     if mode == GEVENT and choice is not None:
         remark = f"{_asked(choice)} leaves clients long polling alone on {server.name}"
-    # One place is kept for requests that do not wait.
+    # Keep one place free for short requests.
     return Judgement(mode, None, remark, has_websockets, None if server.places is None else server.places - 1)
 
 

@@ -236,7 +236,7 @@ def test_what_is_no_identity_admits_nobody_and_the_log_says_what_it_should_have_
     assert told in text
     assert (event, identity) == ("connect", None)
     assert text in caplog.text
-    assert gateway_of(world.app)._parts.registry.everyone() == []
+    assert gateway_of(world.app)._registry.everyone() == []
 
 
 # When it raises ---------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_it_may_refuse_in_words_of_its_own_and_a_failure_refuses(
     refused = world.refusal({"token": "key"})
     assert (refused.code, refused.message) == (code, message)
     assert ("secret detail" in caplog.text) is (code == "internal_error")
-    assert gateway_of(world.app)._parts.registry.everyone() == []
+    assert gateway_of(world.app)._registry.everyone() == []
 
 
 def test_code_shared_with_views_may_abort(make_world: MakeWorld) -> None:
@@ -344,7 +344,7 @@ def cookies(_auth: Mapping[str, Any] | None, environ: Mapping[str, Any]) -> Iden
 
 
 def claims_of_ann(app: Flask) -> Any:
-    (connection,) = gateway_of(app)._parts.registry.of_user("ann")
+    (connection,) = gateway_of(app)._registry.of_user("ann")
     return connection.identity.claims
 
 

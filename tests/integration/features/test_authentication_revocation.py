@@ -21,7 +21,7 @@ OFTEN = {"REALTIME_REVOCATION_INTERVAL": 0.05}
 
 def token_id(realtime: Realtime, client: RealtimeTestClient) -> str:
     """The `jti` of the token with which a client connected."""
-    connection = realtime._gateway()._parts.registry.get(client.id or "")
+    connection = realtime._gateway()._registry.get(client.id or "")
     assert connection is not None
     return str(connection.identity.claims["jti"])
 

@@ -14,8 +14,8 @@ from flask_realtime.gateway.delivery import delivery as module
 from flask_realtime.gateway.delivery.delivery import Delivery
 from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.envelopes import envelope_of
+from flask_realtime.gateway.delivery.local import LocalDelivery
 from flask_realtime.gateway.repeats import Repeated
-from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.signals import event_sent
 
 EVENT = Emit("news", ({"id": 1},), ("green", "red"), ("blue",), "c1", volatile=True)
@@ -65,7 +65,7 @@ class World:
         self.published: list[Envelope] = []
         self.is_published = is_published
         self.app = flask.Flask(__name__)
-        self.delivery = Delivery(self.app, cast("SocketIOServer", self.server), self.publish)
+        self.delivery = Delivery(self.app, cast("LocalDelivery", self.server), self.publish)
 
     def publish(self, envelope: Envelope) -> bool:
         self.published.append(envelope)
@@ -106,7 +106,7 @@ def test_an_event_goes_to_its_receivers_here_and_as_it_is_to_the_other_servers(w
 
 def test_who_sends_hears_whether_the_bus_took_it() -> None:
     assert World(is_published=False).delivery.send(EVENT) is False
-    alone = Delivery(flask.Flask(__name__), cast("SocketIOServer", Server()), None)
+    alone = Delivery(flask.Flask(__name__), cast("LocalDelivery", Server()), None)
     assert alone.send(EVENT) is True
 
 

@@ -5,10 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_realtime.allowances import FailedLoginLimiter, RateLimit, TokenBucket, Users, network, retry_after
-from flask_realtime.config import RealtimeConfig
 from flask_realtime.errors import ConnectionRefused
-from flask_realtime.gateway.limits.limiter import Limiter
-from flask_realtime.hooks import Hooks
+from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
 from flask_realtime.rates import PERIODS, Rate, parse_rate
 
 RATES = st.builds(Rate, st.integers(1, 1000), st.sampled_from(sorted(PERIODS)), st.integers(1, 500))
@@ -165,7 +163,7 @@ def test_an_ipv6_address_counts_by_its_network(address: str, expected: str) -> N
 
 
 def test_every_refusal_counts_but_of_what_was_good_once_and_of_who_is_to_come_back() -> None:
-    limiter = Limiter(RealtimeConfig.from_mapping({"REALTIME_MAX_FAILED_CONNECTS": "1/hour"}), Hooks(), lambda: 100.0)
+    limiter = ConnectLimiter(None, parse_rate("1/hour"), lambda: 100.0)
 
     def refused_for(code: str, address: str = "192.0.2.1", retry_after: float | None = None) -> ConnectionRefused:
         with pytest.raises(ConnectionRefused) as refused, limiter.attempt(address):

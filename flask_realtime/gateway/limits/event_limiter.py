@@ -1,15 +1,14 @@
-"""Limiter of connections, users and addresses."""
+"""Limiter of events, for each connection and each user."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from flask_realtime.allowances import Allowances, FailedLoginLimiter, KeyedBuckets, RateLimit, TokenBucket, Users, retry_after
+from flask_realtime.allowances import Allowances, RateLimit, TokenBucket, Users, retry_after
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.errors import ConnectionRefused, RateLimited, RegistrationError
+from flask_realtime.errors import RateLimited, RegistrationError
 from flask_realtime.feature.feature import SHARED_LIMIT
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.locks import native_lock
@@ -18,9 +17,6 @@ from flask_realtime.rates import InvalidRate, Rate, parse_rate
 
 _AUTHENTICATION: Final = parse_rate("1/second, burst 5")
 """Rate of events that verify a token; no client needs more than one a second."""
-
-_EXCUSED: Final = "token_expired"
-"""The refusal that does not count as a failed attempt: an expired token was valid once, and its client slept."""
 
 
 class LimitGroup(NamedTuple):
@@ -37,8 +33,8 @@ class LimitGroup(NamedTuple):
     user_rate: Rate | None
 
 
-class Limiter:
-    """Counts what clients send.
+class EventLimiter:
+    """Counts the events that clients send.
 
     Args:
         config: The limits.
@@ -50,8 +46,6 @@ class Limiter:
         self._hooks = hooks
         self._clock = clock
         self._max_refusals = config.max_refusals
-        self._failures = FailedLoginLimiter(config.max_failed_connects)
-        self._connects = KeyedBuckets(config.max_connects_per_user)
         self._users = Users()
         self._lock = native_lock()
         groups = {
@@ -65,8 +59,6 @@ class Limiter:
         for feature in hooks.features:
             for event in feature.incoming.values():
                 self._by_event[event.name] = self._group_of(event.name, event.limit)
-
-    # Events -------------------------------------------------------------------------------------------------------------------
 
     def group(self, event: str) -> LimitGroup:
         """Return the limit group of an event, also of an unknown one."""
@@ -100,7 +92,7 @@ class Limiter:
             The error to answer with, or None if it is within the limits.
         """
         now, held, number = self._clock(), connection.allowances, group.number
-        # What `allowance` returns, in full rather than a call: this is on the way of every event.
+        # `allowance` inlined: this runs for every event.
         allowance = held.by_group[number] if held is not None and number < len(held.by_group) else None
         if allowance is None:
             allowance = self._new_allowance(connection, group)
@@ -129,7 +121,7 @@ class Limiter:
     def _new_allowance(self, connection: Connection, group: LimitGroup) -> RateLimit:
         with self._lock:
             if connection.closed:
-                return RateLimit(group.rate, None)  # Nobody would release it.
+                return RateLimit(group.rate, None)  # A user's share of it would never be released.
             if connection.allowances is None:
                 connection.allowances = Allowances(self._users.enter(connection.charged_to))
             return connection.allowances.add(*group)
@@ -140,42 +132,3 @@ class Limiter:
             if connection.allowances is not None:
                 connection.allowances = None
                 self._users.leave(connection.charged_to, self._clock())
-
-    # Users --------------------------------------------------------------------------------------------------------------------
-
-    def check_connects(self, user_id: str) -> None:
-        """Check that a user may connect once more.
-
-        Raises:
-            ConnectionRefused: The user has connected too often.
-        """
-        wait = self._connects.wait(user_id, self._clock())
-        if wait:
-            msg = "You have connected too often; try again later"
-            raise ConnectionRefused(msg, code="rate_limited", retry_after=retry_after(wait))
-
-    def connected(self, user_id: str) -> None:
-        """Count an admitted connection of a user."""
-        with self._lock:
-            self._connects.note(user_id, self._clock())
-
-    # Addresses ----------------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def attempt(self, address: str) -> Iterator[None]:
-        """Enclose the verification of a token from an address, and count a failure if the token itself is refused.
-
-        Raises:
-            ConnectionRefused: Too many attempts from that address have failed.
-        """
-        wait = self._failures.wait(address, self._clock())
-        if wait:
-            msg = "Too many attempts to connect have failed; try again later"
-            raise ConnectionRefused(msg, code="rate_limited", retry_after=retry_after(wait))
-        try:
-            yield
-        except ConnectionRefused as error:
-            if error.code != _EXCUSED and error.retry_after is None:
-                with self._lock:
-                    self._failures.note(address, self._clock())
-            raise

@@ -1,0 +1,50 @@
+"""Delivery to this server's connections: an event is encoded once, for all of its receivers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.gateway.delivery.rooms import Encode, Rooms
+
+
+class LocalDelivery:
+    """Encodes events, and delivers them to the connections of this server in the default namespace.
+
+    Args:
+        encode: Encodes an event's name and arguments.
+        rooms: The rooms of that namespace.
+    """
+
+    def __init__(self, encode: Encode, rooms: Rooms) -> None:
+        self._encode = encode
+        self.rooms = rooms
+        """The rooms of the default namespace."""
+
+    def encode(self, event: str, args: Iterable[Any], *, volatile: bool) -> OutboundMessage:
+        """Encode an event without a callback, once for all receivers.
+
+        Args:
+            event: The event's name.
+            args: Its arguments.
+            volatile: Whether it may be dropped for a receiver that is behind.
+
+        Raises:
+            PayloadNotSerializable: The arguments are not JSON.
+        """
+        return OutboundMessage(self._encode([event, *args]), volatile=volatile)
+
+    def deliver(
+        self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
+    ) -> None:
+        """Send a message to this server's connections.
+
+        Args:
+            message: The message.
+            rooms: The rooms whose connections get it, each connection once; None for everyone.
+            except_rooms: Rooms whose connections do not get it.
+            except_sid: A connection that does not get it, or None.
+        """
+        # A single room, the usual case, needs no union.
+        self.rooms.send(message, rooms[0] if rooms is not None and len(rooms) == 1 else rooms, except_rooms, except_sid)

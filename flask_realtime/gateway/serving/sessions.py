@@ -1,0 +1,84 @@
+"""Engine sessions by id: their transport, their messages, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.engine.server import EngineServer
+from flask_realtime.gateway.delivery.members import Receiver
+from flask_realtime.gateway.dispatch.mailbox import Mailbox, Task
+
+
+class EngineSessions:
+    """The sessions of the Engine.IO server.
+
+    Args:
+        server: The Socket.IO server that they belong to.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._engine = server.eio
+
+    def receiver(self, eio_sid: str) -> Receiver:
+        """Return a session as rooms send to it."""
+        if isinstance(self._engine, EngineServer):
+            receiver: Receiver = self._engine.sockets[eio_sid]
+            return receiver
+        return _StockSession(eio_sid, self._server._send_eio_packet)  # noqa: SLF001
+
+    def transport(self, eio_sid: str) -> str:
+        """Return the transport that a session uses now."""
+        socket = self._engine.sockets.get(eio_sid)
+        return "websocket" if socket is not None and socket.upgraded else "polling"
+
+    def forget(self, eio_sid: str) -> None:
+        """Forget the data of a closed session."""
+        self._server.environ.pop(eio_sid, None)
+
+    def post(self, eio_sid: str, mailbox: Mailbox, task: Task) -> None:
+        """Post a session's message to its mailbox, and pause reading from it while that is full."""
+        mailbox.post(task)
+        if not mailbox.is_full:
+            return
+        socket = self._engine.sockets.get(eio_sid)
+        if isinstance(self._engine, EngineServer) and socket is not None:
+            socket.pause_reading(mailbox.on_drain, mailbox.wait_for_space)
+        else:
+            mailbox.wait_for_space()
+
+    def close(self, eio_sid: str) -> None:
+        """Close a session."""
+        socket = self._engine.sockets.get(eio_sid)
+        if socket is not None and not socket.closed:
+            # The default, to wait, would last until a long-polling client's next request.
+            socket.close(wait=False, reason=self._server.reason.SERVER_DISCONNECT)
+
+    def close_in_turn(self, eio_sid: str, delay: float) -> None:
+        """Close a session after its pending data: at once on WebSocket, after a delay if a client has to fetch it."""
+        if self.transport(eio_sid) == "websocket":
+            self.close(eio_sid)
+        else:
+            self.close_later(eio_sid, delay)
+
+    def close_later(self, eio_sid: str, delay: float) -> None:
+        """Close a session after a delay in seconds, in which a long-polling client can fetch its pending data."""
+
+        def close() -> None:
+            self._server.sleep(delay)
+            self.close(eio_sid)
+
+        self._server.start_background_task(close)
+
+
+class _StockSession(NamedTuple):
+    """A session of python-engineio's own, which gets messages packet by packet."""
+
+    eio_sid: str
+    send_packet: Callable[[str, Any], None]
+
+    def deliver(self, message: OutboundMessage) -> None:
+        for packet in message.packets:
+            self.send_packet(self.eio_sid, packet)

@@ -135,17 +135,17 @@ RESERVED: Final = frozenset({"announced", "answer", "came", "gone", "joined", "s
 """Prefixes of other names in the message queue; see `redis.scripts`."""
 
 
-def tracker_name(feature: str, kind: str) -> str:
-    """Return a tracker's name, which prefixes its topics on all servers.
+def shared_name(feature: str, kind: str) -> str:
+    """Return the name of a tracker or record, which prefixes its topics or ids on all servers.
 
     Args:
-        feature: The tracker's feature.
-        kind: The kind of members.
+        feature: Its feature.
+        kind: The kind of members or values.
 
     Raises:
-        RegistrationError: Its topics could clash with other names.
+        RegistrationError: Its topics or ids could clash with other names.
     """
     if feature in RESERVED or ":" in feature + kind:
-        msg = f"The feature {feature!r} cannot track {kind!r}: rename it; names with a colon and {sorted(RESERVED)} are taken."
+        msg = f"The feature {feature!r} cannot share {kind!r}: rename it; names with a colon and {sorted(RESERVED)} are taken."
         raise RegistrationError(msg)
     return f"{feature}:{kind}"

@@ -11,7 +11,7 @@ from flask import Flask
 
 from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.errors import RegistrationError
-from flask_realtime.feature.context import Caller, FeatureContext, HasState, Tracker
+from flask_realtime.feature.context import Caller, FeatureContext, HasState, Record, Tracker
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.changes import carry_out
@@ -115,6 +115,9 @@ class _Context:
 
     def tracker(self, kind: str) -> Tracker:
         return self.backend.tracker(self._feature.name, kind)
+
+    def record(self, kind: str, *, ttl: float) -> Record:
+        return self.backend.record(self._feature.name, kind, ttl)
 
     def timer(
         self,

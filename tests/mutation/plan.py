@@ -232,6 +232,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/memory.py": Suite(
         (
             "contract/test_backends.py",
+            "contract/test_records.py",
             "unit/features/test_presence.py",
             "unit/features/test_conversations.py",
             "unit/backends/test_broker_bus.py",
@@ -255,6 +256,9 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/backends/redis/scripts.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/redis/script.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
+    "flask_realtime/backends/record.py": Suite(("contract/test_records.py",)),
+    "flask_realtime/backends/redis/record.py": Suite(("contract/test_records.py",)),
+    "flask_realtime/backends/redis/turns.py": Suite(("unit/backends/test_turns.py", "contract/test_records.py")),
     "flask_realtime/backends/redis/maintenance.py": Suite(("integration/backends/test_redis_duties.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/redis/housekeeping.py": Suite(
         ("integration/backends/test_redis_housekeeping.py", "integration/backends/test_redis_duties.py"),

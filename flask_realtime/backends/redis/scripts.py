@@ -14,6 +14,7 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 | `user:<user>` | hash | connection -> `<lease> <since> <device>` |
 | `joined:<connection>` | set | the topics that a connection has joined, each as `<feature>:<kind>:<id>` |
 | `<feature>:<kind>:<id>` | hash | connection -> `<lease> <user>`: the members of a topic |
+| `<feature>:<kind>:<id>` | string | `<version> <JSON>`: a value of a record, until it expires |
 | `gone:<user>` | string | `<version> <cause>` for a while after a user went offline, so that it is announced once |
 | `came:<user>` | string | `<connection> <version> <cause>` for a while after a user's return: the connection, and the cause |
 | `announced:<user>` | string | when the user's allowance of announcements is full again, while it is not |
@@ -26,12 +27,14 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 All times are Redis's own, in microseconds. A connection is under the lease named in its entries: a server that has lost its lease
 rewrites them under a new one, and they are not removed with the old one.
 
-A script that writes is given its deadline and its lease. It does nothing after the deadline, when its caller has given up
-and handles the change in another way: commands can stay for long in the buffers of a hanging server or a cut network.
+A script that writes is given its deadline and, except for records, its lease. It does nothing after the deadline, when its
+caller has given up and handles the change in another way: commands can stay for long in the buffers of a hanging server or a cut
+network.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
@@ -39,6 +42,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import orjson
 
+from flask_realtime.backends.record import NO_TEXT, Text
 from flask_realtime.backends.redis.script import Script
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -81,6 +85,9 @@ _COUNT_USERS: Final = Script("count_users")
 _COUNT_CONNECTIONS: Final = Script("count_connections")
 _ENTRIES: Final = Script("entries")
 _PROBE: Final = Script("probe")
+_GET_VALUE: Final = Script("get_value")
+_PUT_VALUE: Final = Script("put_value")
+_REMOVE_VALUE: Final = Script("remove_value")
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,21 @@ class Question(Generic[ResultT_co]):
     script: Script
     args: tuple[str | int, ...]
     parse: Callable[[Any], ResultT_co]
+
+
+@dataclass(frozen=True)
+class Update(Generic[ResultT_co]):
+    """A call with a deadline that needs no lease; see `Lease.run_by_deadline`.
+
+    Args:
+        script: The script.
+        args: Its arguments after the deadline.
+        parse: Parses its code and its answer.
+    """
+
+    script: Script
+    args: tuple[str | int, ...]
+    parse: Callable[[int, bytes], ResultT_co]
 
 
 @dataclass(frozen=True)
@@ -340,6 +362,34 @@ def settle(user_ids: Sequence[str]) -> IdempotentCall[list[WentOffline]]:
     return IdempotentCall(_SETTLE, (token_hex(12), _json(user_ids)), _offline)
 
 
+# Records ----------------------------------------------------------------------------------------------------------------------
+
+
+def get_value(name: str) -> Question[Text]:
+    """Ask for a value of a record, given by its full name."""
+    return Question(_GET_VALUE, (name,), _text)
+
+
+def put_value(name: str, text: str, expected: int, *, ttl: float) -> Update[tuple[int, Text]]:
+    """Write a value of a record if the stored one has a version.
+
+    Args:
+        name: Its full name.
+        text: The value.
+        expected: The version to be replaced, or 0.
+        ttl: Seconds for which it is kept.
+
+    Returns:
+        The call; it answers the new version, or 0 and the stored value.
+    """
+    return Update(_PUT_VALUE, (name, _milliseconds(ttl), expected, text), _written)
+
+
+def remove_value(name: str) -> Update[bool]:
+    """Remove a value of a record, given by its full name; answers whether there was one."""
+    return Update(_REMOVE_VALUE, (name,), lambda code, _answer: code == TURNED)
+
+
 # Questions --------------------------------------------------------------------------------------------------------------------
 
 
@@ -443,6 +493,17 @@ def _notes(answer: Sequence[Sequence[bytes]]) -> list[Note]:
     return notes
 
 
+def _written(code: int, answer: bytes) -> tuple[int, Text]:
+    return (int(answer), NO_TEXT) if code == TURNED else (0, _text(answer))
+
+
+def _text(answer: bytes | None) -> Text:
+    if not answer:
+        return NO_TEXT
+    version, _, text = answer.partition(b" ")
+    return Text(text.decode(), int(version))
+
+
 def _list(answer: bytes) -> list[Any]:
     return orjson.loads(answer) or []  # Lua makes `{}` of an empty list.
 
@@ -453,3 +514,7 @@ def _json(value: object) -> str:
 
 def _microseconds(seconds: float) -> int:
     return int(seconds * 1e6)
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(seconds * 1e3)

@@ -1,4 +1,4 @@
---- @include "base"
+--- @include "deadline"
 
 local function is_held(lease)
   return tonumber(redis.call('ZSCORE', base .. ':servers', lease) or 0) > 0
@@ -6,7 +6,7 @@ end
 
 -- What speaks against writing, or nothing.
 local function refusal(deadline, lease)
-  if now > tonumber(deadline) then
+  if is_late(deadline) then
     return {now, LATE, '0'}
   elseif not is_held(lease) then
     return {now, NOT_HELD, '0'}

@@ -1,10 +1,5 @@
 --- @include "users"
-
-local function next_version()
-  local version = math.max(now, (redis.call('GET', base .. ':version') or 0) + 1)
-  redis.call('SET', base .. ':version', text(version))
-  return text(version)
-end
+--- @include "version"
 
 local function note_gone(user, version, cause)
   redis.call('SREM', base .. ':online', user)

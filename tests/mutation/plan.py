@@ -160,6 +160,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
     "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_drain.py",), ("e2e/test_drain.py",)),
+    "flask_realtime/engine/session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/polled_session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/socket.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/upgrade.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),

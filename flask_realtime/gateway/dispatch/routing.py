@@ -11,7 +11,7 @@ from socketio import packet as sio
 
 from flask_realtime.allowances import TokenBucket
 from flask_realtime.config import RealtimeConfig
-from flask_realtime.engine.socket import MAX_CONNECT_BYTES
+from flask_realtime.engine.session import MAX_CONNECT_BYTES
 from flask_realtime.errors import BadRequest, ConnectionRefused
 from flask_realtime.gateway.admission.lifecycle import CLIENT_DISCONNECT, Lifecycle
 from flask_realtime.gateway.connection import Session

@@ -19,7 +19,8 @@ from flask_realtime.engine import upgrade as module
 from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
 from flask_realtime.engine.frames import Opcode, encode_close, encode_frame
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.engine.socket import EngineSocket, encode_packet
+from flask_realtime.engine.session import encode_packet
+from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
 from tests.unit.engine.websocket_client import SECONDS, WebSocketClient
 

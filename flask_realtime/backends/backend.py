@@ -91,7 +91,7 @@ class Backend(ABC):
             ttl: Seconds for which a value is kept after it was last written.
         """
 
-    def begin_to_leave(self) -> None:  # noqa: B027 - not everyone has anything to do
+    def begin_to_leave(self) -> None:  # noqa: B027 - optional
         """Announce that this server is about to stop, and that its clients will reconnect to others.
 
         If others can detect later who has not reconnected, the entries of this server's connections stay, and nobody goes offline
@@ -158,7 +158,7 @@ class LocalBackend(Backend):
         self._make_tracker = new_tracker
         self._make_record = new_record
 
-    def _new_tracker(self, name: str) -> Tracker:  # noqa: ARG002 - there is no other server to share the name with
+    def _new_tracker(self, name: str) -> Tracker:  # noqa: ARG002 - only shared state needs a name
         return self._make_tracker()
 
     def _new_record(self, name: str, ttl: float) -> Record:  # noqa: ARG002

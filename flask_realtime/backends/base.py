@@ -92,7 +92,7 @@ class ConnectedUsers(ABC):
             None if that depends on servers that may be alive or dead. Ask again: the back end finds out eventually.
         """
 
-    def take_announcement(self, user_id: str) -> float:  # noqa: ARG002 - one server counts for itself
+    def take_announcement(self, user_id: str) -> float:  # noqa: ARG002 - a single server limits announcements itself
         """Take one of the announcements of a user that all servers share.
 
         Returns:

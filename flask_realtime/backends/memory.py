@@ -213,7 +213,7 @@ class MemoryRecord(Record):
         self._ttl = ttl
         self._lock = lock or threading.Lock()
         self._clock = clock
-        # Not from 0, so that a client that compares versions goes on after a restart of the server.
+        # Starts at the time, so that versions still rise for clients after a restart of the server.
         self._version = int(time.time() * 1e6)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
@@ -244,7 +244,7 @@ class MemoryRecord(Record):
         return NO_TEXT if kept is None else kept.stored
 
     def _drop_expired(self) -> None:
-        # All have the same time to live, so they expire in the order in which they were last written.
+        # All have the same time to live, so the first is the next to expire.
         now = self._clock()
         while self._kept and next(iter(self._kept.values())).until <= now:
             self._kept.popitem(last=False)

@@ -142,5 +142,5 @@ def _decoded(stored: Text) -> Stored:
 
 
 def _pause(number: int) -> None:
-    # Those who have collided would collide again if all of them came back at once.
+    # Random, because writers that collided would otherwise retry, and collide, at the same time.
     time.sleep(random.uniform(0, min(_FIRST_PAUSE * 2**number, _MAX_PAUSE)))  # noqa: S311

@@ -26,7 +26,7 @@ class PolledSession(Session):
         packets: list[eio.Packet] = super().poll()
         self._queued = 0
         if not self._is_connected and self.queue.empty():
-            self._lazy_queue = None  # It is most of what a session weighs that nobody uses.
+            self._lazy_queue = None  # Most of the memory of an idle session.
         return packets
 
     def handle_get_request(self, environ: Mapping[str, Any], start_response: Any) -> Any:
@@ -77,7 +77,7 @@ class PolledSession(Session):
         elif pkt.packet_type == eio.PONG:
             self.server.heartbeat.answered(self)
         elif pkt.packet_type == eio.CLOSE:
-            self.queue.put(eio.Packet(eio.NOOP))  # Ends the poll that is waiting.
+            self.queue.put(eio.Packet(eio.NOOP))  # Ends the waiting poll.
             self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
         elif str(pkt.packet_type) not in IGNORED:
             self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)

@@ -53,7 +53,7 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
     """
 
     def __init__(self, server: Any, sid: str) -> None:
-        # Not the base class's: its queue alone weighs more than everything else here, and most sessions need none.
+        # Does not call the base class: its queue alone takes more memory than all of this, and most sessions need none.
         self.server = server
         self.sid = sid
         self.on_message: Callable[[object], None] = _not_open
@@ -189,15 +189,15 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
 
     def _close_soon(self, reason: str, code: int = CloseCode.NORMAL) -> None:
         if self.websocket is not None:
-            self.websocket.close(code)  # Nothing that comes after this is handled.
-        # Not in the event loop's callback: those who are told may log, and a log may have to wait.
+            self.websocket.close(code)  # Later messages are not handled.
+        # Not in the event loop's callback: disconnect handlers may log, and logging may block.
         if not self.closing:
             self._close_in_turn(reason)
 
     def _close_in_turn(self, reason: str, *, abort: bool = True) -> None:
         self.server.greenlets.start_background_task(self._close, reason, abort)
 
-    def _close(self, reason: str, abort: bool) -> None:  # noqa: FBT001 - what starts it knows no names
+    def _close(self, reason: str, abort: bool) -> None:  # noqa: FBT001 - started with positional arguments
         try:
             self.close(wait=False, abort=abort, reason=reason)
         except Exception:
@@ -215,7 +215,7 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
         elif self._is_polled:
             self.close(wait=False, reason=reason)
         else:
-            self._leaving_reason = reason  # The next poll takes what waits, and then the end.
+            self._leaving_reason = reason  # The next poll gets the waiting packets, then CLOSE.
 
     def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:  # noqa: ARG002, FBT001, FBT002
         """End the session.
@@ -241,9 +241,9 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
         if self._probe is not None:
             self._probe.give_up()
         if self._posted is not None and self._is_reading_post:
-            hang_up(self._posted)  # Whoever still reads half a body stops.
+            hang_up(self._posted)  # Ends the wait for the rest of a body.
         self.closed = True
-        self.on_message = _ignore  # It leads to all that belongs to the session, which is to go without the garbage collector.
+        self.on_message = _ignore  # Breaks a cycle, so that the session is freed without the garbage collector.
 
 
 def _ignore(_data: object) -> None:

@@ -65,9 +65,9 @@ class EngineSocket(PolledSession):
         self._heard |= HEARD
         kind = data[:1]
         if kind == _MESSAGE:
-            try:  # Not `_message`: this is where nearly everything goes by, and the call would be a tenth of it.
+            try:  # `_message` inlined: nearly every message passes here, and the call would be a tenth of its cost.
                 self.on_message(data[1:])
-            except Exception as error:  # noqa: BLE001 - as there
+            except Exception as error:  # noqa: BLE001 - as in `_message`
                 self._failed(error)
         elif kind == _PONG:
             self.server.heartbeat.answered(self)
@@ -88,7 +88,7 @@ class EngineSocket(PolledSession):
         """Use a WebSocket connection from now on, and send there what waits for the next poll."""
         self.websocket, self.upgraded = websocket, True
         waiting = self._lazy_queue
-        if not self._is_polled:  # A poll that waits looks for its queue once more when it ends.
+        if not self._is_polled:  # A waiting poll reads its queue once more when it ends.
             self._lazy_queue = None
         while waiting is not None and not waiting.empty():
             packet = waiting.get_nowait()

@@ -43,7 +43,7 @@ class BrokerBackend(Backend):
         """Send an envelope to the other servers."""
         return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
 
-    def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:  # noqa: ARG002 - nobody comes or goes unnoticed
+    def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:  # noqa: ARG002 - this server's own operations report every change
         """Become one of the servers."""
         self._is_server = True
         self._bus.start(receive)
@@ -58,7 +58,7 @@ class BrokerBackend(Backend):
         """Stop being a server."""
         self._bus.stop(timeout)
 
-    def _new_tracker(self, name: str) -> Tracker:  # noqa: ARG002 - it is shared with no other server
+    def _new_tracker(self, name: str) -> Tracker:  # noqa: ARG002 - only shared state needs a name
         return MemoryTracker()
 
     def _new_record(self, name: str, ttl: float) -> Record:  # noqa: ARG002

@@ -80,7 +80,7 @@ class RedisBackend(Backend):
         self._receive = receive
         self._bus.start(self._receive_from_others)
         self._housekeeping.start(
-            lambda user_id, version: on_status_change(user_id, False, version),  # noqa: FBT003 - not every caller of it has names
+            lambda user_id, version: on_status_change(user_id, False, version),  # noqa: FBT003 - OnStatusChange has no parameter names
             lambda user_id, version: on_status_change(user_id, True, version),  # noqa: FBT003
         )
 
@@ -91,7 +91,7 @@ class RedisBackend(Backend):
 
     def check(self) -> None:
         """Check that Redis can be reached and, once a second at most, that it accepts writes."""
-        with suppress(ResponseError):  # It may refuse to be pinged, but it answers.
+        with suppress(ResponseError):  # Redis may forbid PING, but it answers.
             self._link.call(lambda client: client.ping())
         self._probe.check()
 

@@ -111,7 +111,7 @@ class RedisConnectedUsers(ConnectedUsers):
             return 0.0
 
     def _fresh(self, within: float) -> float:
-        # A server may have been killed since its last sign of life. After a whole lease it cannot have been before that began.
+        # A server may have been killed since it last renewed, so within a lease only a fresh renewal counts.
         return within if within >= self._lease.ttl else min(within, _FRESH)
 
     def _arrive(self, user_id: str, entry: PresenceEntry) -> Change:

@@ -40,7 +40,7 @@ class Lease:
         clock: Returns the seconds since 1970.
     """
 
-    def __init__(  # noqa: PLR0913 - what differs between servers, and what tests set
+    def __init__(  # noqa: PLR0913 - settings, and values that tests replace
         self,
         link: RedisLink,
         server_id: str,
@@ -98,7 +98,7 @@ class Lease:
         Raises:
             BackendUnavailable: Redis cannot be reached, or could not in time. Whether anything was done is unknown.
         """
-        if not self.clock.is_set:  # It is with a lease, which a process that serves nobody has none of.
+        if not self.clock.is_set:  # Taking a lease sets it, but a process that is not a server takes none.
             seconds, microseconds = self.link.call(lambda client: client.time())
             self.clock.set(seconds * 1_000_000 + microseconds)
         base, deadline = self._base, self._deadline
@@ -152,7 +152,7 @@ class Lease:
         renewal = self.ask(scripts.renew_lease(self._hold(), ttl=self.ttl, is_leaving=self.is_leaving))
         self.clock.set(renewal.now)
         known, self._redis_id = self._redis_id, renewal.redis_id
-        # One that was restarted from its disk, or a replica that took over, may know something old.
+        # A Redis restarted from disk, or a promoted replica, may have outdated data.
         is_another = known not in {"", self._redis_id}
         return LOST if is_another and renewal.outcome == HELD else renewal.outcome
 
@@ -208,7 +208,7 @@ class Lease:
         return self.clock.now() + int(self._patience * 1e6)
 
     def _begin_in_child(self) -> None:
-        # What one child has noted is another server's for the next one, and for the parent.
+        # The parent and each child are servers of their own, with their own entries.
         self.server_id = f"{self.server_id}.{token_hex(4)}"
         self._lock = threading.Lock()
         self._name = ""

@@ -138,7 +138,7 @@ class Verify(MaintenanceTask[list[int]]):
 
     def _done(self, answer: list[int]) -> list[Report]:
         lost = filter(self._is_there, [self._asked[index] for index in answer])
-        # One that is being written, or gone meanwhile, is none of these; where it is, writing what the memory says does no harm.
+        # Connections that are being written or have closed are not expected in Redis; rewriting one of them is harmless.
         self._entries.pending_writes.leave({asked.connection_id: asked.user_id for asked in lost})
         return []
 

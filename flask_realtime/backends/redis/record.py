@@ -33,7 +33,7 @@ class RedisRecord(Record):
 
     def change(self, record_id: str, function: Callable[[Any], Any]) -> Stored:
         """Replace a value by what a function makes of it; the changes of this server take turns."""
-        # With each of them on its own, most would come too late, all the time, if many users change one value at once.
+        # Otherwise, when many users change one value at once, most attempts collide and some never succeed.
         with self._turns.take(record_id):
             return super().change(record_id, function)
 

@@ -505,7 +505,7 @@ def _text(answer: bytes | None) -> Text:
 
 
 def _list(answer: bytes) -> list[Any]:
-    return orjson.loads(answer) or []  # Lua makes `{}` of an empty list.
+    return orjson.loads(answer) or []  # Lua encodes an empty list as `{}`.
 
 
 def _json(value: object) -> str:

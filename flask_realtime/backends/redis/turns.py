@@ -43,6 +43,6 @@ class Turns:
 
 class _Turn:
     def __init__(self) -> None:
-        # Made when it is needed: gevent has patched it by then.
+        # Created on first use, so that it is gevent's lock if gevent has patched them.
         self.lock = threading.RLock()
         self.sections = 0

@@ -1,6 +1,6 @@
 --- @include "version"
 --- @include "deadline"
--- Answers the new version, or what is stored instead of what was expected.
+-- Answers the new version, or the stored value if its version is not the expected one.
 local deadline, name, ttl, expected, value = unpack(ARGV)
 
 if is_late(deadline) then

@@ -546,7 +546,7 @@ def test_a_connection_in_another_namespace_is_admitted_and_sent_to_there(served:
     state = served.start()
     served.realtime.socketio.on_event("look", lambda: None, namespace="/desk")
     ann = served.client("ann")
-    ann._post(Packet(CONNECT, {"token": app_token("ann")}, namespace="/desk"))
+    ann._connection.send(Packet(CONNECT, {"token": app_token("ann")}, namespace="/desk"))
     wait_until(state.context, lambda: len(state.heard) == 3)
     assert [(how, caller.namespace) for how, caller in state.heard] == [
         ("admitted", "/"),

@@ -257,6 +257,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/backends/test_redis_duties.py", "integration/backends/test_redis_entries.py", "contract"), _REDIS[1:]
     ),
     "flask_realtime/backends/redis/scripts.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
+    "flask_realtime/backends/redis/answers.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/redis/script.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/record.py": Suite(("contract/test_records.py",)),
     "flask_realtime/backends/redis/record.py": Suite(("contract/test_records.py",)),

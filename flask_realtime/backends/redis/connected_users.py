@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable, Change, ConnectedUsers, PresenceEntry
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
+from flask_realtime.backends.redis.answers import Answer
 from flask_realtime.backends.redis.entries import ServerEntries, details, presence_entry
-from flask_realtime.backends.redis.scripts import Answer
 
 _FRESH: Final = 0.5
 """Seconds for which a server's last renewal counts, if a new one can be requested."""
@@ -130,7 +130,7 @@ class RedisConnectedUsers(ConnectedUsers):
         if answer is None:
             return change
         self._outage_journal.written(user_id, answer.code, is_there=is_there)
-        return Change(answer.code == scripts.TURNED, answer.version, answer.connections, answer.hold / 1000)
+        return Change(answer.code == answers.TURNED, answer.version, answer.connections, answer.hold / 1000)
 
 
 def _nothing() -> None:

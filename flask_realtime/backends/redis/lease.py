@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
 from flask_realtime.backends.redis.clock import RedisClock
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.scripts import Question, Update, Write
@@ -132,8 +132,8 @@ class Lease:
         base, deadline = self._base, self._deadline
         now, code, answer = self.link.call(lambda client: write.script.run(client, base, deadline(), name, *write.args))
         self.clock.set(now)
-        self.needs_renewal |= code in {scripts.NOT_HELD, scripts.LATE}
-        if code == scripts.NOT_HELD:
+        self.needs_renewal |= code in {answers.NOT_HELD, answers.LATE}
+        if code == answers.NOT_HELD:
             msg = "The lease is not held any more"
             raise LeaseLost(msg)
         _refuse_late(code)
@@ -228,6 +228,6 @@ class Lease:
 
 
 def _refuse_late(code: int) -> None:
-    if code == scripts.LATE:
+    if code == answers.LATE:
         msg = "Redis reached the script after its deadline; nothing was written."
         raise BackendUnavailable(msg)

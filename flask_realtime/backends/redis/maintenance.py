@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
+from flask_realtime.backends.redis.answers import Outcome, Reaped, WentOffline
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.lease import Lease, LeaseLost
-from flask_realtime.backends.redis.scripts import IdempotentCall, Noted, Outcome, Reaped, WentOffline
+from flask_realtime.backends.redis.scripts import IdempotentCall, Noted
 
 ResultT = TypeVar("ResultT")
 
@@ -98,8 +99,8 @@ class WriteLeft(MaintenanceTask[list[Outcome]]):
         for (connection_id, user_id, is_there), (code, version) in zip(self._written, answer, strict=True):
             self._entries.outage_journal.answered(connection_id)
             self._entries.outage_journal.written(user_id, code, is_there=is_there)
-            if code in {scripts.TURNED, scripts.CAME}:
-                reports.append(Report(user_id, is_there or code == scripts.CAME, version))
+            if code in {answers.TURNED, answers.CAME}:
+                reports.append(Report(user_id, is_there or code == answers.CAME, version))
         return reports
 
     def _give_up(self) -> None:

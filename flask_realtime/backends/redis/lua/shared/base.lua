@@ -1,4 +1,4 @@
--- The prefix of the keys, the time, the codes of answers (as in scripts.py), and the parsing of entries.
+-- The prefix of the keys, the time, the codes of answers (as in answers.py), and the parsing of entries.
 local base = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

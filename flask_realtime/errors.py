@@ -27,7 +27,15 @@ class RegistrationError(RealtimeError, RuntimeError):
 
 
 class PayloadNotSerializable(RealtimeError, TypeError):
-    """A payload holds a value that the application's JSON provider cannot turn into strict JSON."""
+    """A payload, or the value of a record, holds something that cannot be turned into strict JSON."""
+
+
+class RecordTooLarge(RealtimeError, ValueError):
+    """The value of a record is larger than what servers share in this way."""
+
+
+class RecordConflict(RealtimeError):
+    """A record is written by so many at once that a change of it came too late every time; nothing was written."""
 
 
 class InvalidId(RealtimeError, ValueError):

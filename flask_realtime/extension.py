@@ -11,7 +11,7 @@ from flask_socketio import SocketIO
 from gevent.monkey import is_module_patched
 
 from flask_realtime.backends.backend import Backend, LocalBackend
-from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryRecord, MemoryTracker
 from flask_realtime.backends.queue import connect
 from flask_realtime.checks import warn_at_start
 from flask_realtime.config import PREFIX, TRANSPORT_SETTINGS, RealtimeConfig
@@ -313,7 +313,9 @@ def _refuse_settings_of_existing(app: Flask) -> None:
 
 def _backend(config: RealtimeConfig) -> Backend:
     if config.message_queue is None:
-        return LocalBackend(MemoryConnectedUsers(native_lock()), lambda: MemoryTracker(native_lock()))
+        return LocalBackend(
+            MemoryConnectedUsers(native_lock()), lambda: MemoryTracker(native_lock()), lambda ttl: MemoryRecord(ttl, native_lock())
+        )
     retention, lease = config.message_queue_retention, config.server_lease
     return connect(config.message_queue, channel=config.message_queue_channel, retention=retention, lease=lease)
 

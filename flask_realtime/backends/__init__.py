@@ -1,5 +1,6 @@
-"""State that servers share, behind small interfaces: connected users, and the members of features' topics."""
+"""State that servers share, behind small interfaces: connected users, members of features' topics, and features' records."""
 
 from flask_realtime.backends.base import BackendUnavailable, Change, ConnectedUsers, PresenceEntry, Tracker
+from flask_realtime.backends.record import Record
 
-__all__ = ["BackendUnavailable", "Change", "ConnectedUsers", "PresenceEntry", "Tracker"]
+__all__ = ["BackendUnavailable", "Change", "ConnectedUsers", "PresenceEntry", "Record", "Tracker"]

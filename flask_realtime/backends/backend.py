@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable
+from typing import Final
 
-from flask_realtime.backends.base import ConnectedUsers, Tracker, tracker_name
+from flask_realtime.backends.base import ConnectedUsers, Tracker, shared_name
 from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.record import Record
+from flask_realtime.errors import RegistrationError
+
+MIN_TTL: Final = 0.001
+"""The shortest time after which Redis can let something expire, in seconds."""
+
+MAX_TTL: Final = 10 * 365 * 86400.0
+"""Ten years, in seconds: a mistaken unit is an error."""
 
 OnStatusChange = Callable[[str, bool, int], None]
 """Called for a status change that no operation reported: the user's id, whether online, the change's version."""
@@ -20,7 +28,10 @@ class Backend(ABC):
     leaves_entries = False
     """Whether the entries of connections that this server ends stay; see `begin_to_leave`."""
 
-    @abstractmethod
+    def __init__(self) -> None:
+        self._trackers: dict[str, Tracker] = {}
+        self._records: dict[str, tuple[Record, float]] = {}
+
     def tracker(self, feature: str, kind: str) -> Tracker:
         """Return what keeps the members of a feature's topics.
 
@@ -31,8 +42,56 @@ class Backend(ABC):
         Raises:
             RegistrationError: The names are taken by something else.
         """
+        name = shared_name(feature, kind)
+        if name in self._records:
+            msg = f"The feature {feature!r} has a record {kind!r}: give the tracker another name."
+            raise RegistrationError(msg)
+        if name not in self._trackers:
+            self._trackers[name] = self._new_tracker(name)
+        return self._trackers[name]
 
-    def begin_to_leave(self) -> None:  # noqa: B027 - not everyone has anything to do
+    def record(self, feature: str, kind: str, ttl: float) -> Record:
+        """Return what keeps a feature's values by id.
+
+        Args:
+            feature: The feature's name.
+            kind: What it keeps, for a feature that has several.
+            ttl: Seconds for which a value is kept after it was last written.
+
+        Raises:
+            RegistrationError: The names are taken by something else, or the time is not one.
+        """
+        name = shared_name(feature, kind)
+        if name in self._trackers:
+            msg = f"The feature {feature!r} has a tracker {kind!r}: give the record another name."
+            raise RegistrationError(msg)
+        if not MIN_TTL <= ttl <= MAX_TTL:
+            msg = f"The record {kind!r} of the feature {feature!r} needs a ttl of {MIN_TTL} to {MAX_TTL:.0f} seconds, not {ttl}."
+            raise RegistrationError(msg)
+        record, its_ttl = self._records.setdefault(name, (self._new_record(name, ttl), ttl))
+        if its_ttl != ttl:
+            msg = f"The record {kind!r} of the feature {feature!r} has a ttl of {its_ttl} seconds already; it cannot be {ttl} too."
+            raise RegistrationError(msg)
+        return record
+
+    @abstractmethod
+    def _new_tracker(self, name: str) -> Tracker:
+        """Make a tracker.
+
+        Args:
+            name: The prefix of its topics on all servers.
+        """
+
+    @abstractmethod
+    def _new_record(self, name: str, ttl: float) -> Record:
+        """Make a record.
+
+        Args:
+            name: The prefix of its ids on all servers.
+            ttl: Seconds for which a value is kept after it was last written.
+        """
+
+    def begin_to_leave(self) -> None:  # noqa: B027 - optional
         """Announce that this server is about to stop, and that its clients will reconnect to others.
 
         If others can detect later who has not reconnected, the entries of this server's connections stay, and nobody goes offline
@@ -86,17 +145,24 @@ class LocalBackend(Backend):
     Args:
         connected_users: The users who have connections.
         new_tracker: Makes a tracker.
+        new_record: Makes a record whose values are kept for a number of seconds.
     """
 
     is_local = True
 
-    def __init__(self, connected_users: ConnectedUsers, new_tracker: Callable[[], Tracker]) -> None:
+    def __init__(
+        self, connected_users: ConnectedUsers, new_tracker: Callable[[], Tracker], new_record: Callable[[float], Record]
+    ) -> None:
+        super().__init__()
         self.connected_users = connected_users
-        self._trackers: dict[str, Tracker] = defaultdict(new_tracker)
+        self._make_tracker = new_tracker
+        self._make_record = new_record
 
-    def tracker(self, feature: str, kind: str) -> Tracker:
-        """Return what keeps the members of a feature's topics."""
-        return self._trackers[tracker_name(feature, kind)]
+    def _new_tracker(self, name: str) -> Tracker:  # noqa: ARG002 - only shared state needs a name
+        return self._make_tracker()
+
+    def _new_record(self, name: str, ttl: float) -> Record:  # noqa: ARG002
+        return self._make_record(ttl)
 
     def publish(self, envelope: Envelope) -> bool:  # noqa: ARG002
         """Do nothing: there are no other servers."""

@@ -92,7 +92,7 @@ class ConnectedUsers(ABC):
             None if that depends on servers that may be alive or dead. Ask again: the back end finds out eventually.
         """
 
-    def take_announcement(self, user_id: str) -> float:  # noqa: ARG002 - one server counts for itself
+    def take_announcement(self, user_id: str) -> float:  # noqa: ARG002 - a single server limits announcements itself
         """Take one of the announcements of a user that all servers share.
 
         Returns:
@@ -135,17 +135,17 @@ RESERVED: Final = frozenset({"announced", "answer", "came", "gone", "joined", "s
 """Prefixes of other names in the message queue; see `redis.scripts`."""
 
 
-def tracker_name(feature: str, kind: str) -> str:
-    """Return a tracker's name, which prefixes its topics on all servers.
+def shared_name(feature: str, kind: str) -> str:
+    """Return the name of a tracker or record, which prefixes its topics or ids on all servers.
 
     Args:
-        feature: The tracker's feature.
-        kind: The kind of members.
+        feature: Its feature.
+        kind: The kind of members or values.
 
     Raises:
-        RegistrationError: Its topics could clash with other names.
+        RegistrationError: Its topics or ids could clash with other names.
     """
     if feature in RESERVED or ":" in feature + kind:
-        msg = f"The feature {feature!r} cannot track {kind!r}: rename it; names with a colon and {sorted(RESERVED)} are taken."
+        msg = f"The feature {feature!r} cannot share {kind!r}: rename it; names with a colon and {sorted(RESERVED)} are taken."
         raise RegistrationError(msg)
     return f"{feature}:{kind}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_realtime.backends.base import Change, ConnectedUsers, PresenceEntry, Tracker
+from flask_realtime.backends.record import NO_TEXT, Attempt, Record, Text
 from flask_realtime.small_sets import NOTHING, SmallSet, take_name, with_name
 
 
@@ -189,3 +191,60 @@ class MemoryTracker(Tracker):
         del connections[connection_id]
         if not connections:
             del self._users[topic]
+
+
+class _Kept(NamedTuple):
+    stored: Text
+    until: float
+
+
+class MemoryRecord(Record):
+    """Values by id in this process's memory.
+
+    Args:
+        ttl: Seconds for which a value is kept after it was last written.
+        lock: Serialises access from several threads.
+        clock: Returns the time in seconds; it never goes back.
+    """
+
+    def __init__(
+        self, ttl: float, lock: AbstractContextManager[Any] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ttl = ttl
+        self._lock = lock or threading.Lock()
+        self._clock = clock
+        # Starts at the time, so that versions still rise for clients after a restart of the server.
+        self._version = int(time.time() * 1e6)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def remove(self, record_id: str) -> bool:
+        """Remove a value, and return whether there was one."""
+        with self._lock:
+            self._drop_expired()
+            return self._kept.pop(record_id, None) is not None
+
+    def _read(self, record_id: str) -> Text:
+        with self._lock:
+            return self._current(record_id)
+
+    def _write(self, record_id: str, text: str, expected: int) -> Attempt:
+        with self._lock:
+            current = self._current(record_id)
+            if current.version != expected:
+                return Attempt(succeeded=False, current=current)
+            self._version += 1
+            written = Text(text, self._version)
+            self._kept[record_id] = _Kept(written, self._clock() + self._ttl)
+            self._kept.move_to_end(record_id)
+            return Attempt(succeeded=True, current=written)
+
+    def _current(self, record_id: str) -> Text:
+        self._drop_expired()
+        kept = self._kept.get(record_id)
+        return NO_TEXT if kept is None else kept.stored
+
+    def _drop_expired(self) -> None:
+        # All have the same time to live, so the first is the next to expire.
+        now = self._clock()
+        while self._kept and next(iter(self._kept.values())).until <= now:
+            self._kept.popitem(last=False)

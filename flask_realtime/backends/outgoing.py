@@ -49,7 +49,7 @@ class Drops:
 
     def __init__(self) -> None:
         self.count = 0
-        self._count_before: int | None = 0  # How many there were when the outage began; None once the log has it.
+        self._count_before: int | None = 0  # The number at the beginning of the outage; None once it is logged.
 
     def note(self) -> None:
         """Count one. Call `report` next: a log may be slow, and is written where no lock is held."""

@@ -57,7 +57,7 @@ class _Trial:
     def __init__(self, began: float) -> None:
         self.began = began
         self._failure: str | None = None
-        # Made here rather than with the probe, which may be older than gevent's patches.
+        # Not created with the probe, which may be older than gevent's patches.
         self._done = threading.Event()
 
     def run(self, attempt: Callable[[], None]) -> None:

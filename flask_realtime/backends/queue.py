@@ -27,7 +27,7 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) ->
     if scheme == "kafka":
         return _over_kafka(url, channel, retention)
     try:
-        # Only where it is used: redis-py is an extra.
+        # Imported here because redis-py is an extra.
         from flask_realtime.backends.redis.backend import RedisBackend  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "redis":
@@ -38,7 +38,7 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) ->
 
 
 def _over_amqp(url: str, channel: str, retention: float) -> Backend:
-    # As above: what it takes is an extra, and nobody else pays for importing it.
+    # As above: its packages are extras.
     from flask_realtime.backends.broker import amqp, backend  # noqa: PLC0415
 
     amqp.require()

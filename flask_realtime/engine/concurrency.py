@@ -54,7 +54,7 @@ class Greenlets:
 def _work(pool: ref[deque[greenlet]]) -> None:
     hub = get_hub()
     while True:
-        # Not an argument: a greenlet keeps its arguments alive as long as itself.
+        # Not an argument, which the greenlet would keep alive for as long as it lives.
         target, args = hub.switch()
         Context().run(target, *args)
         del target, args

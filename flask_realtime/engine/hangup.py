@@ -30,7 +30,7 @@ def watch_for_hangup(environ: Mapping[str, Any], on_hangup: Callable[[], None]) 
     watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
 
     def on_readable() -> None:
-        watcher.stop()  # Once is enough: this is either the end or the next request.
+        watcher.stop()  # The data is either the end or the next request; neither needs watching.
         try:
             if not sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT):
                 on_hangup()

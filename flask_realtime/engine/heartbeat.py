@@ -125,12 +125,12 @@ class Heartbeat:
 
     def _run(self) -> None:
         while (deadline := self._next_deadline()) is not None:
-            # A connection that is added meanwhile is due after the shortest time at the earliest.
+            # A connection added meanwhile is not due before the shortest interval has passed.
             gevent.sleep(max(0.0, min(deadline - monotonic(), self._shortest)))
             try:
                 self._beat()
             except Exception:
-                logger.exception("A heartbeat failed")  # The other connections still need theirs.
+                logger.exception("A heartbeat failed")  # The other connections need theirs.
         self._running = False
 
     def _next_deadline(self) -> float | None:

@@ -72,7 +72,7 @@ def install_where_loaded(limits: EngineLimits, path: str) -> None:
     """
     for frame in callers():
         owner = frame.f_locals.get("self") if frame.f_code.co_name in {"load_wsgi", "setup"} else None
-        # With --preload the master loads it, for the workers that it forks.
+        # With --preload the master loads the application, before it forks the workers.
         for worker in (owner, getattr(owner, "worker_class", None)):
             kind = getattr(worker, "wsgi_handler", None)
             if isinstance(kind, type) and issubclass(kind, WSGIHandler):
@@ -110,8 +110,8 @@ def change_handler(handler: WSGIHandler, path_info: str, path: str, limits: Engi
     requested = unquote((handler.path or "").partition("?")[0], "latin-1")
     changed = install_in_server(server, limits)
     if not isinstance(handler, EngineHandler) and issubclass(changed, type(handler)):
-        change_class(handler, changed)  # Its connection was there before, and may last as long as the process.
-    if requested.endswith(path_info):  # The application may be mounted somewhere.
+        change_class(handler, changed)  # Its connection is older than the change of the class, and may stay open for long.
+    if requested.endswith(path_info):  # The application may be mounted under a prefix.
         changed.engine_paths = tuple({*changed.engine_paths, requested.removesuffix(path_info) + path})
     return changed
 
@@ -160,7 +160,7 @@ def _wrap_in_time(server: Any, kind: type[EngineHandler]) -> None:
     wrap_socket = server.wrap_socket
 
     def wrap(sock: Any, **options: Any) -> Any:
-        waiting = _Descriptor(sock.fileno())  # The socket itself loses it to the TLS socket.
+        waiting = _Descriptor(sock.fileno())  # Wrapping in TLS detaches the descriptor from the socket.
         kind.places.wait(waiting, server)
         try:
             with gevent.Timeout(kind.limits.connect_timeout, TimeoutError):

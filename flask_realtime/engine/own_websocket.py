@@ -51,7 +51,7 @@ class OwnWebSocket:
 
     def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         if self._opened is None:
-            # Not gevent-websocket's, which treats any response as that to a handshake if there is a WebSocket.
+            # Not gevent-websocket's, which takes any response for that of a handshake once there is a WebSocket.
             return WSGIHandler.start_response(self.handler, status, headers, exc_info)
         return lambda _data: None
 

@@ -42,7 +42,7 @@ def read_post(environ: Mapping[str, Any], max_size: int) -> list[Any]:
     """
     try:
         packets: list[Any] = LongPollingPayload(encoded_payload=_body(environ, max_size)).packets
-    except (KeyError, ValueError, OSError) as error:  # A KeyError for a body that begins like JSONP but is not.
+    except (KeyError, ValueError, OSError) as error:  # KeyError: the body begins like JSONP but is not.
         raise EngineIOError(str(error)) from error
     return packets
 

@@ -85,7 +85,7 @@ def _refusal_of_handshake(environ: Mapping[str, Any], query: Query, *, is_upgrad
 
 def _refusal_within(socket: EngineSocket, transport: str, *, is_upgrade: bool) -> Refusal | None:
     if is_upgrade:
-        return None  # One that the session has no use for is accepted, and closed.
+        return None  # The session accepts and closes a WebSocket that it does not need.
     return BAD_REQUEST if transport != ("websocket" if socket.upgraded else "polling") else None
 
 

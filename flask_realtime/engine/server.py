@@ -99,7 +99,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         try:
             if self.limits.drain_time > 0:
                 self._drain()
-        finally:  # gunicorn may kill this greenlet when its own patience ends.
+        finally:  # gunicorn may kill this greenlet after its graceful time-out.
             self.neighbours.stop()
             for socket in list(self.sockets.values()):
                 socket.close(wait=False, reason=_SHUTTING_DOWN)
@@ -114,7 +114,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     def _drain(self) -> None:
         self.ending.begin_drain()
         for server in self.wsgi_servers:
-            if server.pool is not None:  # gunicorn's: other workers listen there too, or will.
+            if server.pool is not None:  # gunicorn's: other workers listen on the same address, or will.
                 server.stop_accepting()
         self.drain.run(self.sockets, self.neighbours.ends_of_relays())
 
@@ -157,7 +157,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         return [body]
 
     def _lets_go(self, environ: Mapping[str, Any]) -> bool:
-        # Where nobody else listens any more, a session's client would have no way back to it.
+        # If nothing else listens, a client could not get back to its session.
         return parse_query(environ.get("QUERY_STRING", "")).sid not in self.sockets
 
     def change_handler(self, environ: Mapping[str, Any], start_response: Any) -> None:
@@ -168,7 +168,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             kind.places.reserves.append(self._free_place)
             self.handler_kinds.add(kind)
             self.wsgi_servers.add(handler.server)
-            # From the first request of any kind: a handshake may come between the signal and the end of listening.
+            # On any first request: a handshake may arrive between the signal and the end of listening.
             self.shutdown_signal.install(getattr(handler.server, "pool", None))
 
     def _free_place(self) -> bool:
@@ -250,5 +250,5 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         answer: dict[str, Any] = super()._ok(packets, [*(headers or ()), ("Cache-Control", "no-store")], jsonp_index)
         return answer
 
-    def _bad_request(self, message: str | None = None) -> dict[str, Any]:  # noqa: ARG002 - Node's server says nothing either
+    def _bad_request(self, message: str | None = None) -> dict[str, Any]:  # noqa: ARG002 - Node's server gives no detail either
         return {"status": "400 Bad Request", "headers": [("Content-Type", "text/html")], "response": b""}

@@ -48,7 +48,7 @@ class Shutdown:
         if not self._has_begun:
             self._has_begun = True
             self._start(gevent.Greenlet(self._end))
-        elif not callable(self._previous):  # gunicorn repeats the signal every second, without further meaning.
+        elif not callable(self._previous):  # gunicorn repeats the signal every second.
             self._hurry()
         if callable(self._previous):
             self._previous(number, frame)

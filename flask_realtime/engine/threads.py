@@ -88,12 +88,12 @@ def end_request(websocket: Any, start_response: Any) -> Iterable[bytes]:
         start_response: The request's `start_response`.
     """
     if websocket.mode == "gunicorn":
-        raise StopIteration  # gunicorn's own signal for this.
+        raise StopIteration  # gunicorn's own way to end a request whose socket was taken over.
     handler = _werkzeug_handler()
     if handler is not None:
         start_response("101 Switching Protocols", [])
         _cut_off(handler)
-    return ()  # python-engineio would treat a list as packets, and answer with them.
+    return ()  # python-engineio would take a list for packets, and send them.
 
 
 def _cut_off(handler: Any) -> None:

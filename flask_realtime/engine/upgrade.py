@@ -89,12 +89,12 @@ class Probe:
         self._is_over = True
         self._session.forget_probe()
         if self._deadline is not gevent.getcurrent():
-            self._deadline.kill(block=False)  # It would hold the session, and the connection, until then.
+            self._deadline.kill(block=False)  # Until it fires, it would keep the session and the connection alive.
 
     def on_text(self, data: str) -> None:
         """Handle a text message."""
         if self._is_over:
-            self._session.on_text(data)  # It came in one piece with the change.
+            self._session.on_text(data)  # It arrived together with the upgrade packet.
             return
         self._session.note_heard()
         if data == _PROBE:
@@ -110,11 +110,11 @@ class Probe:
     def _answer(self) -> None:
         self._is_probed = True
         self.websocket.write(_PROBE_ANSWER)
-        self._session.queue.put(eio.Packet(eio.NOOP))  # Ends the poll that is waiting.
+        self._session.queue.put(eio.Packet(eio.NOOP))  # Ends the waiting poll.
         gevent.spawn_later(POLL_CHECK, self._end_poll)
 
     def _end_poll(self) -> None:
-        # A client that has no answer to its probe yet begins another poll, and changes over only when that ends.
+        # A client that has not seen the probe's answer starts another poll, and changes over only when that ends.
         if not self._is_over and not self._session.closing:
             if self._session.is_polled:
                 self._session.queue.put(eio.Packet(eio.NOOP))

@@ -147,14 +147,14 @@ class WebSocket:
             received: Bytes that arrived while the WSGI handler read the socket.
         """
         if self._state is State.CLOSED:
-            return  # The first write found the peer gone, so there is no descriptor left to watch.
+            return  # The first write failed and closed the descriptor.
         self._start_reading()
         if received:
             self._received(received)
 
     # Writing ------------------------------------------------------------------------------------------------------------------
 
-    def write(self, frame: bytes, volatile: bool = False) -> None:  # noqa: FBT001, FBT002 - a keyword would cost a tenth of it
+    def write(self, frame: bytes, volatile: bool = False) -> None:  # noqa: FBT001, FBT002 - a keyword costs a tenth of the call
         """Send a complete frame: at once if the kernel takes it, else as soon as it does.
 
         Args:
@@ -347,7 +347,7 @@ class WebSocket:
         self._stop_writer()
         self._close_socket()
         self._waiting = None
-        self._receiver = NOBODY  # Otherwise the two form a cycle that only the garbage collector frees.
+        self._receiver = NOBODY  # Breaks a cycle, so that both are freed without the garbage collector.
         if self._linger is not None:
             self._linger.close()
 
@@ -367,7 +367,7 @@ def write_to_all(websockets: Iterable[WebSocket], frame: bytes, volatile: bool =
     """
     size = len(frame)
     for websocket in websockets:
-        # Inlined: a method call would be a tenth of the cost of a delivery.
+        # `write` inlined: the call would be a tenth of the cost of a delivery.
         send_now = websocket.send_now
         if send_now is None:
             websocket.write_later(frame, volatile)

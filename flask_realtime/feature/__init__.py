@@ -17,8 +17,21 @@ A feature's state is plain Python; test it by calling its methods, and the featu
 
 from flask_realtime.contract.effects import Emit, Outcome
 from flask_realtime.contract.events import IncomingEvent, OutgoingEvent
-from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.contract.records import Stored
+from flask_realtime.feature.context import Caller, FeatureContext, Record, Tracker
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
 
-__all__ = ["Caller", "Emit", "Feature", "FeatureContext", "Hook", "IncomingEvent", "Outcome", "OutgoingEvent"]
+__all__ = [
+    "Caller",
+    "Emit",
+    "Feature",
+    "FeatureContext",
+    "Hook",
+    "IncomingEvent",
+    "Outcome",
+    "OutgoingEvent",
+    "Record",
+    "Stored",
+    "Tracker",
+]

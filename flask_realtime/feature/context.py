@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from flask_realtime.contract.effects import Change, Emit
+from flask_realtime.contract.records import Stored
 from flask_realtime.feature.hook import Hook
 from flask_realtime.identity import Identity
 
@@ -116,6 +117,57 @@ class Tracker(Protocol):
         """Return the distinct users with a connection joined to the topic, on every server."""
 
 
+class Record(Protocol):
+    """Small values by id that all servers share, each of which expires some time after it was last written.
+
+    Values are JSON, of 64 KiB at most: tuples become lists, and the keys of objects strings. Every method may wait for the message
+    queue; call none under a lock or in an `inline` handler.
+
+    Where servers share a Redis, every method raises `BackendUnavailable` while it cannot be reached, and after one that writes it
+    is not known whether it did: nothing is kept meanwhile, and nothing is written afterwards. A Redis that loses its data loses the
+    values; what must survive belongs in a database. Over a broker each server has its own values.
+    """
+
+    def get(self, record_id: str) -> Stored:
+        """Return a value and its version; `Stored(None, 0)` if there is none."""
+
+    def put(self, record_id: str, value: Any, *, expected: int) -> int:
+        """Write a value if the stored one has a version.
+
+        Args:
+            record_id: Its id.
+            value: The value.
+            expected: The version to be replaced; 0 if there must be none.
+
+        Returns:
+            The new version; 0 if the stored value has another version than expected, and nothing was written.
+
+        Raises:
+            PayloadNotSerializable: The value is not JSON.
+            RecordTooLarge: The value is too large.
+        """
+
+    def change(self, record_id: str, function: Callable[[Any], Any]) -> Stored:
+        """Replace a value by what a function makes of it.
+
+        Args:
+            record_id: Its id.
+            function: Returns the new value for the stored one, which is None if there is none. It is called again whenever another
+                write came between, so it must have no other effect. If it raises an exception, nothing is written.
+
+        Returns:
+            The new value and its version.
+
+        Raises:
+            PayloadNotSerializable: The new value is not JSON.
+            RecordTooLarge: The new value is too large.
+            RecordConflict: Other writes came between every time; nothing was written.
+        """
+
+    def remove(self, record_id: str) -> bool:
+        """Remove a value, whatever its version, and return whether there was one."""
+
+
 class FeatureContext(Protocol):
     """The surroundings of a feature's state; there is one for each application and feature."""
 
@@ -150,6 +202,17 @@ class FeatureContext(Protocol):
 
         Raises:
             RegistrationError: The names are taken by something else.
+        """
+
+    def record(self, kind: str, *, ttl: float) -> Record:
+        """Return what keeps the feature's values by id, on every server.
+
+        Args:
+            kind: What it keeps, for a feature that has several.
+            ttl: Seconds for which a value is kept after it was last written.
+
+        Raises:
+            RegistrationError: The names are taken by something else, or the time is not one.
         """
 
     def lock(self) -> AbstractContextManager[Any]:

@@ -13,7 +13,7 @@ from flask_realtime.backends.backend import Backend
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.errors import RegistrationError
-from flask_realtime.feature.context import Caller, FeatureContext, HasState, Tracker
+from flask_realtime.feature.context import Caller, FeatureContext, HasState, Record, Tracker
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.application import Application
@@ -123,6 +123,9 @@ class _Context:
 
     def tracker(self, kind: str) -> Tracker:
         return self.backend.tracker(self._feature.name, kind)
+
+    def record(self, kind: str, *, ttl: float) -> Record:
+        return self.backend.record(self._feature.name, kind, ttl)
 
     def timer(
         self,

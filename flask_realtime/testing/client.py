@@ -14,22 +14,19 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Final
 
-from engineio import packet as eio
-from engineio.payload import Payload
 from flask import Flask
 from socketio import packet as sio
-from werkzeug.test import Client
 
 from flask_realtime.contract.ids import WireId
 from flask_realtime.errors import ConnectionRefused
 from flask_realtime.extension import gateway_of
 from flask_realtime.features.conversations.events import JOIN_CONVERSATION
 from flask_realtime.features.presence.events import USER_GET_STATUS
+from flask_realtime.testing.polling import PollingConnection
 
 TIMEOUT: Final = 5.0
 """Default seconds that a call waits for its event or answer."""
 
-_OK = 200
 _TICK = 0.005
 
 
@@ -75,19 +72,15 @@ class RealtimeTestClient:
         headers: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
-        gateway = gateway_of(app)
-        self._concurrency = gateway.concurrency
-        self._path = gateway.path
-        self._http = Client(app.wsgi_app, use_cookies=False)
-        self._headers = dict(headers or {})
+        self._sleep = gateway_of(app).concurrency.sleep
         self._answers: dict[int, list[Any]] = {}
         self._ids = itertools.count(1)
         self._untaken: deque[ReceivedEvent] = deque()
         self._refusal: ConnectionRefused | None = None
         self.received: list[ReceivedEvent] = []
         self.id: str | None = None
-        self.is_connected = False
-        self._open(auth if auth is not None or token is None else {"token": token}, timeout)
+        self._connection = PollingConnection(app, headers or {}, self._receive)
+        self._connect(auth if auth is not None or token is None else {"token": token}, timeout)
 
     def __enter__(self) -> RealtimeTestClient:  # noqa: PYI034 - typing has no Self in Python 3.10
         return self
@@ -95,9 +88,14 @@ class RealtimeTestClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.disconnect()
 
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the connection is open."""
+        return self._connection.is_open
+
     def emit(self, event: str, *args: Any) -> None:
         """Send an event without a callback."""
-        self._post(sio.Packet(sio.EVENT, [event, *args]))
+        self._connection.send(sio.Packet(sio.EVENT, [event, *args]))
 
     def call(self, event: str, *args: Any, timeout: float = TIMEOUT) -> Any:
         """Send an event with a callback, and return the callback's answer.
@@ -111,7 +109,7 @@ class RealtimeTestClient:
             TimeoutError: There was no answer in time.
         """
         packet_id = next(self._ids)
-        self._post(sio.Packet(sio.EVENT, [event, *args], id=packet_id))
+        self._connection.send(sio.Packet(sio.EVENT, [event, *args], id=packet_id))
         self._wait(lambda: packet_id in self._answers, timeout, f"an answer to {event}")
         answer = self._answers.pop(packet_id)
         return answer[0] if len(answer) == 1 else tuple(answer)
@@ -159,73 +157,22 @@ class RealtimeTestClient:
     def disconnect(self) -> None:
         """Close the connection."""
         if self.is_connected:
-            self.is_connected = False
-            self._post(sio.Packet(sio.DISCONNECT), engine_packets=(eio.Packet(eio.CLOSE),))
+            self._connection.close(sio.Packet(sio.DISCONNECT))
 
-    # Below the surface --------------------------------------------------------------------------------------------------------
-
-    def _open(self, auth: Mapping[str, Any] | None, timeout: float) -> None:
-        response = self._http.get(self._url(), headers=self._headers)
-        if response.status_code != _OK:
-            raise ConnectionRefused(response.get_data(as_text=True), code="handshake_refused")
-        handshake = Payload(encoded_payload=response.get_data(as_text=True)).packets[0]
-        self._engine_id = handshake.data["sid"]
-        self.is_connected = True
-        self._concurrency.start_background_task(self._poll)
-        self._post(sio.Packet(sio.CONNECT, auth))
+    def _connect(self, auth: Mapping[str, Any] | None, timeout: float) -> None:
+        self._connection.send(sio.Packet(sio.CONNECT, auth))
         self._wait(lambda: self.id is not None or self._refusal is not None, timeout, "an answer to the connection attempt")
         if self._refusal is not None:
             self.disconnect()
             raise self._refusal
 
-    def _url(self) -> str:
-        return f"{self._path}?EIO=4&transport=polling"
-
-    def _session_url(self) -> str:
-        return f"{self._url()}&sid={self._engine_id}"
-
-    def _post(self, packet: sio.Packet, engine_packets: tuple[eio.Packet, ...] = ()) -> None:
-        encoded = packet.encode()
-        parts = encoded if isinstance(encoded, list) else [encoded]
-        payload = Payload([*(eio.Packet(eio.MESSAGE, part) for part in parts), *engine_packets])
-        self._http.post(self._session_url(), data=payload.encode(), headers=self._headers)
-
-    def _poll(self) -> None:
-        collecting: sio.Packet | None = None
-        while self.is_connected:
-            response = self._http.get(self._session_url(), headers=self._headers)
-            if response.status_code != _OK:
-                break
-            for packet in Payload(encoded_payload=response.get_data(as_text=True)).packets:
-                collecting = self._handle(packet, collecting)
-        self.is_connected = False
-
-    def _handle(self, packet: eio.Packet, collecting: sio.Packet | None) -> sio.Packet | None:
-        if packet.packet_type == eio.PING:
-            self._http.post(self._session_url(), data=eio.Packet(eio.PONG).encode(), headers=self._headers)
-        elif packet.packet_type == eio.CLOSE:
-            self.is_connected = False
-        elif packet.packet_type == eio.MESSAGE:
-            return self._message(packet.data, collecting)
-        return collecting
-
-    def _message(self, data: Any, collecting: sio.Packet | None) -> sio.Packet | None:
-        if collecting is None:
-            collecting = sio.Packet(encoded_packet=data)
-            if collecting.attachment_count:
-                return collecting
-        elif not collecting.add_attachment(data):
-            return collecting
-        self._packet(collecting)
-        return None
-
-    def _packet(self, packet: sio.Packet) -> None:
+    def _receive(self, packet: sio.Packet) -> None:
         if packet.packet_type == sio.CONNECT:
             self.id = packet.data["sid"]
         elif packet.packet_type == sio.CONNECT_ERROR:
             self._refusal = ConnectionRefused(packet.data["message"], code=packet.data.get("data", {}).get("code", ""))
         elif packet.packet_type == sio.DISCONNECT:
-            self.is_connected = False
+            self._connection.is_open = False
         elif packet.packet_type in {sio.ACK, sio.BINARY_ACK}:
             self._answers[packet.id] = packet.data
         else:
@@ -241,4 +188,4 @@ class RealtimeTestClient:
         while not condition():
             if monotonic() > deadline:
                 raise TimeoutError(f"{awaited} did not arrive within {timeout} s; received: {self.received}")
-            self._concurrency.sleep(_TICK)
+            self._sleep(_TICK)

@@ -8,8 +8,8 @@ import pytest
 
 from flask_realtime.backends import ConnectedUsers, Tracker
 from flask_realtime.backends.backend import LocalBackend
-from flask_realtime.backends.base import tracker_name
-from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
+from flask_realtime.backends.base import shared_name
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryRecord, MemoryTracker
 from flask_realtime.backends.redis.tracker import RedisTracker
 from flask_realtime.errors import RegistrationError
 from tests.redis_fleet import FleetServer
@@ -53,10 +53,10 @@ def trackers(request: pytest.FixtureRequest) -> list[Tracker]:
     """Three trackers, the first and the last of which are the same."""
     kinds = ("voters", "readers", "voters")
     if request.param == "memory":
-        backend = LocalBackend(MemoryConnectedUsers(), MemoryTracker)
+        backend = LocalBackend(MemoryConnectedUsers(), MemoryTracker, MemoryRecord)
         return [backend.tracker("polls", kind) for kind in kinds]
     entries = request.getfixturevalue("fleet_server").entries
-    return [RedisTracker(entries, tracker_name("polls", kind)) for kind in kinds]
+    return [RedisTracker(entries, shared_name("polls", kind)) for kind in kinds]
 
 
 def test_only_the_first_and_the_last_connection_of_a_user_count(presence: ConnectedUsers) -> None:
@@ -183,7 +183,7 @@ def test_what_one_tracker_knows_no_other_does(trackers: list[Tracker]) -> None:
 @pytest.mark.parametrize(("feature", "kind"), [("user", "members"), ("server", "members"), ("a:b", "c"), ("a", "b:c")])
 def test_a_tracker_has_no_name_of_something_else(feature: str, kind: str) -> None:
     with pytest.raises(RegistrationError, match="rename it"):
-        LocalBackend(MemoryConnectedUsers(), MemoryTracker).tracker(feature, kind)
+        LocalBackend(MemoryConnectedUsers(), MemoryTracker, MemoryRecord).tracker(feature, kind)
 
 
 def test_memory_knows_whose_the_connections_are() -> None:

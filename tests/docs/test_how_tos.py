@@ -3,15 +3,18 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.docs.conftest import SECONDS, Serve, token
+from tests.docs.conftest import SECONDS, Serve, ServedPage, token
 from tests.docs.pages import ROOT, blocks, python
 from tests.e2e.clients import Refused, node
-from tests.e2e.servers import process_environment
+from tests.e2e.servers import gunicorn, process_environment
+from tests.redis_server import RedisServer
 
 RAISING_HANDLERS = """
 @realtime.on("fail:http")
@@ -289,17 +292,35 @@ FEATURES = "docs/how-to/features.md"
 def test_features(serve: Serve) -> None:
     page = serve(FEATURES)
     alice, bob = page.connect("alice"), page.connect("bob")
-    result = {"poll": "lunch", "votes": {"2": 1}, "closed": False}
-    assert bob.call("poll:vote", {"poll": "lunch", "choice": 2}) == result
+    result = bob.call("poll:vote", {"poll": "lunch", "choice": 2})
+    assert result == {"poll": "lunch", "votes": {"2": 1}, "closed": False, "version": result["version"]}
     assert alice.wait_for("poll:result").data == result
     assert page.request("GET", "/polls/lunch") == {"result": result}
     page.request("POST", "/polls/lunch/remind")
     assert bob.wait_for("poll:result").data == bob.wait_for("poll:result").data == result
     assert "choice" in bob.call("poll:vote", {"poll": "lunch", "choice": "many"})["error"]["message"]
-    assert bob.call("poll:vote", {"poll": "dinner", "choice": 1})["error"]["code"] == "not_found"
+    assert bob.call("poll:vote", {"poll": "tea", "choice": 1})["error"]["code"] == "not_found"
     assert alice.call("poll:close", "lunch")["closed"] is True
     assert bob.call("poll:vote", {"poll": "lunch", "choice": 1})["error"]["code"] == "forbidden"
     assert page.value("closed_polls") == ["lunch"]
+
+
+def test_a_poll_is_the_same_on_several_servers(tmp_path: Path) -> None:
+    with RedisServer() as redis, ExitStack() as stack:
+        setting = f'app.config["REALTIME_MESSAGE_QUEUE"] = "{redis.url}"\n'
+        (tmp_path / "page.py").write_text(python(FEATURES).replace("realtime.init_app(app)", setting + "realtime.init_app(app)"))
+        servers = [stack.enter_context(gunicorn("page:app", {"PYTHONPATH": str(tmp_path)})) for _ in range(2)]
+        pages = [ServedPage(server, stack) for server in servers]
+        voters = [pages[number % 2].connect(f"voter {number}") for number in range(10)]
+        votes = [{"poll": "lunch", "choice": 1 if number < 6 else 2} for number in range(10)]
+        with ThreadPoolExecutor(len(voters)) as threads:
+            answers = list(threads.map(lambda voter, vote: voter.call("poll:vote", vote), voters, votes))
+        assert len({answer["version"] for answer in answers}) == 10
+        last = max(answers, key=lambda answer: answer["version"])
+        assert last["votes"] == {"1": 6, "2": 4}
+        assert [page.request("GET", "/polls/lunch") for page in pages] == [{"result": last}] * 2
+        assert pages[1].connect("alice").call("poll:close", "lunch")["closed"] is True
+        assert voters[0].call("poll:vote", votes[0])["error"]["code"] == "forbidden"
 
 
 def test_the_features_have_the_types_that_the_page_shows(tmp_path: Path) -> None:

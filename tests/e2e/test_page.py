@@ -166,6 +166,16 @@ def test_further_conversations_are_listed_when_asked_for_and_a_link_to_any_opens
     expect(person.page.get_by_role("heading", level=2, name="Everybody")).to_be_visible()
 
 
+def test_a_link_to_a_conversation_of_others_leads_back_to_one_s_own(new_person: NewPerson, example: Server) -> None:
+    alice = User(example.url, "alice")
+    secret = alice.call("POST", "/api/conversations", {"title": "Of nobody else", "participantIds": [alice.id]})["id"]
+    person = new_person().log_in("bob")
+    person.page.goto(f"{example.url}/#/conversations/{secret}")
+    expect(person.page.get_by_text("Conversation not found.")).to_be_visible()
+    person.page.get_by_role("button", name="Show all conversations").click()
+    expect(person.page.get_by_text("Choose a conversation.")).to_be_visible()
+
+
 def test_too_many_attempts_to_log_in_are_told_with_the_wait(new_person: NewPerson, tmp_path: Path) -> None:
     with python_module("example_app", environment(tmp_path), ready="/healthz") as server:
         person = new_person(server.url)

@@ -207,7 +207,7 @@ def test_another_namespace_has_handlers_of_its_own_that_know_the_user(app: Flask
     with connect(app, "ann") as ann:
         with app.app_context():
             token = create_access_token("ann")
-        ann._http.post(ann._session_url(), data='40/admin,{"token":"' + token + '"}')
+        ann._connection.send_body('40/admin,{"token":"' + token + '"}')
         ann._wait(lambda: bool(seen), 5, "the connect handler of /admin")
         assert seen == ["/admin /admin ann"]
 

@@ -64,7 +64,7 @@ def send_text(client: RealtimeTestClient, text: str) -> Any:
     """Call `echo` with a text that is not escaped."""
     packet_id = next(client._ids)
     body = json.dumps(["echo", text], separators=(",", ":"), ensure_ascii=False)
-    client._http.post(client._session_url(), data=f"42{packet_id}{body}".encode())
+    client._connection.send_body(f"42{packet_id}{body}")
     client._wait(lambda: packet_id in client._answers, 5.0, "an answer")
     (answer,) = client._answers.pop(packet_id)
     return answer

@@ -18,6 +18,7 @@ from flask_realtime.contract.effects import Announce, Effect, Share
 from flask_realtime.errors import BadRequest, Forbidden, RegistrationError
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
+from tests.redis_server import free_port
 
 SECONDS = 10.0
 
@@ -95,6 +96,41 @@ def test_a_handler_gets_the_state_the_caller_and_the_checked_payload(served: Ser
     assert ann.call("note:add", "many")["error"]["code"] == "bad_request"
     for wrong in ((), (1, 2)):
         assert "one argument" in ann.call("note:add", *wrong)["error"]["message"]
+
+
+class Counter:
+    """The state of a feature that counts in a record."""
+
+    def __init__(self, context: FeatureContext) -> None:
+        self.numbers = context.record("numbers", ttl=60.0)
+
+
+def counting(app: Flask) -> tuple[Realtime, Feature[Counter]]:
+    counter: Feature[Counter] = Feature("counter", state=Counter)
+
+    @counter.event("count:add", payload=str)
+    def add(state: Counter, _caller: Caller, name: str) -> dict[str, int]:
+        return {"count": state.numbers.change(name, lambda count: (count or 0) + 1).value}
+
+    realtime = Realtime()
+    realtime.register(counter)
+    realtime.init_app(app)
+    return realtime, counter
+
+
+def test_a_record_is_the_application_s_own(make_app: MakeApp, connect: Connect) -> None:
+    app, other = make_app(), make_app()
+    (realtime, counter), _ = counting(app), counting(other)
+    ann, ben = connect(app, "ann"), connect(app, "ben")
+    assert [client.call("count:add", "a")["count"] for client in (ann, ben, ann)] == [1, 2, 3]
+    assert connect(other, "ann").call("count:add", "a") == {"count": 1}
+    assert realtime.state_of(counter).numbers.get("a").value == 3
+
+
+def test_what_needs_a_record_fails_while_redis_is_away(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app(REALTIME_MESSAGE_QUEUE=f"redis://127.0.0.1:{free_port()}")
+    counting(app)
+    assert connect(app, "ann").call("count:add", "a")["error"]["code"] == "internal_error"
 
 
 def test_a_handler_without_a_payload_gets_no_argument(served: Served) -> None:
@@ -511,7 +547,7 @@ def test_a_connection_in_another_namespace_is_admitted_and_sent_to_there(served:
     state = served.start()
     served.realtime.socketio.on_event("look", lambda: None, namespace="/desk")
     ann = served.client("ann")
-    ann._post(Packet(CONNECT, {"token": app_token("ann")}, namespace="/desk"))
+    ann._connection.send(Packet(CONNECT, {"token": app_token("ann")}, namespace="/desk"))
     wait_until(state.context, lambda: len(state.heard) == 3)
     assert [(how, caller.namespace) for how, caller in state.heard] == [
         ("admitted", "/"),

@@ -160,6 +160,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
     "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_drain.py",), ("e2e/test_drain.py",)),
+    "flask_realtime/engine/session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/polled_session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/socket.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/upgrade.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),
@@ -232,6 +234,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/memory.py": Suite(
         (
             "contract/test_backends.py",
+            "contract/test_records.py",
             "unit/features/test_presence.py",
             "unit/features/test_conversations.py",
             "unit/backends/test_broker_bus.py",
@@ -254,7 +257,11 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/backends/test_redis_duties.py", "integration/backends/test_redis_entries.py", "contract"), _REDIS[1:]
     ),
     "flask_realtime/backends/redis/scripts.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
+    "flask_realtime/backends/redis/answers.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/redis/script.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
+    "flask_realtime/backends/record.py": Suite(("contract/test_records.py",)),
+    "flask_realtime/backends/redis/record.py": Suite(("contract/test_records.py",)),
+    "flask_realtime/backends/redis/turns.py": Suite(("unit/backends/test_turns.py", "contract/test_records.py")),
     "flask_realtime/backends/redis/maintenance.py": Suite(("integration/backends/test_redis_duties.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/redis/housekeeping.py": Suite(
         ("integration/backends/test_redis_housekeeping.py", "integration/backends/test_redis_duties.py"),

@@ -12,7 +12,7 @@ from flask_realtime.backends.broker.carrier import SEND_SECONDS, WAIT_SECONDS, C
 from flask_realtime.errors import ConfigError
 
 _HEARTBEAT_SECONDS: Final = 10
-_TRANSIENT: Final = 1  # A delivery mode: what is on its way is not stored.
+_TRANSIENT: Final = 1  # Delivery mode: messages are not written to disk.
 
 
 def require() -> None:
@@ -40,15 +40,15 @@ class AmqpCarrier(Carrier):
     def __init__(self, url: str, channel: str, options: Mapping[str, Any] | None = None) -> None:
         given = {"transport_options": {"confirm_publish": True}, **(options or {})}
         self._manager: Any = KombuManager(url, channel, connection_options={"connect_timeout": SEND_SECONDS, **given})
-        # The same one after each loss of the connection: for some minutes, the broker keeps what comes meanwhile.
-        self._queue: Any = self._manager._queue()  # noqa: SLF001 - what a manager is made of has no public names
+        # The same queue after a reconnect, because the broker keeps filling it for some minutes.
+        self._queue: Any = self._manager._queue()  # noqa: SLF001 - the manager has no public access to it
         self._exchange: Any = self._queue.exchange
         self._connection: Any = None
 
     def send(self, data: bytes, origin: str) -> None:  # noqa: ARG002 - an exchange keeps the order of each connection
         """Send a message, and wait until the broker has confirmed it."""
         if self._connection is None:
-            # Nobody would look after the heartbeats of a connection that nothing is received on.
+            # Heartbeats need a reader, and nothing is read from this connection.
             self._connection = self._connected(heartbeat=0)
         self._connection.Producer(exchange=self._exchange).publish(
             data,
@@ -70,7 +70,7 @@ class AmqpCarrier(Carrier):
         connection = self._connected(_HEARTBEAT_SECONDS)
         arrived: deque[Any] = deque()
         try:
-            # With `on_message` Kombu hands messages on undecoded.
+            # With `on_message`, Kombu does not decode messages.
             with connection.Consumer([self._queue], on_message=arrived.append, no_ack=True):
                 while is_wanted():
                     yield b""

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from secrets import token_hex
 from typing import Final
 
 from flask_realtime.backends.backend import Backend, OnStatusChange
-from flask_realtime.backends.base import BackendUnavailable, Tracker, tracker_name
+from flask_realtime.backends.base import BackendUnavailable, Tracker
 from flask_realtime.backends.broker.bus import BrokerBus
 from flask_realtime.backends.broker.carrier import Carrier
 from flask_realtime.backends.bus import Envelope, Receive
-from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
+from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryRecord, MemoryTracker
 from flask_realtime.backends.probe import Probe
+from flask_realtime.backends.record import Record
 
 _NOTHING: Final = Envelope("nothing", {})
 
 
 class BrokerBackend(Backend):
-    """A bus over a broker, and connected users and trackers in this process's memory: each server knows its own users.
+    """A bus over a broker; connected users, trackers and records are in this process's memory, so each server knows only its own.
 
     Args:
         carrier: Makes the carrier; called once in each process.
@@ -27,9 +27,9 @@ class BrokerBackend(Backend):
     """
 
     def __init__(self, carrier: Callable[[], Carrier], *, retention: float) -> None:
+        super().__init__()
         server_id = token_hex(6)
         self.connected_users = MemoryConnectedUsers(server_id=server_id, orders_by_time=True)
-        self._trackers: dict[str, Tracker] = defaultdict(MemoryTracker)
         self._bus = BrokerBus(carrier, server_id, retention)
         self._probe = Probe(self._send_something)
         self._is_server = False
@@ -39,15 +39,11 @@ class BrokerBackend(Backend):
         """Return False: there are other servers."""
         return False
 
-    def tracker(self, feature: str, kind: str) -> Tracker:
-        """Return what keeps the members of a feature's topics, on this server."""
-        return self._trackers[tracker_name(feature, kind)]
-
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers."""
         return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
 
-    def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:  # noqa: ARG002 - nobody comes or goes unnoticed
+    def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:  # noqa: ARG002 - this server's own operations report every change
         """Become one of the servers."""
         self._is_server = True
         self._bus.start(receive)
@@ -61,6 +57,12 @@ class BrokerBackend(Backend):
     def stop(self, timeout: float) -> None:
         """Stop being a server."""
         self._bus.stop(timeout)
+
+    def _new_tracker(self, name: str) -> Tracker:  # noqa: ARG002 - only shared state needs a name
+        return MemoryTracker()
+
+    def _new_record(self, name: str, ttl: float) -> Record:  # noqa: ARG002
+        return MemoryRecord(ttl)
 
     def _send_something(self) -> None:
         if not self._bus.publish_now(_NOTHING):

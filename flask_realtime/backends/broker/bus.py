@@ -112,7 +112,7 @@ class BrokerBus(Bus):
         self._can_send = True
 
     def _begin_in_child(self) -> None:
-        # Other servers know how far they have received from the parent; what the child sends is numbered anew.
+        # The child counts from 0, which the other servers would take for repeats of the parent's events.
         self._origin = f"{self._origin}.{token_hex(4)}"
         self._begin()
 
@@ -130,7 +130,7 @@ class BrokerBus(Bus):
         self._start_thread(self._send)
 
     def _start_thread(self, work: Callable[[Carrier], None]) -> None:
-        # Nobody may have the lock: it may be older than gevent's patches, and then one that greenlets cannot wait for.
+        # Without the lock: one created before gevent's patches would block the whole process if a greenlet waited for it.
         thread = threading.Thread(target=work, args=(self._carrier,), name=f"realtime-broker{work.__name__}", daemon=True)
         thread.start()
         self._threads.append(thread)
@@ -145,9 +145,9 @@ class BrokerBus(Bus):
                 continue
             try:
                 carrier.send(write(self._origin, items[0].number, [item.packed for item in items]), self._origin)
-            except Exception as error:  # noqa: BLE001 - each transport has its own
+            except Exception as error:  # noqa: BLE001 - each transport has its own exceptions
                 self._cannot_send(carrier, error)
-                self._ended.wait(uniform(0, pause))  # noqa: S311 - servers should not all come back in the same moment
+                self._ended.wait(uniform(0, pause))  # noqa: S311 - keeps servers from reconnecting at the same time
                 pause = min(2 * pause, _PAUSES[1])
             else:
                 self._sent(items)

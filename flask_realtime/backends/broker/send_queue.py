@@ -97,7 +97,7 @@ class SendQueue:
         with self._changed:
             for item in items:
                 item.is_sent = True
-                # While it was being sent, it may have been dropped for want of room.
+                # It may have been dropped while it was being sent, because the queue was full.
                 if self._waiting and self._waiting[0] is item:
                     self._waiting.popleft()
                     self._bytes -= item.size

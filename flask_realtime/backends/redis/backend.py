@@ -11,9 +11,10 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from flask_realtime.backends.backend import Backend, OnStatusChange
-from flask_realtime.backends.base import Tracker, tracker_name
+from flask_realtime.backends.base import Tracker
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.probe import Probe
+from flask_realtime.backends.record import Record
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.connected_users import RedisConnectedUsers
@@ -23,6 +24,7 @@ from flask_realtime.backends.redis.housekeeping import Housekeeping
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
+from flask_realtime.backends.redis.record import RedisRecord
 from flask_realtime.backends.redis.tracker import RedisTracker
 
 _REAPS_PER_LEASE = 5
@@ -35,7 +37,7 @@ _ASKING_PAUSE: Final = 0.2
 
 
 class RedisBackend(Backend):
-    """Connected users, trackers and the bus of servers that share a Redis. It connects on first use.
+    """Connected users, trackers, records and the bus of servers that share a Redis. It connects on first use.
 
     Args:
         url: A `redis://`, `rediss://` or `unix://` URL.
@@ -48,6 +50,7 @@ class RedisBackend(Backend):
     """
 
     def __init__(self, url: str, *, channel: str, retention: float, lease: float = 10.0) -> None:
+        super().__init__()
         server_id = token_hex(6)
         self._link = RedisLink(url)
         self._lease = Lease(self._link, server_id, channel, ttl=lease)
@@ -65,10 +68,6 @@ class RedisBackend(Backend):
         """Return False: calls to Redis wait."""
         return False
 
-    def tracker(self, feature: str, kind: str) -> Tracker:
-        """Return the tracker of a feature's topics."""
-        return RedisTracker(self._entries, tracker_name(feature, kind))
-
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers."""
         return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
@@ -81,7 +80,7 @@ class RedisBackend(Backend):
         self._receive = receive
         self._bus.start(self._receive_from_others)
         self._housekeeping.start(
-            lambda user_id, version: on_status_change(user_id, False, version),  # noqa: FBT003 - not every caller of it has names
+            lambda user_id, version: on_status_change(user_id, False, version),  # noqa: FBT003 - OnStatusChange has no parameter names
             lambda user_id, version: on_status_change(user_id, True, version),  # noqa: FBT003
         )
 
@@ -92,7 +91,7 @@ class RedisBackend(Backend):
 
     def check(self) -> None:
         """Check that Redis can be reached and, once a second at most, that it accepts writes."""
-        with suppress(ResponseError):  # It may refuse to be pinged, but it answers.
+        with suppress(ResponseError):  # Redis may forbid PING, but it answers.
             self._link.call(lambda client: client.ping())
         self._probe.check()
 
@@ -106,6 +105,12 @@ class RedisBackend(Backend):
             self._housekeeping.stop(timeout / 2)
         self._bus.stop(timeout / 2)
         self._link.close()
+
+    def _new_tracker(self, name: str) -> Tracker:
+        return RedisTracker(self._entries, name)
+
+    def _new_record(self, name: str, ttl: float) -> Record:
+        return RedisRecord(self._lease, name, ttl)
 
     def _receive_from_others(self, envelope: Envelope) -> None:
         if envelope.kind == _SIGN_OF_LIFE:

@@ -111,7 +111,7 @@ class RedisBus(Bus):
         self._threads = []
 
     def _begin_in_child(self) -> None:
-        # Other servers know how far they have received from the parent; what the child sends is numbered anew.
+        # The child counts from 0, which the other servers would take for repeats of the parent's events.
         self._origin = f"{self._origin}.{token_hex(4)}"
         self._begin()
 
@@ -130,7 +130,7 @@ class RedisBus(Bus):
         self._run(publisher)
 
     def _run(self, worker: Publisher | Reader) -> None:
-        # Nobody may have the lock: it may be older than gevent's patches, and then one that greenlets cannot wait for.
+        # Without the lock: one created before gevent's patches would block the whole process if a greenlet waited for it.
         thread = threading.Thread(target=worker.run, name=f"realtime-{type(worker).__name__.lower()}", daemon=True)
         thread.start()
         self._threads.append(thread)

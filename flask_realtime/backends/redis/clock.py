@@ -20,6 +20,11 @@ class RedisClock:
         self._ahead: float | None = None
         self._last = 0
 
+    @property
+    def is_set(self) -> bool:
+        """Return whether Redis has sent its time."""
+        return self._ahead is not None
+
     def set(self, now: int) -> None:
         """Set the time that Redis has just sent."""
         self._ahead = now - self._monotonic() * 1e6

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable, Change, ConnectedUsers, PresenceEntry
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
+from flask_realtime.backends.redis.answers import Answer
 from flask_realtime.backends.redis.entries import ServerEntries, details, presence_entry
-from flask_realtime.backends.redis.scripts import Answer
 
 _FRESH: Final = 0.5
 """Seconds for which a server's last renewal counts, if a new one can be requested."""
@@ -111,7 +111,7 @@ class RedisConnectedUsers(ConnectedUsers):
             return 0.0
 
     def _fresh(self, within: float) -> float:
-        # A server may have been killed since its last sign of life. After a whole lease it cannot have been before that began.
+        # A server may have been killed since it last renewed, so within a lease only a fresh renewal counts.
         return within if within >= self._lease.ttl else min(within, _FRESH)
 
     def _arrive(self, user_id: str, entry: PresenceEntry) -> Change:
@@ -130,7 +130,7 @@ class RedisConnectedUsers(ConnectedUsers):
         if answer is None:
             return change
         self._outage_journal.written(user_id, answer.code, is_there=is_there)
-        return Change(answer.code == scripts.TURNED, answer.version, answer.connections, answer.hold / 1000)
+        return Change(answer.code == answers.TURNED, answer.version, answer.connections, answer.hold / 1000)
 
 
 def _nothing() -> None:

@@ -55,7 +55,7 @@ class Address:
             }
             self._class(**self._options)
         except (KeyError, TypeError, ValueError, RedisError):
-            # The error's text may hold a part of the password.
+            # Without the cause, whose text may contain part of the password.
             msg = f"{self._text!r} is no URL of a Redis server: use redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket"
             raise ConfigError(msg) from None
 
@@ -158,7 +158,7 @@ def _within(timeout: float | None, connect: Callable[[], socket]) -> socket:
     attempt: Future[socket] = Future()
     try:
         threading.Thread(target=_settle, args=(attempt, connect), name="redis-connect", daemon=True).start()
-    except RuntimeError:  # The interpreter is ending, and starts no more threads.
+    except RuntimeError:  # The interpreter is shutting down and starts no more threads.
         return connect()
     try:
         return attempt.result(timeout)
@@ -172,11 +172,11 @@ def _within(timeout: float | None, connect: Callable[[], socket]) -> socket:
 def _settle(attempt: Future[socket], connect: Callable[[], socket]) -> None:
     try:
         made = connect()
-    except Exception as error:  # noqa: BLE001 - it is raised where the attempt is waited for
+    except Exception as error:  # noqa: BLE001 - re-raised in the waiting thread
         with suppress(InvalidStateError):
             attempt.set_exception(error)
         return
     try:
         attempt.set_result(made)
-    except InvalidStateError:  # Nobody waits any more.
+    except InvalidStateError:  # The waiting thread has timed out.
         made.close()

@@ -9,10 +9,11 @@ from typing import TypeVar
 from flask_realtime.backends.base import BackendUnavailable, PresenceEntry
 from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryTracker
 from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis.answers import Answer
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.outage_journal import OutageJournal
 from flask_realtime.backends.redis.pending_writes import PendingWrites
-from flask_realtime.backends.redis.scripts import Answer, State, Write
+from flask_realtime.backends.redis.scripts import State, Write
 
 ResultT = TypeVar("ResultT")
 

@@ -23,7 +23,7 @@ def eviction_warnings(link: RedisLink) -> list[str]:
     try:
         memory = link.call(lambda client: client.info("memory"))
     except ResponseError:
-        return []  # Whoever runs Redis may forbid the question.
+        return []  # Hosted Redis often forbids CONFIG.
     return _warnings(memory)
 
 

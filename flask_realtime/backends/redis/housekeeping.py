@@ -97,7 +97,7 @@ class Housekeeping:
             self._lease.end()
 
     def _end_lease(self, deadline: float) -> None:
-        if self._lease.name:  # A process that only asked has none.
+        if self._lease.name:  # A process that only read has none.
             self._finish(self._write_left, deadline)
             if self._lease.is_leaving:
                 self._lease.renew()
@@ -118,7 +118,7 @@ class Housekeeping:
 
     def _wait_for_better(self, error: BackendUnavailable) -> None:
         self._give_others_time()
-        # That Redis cannot be reached, the link says; that it can and refuses is said here, once.
+        # The link logs that Redis is unreachable. That it refuses writes is logged only here, and once.
         if self._lease.link.is_up and not isinstance(error, LeaseLost) and str(error) != self._refusal:
             self._refusal = str(error)
             logger.warning("What servers share cannot be kept up to date: %s", error)
@@ -132,7 +132,7 @@ class Housekeeping:
         for duty in (self._verify, self._write_left, self._settle):
             self._finish(duty)
         if self._reap_at <= time.monotonic():
-            # Servers that were started together should not all look in the same moment.
+            # Servers that were started together should not reap at the same time.
             self._reap_at = time.monotonic() + self._reap_interval * random.uniform(0.5, 1)  # noqa: S311
             self._finish(self._reap)
 
@@ -177,7 +177,7 @@ class Housekeeping:
         self._woken.set()
 
     def _give_others_time(self) -> None:
-        # Redis may have been away for all servers alike; those that live renew their leases as soon as they can.
+        # After an outage all leases have run out; servers that are alive need time to renew theirs.
         self._reap_at = time.monotonic() + self._lease.grace
 
     def _pause(self) -> float:

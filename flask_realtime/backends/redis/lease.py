@@ -10,10 +10,10 @@ from typing import Final, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
 from flask_realtime.backends.redis.clock import RedisClock
 from flask_realtime.backends.redis.link import RedisLink
-from flask_realtime.backends.redis.scripts import Question, Write
+from flask_realtime.backends.redis.scripts import Question, Update, Write
 
 ResultT = TypeVar("ResultT")
 
@@ -40,7 +40,7 @@ class Lease:
         clock: Returns the seconds since 1970.
     """
 
-    def __init__(  # noqa: PLR0913 - what differs between servers, and what tests set
+    def __init__(  # noqa: PLR0913 - settings, and values that tests replace
         self,
         link: RedisLink,
         server_id: str,
@@ -92,6 +92,21 @@ class Lease:
         """
         return question.parse(self.link.call(lambda client: question.script.run(client, self._base, *question.args)))
 
+    def run_by_deadline(self, update: Update[ResultT]) -> ResultT:
+        """Make a call that needs no lease, and does nothing once this server has given it up.
+
+        Raises:
+            BackendUnavailable: Redis cannot be reached, or could not in time. Whether anything was done is unknown.
+        """
+        if not self.clock.is_set:  # Taking a lease sets it, but a process that is not a server takes none.
+            seconds, microseconds = self.link.call(lambda client: client.time())
+            self.clock.set(seconds * 1_000_000 + microseconds)
+        base, deadline = self._base, self._deadline
+        now, code, answer = self.link.call(lambda client: update.script.run(client, base, deadline(), *update.args))
+        self.clock.set(now)
+        _refuse_late(code)
+        return update.parse(code, answer)
+
     def names(self, kind: str) -> list[str]:
         """Return the names that entries exist for, by scanning every key in Redis.
 
@@ -114,17 +129,14 @@ class Lease:
             BackendUnavailable: Redis cannot be reached, or could not in time. Whether anything was done is unknown.
         """
         name = self._hold()
-        patience = int(self._patience * 1e6)
-        base, clock = self._base, self.clock
-        now, code, answer = self.link.call(lambda client: write.script.run(client, base, clock.now() + patience, name, *write.args))
-        clock.set(now)
-        self.needs_renewal |= code in {scripts.NOT_HELD, scripts.LATE}
-        if code == scripts.NOT_HELD:
+        base, deadline = self._base, self._deadline
+        now, code, answer = self.link.call(lambda client: write.script.run(client, base, deadline(), name, *write.args))
+        self.clock.set(now)
+        self.needs_renewal |= code in {answers.NOT_HELD, answers.LATE}
+        if code == answers.NOT_HELD:
             msg = "The lease is not held any more"
             raise LeaseLost(msg)
-        if code == scripts.LATE:
-            msg = "Redis reached the script after its deadline; nothing was written."
-            raise BackendUnavailable(msg)
+        _refuse_late(code)
         return write.parse(code, answer)
 
     def renew(self) -> str:
@@ -140,7 +152,7 @@ class Lease:
         renewal = self.ask(scripts.renew_lease(self._hold(), ttl=self.ttl, is_leaving=self.is_leaving))
         self.clock.set(renewal.now)
         known, self._redis_id = self._redis_id, renewal.redis_id
-        # One that was restarted from its disk, or a replica that took over, may know something old.
+        # A Redis restarted from disk, or a promoted replica, may have outdated data.
         is_another = known not in {"", self._redis_id}
         return LOST if is_another and renewal.outcome == HELD else renewal.outcome
 
@@ -192,8 +204,11 @@ class Lease:
         """Stop writing under the lease."""
         self._has_ended = True
 
+    def _deadline(self) -> int:
+        return self.clock.now() + int(self._patience * 1e6)
+
     def _begin_in_child(self) -> None:
-        # What one child has noted is another server's for the next one, and for the parent.
+        # The parent and each child are servers of their own, with their own entries.
         self.server_id = f"{self.server_id}.{token_hex(4)}"
         self._lock = threading.Lock()
         self._name = ""
@@ -210,3 +225,9 @@ class Lease:
             self.clock.set(self.ask(scripts.take_lease(name, ttl=self.ttl, settling=settling)))
             self._taken_name = name
         return name
+
+
+def _refuse_late(code: int) -> None:
+    if code == answers.LATE:
+        msg = "Redis reached the script after its deadline; nothing was written."
+        raise BackendUnavailable(msg)

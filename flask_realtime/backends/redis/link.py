@@ -119,7 +119,7 @@ class RedisLink:
         self._closed = threading.Event()
         self._retrying: threading.Thread | None = None
         self._outages = 0
-        self._client = self._address.client(self._max_connections + 1)  # One is for the attempts to reach Redis again.
+        self._client = self._address.client(self._max_connections + 1)  # One is reserved for reconnection attempts.
 
     def _refuse_while_down(self) -> None:
         if not self._up.is_set():
@@ -144,10 +144,10 @@ class RedisLink:
             if self._retrying is not None:
                 return True
             thread = self._retrying = threading.Thread(target=self._retry, name="redis-retry", daemon=True)
-        # Not while others wait for the lock: it may be older than gevent's patches, and then one that greenlets cannot wait for.
+        # Outside the lock: one created before gevent's patches would block the whole process if a greenlet waited for it.
         try:
             thread.start()
-        except RuntimeError:  # The interpreter is ending: nothing is tried again, nor refused for want of trying.
+        except RuntimeError:  # The interpreter is shutting down. Without a thread nothing would bring the link back up.
             self._retrying = None
             self._up.set()
             return False
@@ -174,7 +174,7 @@ class RedisLink:
 
     def _wait_for_answer(self) -> bool:
         pause = min(_FIRST_PAUSE, self._max_pause)
-        # Every server loses Redis at the same time; they should not all come back in the same moment.
+        # All servers lose Redis at the same time; random pauses keep them from reconnecting at the same time.
         while not self._closed.wait(random.uniform(0, pause)):  # noqa: S311
             if self._answers():
                 return True
@@ -188,9 +188,9 @@ class RedisLink:
         except LOST:
             return False
         except ResponseError:
-            return True  # It may refuse to be pinged, but it answers.
+            return True  # Redis may forbid PING, but it answers.
         except Exception:
-            logger.exception("Redis at %s cannot be reached", self)  # Whatever it is, it must not end the attempts.
+            logger.exception("Redis at %s cannot be reached", self)  # No error may end the attempts.
             return False
         return True
 
@@ -199,6 +199,6 @@ class RedisLink:
             try:
                 callback()
             except BackendUnavailable:
-                return  # They are all told when it is back again.
+                return  # The next return calls all of them again.
             except Exception:
                 logger.exception("What was to be done on the return of Redis failed")

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
+from flask_realtime.backends.redis.answers import Outcome, Reaped, WentOffline
 from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.lease import Lease, LeaseLost
-from flask_realtime.backends.redis.scripts import IdempotentCall, Noted, Outcome, Reaped, WentOffline
+from flask_realtime.backends.redis.scripts import IdempotentCall, Noted
 
 ResultT = TypeVar("ResultT")
 
@@ -98,8 +99,8 @@ class WriteLeft(MaintenanceTask[list[Outcome]]):
         for (connection_id, user_id, is_there), (code, version) in zip(self._written, answer, strict=True):
             self._entries.outage_journal.answered(connection_id)
             self._entries.outage_journal.written(user_id, code, is_there=is_there)
-            if code in {scripts.TURNED, scripts.CAME}:
-                reports.append(Report(user_id, is_there or code == scripts.CAME, version))
+            if code in {answers.TURNED, answers.CAME}:
+                reports.append(Report(user_id, is_there or code == answers.CAME, version))
         return reports
 
     def _give_up(self) -> None:
@@ -138,7 +139,7 @@ class Verify(MaintenanceTask[list[int]]):
 
     def _done(self, answer: list[int]) -> list[Report]:
         lost = filter(self._is_there, [self._asked[index] for index in answer])
-        # One that is being written, or gone meanwhile, is none of these; where it is, writing what the memory says does no harm.
+        # Connections that are being written or have closed are not expected in Redis; rewriting one of them is harmless.
         self._entries.pending_writes.leave({asked.connection_id: asked.user_id for asked in lost})
         return []
 

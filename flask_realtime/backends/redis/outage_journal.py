@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from flask_realtime.backends.base import Change
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
 from flask_realtime.backends.redis.script import Script
 
 
@@ -74,7 +74,7 @@ class OutageJournal:
             is_there: Whether it was about an open connection, not a closed one.
         """
         self.told_online.pop(user_id, None)
-        if code == scripts.UNSETTLED:
+        if code == answers.UNSETTLED:
             self._unsettled[user_id] = time.monotonic() + self._grace
         elif not is_there:
             self._unsettled.pop(user_id, None)

@@ -35,7 +35,7 @@ class Outbox:
         self._last_number = self._bytes = 0
         self._has_news = threading.Event()
         self._outcome = threading.Condition()
-        # An item goes from each of these to the one before it, and is never in none of them.
+        # An item moves from each of these to the one before it, and is always in one of them.
         self._written: deque[Item] = deque()
         self._in_hand: list[Item] = []
         self._waiting: deque[Item] = deque()

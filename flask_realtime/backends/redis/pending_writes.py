@@ -21,7 +21,7 @@ class PendingWrites:
     @property
     def is_clear(self) -> bool:
         """Return whether everything is written."""
-        with self._lock:  # One after the other, they could be empty when what is in the one moves to the other.
+        with self._lock:  # Without it, a connection could move from one to the other between the two checks.
             return not self._left and not self._being_written
 
     def begin(self, connection_id: str) -> bool:

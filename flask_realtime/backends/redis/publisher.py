@@ -84,7 +84,7 @@ class Publisher:
             self._trim(connection)
 
     def _is_cut(self) -> bool:
-        # Perhaps Redis ended; perhaps it, or something on the way, ends connections that are idle.
+        # Redis may be gone, or it or a proxy may have closed an idle connection.
         return self._connection is not None and not self._connection.is_open
 
     def _connect(self) -> OwnConnection:

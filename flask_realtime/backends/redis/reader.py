@@ -89,7 +89,7 @@ class Reader:
                 return
             self._position = entry_id
             self._deliver(entry_id, fields)
-            time.sleep(0)  # Under gevent, whatever else is to be done has its turn.
+            time.sleep(0)  # Lets other greenlets run.
         if entries and (pause := began + self._options.linger - monotonic()) > 0:
             time.sleep(pause)
 
@@ -104,7 +104,7 @@ class Reader:
         return connection
 
     def _beginning(self, place: Place) -> StreamId:
-        if place.last.milliseconds > place.now:  # The clock was set back; ids go on from where they were.
+        if place.last.milliseconds > place.now:  # The clock was set back; stream ids never decrease.
             return place.last
         return StreamId(place.now - ceil(1000 * (monotonic() - self._made_at)) - 1)
 

@@ -14,6 +14,7 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 | `user:<user>` | hash | connection -> `<lease> <since> <device>` |
 | `joined:<connection>` | set | the topics that a connection has joined, each as `<feature>:<kind>:<id>` |
 | `<feature>:<kind>:<id>` | hash | connection -> `<lease> <user>`: the members of a topic |
+| `<feature>:<kind>:<id>` | string | `<version> <JSON>`: a value of a record, until it expires |
 | `gone:<user>` | string | `<version> <cause>` for a while after a user went offline, so that it is announced once |
 | `came:<user>` | string | `<connection> <version> <cause>` for a while after a user's return: the connection, and the cause |
 | `announced:<user>` | string | when the user's allowance of announcements is full again, while it is not |
@@ -26,12 +27,14 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 All times are Redis's own, in microseconds. A connection is under the lease named in its entries: a server that has lost its lease
 rewrites them under a new one, and they are not removed with the old one.
 
-A script that writes is given its deadline and its lease. It does nothing after the deadline, when its caller has given up
-and handles the change in another way: commands can stay for long in the buffers of a hanging server or a cut network.
+A script that writes is given its deadline and, except for records, its lease. It does nothing after the deadline, when its
+caller has given up and handles the change in another way: commands can stay for long in the buffers of a hanging server or a cut
+network.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
@@ -39,27 +42,30 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import orjson
 
+from flask_realtime.backends.record import Text
+from flask_realtime.backends.redis.answers import (
+    TURNED,
+    Answer,
+    Note,
+    Outcome,
+    Reaped,
+    Renewal,
+    WentOffline,
+    parse_answer,
+    parse_notes,
+    parse_offline,
+    parse_outcomes,
+    parse_places,
+    parse_reaped,
+    parse_renewal,
+    parse_text,
+    parse_two_numbers,
+    parse_users,
+    parse_written,
+)
 from flask_realtime.backends.redis.script import Script
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
-
-STAYS: Final = 0
-"""The change made no difference to the user's status."""
-
-TURNED: Final = 1
-"""The user came online, or went offline."""
-
-UNSETTLED: Final = 2
-"""The user has no connection left in Redis, but Redis may not know all of them."""
-
-CAME: Final = 3
-"""The user had come online with the connection before, unannounced because that reply was lost."""
-
-LATE: Final = -1
-"""Redis reached the script after its deadline; nothing was written."""
-
-NOT_HELD: Final = -2
-"""The lease is not held; nothing was written."""
 
 ADD: Final = Script("add")
 REMOVE: Final = Script("remove")
@@ -81,6 +87,9 @@ _COUNT_USERS: Final = Script("count_users")
 _COUNT_CONNECTIONS: Final = Script("count_connections")
 _ENTRIES: Final = Script("entries")
 _PROBE: Final = Script("probe")
+_GET_VALUE: Final = Script("get_value")
+_PUT_VALUE: Final = Script("put_value")
+_REMOVE_VALUE: Final = Script("remove_value")
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,21 @@ class Question(Generic[ResultT_co]):
     script: Script
     args: tuple[str | int, ...]
     parse: Callable[[Any], ResultT_co]
+
+
+@dataclass(frozen=True)
+class Update(Generic[ResultT_co]):
+    """A call with a deadline that needs no lease; see `Lease.run_by_deadline`.
+
+    Args:
+        script: The script.
+        args: Its arguments after the deadline.
+        parse: Parses its code and its answer.
+    """
+
+    script: Script
+    args: tuple[str | int, ...]
+    parse: Callable[[int, bytes], ResultT_co]
 
 
 @dataclass(frozen=True)
@@ -115,22 +139,6 @@ class Write(Generic[ResultT_co]):
 
 class IdempotentCall(Write[ResultT_co]):
     """A call that may be repeated until its answer arrives: it holds a token, and Redis carries it out once."""
-
-
-class Answer(NamedTuple):
-    """Redis's answer to a change.
-
-    Args:
-        code: STAYS, TURNED or UNSETTLED.
-        version: The version of the change, or 0.
-        connections: The number of the user's connections, if one was added.
-        hold: Milliseconds for which the change must not be announced.
-    """
-
-    code: int
-    version: int
-    connections: int
-    hold: int
 
 
 class State(NamedTuple):
@@ -169,65 +177,6 @@ class Noted(NamedTuple):
     topics: list[str]
 
 
-class Outcome(NamedTuple):
-    """The effect of writing a connection on its user.
-
-    Args:
-        code: STAYS, TURNED, UNSETTLED or CAME.
-        version: The version of the change, or 0.
-    """
-
-    code: int
-    version: int
-
-
-class WentOffline(NamedTuple):
-    """A user who went offline, and the version of the change."""
-
-    user_id: str
-    version: int
-
-
-class Reaped(NamedTuple):
-    """The result of one step of reaping.
-
-    Args:
-        found: Whether there was anything to reap.
-        offline: The users who went offline with it.
-    """
-
-    found: bool
-    offline: list[WentOffline]
-
-
-class Renewal(NamedTuple):
-    """The result of renewing a lease.
-
-    Args:
-        now: Redis's time, in microseconds.
-        outcome: `held`, `reaped` or `lost`.
-        redis_id: The id of the Redis process; empty if it does not tell.
-    """
-
-    now: int
-    outcome: str
-    redis_id: str
-
-
-class Note(NamedTuple):
-    """A field of a hash, under a lease that has not run out.
-
-    Args:
-        connection_id: The connection.
-        lease: The lease.
-        rest: The rest of the field's value.
-    """
-
-    connection_id: str
-    lease: str
-    rest: str
-
-
 # Leases -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -255,7 +204,7 @@ def renew_lease(lease: str, *, ttl: float, is_leaving: bool) -> Question[Renewal
         ttl: Seconds that it lasts from now on.
         is_leaving: Whether its server is about to stop.
     """
-    return Question(_RENEW_LEASE, (lease, _microseconds(ttl), int(is_leaving)), _renewal)
+    return Question(_RENEW_LEASE, (lease, _microseconds(ttl), int(is_leaving)), parse_renewal)
 
 
 def reap(limit: int, lease: str) -> IdempotentCall[Reaped]:
@@ -265,7 +214,7 @@ def reap(limit: int, lease: str) -> IdempotentCall[Reaped]:
         limit: Maximum number of connections.
         lease: The lease; with an empty name, any that has run out.
     """
-    return IdempotentCall(_REAP, (token_hex(12), limit, lease), _reaped)
+    return IdempotentCall(_REAP, (token_hex(12), limit, lease), parse_reaped)
 
 
 # One connection ---------------------------------------------------------------------------------------------------------------
@@ -279,7 +228,7 @@ def add(user_id: str, connection_id: str, details: str) -> Write[Answer]:
         connection_id: The connection.
         details: The details to store.
     """
-    return Write(ADD, (user_id, connection_id, details), _answer)
+    return Write(ADD, (user_id, connection_id, details), parse_answer)
 
 
 def remove(user_id: str, connection_id: str, *, told_online: int, joined: Sequence[str]) -> Write[Answer]:
@@ -291,17 +240,17 @@ def remove(user_id: str, connection_id: str, *, told_online: int, joined: Sequen
         told_online: The version of the announcement that the user came online during an outage of Redis, or 0.
         joined: The topics that it has joined.
     """
-    return Write(REMOVE, (user_id, connection_id, told_online, _json(joined)), _answer)
+    return Write(REMOVE, (user_id, connection_id, told_online, _json(joined)), parse_answer)
 
 
 def join(user_id: str, connection_id: str, topic: str) -> Write[Answer]:
     """Record that a connection of a user's joined a topic, given by its full name."""
-    return Write(JOIN, (user_id, connection_id, topic), _answer)
+    return Write(JOIN, (user_id, connection_id, topic), parse_answer)
 
 
 def leave(user_id: str, connection_id: str, topic: str) -> Write[Answer]:
     """Record that a connection of a user's left a topic, given by its full name."""
-    return Write(LEAVE, (user_id, connection_id, topic), _answer)
+    return Write(LEAVE, (user_id, connection_id, topic), parse_answer)
 
 
 def leave_all(user_id: str, connection_id: str, prefix: str, joined: Sequence[str]) -> Write[Answer]:
@@ -313,7 +262,7 @@ def leave_all(user_id: str, connection_id: str, prefix: str, joined: Sequence[st
         prefix: The prefix of the tracker's topics.
         joined: The full names of those that the connection has joined.
     """
-    return Write(LEAVE_ALL, (user_id, connection_id, prefix, _json(joined)), _answer)
+    return Write(LEAVE_ALL, (user_id, connection_id, prefix, _json(joined)), parse_answer)
 
 
 # Many connections at once -----------------------------------------------------------------------------------------------------
@@ -327,17 +276,45 @@ def write(states: Sequence[State], *, was_reaped: bool) -> IdempotentCall[list[O
         was_reaped: Whether the previous lease was reaped.
     """
     args = token_hex(12), int(was_reaped), _json([tuple(state) for state in states])
-    return IdempotentCall(_WRITE, args, _outcomes)
+    return IdempotentCall(_WRITE, args, parse_outcomes)
 
 
 def verify(noted: Sequence[Noted]) -> IdempotentCall[list[int]]:
     """Verify that Redis has connections; answers the indexes, from 0, of those with lost entries."""
-    return IdempotentCall(_VERIFY, (token_hex(12), _json([tuple(each) for each in noted])), _places)
+    return IdempotentCall(_VERIFY, (token_hex(12), _json([tuple(each) for each in noted])), parse_places)
 
 
 def settle(user_ids: Sequence[str]) -> IdempotentCall[list[WentOffline]]:
     """Settle which of these users are offline; answers those who have not been announced."""
-    return IdempotentCall(_SETTLE, (token_hex(12), _json(user_ids)), _offline)
+    return IdempotentCall(_SETTLE, (token_hex(12), _json(user_ids)), parse_offline)
+
+
+# Records ----------------------------------------------------------------------------------------------------------------------
+
+
+def get_value(name: str) -> Question[Text]:
+    """Ask for a value of a record, given by its full name."""
+    return Question(_GET_VALUE, (name,), parse_text)
+
+
+def put_value(name: str, text: str, expected: int, *, ttl: float) -> Update[tuple[int, Text]]:
+    """Write a value of a record if the stored one has a version.
+
+    Args:
+        name: Its full name.
+        text: The value.
+        expected: The version to be replaced, or 0.
+        ttl: Seconds for which it is kept.
+
+    Returns:
+        The call; it answers the new version, or 0 and the stored value.
+    """
+    return Update(_PUT_VALUE, (name, _milliseconds(ttl), expected, text), parse_written)
+
+
+def remove_value(name: str) -> Update[bool]:
+    """Remove a value of a record, given by its full name; answers whether there was one."""
+    return Update(_REMOVE_VALUE, (name,), lambda code, _answer: code == TURNED)
 
 
 # Questions --------------------------------------------------------------------------------------------------------------------
@@ -355,7 +332,7 @@ def online(user_ids: Iterable[str]) -> Question[set[str]]:
 
 def users() -> Question[list[str]]:
     """Ask which users are online."""
-    return Question(_USERS, (), _users)
+    return Question(_USERS, (), parse_users)
 
 
 def count_users() -> Question[int]:
@@ -376,7 +353,7 @@ def count_connections(user_id: str, lease: str, *, ttl: float, within: float) ->
         The call; it answers how many are on servers that have renewed their leases within that time, and how many on
         servers that may be dead. Those of servers that are about to stop do not count.
     """
-    return Question(_COUNT_CONNECTIONS, (user_id, lease, _microseconds(ttl), _microseconds(within)), _two_numbers)
+    return Question(_COUNT_CONNECTIONS, (user_id, lease, _microseconds(ttl), _microseconds(within)), parse_two_numbers)
 
 
 def entries(name: str) -> Question[list[Note]]:
@@ -385,66 +362,12 @@ def entries(name: str) -> Question[list[Note]]:
     Args:
         name: The hash's name, without the common prefix.
     """
-    return Question(_ENTRIES, (name,), _notes)
+    return Question(_ENTRIES, (name,), parse_notes)
 
 
 def probe() -> Question[int]:
     """Write a value, to check that writes work; answers Redis's time."""
     return Question(_PROBE, (), int)
-
-
-# Answers ----------------------------------------------------------------------------------------------------------------------
-
-
-def _answer(code: int, answer: bytes) -> Answer:
-    version, connections, hold = (*map(int, answer.split()), 0, 0)[:3]
-    return Answer(code, version, connections, hold)
-
-
-def _outcomes(_code: int, answer: bytes) -> list[Outcome]:
-    return [Outcome(code, int(version)) for code, version in _list(answer)]
-
-
-def _places(_code: int, answer: bytes) -> list[int]:
-    return _list(answer)
-
-
-def _offline(_code: int, answer: bytes) -> list[WentOffline]:
-    return [WentOffline(user_id, int(version)) for user_id, version in _list(answer)]
-
-
-def _reaped(code: int, answer: bytes) -> Reaped:
-    offline = _offline(code, answer)
-    return Reaped(bool(offline) or code == TURNED, offline)
-
-
-def _renewal(answer: Sequence[Any]) -> Renewal:
-    now, outcome, redis_id = answer
-    return Renewal(now, outcome.decode(), redis_id.decode())
-
-
-def _users(answer: Sequence[Sequence[bytes]]) -> list[str]:
-    everybody, gone = answer
-    return [user_id.decode() for user_id in set(everybody).difference(gone)]
-
-
-def _two_numbers(answer: Sequence[Any]) -> tuple[int, int]:
-    sure, unsure = answer
-    return int(sure), int(unsure)
-
-
-def _notes(answer: Sequence[Sequence[bytes]]) -> list[Note]:
-    fields, dead = answer
-    notes = []
-    for connection_id, note in zip(fields[::2], fields[1::2], strict=True):
-        lease, _, rest = note.partition(b" ")
-        if lease not in dead:
-            notes.append(Note(connection_id.decode(), lease.decode(), rest.decode()))
-    return notes
-
-
-def _list(answer: bytes) -> list[Any]:
-    return orjson.loads(answer) or []  # Lua makes `{}` of an empty list.
 
 
 def _json(value: object) -> str:
@@ -453,3 +376,7 @@ def _json(value: object) -> str:
 
 def _microseconds(seconds: float) -> int:
     return int(seconds * 1e6)
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(seconds * 1e3)

@@ -88,7 +88,7 @@ class Stream:
             ResponseError: Redis refused.
         """
         start = StreamId(last.milliseconds - self._retention)
-        if forgotten < last:  # After a restart with another time, it may lie in the future.
+        if forgotten < last:  # It may lie in the future, if Redis restarted with its clock set back.
             start = max(start, forgotten)
         trim = ("XTRIM", self._key, "MINID", "~", str(start))
         for reply in connection.ask(trim, ("PEXPIRE", self._key, 10 * self._retention + _SPARE)):
@@ -130,6 +130,6 @@ def _run_id(reply: Any) -> bytes:
 
 
 def _last_id(reply: Any) -> StreamId:
-    if isinstance(reply, ResponseError):  # There is no stream.
+    if isinstance(reply, ResponseError):  # The stream does not exist yet.
         return NO_ID
     return StreamId.parse(dict(zip(reply[::2], reply[1::2], strict=True))[b"last-generated-id"])

@@ -12,7 +12,7 @@ class RedisTracker(Tracker):
 
     Args:
         entries: This server's entries.
-        name: The tracker's name; see `tracker_name`.
+        name: The tracker's name; see `shared_name`.
     """
 
     def __init__(self, entries: ServerEntries, name: str) -> None:

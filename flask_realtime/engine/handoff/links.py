@@ -62,7 +62,7 @@ def offer(path: Path, progress: Progress, fd: int | None) -> Any:
 def _connect(link: Any, path: str) -> None:
     deadline = time.monotonic() + PATIENCE
     link.settimeout(0)
-    # Linux fails at once if too many connections wait already.
+    # Linux fails at once if the backlog is full.
     while (error := link.connect_ex(path)) == errno.EAGAIN and time.monotonic() < deadline:
         gevent.sleep(_RETRY_INTERVAL)
     if error:
@@ -91,7 +91,7 @@ def _is_claimed(link: Any) -> bool:
 
 def _is_own_user(link: Any) -> bool:
     if not hasattr(socket, "SO_PEERCRED"):
-        return True  # The folder's permissions ensure this too.
+        return True  # The folder's permissions ensure the same.
     _, user, _ = _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return bool(user == os.geteuid())
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from flask_realtime.contract.answers import Refusal, refusal
-from flask_realtime.engine.socket import MAX_CONNECT_BYTES
+from flask_realtime.engine.session import MAX_CONNECT_BYTES
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
 from flask_realtime.gateway.admission.admission import Admission
 from flask_realtime.gateway.admission.closing import DISCONNECT_GRACE

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from flask_realtime.backends.base import BackendUnavailable
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
 from flask_realtime.backends.redis.lease import HELD, LOST, REAPED, LeaseLost
 from flask_realtime.backends.redis.maintenance import Reap, Settle, Verify, WriteLeft
 from tests.redis_fleet import FleetServer
@@ -259,7 +259,7 @@ def test_users_are_settled_once(new_server: NewServer) -> None:
     server = new_server("here", grace=0.0)
     duty = Settle(server.entries)
     assert duty.perform() is None
-    server.entries.outage_journal.written("ann", scripts.UNSETTLED, is_there=False)
+    server.entries.outage_journal.written("ann", answers.UNSETTLED, is_there=False)
     assert [(report.user_id, report.online) for report in duty.perform() or []] == [("ann", False)]
     assert duty.perform() is None
 

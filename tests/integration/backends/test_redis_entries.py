@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from flask_realtime.backends.redis import scripts
-from flask_realtime.backends.redis.scripts import Answer, State
+from flask_realtime.backends.redis import answers, scripts
+from flask_realtime.backends.redis.answers import Answer
+from flask_realtime.backends.redis.scripts import State
 from flask_realtime.backends.redis.tracker import RedisTracker
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer
@@ -88,8 +89,8 @@ def test_an_answer_has_the_number_of_connections_where_one_was_added(server: Fle
     _, added = server.entries.write("ann", "c2", lambda: True, scripts.add("ann", "c2", "0 "))
     _, removed = server.entries.write("ann", "c2", lambda: True, scripts.remove("ann", "c2", told_online=0, joined=[]))
     assert added is not None
-    assert (added.code, added.connections) == (scripts.STAYS, 2)
-    assert removed == Answer(scripts.STAYS, removed.version if removed else 0, 0, 0)
+    assert (added.code, added.connections) == (answers.STAYS, 2)
+    assert removed == Answer(answers.STAYS, removed.version if removed else 0, 0, 0)
 
 
 def test_a_connections_state_is_its_own(server: FleetServer) -> None:

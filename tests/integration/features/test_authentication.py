@@ -174,7 +174,7 @@ def test_it_is_asked_for_other_namespaces_with_the_same_handshake(make_world: Ma
     world = make_world(authenticate)
     world.realtime.socketio.on_event("look", lambda: current_connection.user_id, namespace="/desk")
     client = world.connect({"of": "default"}, X_API_Key="key", Cookie="a=1")
-    client._post(sio.Packet(sio.CONNECT, {"of": "desk"}, namespace="/desk"))
+    client._connection.send(sio.Packet(sio.CONNECT, {"of": "desk"}, namespace="/desk"))
     client._wait(lambda: len(seen) == 2, SECONDS, "the second question")
     assert seen == [({"of": "default"}, "key", "a=1"), ({"of": "desk"}, "key", "a=1")]
 

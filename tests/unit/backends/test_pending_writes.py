@@ -9,7 +9,7 @@ import time
 import pytest
 
 from flask_realtime.backends.base import Change
-from flask_realtime.backends.redis import scripts
+from flask_realtime.backends.redis import answers, scripts
 from flask_realtime.backends.redis.outage_journal import OutageJournal
 from flask_realtime.backends.redis.pending_writes import PendingWrites
 from tests.clock import Clock
@@ -104,7 +104,7 @@ def test_an_unsettled_user_is_due_when_the_others_had_their_time(outage: OutageJ
     monkeypatch.setattr(time, "monotonic", clock)
     outage.came("ann", is_first=True)
     for user_id, is_there in (("ann", True), ("bob", False)):
-        outage.written(user_id, scripts.UNSETTLED, is_there=is_there)
+        outage.written(user_id, answers.UNSETTLED, is_there=is_there)
         clock.now += 30
     assert (outage.told_online, outage.next_settling, outage.due()) == ({}, 1060.0, ["ann"])
     clock.now = 1089.0
@@ -117,7 +117,7 @@ def test_an_unsettled_user_is_due_when_the_others_had_their_time(outage: OutageJ
 
 def test_a_settled_answer_ends_the_waiting_where_the_connection_is_gone(outage: OutageJournal) -> None:
     outage.went("ann")
-    outage.written("ann", scripts.STAYS, is_there=True)
+    outage.written("ann", answers.STAYS, is_there=True)
     assert not outage.came("ann", is_first=True).status_changed
-    outage.written("ann", scripts.STAYS, is_there=False)
+    outage.written("ann", answers.STAYS, is_there=False)
     assert outage.came("ann", is_first=True).status_changed

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flask_realtime.backends.redis import script, scripts
+from flask_realtime.backends.redis.answers import STAYS, TURNED, Answer, Note, Outcome, Reaped, WentOffline
 from flask_realtime.backends.redis.script import Script
-from flask_realtime.backends.redis.scripts import STAYS, TURNED, Answer, Note, Outcome, Reaped, WentOffline
 
 FOLDER = Path(script.__file__).with_name("lua")
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.lua"))

@@ -19,10 +19,11 @@ from flask_realtime.engine import upgrade as module
 from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
 from flask_realtime.engine.frames import Opcode, encode_close, encode_frame
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.engine.socket import EngineSocket, encode_packet
+from flask_realtime.engine.session import encode_packet
+from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
+from tests.unit.engine.websocket_client import SECONDS, WebSocketClient
 
-SECONDS = 10.0
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 LIMIT = 100_000
 Session = Any
@@ -78,48 +79,22 @@ def session(server: Server) -> Iterator[Session]:
             websocket.abort()
 
 
-class Client:
+class Client(WebSocketClient):
     """A client that asks for a WebSocket."""
 
     def __init__(self) -> None:
-        self.sock, self.server = gevent.socket.socketpair()
-        self.sock.settimeout(SECONDS)
+        super().__init__(*gevent.socket.socketpair())
         self.handler = SimpleNamespace(
             socket=self.server, is_read_to_the_end=True, server=SimpleNamespace(pool="the pool"), close_connection=False
         )
         self.environ = {UPGRADE: Upgrade(self.handler), "HTTP_SEC_WEBSOCKET_KEY": KEY, "wsgi.websocket": None}
-
-    def send(self, text: str | bytes) -> None:
-        """Send a message."""
-        data = text.encode() if isinstance(text, str) else text
-        self.sock.sendall(bytes([0x81 if isinstance(text, str) else 0x82, 0x80 | len(data)]) + bytes(4) + data)
-
-    def expect(self, frames: bytes) -> None:
-        """Read exactly that."""
-        data = b""
-        while len(data) < len(frames) and (piece := self.sock.recv(len(frames) - len(data))):
-            data += piece
-        assert data == frames
-
-    def expect_answer(self) -> None:
-        """Read the answer to the handshake."""
-        data = b""
-        while not data.endswith(b"\r\n\r\n"):
-            data += self.sock.recv(1)
-        assert data.startswith(b"HTTP/1.1 101 ")
-
-    def expect_end(self, frames: bytes = b"") -> None:
-        """Read that, and then the end."""
-        self.expect(frames)
-        assert self.sock.recv(1) == b""
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
     client = Client()
     yield client
-    client.sock.close()
-    client.server.close()
+    client.close()
 
 
 def text(data: str) -> bytes:
@@ -141,7 +116,7 @@ def settle() -> None:
 def opened(session: Session, client: Client) -> Client:
     """A client whose session is on WebSocket."""
     assert session.open_websocket(client.environ, None, eio.Packet(eio.OPEN, "hello")) == []
-    client.expect_answer()
+    client.expect_handshake()
     client.expect(text("0hello"))
     return client
 
@@ -309,7 +284,7 @@ def test_a_client_changes_over_and_loses_nothing(session: Session, client: Clien
     session.send(message("first"))
     polled = session.queue.get_nowait()
     assert upgrade(session, client) == []
-    client.expect_answer()
+    client.expect_handshake()
     assert not session.upgraded
     client.send("2probe")
     client.expect(text("3probe"))
@@ -328,7 +303,7 @@ def test_a_client_changes_over_and_loses_nothing(session: Session, client: Clien
     assert (session.got, server.ended) == (["x"], [])
     second = Client()
     upgrade(session, second)
-    second.expect_answer()
+    second.expect_handshake()
     second.expect_end(b"\x88\x00")
     second.sock.close()
 
@@ -336,7 +311,7 @@ def test_a_client_changes_over_and_loses_nothing(session: Session, client: Clien
 def test_a_poll_that_waits_ends_when_the_client_changes_over(session: Session, client: Client) -> None:
     poll: Any
     upgrade(session, client)
-    client.expect_answer()
+    client.expect_handshake()
     poll = gevent.spawn(session.handle_get_request, {}, None)
     settle()
     assert session.is_polled
@@ -357,7 +332,7 @@ def test_who_changes_over_in_another_way_stays_on_long_polling(
     session: Session, client: Client, server: Server, sent: list[str]
 ) -> None:
     upgrade(session, client)
-    client.expect_answer()
+    client.expect_handshake()
     for item in sent:
         client.send(item)
     client.expect_end((text("3probe") if len(sent) > 1 else b"") + encode_close(1002))
@@ -366,7 +341,7 @@ def test_who_changes_over_in_another_way_stays_on_long_polling(
     assert (session.upgraded, session.websocket, server.ended, session.got) == (False, None, [], [])
     again = Client()
     upgrade(session, again)
-    again.expect_answer()
+    again.expect_handshake()
     again.send("5")
     again.expect_end(encode_close(1002))
     again.sock.close()
@@ -376,16 +351,16 @@ def test_a_connection_that_is_lost_before_it_is_used_may_be_tried_again(session:
     upgrade(session, client)
     beside = Client()
     upgrade(session, beside)
-    beside.expect_answer()
+    beside.expect_handshake()
     beside.expect_end(b"\x88\x00")
     client.send("2probe")
-    client.expect_answer()
+    client.expect_handshake()
     client.expect(text("3probe"))
     client.sock.close()
     settle()
     again = Client()
     upgrade(session, again)
-    again.expect_answer()
+    again.expect_handshake()
     again.send("5")
     again.expect_end(encode_close(1002))
     assert (server.ended, session.websocket) == ([], None)
@@ -399,7 +374,7 @@ def test_who_takes_too_long_stays_on_long_polling(
     assert (module.UPGRADE_TIMEOUT, module.POLL_CHECK) == (10.0, 0.1)
     monkeypatch.setattr(module, "UPGRADE_TIMEOUT", 0.05)
     upgrade(session, client)
-    client.expect_answer()
+    client.expect_handshake()
     client.expect_end(encode_close(1000))
     assert (session.upgraded, server.ended) == (False, [])
 
@@ -410,7 +385,7 @@ def test_an_upgrade_that_is_over_waits_for_nothing(
 ) -> None:
     monkeypatch.setattr(module, "UPGRADE_TIMEOUT", 1000.0)  # Whatever waits for that is found by the watch over every test.
     upgrade(session, client)
-    client.expect_answer()
+    client.expect_handshake()
     if end == "lost":
         client.sock.close()
     else:
@@ -421,7 +396,7 @@ def test_an_upgrade_that_is_over_waits_for_nothing(
 
 def test_a_session_that_ends_takes_a_connection_along_that_is_being_tried(session: Session, client: Client) -> None:
     upgrade(session, client)
-    client.expect_answer()
+    client.expect_handshake()
     session.close()
     client.expect_end(encode_close(1000))
     assert waiting(session) == [(eio.CLOSE, None), None]
@@ -429,7 +404,7 @@ def test_a_session_that_ends_takes_a_connection_along_that_is_being_tried(sessio
 
 def test_a_connection_that_is_being_tried_has_the_sessions_bounds(session: Session, client: Client) -> None:
     upgrade(session, client)
-    client.expect_answer()
+    client.expect_handshake()
     session.set_connected(is_connected=True)
     client.sock.sendall(b"\x81\xfe" + (9217).to_bytes(2, "big") + bytes(4) + b"x" * 9217)
     client.expect_end(encode_close(1002))

@@ -16,6 +16,7 @@ import simple_websocket
 from flask_realtime.engine import stateless, threads
 from flask_realtime.engine.stateless import StatelessRefusal
 from flask_realtime.engine.threads import ThreadWebSocket, accept, end_request
+from tests.unit.engine.websocket_client import WebSocketClient
 
 SECONDS = 10.0
 HANDSHAKE = {
@@ -30,42 +31,19 @@ HANDSHAKE = {
 }
 
 
-class Client:
+class Client(WebSocketClient):
     """A client that shakes hands on a connection that a server hands out."""
 
     def __init__(self) -> None:
-        self.sock, self.server = socket.socketpair()
-        self.sock.settimeout(SECONDS)
+        super().__init__(*socket.socketpair())
         self.environ: dict[str, Any] = {**HANDSHAKE, "werkzeug.socket": self.server}
-
-    def read_answer(self) -> bytes:
-        """Read the answer's head."""
-        data = b""
-        while not data.endswith(b"\r\n\r\n"):
-            data += self.sock.recv(1)
-        return data
-
-    def read_frame(self) -> tuple[int, bytes]:
-        """Read a short frame."""
-        first, size = self.sock.recv(1)[0], self.sock.recv(1)[0]
-        if size == 126:
-            size = int.from_bytes(self.sock.recv(2), "big")
-        data = b""
-        while len(data) < size:
-            data += self.sock.recv(size - len(data))
-        return first & 0xF, data
-
-    def send(self, opcode: int, data: bytes) -> None:
-        """Send a short frame."""
-        self.sock.sendall(bytes([0x80 | opcode, 0x80 | len(data)]) + bytes(4) + data)
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
     client = Client()
     yield client
-    client.sock.close()
-    client.server.close()
+    client.close()
 
 
 def test_messages_go_both_ways_until_the_client_ends_it(client: Client) -> None:
@@ -75,7 +53,7 @@ def test_messages_go_both_ways_until_the_client_ends_it(client: Client) -> None:
         websocket.send("answer")
         websocket.send(b"\x01")
         for opcode, data in ((1, b"text"), (2, b"\x00"), (8, b"\x03\xe8")):
-            client.send(opcode, data)
+            client.send_frame(opcode, data)
         got.extend(iter(websocket.wait, None))
         with pytest.raises(OSError):  # noqa: PT011 - python-engineio looks for no more than that
             websocket.send("late")
@@ -83,22 +61,22 @@ def test_messages_go_both_ways_until_the_client_ends_it(client: Client) -> None:
 
     server = SimpleNamespace(max_http_buffer_size=100)
     assert list(ThreadWebSocket(handle, server)(client.environ, None)) == []
-    assert client.read_answer().startswith(b"HTTP/1.1 101 ")
+    client.expect_handshake()
     assert [client.read_frame(), client.read_frame()] == [(1, b"answer"), (2, b"\x01")]
     assert got == ["text", b"\x00"]
 
 
 def test_the_server_may_end_it(client: Client) -> None:
     ThreadWebSocket(lambda websocket: websocket.close(), SimpleNamespace(max_http_buffer_size=100))(client.environ, None)
-    client.read_answer()
+    client.expect_handshake()
     assert client.read_frame()[0] == 8
 
 
 def test_a_message_that_is_too_large_ends_it_for_its_user_too(client: Client) -> None:
     websocket = accept(client.environ, 10)
-    client.send(1, b"x" * 10)
+    client.send_frame(1, b"x" * 10)
     assert websocket.receive(timeout=SECONDS) == "x" * 10
-    client.send(1, b"x" * 11)
+    client.send_frame(1, b"x" * 11)
     with pytest.raises(simple_websocket.ConnectionClosed):
         websocket.receive(timeout=SECONDS)
     assert websocket.connected is False
@@ -201,9 +179,9 @@ def test_what_gevent_websocket_opened_gets_the_packets_and_the_end(refusal: Stat
 def refuse(refusal: StatelessRefusal, client: Client) -> threading.Thread:
     """Refuse a client, beside it."""
     thread = threading.Thread(target=refusal, args=(client.environ, lambda *_: None), daemon=True)
-    client.send(1, b"40{}")
+    client.send_frame(1, b"40{}")
     thread.start()
-    client.read_answer()
+    client.expect_handshake()
     assert client.read_frame()[1][:2] == b"0{"
     assert client.read_frame() == (1, REFUSAL.encode())
     return thread
@@ -214,7 +192,7 @@ def test_a_client_is_told_why_and_has_the_time_to_go(
 ) -> None:
     monkeypatch.setattr(stateless, "_PATIENCE", 100 * SECONDS)
     thread = refuse(refusal, client)
-    client.send(8, b"\x03\xe8")
+    client.send_frame(8, b"\x03\xe8")
     assert client.read_frame()[0] == 8
     thread.join(SECONDS)
     assert not thread.is_alive()

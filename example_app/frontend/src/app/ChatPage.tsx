@@ -125,7 +125,7 @@ export function ChatPage({ user }: { user: User }) {
 function NothingOpen({ isUnknown }: { isUnknown: boolean }) {
   return (
     <div className="m-auto grid justify-items-center gap-3 p-6 text-center text-sm text-muted">
-      {isUnknown ? 'There is no such conversation, or you do not take part in it.' : 'Choose a conversation.'}
+      {isUnknown ? 'Conversation not found.' : 'Choose a conversation.'}
       {isUnknown && (
         <button type="button" onClick={closeConversation} className="font-medium text-accent underline">
           Show all conversations

@@ -1,6 +1,6 @@
 --- @include "leases"
 --- @include "users"
--- Those with an entry, and those of them who are not online any more.
+-- Answers the users with connections, and those of them whose servers are dead.
 local dead, any = dead_leases()
 
 return {redis.call('SMEMBERS', base .. ':online'), any and dead_users(dead) or {}}

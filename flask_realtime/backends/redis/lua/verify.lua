@@ -1,5 +1,5 @@
 --- @include "leases"
--- It answers anew each time that it is asked with a token: it changes nothing.
+-- Ignores the token: it changes nothing, so that it may answer anew each time.
 local deadline, own_lease, _, noted = unpack(ARGV)
 
 local function is_noted(connection, user, topics)

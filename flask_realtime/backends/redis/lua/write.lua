@@ -2,7 +2,7 @@
 --- @include "status"
 --- @include "members"
 --- @include "once"
--- Connections that are there come first: who still has one of them does not go offline.
+-- Open connections come first, so that a user who still has one does not go offline.
 local deadline, lease, token, was_reaped, states = unpack(ARGV)
 
 local function write(connection, user, details, topics, told, is_repeated)
@@ -24,8 +24,8 @@ local function write(connection, user, details, topics, told, is_repeated)
   return STAYS, '0'
 end
 
--- The version and the cause with which a user was gone before coming back with a connection; nothing where others were told of a
--- later coming, or where that they were gone got lost too, as the causes that are keys of a table.
+-- Returns version and cause of the change to offline before a user's return with a connection; nothing if others were told of a
+-- later return, or if the answer about that change was lost too.
 local function told_gone(user, connection, told, lost_causes)
   local kept = redis.call('GET', base .. ':came:' .. user)
   if not kept then
@@ -38,8 +38,8 @@ local function told_gone(user, connection, told, lost_causes)
   end
 end
 
--- Makes good that nobody was told of an arrival whose answer got lost: those who are still there have come, and those who are not
--- are as they were before.
+-- Corrects an arrival that nobody was told of because its answer was lost: a user who is still connected has come online now, any
+-- other is offline as before.
 local function make_good(code, answer, user, connection, told, lost_causes)
   local version, cause = told_gone(user, connection, told, lost_causes)
   if not version then

@@ -1,7 +1,7 @@
 --- @include "base"
 
--- Takes one from what may be announced of a user, 4 at once and 6 a minute; answers 0, or the milliseconds until there is one. With
--- the first coming and going in 5 minutes, which are announced without, no minute has more than 12.
+-- Takes one of a user's announcements, of which there are 4 at once and 6 a minute; returns 0, or the milliseconds until the next.
+-- A user's first change of each kind in 5 minutes needs none, so that a minute has 12 at most.
 local function announce(user)
   local key, interval = base .. ':announced:' .. user, 10000000
   local full_at = math.max(now, tonumber(redis.call('GET', key) or 0))

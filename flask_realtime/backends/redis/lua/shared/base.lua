@@ -1,5 +1,4 @@
--- What every script needs: the keys' common beginning, the time, the codes of answers, and how notes are read.
--- The codes are those of scripts.py.
+-- The prefix of the keys, the time, the codes of answers (as in answers.py), and the parsing of entries.
 local base = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

@@ -1,5 +1,5 @@
 --- @include "base"
--- A topic is named in full here: `<feature>:<kind>:<id>`.
+-- Topics have their full names here: `<feature>:<kind>:<id>`.
 
 local function join(lease, user, connection, topic)
   redis.call('HSET', base .. ':' .. topic, connection, lease .. ' ' .. user)
@@ -12,7 +12,7 @@ local function leave(connection, topic)
   redis.call('SREM', base .. ':joined:' .. connection, topic)
 end
 
--- Takes a connection of which nothing is noted any more out of its server's.
+-- Removes a connection without any entry from its server's connections.
 local function forget(lease, user, connection)
   local is_present = redis.call('HEXISTS', base .. ':user:' .. user, connection) == 1
   if not is_present and redis.call('EXISTS', base .. ':joined:' .. connection) == 0 then
@@ -20,7 +20,7 @@ local function forget(lease, user, connection)
   end
 end
 
--- Leaves every topic, those excepted that are keys of a table.
+-- Leaves every topic except the keys of a table.
 local function leave_others(connection, kept)
   for _, topic in ipairs(redis.call('SMEMBERS', base .. ':joined:' .. connection)) do
     if not kept[topic] then
@@ -29,8 +29,7 @@ local function leave_others(connection, kept)
   end
 end
 
--- Leaves every topic whose name begins with a prefix, and those too of which there is no note any more that the connection has
--- joined them.
+-- Leaves every topic with a prefix, and the known ones, whose entries in `joined` may be lost.
 local function leave_all(connection, prefix, known)
   local noted = {}
   for _, topic in ipairs(redis.call('SMEMBERS', base .. ':joined:' .. connection)) do

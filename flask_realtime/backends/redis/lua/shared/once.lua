@@ -1,6 +1,6 @@
 --- @include "base"
 
--- Does something at most once for a token, and answers the same again when asked again.
+-- Does something once for a token, and repeats its answer when the token comes again.
 local function once(token, work)
   local kept = redis.call('GET', base .. ':answer:' .. token)
   if not kept then

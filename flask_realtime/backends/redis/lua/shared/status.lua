@@ -1,10 +1,5 @@
 --- @include "users"
-
-local function next_version()
-  local version = math.max(now, (redis.call('GET', base .. ':version') or 0) + 1)
-  redis.call('SET', base .. ':version', text(version))
-  return text(version)
-end
+--- @include "version"
 
 local function note_gone(user, version, cause)
   redis.call('SREM', base .. ':online', user)
@@ -14,21 +9,21 @@ local function note_gone(user, version, cause)
   return had_come_back
 end
 
--- A user who has no connection any more goes offline. The cause is what would be tried again if the answer got lost.
+-- Records that a user went offline. The cause identifies the operation, if it is repeated because its answer was lost.
 local function go_offline(user, cause)
   local version = next_version()
   local had_come_back = note_gone(user, version, cause)
   return TURNED, version, had_come_back
 end
 
--- Or does so later, if nobody comes back.
+-- Leaves it open whether a user without connections is offline, until all servers have written theirs.
 local function may_go_offline(user)
   redis.call('SREM', base .. ':online', user)
   redis.call('SADD', base .. ':unsettled', user)
   return UNSETTLED, '0'
 end
 
--- The version of the user's last change, if that was not long ago and others were told of it: the user went offline.
+-- Returns version and cause of the user's last announced change to offline, for a while after it.
 local function last_gone(user)
   local gone = redis.call('GET', base .. ':gone:' .. user)
   if not gone then
@@ -38,7 +33,7 @@ local function last_gone(user)
   return tonumber(version), cause, version
 end
 
--- Answers the version of the user's going offline before too.
+-- Returns, beside code and version, the version of the user's last change to offline.
 local function add(lease, user, connection, details)
   local is_first = not has_connections(user)
   redis.call('HSET', base .. ':user:' .. user, connection, lease .. ' ' .. details)

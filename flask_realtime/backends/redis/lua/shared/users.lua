@@ -13,7 +13,7 @@ local function has_live_connection(user, dead)
   return false
 end
 
--- The users all of whose connections are under leases that have run out, each once.
+-- Returns the users whose connections are all under leases that have run out, each once.
 local function dead_users(dead)
   local users, seen = {}, {}
   for lease in pairs(dead) do

@@ -29,12 +29,16 @@ class Suite(NamedTuple):
 
 _APPLICATIONS: Final = ("integration/test_extension.py", "integration/test_hook_calls.py", "integration/test_testing.py")
 _FEATURES: Final = "integration/test_own_features.py"
+_WIRE: Final = ("integration/test_packets.py", "integration/test_admission.py", "integration/test_namespaces.py")
 _GATEWAY: Final = (
+    *_WIRE,
     *_APPLICATIONS,
     _FEATURES,
     "integration/test_bounds.py",
+    "integration/test_adoption.py",
     "integration/features/test_authentication_revocation.py",
 )
+_PROCESSES: Final = ("integration/test_commands.py", "integration/test_emitter.py")
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
     "contract",
@@ -114,7 +118,11 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/features/test_authentication_revocation.py",), ("e2e/features/test_authentication_tokens.py",)
     ),
     "flask_realtime/gateway/dispatch/packets.py": Suite(("unit/gateway/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
-    "flask_realtime/gateway/delivery/control.py": Suite(_GATEWAY, ("e2e/test_python_api.py",)),
+    "flask_realtime/gateway/delivery/control.py": Suite((*_PROCESSES, *_GATEWAY), ("e2e/test_python_api.py",)),
+    "flask_realtime/gateway/delivery/encoding.py": Suite(
+        ("unit/contract/test_json.py", "unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY),
+        ("e2e/test_answers.py",),
+    ),
     "flask_realtime/gateway/delivery/delivery.py": Suite(
         ("unit/gateway/test_delivery.py", "unit/gateway/test_rooms.py", *_GATEWAY),
         (
@@ -146,11 +154,11 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/serving/web_server.py": Suite(("unit/gateway/test_web_server.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving/development.py": Suite(("unit/gateway/test_development.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving": Suite(
-        ("integration/test_serving.py", *_GATEWAY, "integration/test_adoption.py"),
+        ("integration/test_serving.py", *_GATEWAY),
         ("e2e/test_web_servers.py", "e2e/test_setup_warnings.py", "e2e/test_drain.py"),
     ),
     "flask_realtime/gateway": Suite(
-        (*_GATEWAY, "integration/test_adoption.py", "integration/test_hook_database.py"),
+        (*_GATEWAY, "integration/test_hook_database.py"),
         ("e2e/test_answers.py", "e2e/test_connecting.py", "e2e/test_python_api.py"),
     ),
     "flask_realtime/engine/frames.py": Suite(("unit/engine/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),
@@ -223,6 +231,21 @@ PLAN: Final[dict[str, Suite]] = {
         ),
         ("e2e/test_python_api.py",),
     ),
+    "flask_realtime/extension.py": Suite(
+        ("unit/test_registration.py", "unit/test_hooks.py", *_GATEWAY, *_PROCESSES), ("e2e/test_python_api.py",)
+    ),
+    "flask_realtime/functions.py": Suite(("unit/test_calls.py", *_PROCESSES, *_APPLICATIONS), ("e2e/test_python_api.py",)),
+    "flask_realtime/hooks.py": Suite(("unit/test_hooks.py", "unit/test_registration.py", _FEATURES, *_APPLICATIONS)),
+    "flask_realtime/identity.py": Suite(("integration/features/test_authentication.py", *_APPLICATIONS)),
+    "flask_realtime/cli.py": Suite(
+        ("integration/test_commands.py", _FEATURES, "integration/test_describing.py", "integration/test_checks.py"),
+        ("e2e/test_many_servers.py",),
+    ),
+    "flask_realtime/emitter.py": Suite(("unit/test_registration.py", "integration/test_emitter.py"), ("e2e/test_many_servers.py",)),
+    "flask_realtime/testing": Suite(
+        ("integration/test_testing.py", "integration/features/test_authentication.py", *_APPLICATIONS[:2], _FEATURES)
+    ),
+    "flask_realtime/worker.py": Suite(("unit/engine/test_installing.py",), ("e2e/test_servers.py", "e2e/test_front_door.py")),
     "flask_realtime/rates.py": Suite(("unit/test_rates.py", *_APPLICATIONS)),
     "flask_realtime/small_sets.py": Suite(("unit/test_small_sets.py", *_APPLICATIONS)),
     "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),

@@ -79,7 +79,12 @@ def test_who_is_refused_may_try_again_in_the_same_session(make_app: MakeApp) -> 
 def test_nothing_is_looked_at_after_the_fifth_refusal(make_app: MakeApp) -> None:
     app, asked = make_app(), []
     realtime = Realtime(app)
-    realtime.on_connect(lambda identity: asked.append(identity.user_id) or identity.user_id == "ann")
+
+    @realtime.on_connect
+    def connected(identity: Identity) -> bool:
+        asked.append(identity.user_id)
+        return identity.user_id == "ann"
+
     wire = Wire(app)
     wire.send(*[wire.connect_packet("eve")] * 5, wire.connect_packet("ann"))
     assert [refusal(wire.receive())["code"] for _ in range(5)] == ["connection_refused"] * 5
@@ -181,7 +186,8 @@ def test_an_unknown_namespace_is_refused_in_the_words_of_nodes_server(make_app: 
     ],
 )
 def test_each_end_is_told_with_its_reason_once(make_app: MakeApp, end: Callable[[Wire, Realtime], None], reason: str) -> None:
-    app, ends, offline = make_app(), [], []
+    app, ends = make_app(), []
+    offline: list[str] = []
     realtime = Realtime(app)
     realtime.on_disconnect(lambda identity, reason: ends.append((identity.user_id, reason)))
     realtime.on_user_offline(offline.append)

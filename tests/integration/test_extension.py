@@ -164,9 +164,7 @@ def test_tokens_and_messages_never_reach_the_log(make_app: MakeApp, connect: Con
         assert secret not in caplog.text
 
 
-def test_the_libraries_warnings_are_logged_and_nothing_else_of_theirs(
-    make_app: MakeApp, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_libraries_warnings_are_logged_and_nothing_else_of_theirs(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     Realtime(make_app())
     for library in ("socketio", "engineio"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -128,6 +129,13 @@ def test_pages_are_served_before_and_after_the_first_client(make: Any) -> None:
         assert client.get("/").text == "page"
         assert opened(client)["pingInterval"] == 25000
         assert client.get("/").text == "page"
+
+
+def test_what_an_application_began_before_the_first_request_runs_in_the_other_mode(make: Any) -> None:
+    client, done = make(THREADS), threading.Event()
+    client.application.extensions["socketio"].start_background_task(done.set)
+    client.get("/")
+    assert done.wait(10)
 
 
 def test_what_began_before_the_first_request_runs_once() -> None:

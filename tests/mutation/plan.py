@@ -38,7 +38,7 @@ _GATEWAY: Final = (
     "integration/test_adoption.py",
     "integration/features/test_authentication_revocation.py",
 )
-_PROCESSES: Final = ("integration/test_commands.py", "integration/test_emitter.py")
+_PROCESSES: Final = ("integration/test_two_servers.py", "integration/test_commands.py", "integration/test_emitter.py")
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
     "contract",
@@ -158,7 +158,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("e2e/test_web_servers.py", "e2e/test_setup_warnings.py", "e2e/test_drain.py"),
     ),
     "flask_realtime/gateway": Suite(
-        (*_GATEWAY, "integration/test_hook_database.py"),
+        (*_GATEWAY, "integration/test_two_servers.py", "integration/test_hook_database.py"),
         ("e2e/test_answers.py", "e2e/test_connecting.py", "e2e/test_python_api.py"),
     ),
     "flask_realtime/engine/frames.py": Suite(("unit/engine/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),

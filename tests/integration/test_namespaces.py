@@ -125,6 +125,13 @@ def test_nobody_gets_in_without_a_token_but_where_it_is_open(desk: Desk) -> None
     assert error_of(wire.call("auth:refresh", "x", namespace="/open")) == "unknown_event"
 
 
+def test_a_new_token_may_come_in_any_namespace(desk: Desk) -> None:
+    wire = desk.wire()
+    token = json.loads(wire.connect_packet("ann")[1:])["token"]
+    assert wire.call("auth:refresh", token, namespace=DESK).keys() == {"expiresAt"}
+    assert error_of(wire.call("auth:refresh", "", namespace=DESK)) == "bad_request"
+
+
 def test_an_event_is_answered_with_what_its_handler_returns(desk: Desk) -> None:
     wire = desk.wire()
     assert wire.call("who", 1, {"two": 2}, namespace=DESK) == ["ann", 1, {"two": 2}]

@@ -38,6 +38,8 @@ _GATEWAY: Final = (
     "integration/test_adoption.py",
     "integration/features/test_authentication_revocation.py",
 )
+_BUILT_IN: Final = "integration/features/test_built_in.py"
+_DECLARED: Final = ("unit/test_hooks.py", "unit/test_registration.py", _BUILT_IN, "integration/test_describing.py")
 _PROCESSES: Final = ("integration/test_two_servers.py", "integration/test_commands.py", "integration/test_emitter.py")
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
@@ -64,10 +66,18 @@ _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
-        ("unit/features/test_typing_indicators.py", *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
+        ("unit/features/test_typing_indicators.py", *_DECLARED, *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
     ),
     "flask_realtime/features": Suite(
-        ("unit/features/test_presence.py", "unit/features/test_conversations.py", "unit/test_calls.py", "contract", *_GATEWAY),
+        (
+            "unit/features/test_presence.py",
+            "unit/features/test_presence_announcements.py",
+            "unit/features/test_conversations.py",
+            "unit/test_calls.py",
+            *_DECLARED,
+            *_GATEWAY,
+            "integration/test_two_servers.py",
+        ),
         ("e2e/features/test_presence.py", "e2e/features/test_messages.py", "e2e/features/test_conversations.py"),
     ),
     "flask_realtime/contract/ids.py": Suite(
@@ -108,7 +118,14 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/features/test_authentication_tokens.py",), ("e2e/features/test_authentication_tokens.py",)
     ),
     "flask_realtime/features/authentication": Suite(
-        ("unit/features/test_authentication_expiry.py", *_GATEWAY), ("e2e/features/test_authentication_tokens.py",)
+        (
+            "unit/features/test_authentication_expiry.py",
+            "unit/features/test_authentication_tokens.py",
+            *_DECLARED,
+            *_GATEWAY,
+            "integration/features/test_authentication.py",
+        ),
+        ("e2e/features/test_authentication_tokens.py",),
     ),
     "flask_realtime/gateway/timer.py": Suite(
         ("unit/features/test_authentication_expiry.py", "integration/features/test_authentication_revocation.py"),
@@ -131,7 +148,13 @@ PLAN: Final[dict[str, Suite]] = {
         ),
     ),
     "flask_realtime/features/conversations": Suite(
-        ("unit/features/test_conversations_membership.py", *_GATEWAY, "integration/test_hook_database.py"),
+        (
+            "unit/features/test_conversations_membership.py",
+            "unit/features/test_conversations.py",
+            *_DECLARED,
+            *_GATEWAY,
+            "integration/test_two_servers.py",
+        ),
         ("e2e/features/test_messages.py", "e2e/features/test_conversations.py", "e2e/test_python_api.py"),
     ),
     "flask_realtime/gateway/serving/suitability.py": Suite(
@@ -158,7 +181,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("e2e/test_web_servers.py", "e2e/test_setup_warnings.py", "e2e/test_drain.py"),
     ),
     "flask_realtime/gateway": Suite(
-        (*_GATEWAY, "integration/test_two_servers.py", "integration/test_hook_database.py"),
+        (*_GATEWAY, _BUILT_IN, "integration/test_two_servers.py", "integration/test_hook_database.py"),
         ("e2e/test_answers.py", "e2e/test_connecting.py", "e2e/test_python_api.py"),
     ),
     "flask_realtime/engine/frames.py": Suite(("unit/engine/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),

@@ -88,6 +88,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/contract/test_payloads.py", "unit/contract/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
         ("e2e/test_answers.py",),
     ),
+    "flask_realtime/gateway/shutdown.py": Suite(("unit/gateway/test_shutdown.py", *_GATEWAY), ("e2e/test_drain.py",)),
     "flask_realtime/gateway/changes.py": Suite(
         ("unit/gateway/test_changes.py", "unit/features/test_conversations_membership.py", *_GATEWAY)
     ),

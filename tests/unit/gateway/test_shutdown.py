@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from flask_realtime.gateway import shutdown as module
 from flask_realtime.gateway.dispatch.mailbox import Mailbox
 from flask_realtime.gateway.shutdown import GatewayShutdown
 from tests.clock import Clock
@@ -33,7 +33,7 @@ class Server:
         self.is_announced = True
         self.tasks: list[Callable[[], None]] = []
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float = 0) -> None:
         self.clock.now += seconds
         if self.meanwhile:
             self.meanwhile.pop(0)()
@@ -72,7 +72,7 @@ class Session:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     clock = Clock()
-    monkeypatch.setattr(module.time, "monotonic", clock)
+    monkeypatch.setattr(time, "monotonic", clock)
     return Server(clock)
 
 

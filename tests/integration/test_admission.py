@@ -123,6 +123,30 @@ def test_one_user_has_so_many_connections_and_no_more(make_app: MakeApp, connect
                 assert third.is_connected
 
 
+def test_one_client_in_several_namespaces_is_one_connection(make_app: MakeApp) -> None:
+    app = make_app(REALTIME_MAX_CONNECTIONS_PER_USER=1)
+    realtime = Realtime(app)
+    realtime.socketio.on("look", namespace="/desk")(lambda: None)
+    wire, other = Wire(app), Wire(app)
+    assert wire.enter("ann").startswith("0{")
+    assert wire.enter("ann", "/desk").startswith("0/desk,")
+    for namespace in ("", "/desk"):
+        assert refusal(other.enter("ann", namespace), namespace)["code"] == "too_many_connections"
+    assert other.enter("ben", "/desk").startswith("0/desk,")
+
+
+@pytest.mark.parametrize(
+    ("device", "kept"),
+    [("Ann's phone", "Ann's phone"), ("x" * 64, "x" * 64), ("x" * 65, "x" * 64), (7, ""), (None, ""), ("two\nlines", "")],
+)
+def test_a_client_may_name_its_device(make_app: MakeApp, device: Any, kept: str) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    Wire(app).enter("ann", device=device)
+    (entry,) = realtime.get_user_connections("ann")
+    assert entry.device == kept
+
+
 def test_a_server_has_so_many_connections_and_no_more(make_app: MakeApp, connect: Connect) -> None:
     app = make_app(REALTIME_MAX_CONNECTIONS=2)
     realtime = Realtime(app)

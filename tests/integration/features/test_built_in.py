@@ -12,6 +12,8 @@ from flask_jwt_extended import create_access_token, decode_token
 
 from flask_realtime import Identity, Realtime
 from flask_realtime.errors import NotFound
+from flask_realtime.features.presence import announcements
+from flask_realtime.rates import parse_rate
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
 
@@ -243,6 +245,32 @@ def test_coming_and_going_are_told_with_the_first_and_the_last_connection(make_a
         assert statuses.count("eve") == 2
         ann.wait_for("user:status-changed")
         ann.assert_nothing("user:status-changed")
+
+
+@pytest.mark.parametrize("has_audience", [False, True])
+def test_a_change_that_comes_too_soon_is_told_later(
+    make_app: MakeApp, connect: Connect, monkeypatch: pytest.MonkeyPatch, *, has_audience: bool
+) -> None:
+    monkeypatch.setattr(announcements, "RATE", parse_rate("5/second, burst 2"))
+    told: list[str] = []
+    app = make_app()
+    realtime = Realtime(app)
+    realtime.on_user_online(told.append)
+    if has_audience:
+        realtime.presence_audience(lambda _user_id: ["ben"])
+    with connect(app, "ben") as ben:
+        ben.wait_for("user:status-changed")
+        with connect(app, "eve"):
+            pass
+        with connect(app, "eve"):
+            changes = [ben.wait_for("user:status-changed").data for _ in range(3)]
+            assert [(change["userId"], change["status"]) for change in changes] == [
+                ("eve", "online"),
+                ("eve", "offline"),
+                ("eve", "online"),
+            ]
+            ben.assert_nothing()
+            assert told == ["ben", "eve", "eve"], "the application hears of each at once"
 
 
 # Authentication ---------------------------------------------------------------------------------------

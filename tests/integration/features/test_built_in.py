@@ -168,6 +168,36 @@ def test_typing_ends_with_whoever_types(make_app: MakeApp, connect: Connect, end
         ben.assert_nothing("typing:stop")
 
 
+def test_who_types_the_same_over_and_over_is_limited_as_ever(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app(REALTIME_LIMITS={"typing": "5/hour"}, REALTIME_USER_LIMITS={"typing": None})
+    Realtime(app).authorize_join(lambda _identity, _conversation_id: True)
+    with connect(app, "ann") as ann, connect(app, "ben") as ben:
+        for client in (ann, ben):
+            client.join("7")
+        for _ in range(8):
+            ann.emit("typing:start", {"conversationId": "7"})
+        errors = [ann.wait_for("realtime:error").data for _ in range(3)]
+        assert [(error["event"], error["error"]["code"]) for error in errors] == [("typing:start", "rate_limited")] * 3
+        ann.assert_nothing("realtime:error")
+        ben.call("user:get-status", "ann")
+        assert [item.event for item in ben.received].count("typing:start") == 5
+
+
+def test_who_left_types_no_more_however_often_it_did(chat: Chat) -> None:
+    for client in (chat.ann, chat.ben):
+        client.join("7")
+    for _ in range(3):
+        chat.ann.emit("typing:start", {"conversationId": "7"})
+    chat.ann.call("leave:conversation", "7")
+    chat.ann.emit("typing:start", {"conversationId": "7"})
+    assert chat.ann.wait_for("realtime:error").data["error"]["code"] == "not_joined"
+    assert len(chat.received("typing:start")[2]) == 3
+    assert len(chat.received("typing:stop")[2]) == 1
+    chat.ann.join("7")
+    chat.ann.emit("typing:start", {"conversationId": "7"})
+    assert len(chat.received("typing:start")[2]) == 4
+
+
 # Notifications and orders -----------------------------------------------------------------------------
 
 

@@ -38,7 +38,7 @@ _GATEWAY: Final = (
     "integration/test_adoption.py",
     "integration/features/test_authentication_revocation.py",
 )
-_BUILT_IN: Final = "integration/features/test_built_in.py"
+_BUILT_IN: Final = "integration/test_built_in_features.py"
 _DECLARED: Final = ("unit/test_hooks.py", "unit/test_registration.py", _BUILT_IN, "integration/test_describing.py")
 _PROCESSES: Final = ("integration/test_two_servers.py", "integration/test_commands.py", "integration/test_emitter.py")
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")

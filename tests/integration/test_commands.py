@@ -129,6 +129,7 @@ def test_a_user_is_ended_everywhere(server: Flask, shell: Flask, connect: Connec
         ann._wait(lambda: reasons == [("ann", "moved")] * 2, 5, "the ends")
         ann._wait(lambda: not ann.is_connected and not second.is_connected, 5, "the ends")
         assert output(shell, "kick", "ben") == "1 connection\n"
+        ben._wait(lambda: output(shell, "online") == "", 5, "the ends, as the shell knows them")
         ben._wait(lambda: not ben.is_connected, 5, "the end")
         assert output(shell, "kick", "ben") == "0 connections\n"
 

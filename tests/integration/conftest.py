@@ -1,6 +1,7 @@
 """Applications made for one test each, servers of Redis, and databases."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
 from redis import Redis
 
+from flask_realtime import Realtime
+from flask_realtime.extension import gateway_of
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.example_support import sqlite_url
 from tests.postgresql_server import PostgresqlServer
@@ -64,6 +67,24 @@ def redis_server() -> Iterator[RedisServer]:
     """A server that the tests of a module share."""
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def make_sharing(redis: RedisServer) -> Iterator[MakeApp]:
+    """Makes applications that share a Redis, as those of several servers do; `on` is what is set up on one before it serves."""
+    with ExitStack() as stack:
+
+        def make(*, on: Callable[[Realtime], object] = lambda _realtime: None, **config: Any) -> Flask:
+            app = Flask(__name__)
+            app.config.update(JWT_SECRET_KEY=KEY, REALTIME_ASYNC_MODE="threading", REALTIME_MESSAGE_QUEUE=redis.url, **config)
+            JWTManager(app)
+            realtime = Realtime()
+            on(realtime)
+            realtime.init_app(app)
+            stack.callback(lambda: gateway_of(app).backend.stop(1.0))
+            return app
+
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,12 @@ def test_own_handlers_answer_and_emit(app: Flask, socketio: SocketIO, connect: C
         assert ann.wait_for("heard").data == "HEY"
 
 
+def test_an_own_handler_that_returns_nothing_is_answered_with_nothing(app: Flask, socketio: SocketIO, connect: Connect) -> None:
+    socketio.on("take")(lambda _value: None)
+    with connect(app, "ann") as ann:
+        assert ann.call("take", 1) == ()
+
+
 def test_own_handlers_get_no_unauthenticated_client(app: Flask, socketio: SocketIO) -> None:
     calls: list[Any] = []
     socketio.on("connect")(calls.append)

@@ -1,6 +1,7 @@
 """Setting the extension up: factories, several applications, errors that say what to do."""
 
 import json
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -161,6 +162,17 @@ def test_tokens_and_messages_never_reach_the_log(make_app: MakeApp, connect: Con
     assert "refused: code=token_invalid" in caplog.text
     for secret in ("between you and me", "eyJ"):
         assert secret not in caplog.text
+
+
+def test_the_libraries_warnings_are_logged_and_nothing_else_of_theirs(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    Realtime(make_app())
+    for library in ("socketio", "engineio"):
+        logger = logging.getLogger(f"flask_realtime.{library}")
+        logger.info("received a packet")
+        logger.warning("a packet was lost")
+    assert "received a packet" not in caplog.text
+    assert caplog.text.count("a packet was lost") == 2
 
 
 @pytest.mark.parametrize("optional", [False, True])

@@ -99,7 +99,16 @@ def test_what_a_handler_raises_is_the_answer(make_app: MakeApp, connect: Connect
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(404, "not_found"), (403, "forbidden"), (400, "bad_request"), (429, "rate_limited"), (500, "internal_error")],
+    [
+        (404, "not_found"),
+        (403, "forbidden"),
+        (401, "forbidden"),
+        (400, "bad_request"),
+        (422, "bad_request"),
+        (413, "payload_too_large"),
+        (429, "rate_limited"),
+        (500, "internal_error"),
+    ],
 )
 def test_flasks_abort_has_its_counterpart(make_app: MakeApp, connect: Connect, status: int, code: str) -> None:
     app = make_app()
@@ -229,3 +238,44 @@ def test_aborting_without_a_description_speaks_of_no_page(make_app: MakeApp, con
     realtime.on("fail")(lambda _identity: abort(404))
     with connect(app, "ann") as ann:
         assert ann.call("fail")["error"] == {"code": "not_found", "message": NotFound.default_message}
+
+
+def test_an_aborts_own_words_reach_the_client(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app()
+    realtime = Realtime(app)
+    realtime.on("fail")(lambda _identity: abort(404, "No such poll"))
+    with connect(app, "ann") as ann:
+        assert ann.call("fail")["error"] == {"code": "not_found", "message": "No such poll"}
+
+
+def test_hooks_that_are_only_told_fail_alone_and_are_reported(make_app: MakeApp, connect: Connect) -> None:
+    refused, broken = Forbidden("not for you"), RuntimeError("secret")
+    told: list[Any] = []
+    reported: list[Any] = []
+    app = make_app()
+    realtime = Realtime(app)
+
+    @realtime.on_error
+    def fails_too(_error: Exception, _event: str | None, _identity: Identity | None) -> None:
+        raise ValueError("the mail server is down")
+
+    realtime.on_error(lambda error, event, identity: reported.append((error, event, identity and identity.user_id)))
+
+    for raised in (refused, broken):
+
+        @realtime.on_disconnect
+        def gone(identity: Identity, _reason: str, raised: Exception = raised) -> None:
+            told.append(identity.user_id)
+            raise raised
+
+    realtime.on_disconnect(lambda identity, reason: told.append((identity.user_id, reason)))
+    with connect(app, "ann") as ann:
+        ann.disconnect()
+        ann._wait(lambda: len(told) == 3, 5, "the hooks")
+    assert told == ["ann", "ann", ("ann", "client disconnect")]
+    assert reported == [(refused, None, "ann"), (broken, None, "ann")]
+
+
+def test_code_that_was_called_for_no_connection_has_none() -> None:
+    with pytest.raises(RuntimeError, match=r"This code was not called for a connection\."):
+        _ = current_connection.id

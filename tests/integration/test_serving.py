@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
+from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from flask_realtime import Realtime
+from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.gateway.serving import serving
 from flask_realtime.gateway.serving.web_server import WebServer
 from flask_realtime.testing import RealtimeTestClient
+from tests.redis_server import free_port
 
 PATH = "/socket.io/?EIO=4&transport="
 COMMAND = "gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1"
@@ -128,6 +134,49 @@ def test_pages_are_served_before_and_after_the_first_client(make: Any) -> None:
         assert client.get("/").text == "page"
         assert opened(client)["pingInterval"] == 25000
         assert client.get("/").text == "page"
+
+
+def test_what_an_application_began_before_the_first_request_runs_in_the_other_mode(make: Any) -> None:
+    client, done = make(THREADS), threading.Event()
+    client.application.extensions["socketio"].start_background_task(done.set)
+    client.get("/")
+    assert done.wait(10)
+
+
+class Worker:
+    """A worker of gunicorn's that loads an application, as far as it is looked at."""
+
+    wsgi_handler: Any = WSGIHandler
+    server_class: Any = WSGIServer
+
+    def load_wsgi(self, load: Callable[[], object]) -> None:
+        """Load the application."""
+        load()
+
+
+@pytest.mark.parametrize("engine", ["gevent", "stock"])
+def test_a_worker_that_loads_an_application_gets_the_engines_handler(make: Any, engine: str) -> None:
+    worker = Worker()
+    settings = {"REALTIME_ENGINE": engine, "REALTIME_PATH": "/live/", "REALTIME_MAX_HEAD_BYTES": 5000}
+    worker.load_wsgi(lambda: make(None, **settings))
+    handler = worker.wsgi_handler
+    if engine == "stock":
+        assert handler is WSGIHandler
+    else:
+        assert issubclass(handler, EngineHandler)
+        assert (handler.engine_paths, handler.limits.max_head) == (("/live/",), 5000)
+
+
+def test_the_development_server_has_the_engines_handler_before_the_first_request() -> None:
+    served = Flask(__name__)
+    served.config.update(JWT_SECRET_KEY="0123456789abcdef" * 2, REALTIME_ASYNC_MODE="gevent")
+    socketio = (realtime := Realtime(served)).socketio
+    running = gevent.spawn(realtime.run, served, port=free_port())
+    with gevent.Timeout(10):
+        while not (socketio.wsgi_server and issubclass(socketio.wsgi_server.handler_class, EngineHandler)):
+            gevent.sleep(0.005)
+        socketio.wsgi_server.stop()
+        running.join()
 
 
 def test_what_began_before_the_first_request_runs_once() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.mutation.mutants import Mutant, find_mutants
 from tests.mutation.plan import ROOT, Suite, modules_of, suite_of
 from tests.mutation.report import Tally, is_judged, read_judged, summary
-from tests.mutation.runner import Runner, copied_tree, load_libraries
+from tests.mutation.runner import Patience, Runner, copied_tree, load_libraries
 
 
 def main() -> None:
@@ -24,13 +24,14 @@ def main() -> None:
     _say(f"seed {seed}, at most {options.sample or 'all'} faults a module")
     load_libraries()
     tallies = []
+    patience: Patience = {}
     with copied_tree() as copy:
         for module in modules_of(options.modules):
             tests = suite_of(module)
             chosen = choose((ROOT / module).read_text(), options.sample, f"{seed}:{module}")
             if not chosen:
                 continue
-            tallies.append(try_module(copy, module, chosen, _as_asked(tests, options)))
+            tallies.append(try_module(copy, module, chosen, _as_asked(tests, options), patience))
             _say(tallies[-1].row())
     _say(summary(tallies))
 
@@ -49,7 +50,7 @@ def choose(source: str, sample: int, seed: str) -> list[Mutant]:
     return sorted(random.Random(seed).sample(mutants, sample), key=lambda mutant: mutant.line)
 
 
-def try_module(copy: Path, module: str, mutants: Sequence[Mutant], tests: Suite) -> Tally:
+def try_module(copy: Path, module: str, mutants: Sequence[Mutant], tests: Suite, patience: Patience | None = None) -> Tally:
     """Put faults into a module, one at a time, and run its tests for each.
 
     Args:
@@ -57,8 +58,9 @@ def try_module(copy: Path, module: str, mutants: Sequence[Mutant], tests: Suite)
         module: The module's path.
         mutants: The faults.
         tests: The module's tests.
+        patience: How long tests may take; many modules have the same ones, which need not be timed again for each.
     """
-    tally, judged, runner = Tally(module), read_judged(), Runner(copy, module)
+    tally, judged, runner = Tally(module), read_judged(), Runner(copy, module, {} if patience is None else patience)
     for mutant in mutants:
         if is_judged(module, mutant, judged):
             tally.without_effect += 1

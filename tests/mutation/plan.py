@@ -29,12 +29,18 @@ class Suite(NamedTuple):
 
 _APPLICATIONS: Final = ("integration/test_extension.py", "integration/test_hook_calls.py", "integration/test_testing.py")
 _FEATURES: Final = "integration/test_own_features.py"
+_WIRE: Final = ("integration/test_packets.py", "integration/test_admission.py", "integration/test_namespaces.py")
 _GATEWAY: Final = (
+    *_WIRE,
     *_APPLICATIONS,
     _FEATURES,
     "integration/test_bounds.py",
+    "integration/test_adoption.py",
     "integration/features/test_authentication_revocation.py",
 )
+_BUILT_IN: Final = "integration/test_built_in_features.py"
+_DECLARED: Final = ("unit/test_hooks.py", "unit/test_registration.py", _BUILT_IN, "integration/test_describing.py")
+_PROCESSES: Final = ("integration/test_two_servers.py", "integration/test_commands.py", "integration/test_emitter.py")
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
     "contract",
@@ -60,10 +66,18 @@ _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
-        ("unit/features/test_typing_indicators.py", *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
+        ("unit/features/test_typing_indicators.py", *_DECLARED, *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
     ),
     "flask_realtime/features": Suite(
-        ("unit/features/test_presence.py", "unit/features/test_conversations.py", "unit/test_calls.py", "contract", *_GATEWAY),
+        (
+            "unit/features/test_presence.py",
+            "unit/features/test_presence_announcements.py",
+            "unit/features/test_conversations.py",
+            "unit/test_calls.py",
+            *_DECLARED,
+            *_GATEWAY,
+            "integration/test_two_servers.py",
+        ),
         ("e2e/features/test_presence.py", "e2e/features/test_messages.py", "e2e/features/test_conversations.py"),
     ),
     "flask_realtime/contract/ids.py": Suite(
@@ -74,6 +88,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/contract/test_payloads.py", "unit/contract/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
         ("e2e/test_answers.py",),
     ),
+    "flask_realtime/gateway/shutdown.py": Suite(("unit/gateway/test_shutdown.py", *_GATEWAY), ("e2e/test_drain.py",)),
     "flask_realtime/gateway/changes.py": Suite(
         ("unit/gateway/test_changes.py", "unit/features/test_conversations_membership.py", *_GATEWAY)
     ),
@@ -104,7 +119,14 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/features/test_authentication_tokens.py",), ("e2e/features/test_authentication_tokens.py",)
     ),
     "flask_realtime/features/authentication": Suite(
-        ("unit/features/test_authentication_expiry.py", *_GATEWAY), ("e2e/features/test_authentication_tokens.py",)
+        (
+            "unit/features/test_authentication_expiry.py",
+            "unit/features/test_authentication_tokens.py",
+            *_DECLARED,
+            *_GATEWAY,
+            "integration/features/test_authentication.py",
+        ),
+        ("e2e/features/test_authentication_tokens.py",),
     ),
     "flask_realtime/gateway/timer.py": Suite(
         ("unit/features/test_authentication_expiry.py", "integration/features/test_authentication_revocation.py"),
@@ -114,7 +136,11 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/features/test_authentication_revocation.py",), ("e2e/features/test_authentication_tokens.py",)
     ),
     "flask_realtime/gateway/dispatch/packets.py": Suite(("unit/gateway/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
-    "flask_realtime/gateway/delivery/control.py": Suite(_GATEWAY, ("e2e/test_python_api.py",)),
+    "flask_realtime/gateway/delivery/control.py": Suite((*_PROCESSES, *_GATEWAY), ("e2e/test_python_api.py",)),
+    "flask_realtime/gateway/delivery/encoding.py": Suite(
+        ("unit/contract/test_json.py", "unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY),
+        ("e2e/test_answers.py",),
+    ),
     "flask_realtime/gateway/delivery/delivery.py": Suite(
         ("unit/gateway/test_delivery.py", "unit/gateway/test_rooms.py", *_GATEWAY),
         (
@@ -123,7 +149,13 @@ PLAN: Final[dict[str, Suite]] = {
         ),
     ),
     "flask_realtime/features/conversations": Suite(
-        ("unit/features/test_conversations_membership.py", *_GATEWAY, "integration/test_hook_database.py"),
+        (
+            "unit/features/test_conversations_membership.py",
+            "unit/features/test_conversations.py",
+            *_DECLARED,
+            *_GATEWAY,
+            "integration/test_two_servers.py",
+        ),
         ("e2e/features/test_messages.py", "e2e/features/test_conversations.py", "e2e/test_python_api.py"),
     ),
     "flask_realtime/gateway/serving/suitability.py": Suite(
@@ -146,11 +178,11 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/serving/web_server.py": Suite(("unit/gateway/test_web_server.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving/development.py": Suite(("unit/gateway/test_development.py",), ("e2e/test_web_servers.py",)),
     "flask_realtime/gateway/serving": Suite(
-        ("integration/test_serving.py", *_GATEWAY, "integration/test_adoption.py"),
+        ("integration/test_serving.py", *_GATEWAY),
         ("e2e/test_web_servers.py", "e2e/test_setup_warnings.py", "e2e/test_drain.py"),
     ),
     "flask_realtime/gateway": Suite(
-        (*_GATEWAY, "integration/test_adoption.py", "integration/test_hook_database.py"),
+        (*_GATEWAY, _BUILT_IN, "integration/test_two_servers.py", "integration/test_hook_database.py"),
         ("e2e/test_answers.py", "e2e/test_connecting.py", "e2e/test_python_api.py"),
     ),
     "flask_realtime/engine/frames.py": Suite(("unit/engine/test_frames.py", "unit/test_fuzz_corpus.py"), _ENGINE_E2E),
@@ -225,6 +257,21 @@ PLAN: Final[dict[str, Suite]] = {
         ),
         ("e2e/test_python_api.py",),
     ),
+    "flask_realtime/extension.py": Suite(
+        ("unit/test_registration.py", "unit/test_hooks.py", *_GATEWAY, *_PROCESSES), ("e2e/test_python_api.py",)
+    ),
+    "flask_realtime/functions.py": Suite(("unit/test_calls.py", *_PROCESSES, *_APPLICATIONS), ("e2e/test_python_api.py",)),
+    "flask_realtime/hooks.py": Suite(("unit/test_hooks.py", "unit/test_registration.py", _FEATURES, *_APPLICATIONS)),
+    "flask_realtime/identity.py": Suite(("integration/features/test_authentication.py", *_APPLICATIONS)),
+    "flask_realtime/cli.py": Suite(
+        ("integration/test_commands.py", _FEATURES, "integration/test_describing.py", "integration/test_checks.py"),
+        ("e2e/test_many_servers.py",),
+    ),
+    "flask_realtime/emitter.py": Suite(("unit/test_registration.py", "integration/test_emitter.py"), ("e2e/test_many_servers.py",)),
+    "flask_realtime/testing": Suite(
+        ("integration/test_testing.py", "integration/features/test_authentication.py", *_APPLICATIONS[:2], _FEATURES)
+    ),
+    "flask_realtime/worker.py": Suite(("unit/engine/test_installing.py",), ("e2e/test_servers.py", "e2e/test_front_door.py")),
     "flask_realtime/rates.py": Suite(("unit/test_rates.py", *_APPLICATIONS)),
     "flask_realtime/small_sets.py": Suite(("unit/test_small_sets.py", *_APPLICATIONS)),
     "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),

@@ -47,6 +47,10 @@ _AT_LEAST: Final = 15.0
 _NO_TESTS: Final = 5
 
 
+Patience = dict[tuple[str, ...], float]
+"""Seconds after which tests count as failed, by their paths."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a run of tests ended.
@@ -90,12 +94,13 @@ class Runner:
     Args:
         copy: The copy of the tree.
         module: The module's path in it.
+        patience: How long tests may take; those that are not in it are timed first.
     """
 
-    def __init__(self, copy: Path, module: str) -> None:
+    def __init__(self, copy: Path, module: str, patience: Patience) -> None:
         self._copy = copy
         self._path = copy / module
-        self._patience: dict[tuple[str, ...], float] = {}
+        self._patience = patience
 
     def check(self, tests: Sequence[str]) -> None:
         """Run tests without a fault, and remember how long they take.

@@ -24,7 +24,7 @@ async def admit(*_args: Any) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["authorize_join", "presence_audience"])
+@pytest.mark.parametrize("name", ["authorize_join", "presence_audience", "authenticate", "revoked_tokens"])
 def test_a_decision_has_one_hook(name: str) -> None:
     realtime = Realtime()
     register = getattr(realtime, name)

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import null, select
 
-from flask_realtime import Realtime
+from flask_realtime import Identity, Realtime
 from flask_realtime.errors import NotFound
 from flask_realtime.store import Store
+from flask_realtime.testing import RealtimeTestClient
 from tests.integration.example_support import StoreApp, new_store_app
 
 IMPOSSIBLE_IDS = ["", "x", "0", "-1", "01", "99", str(2**63), "9" * 300]
@@ -157,6 +158,46 @@ def test_a_message_is_deleted_once(store: Store) -> None:
     conversation = store.conversations.create(["ann"])
     message = store.messages.add(conversation.id, "ann", "hello")
     assert [store.messages.delete(conversation.id, message.id) for _ in range(2)] == [True, False]
+
+
+def test_a_notification_is_read_by_its_user_alone_and_keeps_the_time(chat: StoreApp) -> None:
+    notifications = chat.store.notifications
+    first, second = (notifications.add("ann", "note", "Title", text) for text in ("one", "two"))
+    notifications.add("ben", "note", "Title", "Text")
+    assert not notifications.mark_read("ben", first.id)
+    assert notifications.unread_count("ann") == 2
+    assert notifications.mark_read("ann", first.id)
+    assert [item.is_read for item in notifications.of_user("ann")] == [False, True]
+    read_at = chat.db.session.scalar(select(chat.models.notification.read_at).where(chat.models.notification.id == int(first.id)))
+    assert read_at is not None
+    notifications.mark_all_read("ann")
+    assert notifications.mark_read("ann", first.id)
+    again = chat.db.session.scalar(select(chat.models.notification.read_at).where(chat.models.notification.id == int(first.id)))
+    assert (again, notifications.unread_count("ann"), notifications.unread_count("ben")) == (read_at, 0, 1)
+    assert [item.id for item in notifications.of_user("ann")] == [second.id, first.id]
+    assert [item.is_read for item in notifications.of_user("ben")] == [False]
+
+
+def test_what_clients_send_reaches_the_store(chat: StoreApp) -> None:
+    realtime, store = Realtime(), chat.store
+    store.register(realtime)
+    realtime.authenticate(lambda auth, _environ: Identity(auth["user"]))
+    chat.app.config["REALTIME_ASYNC_MODE"] = "threading"
+    realtime.init_app(chat.app)
+    conversation = store.conversations.create(["ann"])
+    first, _second = (store.notifications.add("ann", "note", "Title", text) for text in ("one", "two"))
+    other = store.notifications.add("ben", "note", "Title", "Text")
+    with RealtimeTestClient(chat.app, auth={"user": "ann"}) as ann, RealtimeTestClient(chat.app, auth={"user": "ben"}) as ben:
+        assert ann.call("join:conversation", conversation.id) == {"ok": True}
+        assert ben.call("join:conversation", conversation.id)["error"]["code"] == "forbidden"
+        for unknown in (other.id, "99"):
+            assert ann.call("notification:read", unknown)["error"]["code"] == "not_found"
+        assert ann.call("notification:read", first.id) == {"ok": True}
+        chat.db.session.rollback()
+        assert store.notifications.unread_count("ann") == 1
+        assert ann.call("notifications:read-all") == {"ok": True}
+        chat.db.session.rollback()
+        assert (store.notifications.unread_count("ann"), store.notifications.unread_count("ben")) == (0, 1)
 
 
 def test_a_list_has_fifty_notifications_where_nobody_says(store: Store) -> None:

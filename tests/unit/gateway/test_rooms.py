@@ -134,6 +134,12 @@ def test_a_connection_is_alone_in_the_room_of_its_id(rooms: RoomManager, receive
         rooms.enter_room(ben, MAIN, ann)
 
 
+def test_the_room_of_a_connections_id_is_told_from_others(rooms: RoomManager) -> None:
+    ann = admitted(rooms, "ann", "green")
+    assert rooms.is_sid_room(MAIN, ann)
+    assert not rooms.is_sid_room(MAIN, "green")
+
+
 def test_some_rooms_and_one_connection_can_be_left_out(rooms: RoomManager, receivers: Receivers) -> None:
     admitted(rooms, "ann", "green", "user:ann")
     admitted(rooms, "ann's phone", "green", "user:ann")

@@ -243,6 +243,19 @@ def test_a_driver_that_waits_for_itself_is_a_hint(url: str | None, code: str | N
     assert not [finding for finding in find_certain(app, gateway_of(app)) if finding.level == "hint"]
 
 
+def test_a_server_logs_definite_problems_once_at_its_first_request(caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(PREFERRED_URL_SCHEME="https")
+    app.add_url_rule("/", view_func=lambda: "served")
+    Realtime(app)
+    client = app.test_client()
+    app.config["REALTIME_MAX_ROOMS"] = 7
+    assert caplog.messages == [], "the setup may still go on"
+    assert [client.get("/").text for _ in range(2)] == ["served"] * 2
+    found = find_certain(app, gateway_of(app))
+    assert [finding.code for finding in found] == ["jwt_manager_missing", "setting_late"]
+    assert [line for line in caplog.messages if line.startswith("chat: ")] == [f"chat: {finding}" for finding in found]
+
+
 def test_workers_with_a_queue_are_no_problem() -> None:
     alone, together = make_app(), make_app(REALTIME_MESSAGE_QUEUE=f"redis://127.0.0.1:{free_port()}")
     for app in (alone, together):

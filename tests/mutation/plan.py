@@ -43,8 +43,8 @@ _REDIS: Final = (
     "integration/backends/test_redis_bus.py",
 )
 _EXAMPLE_API: Final = (
-    "integration/example/test_example_events.py",
     "integration/example/test_example_api.py",
+    "integration/example/test_example_events.py",
     "integration/example/test_example_queries.py",
 )
 _EXAMPLE_LOGINS: Final = ("integration/example/test_example_limits.py", "integration/example/test_example_auth.py")
@@ -58,6 +58,7 @@ _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 
 PLAN: Final[dict[str, Suite]] = {
+    "flask_realtime/checks": Suite(("integration/test_checks.py",), ("e2e/test_setup_warnings.py",)),
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
         ("unit/features/test_typing_indicators.py", *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
@@ -226,6 +227,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/rates.py": Suite(("unit/test_rates.py", *_APPLICATIONS)),
     "flask_realtime/small_sets.py": Suite(("unit/test_small_sets.py", *_APPLICATIONS)),
     "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),
+    "flask_realtime/worker.py": Suite(("unit/engine/test_installing.py",), ("e2e/test_servers.py",)),
     "flask_realtime/signatures.py": Suite(("unit/test_registration.py", *_APPLICATIONS)),
     "flask_realtime/config.py": Suite(("unit/test_config.py", *_APPLICATIONS)),
     "flask_realtime/errors.py": Suite(("unit/contract/test_payloads.py", *_APPLICATIONS)),
@@ -272,6 +274,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/broker/batches.py": Suite(("unit/backends/test_send_queue.py", "unit/backends/test_broker_bus.py")),
     "flask_realtime/backends/broker/send_queue.py": Suite(("unit/backends/test_send_queue.py", "unit/backends/test_broker_bus.py")),
     "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),
+    "flask_realtime/backends/backend.py": Suite(
+        ("contract/test_backends.py", _FEATURES, "integration/test_checks.py", "integration/backends/test_redis_bus.py"),
+        ("e2e/test_many_servers.py",),
+    ),
     "flask_realtime/backends/broker/bus.py": Suite(
         ("unit/backends/test_broker_bus.py",), ("integration/backends/test_broker_carriers.py",)
     ),
@@ -318,7 +324,7 @@ PLAN: Final[dict[str, Suite]] = {
     "example_app/passwords.py": Suite(_EXAMPLE_LOGINS),
     "example_app/tokens.py": Suite(_EXAMPLE_LOGINS),
     "example_app/auth.py": Suite(_EXAMPLE_LOGINS),
-    "example_app": Suite(_EXAMPLE_API, ("e2e/test_example.py", *_EXAMPLE_LOGINS)),
+    "example_app": Suite((*_EXAMPLE_API[:2], *_EXAMPLE_LOGINS, *_EXAMPLE_API[2:]), ("e2e/test_example.py",)),
     "flask_realtime": Suite(("unit", *_GATEWAY)),
 }
 """The tests of modules and of folders of modules; the longest path that fits counts."""

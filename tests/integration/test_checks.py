@@ -205,6 +205,15 @@ def test_a_secret_is_as_long_as_its_algorithm_wants(algorithm: str, least: int) 
         assert [finding.code for finding in check_tokens(app)] == found
 
 
+@pytest.mark.parametrize(
+    ("key", "found"), [("ü" * 16, []), ("ü" * 15, ["jwt_key_short"]), (b"\xff" * 32, []), (b"\xff" * 31, ["jwt_key_short"])]
+)
+def test_the_length_of_a_secret_is_that_of_its_bytes(key: str | bytes, found: list[str]) -> None:
+    app = make_app(JWT_SECRET_KEY=key)
+    JWTManager(app)
+    assert [finding.code for finding in check_tokens(app)] == found
+
+
 def test_keys_of_other_kinds_are_not_measured() -> None:
     app = make_app(JWT_ALGORITHM="RS256", JWT_PUBLIC_KEY="short")
     manager = JWTManager(app)

@@ -14,6 +14,7 @@ from flask_realtime import Realtime
 from flask_realtime.gateway.serving import serving
 from flask_realtime.gateway.serving.web_server import WebServer
 from flask_realtime.testing import RealtimeTestClient
+from tests.redis_server import wait_until
 
 PATH = "/socket.io/?EIO=4&transport="
 COMMAND = "gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1"
@@ -76,6 +77,14 @@ def test_a_server_with_few_threads_refuses_whom_it_has_no_place_for(make: Any, c
     assert COMMAND in line
     assert client.post(f"{PATH}polling&sid={sids[0]}", data="1").status_code == 200, "who is there goes on"
     assert opened(client)["sid"] not in sids, "and makes room by going"
+
+
+def test_the_session_of_a_client_that_is_refused_is_closed_once_it_has_heard_so(make: Any) -> None:
+    client = make(THREADS)
+    session = f"{PATH}polling&sid={opened(client)['sid']}"
+    assert client.post(session, data="40").status_code == 200
+    assert client.get(session).text.startswith("44"), "it has no token"
+    wait_until(lambda: client.get(session).status_code == 400)
 
 
 def test_a_server_without_websockets_says_so_at_once(make: Any, caplog: pytest.LogCaptureFixture) -> None:

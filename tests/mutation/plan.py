@@ -160,7 +160,7 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
     "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
-    "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_drain.py",), ("e2e/test_drain.py",)),
+    "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_farewell.py",), ("e2e/test_drain.py",)),
     "flask_realtime/engine/socket.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/upgrade.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),
@@ -301,6 +301,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/notifications/store.py": _OPERATIONS,
     "flask_realtime/database": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
+    "example_app/models.py": Suite(
+        ("integration/example/test_example_bounds.py", *_EXAMPLE_API[:2], *_EXAMPLE_LOGINS, *_EXAMPLE_API[2:]),
+        ("e2e/test_example.py",),
+    ),
     "example_app/address.py": Suite(
         ("integration/example/test_example_address.py",), ("integration/example/test_example_startup.py",)
     ),
@@ -308,7 +312,7 @@ PLAN: Final[dict[str, Suite]] = {
     "example_app/schemas.py": Suite(
         ("integration/example/test_example_bounds.py", "integration/example/test_example_auth.py"), _EXAMPLE_API
     ),
-    "example_app/__main__.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example_defence.py",)),
+    "example_app/__main__.py": Suite(("integration/example/test_example_main.py",), ("e2e/test_example_defence.py",)),
     "example_app/settings.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example.py",)),
     "example_app/factory.py": Suite(
         (

@@ -145,6 +145,19 @@ def test_a_message_that_says_that_it_is_a_pickle_is_not_unpickled() -> None:
     assert UNPICKLED == []
 
 
+def test_the_broker_keeps_nothing_until_it_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr("kombu.transport.virtual.base.QoS.append", lambda _qos, message, _tag: kept.append(message))
+    make = over_amqp("memory://", "kept", transport_options={"polling_interval": 0.01})
+    sender, bodies = make(), make().listen(lambda: True)
+    assert next(bodies) == b"", "it listens"
+    sender.send(b"data", "ann")
+    assert next(filter(None, bodies)) == b"data"
+    bodies.close()  # type: ignore[attr-defined]  # It is a generator.
+    sender.stop_sending()
+    assert kept == []
+
+
 @pytest.mark.parametrize("scheme", ["amqp", "kafka"])
 def test_a_broker_that_is_not_there_is_said_within_a_second_or_two(scheme: str) -> None:
     shared = connect(f"{scheme}://127.0.0.1:{free_port()}/", channel="test", retention=60)

@@ -79,11 +79,10 @@ def test_a_server_with_few_threads_refuses_whom_it_has_no_place_for(make: Any, c
     assert opened(client)["sid"] not in sids, "and makes room by going"
 
 
-def test_the_session_of_a_client_that_is_refused_is_closed_once_it_has_heard_so(make: Any) -> None:
+def test_the_session_of_a_client_that_sends_an_event_before_it_has_connected_is_closed(make: Any) -> None:
     client = make(THREADS)
     session = f"{PATH}polling&sid={opened(client)['sid']}"
-    assert client.post(session, data="40").status_code == 200
-    assert client.get(session).text.startswith("44"), "it has no token"
+    assert client.post(session, data='42["typing:start","1"]').status_code == 200
     wait_until(lambda: client.get(session).status_code == 400)
 
 

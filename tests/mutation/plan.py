@@ -35,6 +35,7 @@ _GATEWAY: Final = (
     "integration/test_bounds.py",
     "integration/features/test_authentication_revocation.py",
 )
+_ENGINE: Final = "integration/test_engine_requests.py"
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
     "contract",
@@ -163,6 +164,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_farewell.py",), ("e2e/test_drain.py",)),
     "flask_realtime/engine/socket.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/upgrade.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/refusals.py": Suite((_ENGINE,), _ENGINE_E2E),
+    "flask_realtime/engine/server.py": Suite((_ENGINE, "unit/engine/test_engine_socket.py"), (*_ENGINE_E2E, "e2e/test_drain.py")),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),
     "flask_realtime/engine/headers.py": Suite(("unit/engine/test_headers.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/handshake.py": Suite(
@@ -208,7 +211,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/engine/test_passing.py", "unit/engine/test_handing_over.py"), ("e2e/test_workers.py",)
     ),
     "flask_realtime/engine": Suite(
-        ("unit/engine/test_websocket_life.py", "unit/engine/test_heartbeat.py", "unit/engine/test_handler.py"), _ENGINE_E2E
+        ("unit/engine/test_websocket_life.py", "unit/engine/test_heartbeat.py", "unit/engine/test_handler.py", _ENGINE), _ENGINE_E2E
     ),
     "flask_realtime/feature": Suite(
         (

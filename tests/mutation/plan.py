@@ -329,8 +329,8 @@ PLAN: Final[dict[str, Suite]] = {
     "example_app/pages.py": Suite(("integration/example/test_example_pages.py",), ("e2e/test_page.py",)),
     "example_app/limits.py": Suite(_EXAMPLE_LOGINS),
     "example_app/passwords.py": Suite(_EXAMPLE_LOGINS),
-    "example_app/tokens.py": Suite(_EXAMPLE_LOGINS),
-    "example_app/auth.py": Suite(_EXAMPLE_LOGINS),
+    "example_app/tokens.py": Suite((*_EXAMPLE_LOGINS, _EXAMPLE_API[1])),
+    "example_app/auth.py": Suite((*_EXAMPLE_LOGINS, _EXAMPLE_API[1])),
     "example_app": Suite((*_EXAMPLE_API[:2], *_EXAMPLE_LOGINS, *_EXAMPLE_API[2:]), ("e2e/test_example.py",)),
     "flask_realtime": Suite(("unit", *_GATEWAY)),
 }

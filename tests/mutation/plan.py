@@ -43,6 +43,10 @@ _REDIS: Final = (
     "integration/backends/test_redis_link.py",
     "integration/backends/test_redis_bus.py",
 )
+_BUSES: Final = Suite(
+    ("unit/backends/test_outbox.py", "unit/backends/test_broker_bus.py", "unit/backends/test_send_queue.py"),
+    ("integration/backends/test_redis_bus.py",),
+)
 _EXAMPLE_API: Final = (
     "integration/example/test_example_api.py",
     "integration/example/test_example_events.py",
@@ -281,6 +285,16 @@ PLAN: Final[dict[str, Suite]] = {
         ("contract/test_backends.py", _FEATURES, "integration/test_checks.py", "integration/backends/test_redis_bus.py"),
         ("e2e/test_many_servers.py",),
     ),
+    "flask_realtime/backends/probe.py": Suite(("unit/backends/test_probe.py", "integration/backends/test_redis_health.py")),
+    "flask_realtime/backends/sequences.py": _BUSES,
+    "flask_realtime/backends/packing.py": _BUSES,
+    "flask_realtime/backends/bus.py": _BUSES,
+    "flask_realtime/backends/forks.py": _BUSES,
+    "flask_realtime/backends/queue.py": Suite(
+        ("integration/backends/test_broker_carriers.py", "integration/backends/test_redis_health.py")
+    ),
+    "flask_realtime/backends/redis/eviction.py": Suite(("integration/backends/test_redis_health.py",)),
+    "flask_realtime/backends/redis/clock.py": Suite(("integration/backends/test_redis_entries.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/broker/bus.py": Suite(
         ("unit/backends/test_broker_bus.py",), ("integration/backends/test_broker_carriers.py",)
     ),

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -177,3 +178,9 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(f"socketio.{holder}.{package}", None)
     with pytest.raises(ConfigError, match=rf"pip install 'flask-realtime\[{scheme}\]'"):
         connect(f"{scheme}://127.0.0.1/", channel="test", retention=60)
+
+
+def test_a_module_that_is_missing_for_another_reason_is_said_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flask_realtime.backends.redis.backend", None)
+    with pytest.raises(ModuleNotFoundError, match="redis.backend"):
+        connect("redis://127.0.0.1/", channel="test", retention=60)

@@ -182,5 +182,5 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 
 def test_a_module_that_is_missing_for_another_reason_is_said_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flask_realtime.backends.redis.backend", None)
-    with pytest.raises(ModuleNotFoundError, match="redis.backend"):
+    with pytest.raises(ModuleNotFoundError, match=r"redis\.backend"):
         connect("redis://127.0.0.1/", channel="test", retention=60)

@@ -100,7 +100,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 def test_every_session_and_relay_is_ended_once_and_in_no_fixed_order(above: Above, sessions: Sessions) -> None:
     every = [Session(str(number), sessions) for number in range(40)]
     ended: list[int] = []
-    run(Drain(0, above), sessions, *(lambda number=number: ended.append(number) for number in range(40)))  # type: ignore[misc]
+    run(Drain(0, above), sessions, *(lambda number=number: ended.append(number) for number in range(40)))
     assert [session.heard for session in every] == [[("leave", SHUTTING_DOWN)]] * 40
     asked = [int(sid) for sid in above.asked]
     assert sorted(asked) == sorted(ended) == list(range(40))

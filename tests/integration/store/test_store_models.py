@@ -163,7 +163,8 @@ def test_a_time_that_comes_back_in_another_zone_is_converted() -> None:
 
 
 def test_a_time_keeps_its_time_zone_where_the_database_has_one() -> None:
-    assert UtcDateTime().compile(postgresql.dialect()) == "TIMESTAMP WITH TIME ZONE"
+    dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy does not type it.
+    assert UtcDateTime().compile(dialect) == "TIMESTAMP WITH TIME ZONE"
 
 
 def test_naive_times_are_refused(chat: StoreApp) -> None:

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from flask_realtime import Realtime
 from flask_realtime.engine.server import EngineServer
+from flask_realtime.engine.socket import MAX_CONNECT_BYTES
 from flask_realtime.extension import gateway_of
 from tests.integration.conftest import KEY, Connect
 
@@ -95,9 +96,18 @@ def test_a_request_within_a_session_is_refused_by_transport_protocol_and_size(re
         answer = requests.call(query)
         assert (answer.status_code, answer.json) == (400, bad_request)
     assert requests.call(session.replace("EIO=4&", ""), "POST", data="3").status_code == 200, "the version need not be repeated"
-    size = requests.engine.max_http_buffer_size
-    too_large = requests.call(session, "POST", data="4" * (size + 1))
-    assert (too_large.status_code, too_large.data) == (413, b"")
+
+
+def test_the_body_of_a_request_is_small_until_the_session_is_connected(requests: Requests) -> None:
+    session = requests.session()
+    sid = session.rpartition("=")[2]
+    for size in (4 * MAX_CONNECT_BYTES, requests.engine.max_http_buffer_size):
+        too_large = requests.call(session, "POST", data="4" * (size + 1))
+        assert (too_large.status_code, too_large.data) == (413, b"")
+        assert requests.call(session, "POST", data="3".ljust(size)).status_code == 200
+        requests.engine.mark_connected(sid)
+    requests.engine.mark_disconnected(sid)
+    assert requests.call(session, "POST", data="3".ljust(4 * MAX_CONNECT_BYTES + 1)).status_code == 413
 
 
 def test_pages_of_other_origins_are_refused_with_and_without_a_session() -> None:

@@ -205,6 +205,15 @@ def test_a_secret_is_as_long_as_its_algorithm_wants(algorithm: str, least: int) 
         assert [finding.code for finding in check_tokens(app)] == found
 
 
+@pytest.mark.parametrize(
+    ("key", "found"), [("ü" * 16, []), ("ü" * 15, ["jwt_key_short"]), (b"\xff" * 32, []), (b"\xff" * 31, ["jwt_key_short"])]
+)
+def test_the_length_of_a_secret_is_that_of_its_bytes(key: str | bytes, found: list[str]) -> None:
+    app = make_app(JWT_SECRET_KEY=key)
+    JWTManager(app)
+    assert [finding.code for finding in check_tokens(app)] == found
+
+
 def test_keys_of_other_kinds_are_not_measured() -> None:
     app = make_app(JWT_ALGORITHM="RS256", JWT_PUBLIC_KEY="short")
     manager = JWTManager(app)
@@ -241,6 +250,19 @@ def test_a_driver_that_waits_for_itself_is_a_hint(url: str | None, code: str | N
     app.extensions["sqlalchemy"] = object()
     assert {name for name in codes(app) if name.startswith("database")} == ({code} if code else set())
     assert not [finding for finding in find_certain(app, gateway_of(app)) if finding.level == "hint"]
+
+
+def test_a_server_logs_definite_problems_once_at_its_first_request(caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(PREFERRED_URL_SCHEME="https")
+    app.add_url_rule("/", view_func=lambda: "served")
+    Realtime(app)
+    client = app.test_client()
+    app.config["REALTIME_MAX_ROOMS"] = 7
+    assert caplog.messages == [], "the setup may still go on"
+    assert [client.get("/").text for _ in range(2)] == ["served"] * 2
+    found = find_certain(app, gateway_of(app))
+    assert [finding.code for finding in found] == ["jwt_manager_missing", "setting_late"]
+    assert [line for line in caplog.messages if line.startswith("chat: ")] == [f"chat: {finding}" for finding in found]
 
 
 def test_workers_with_a_queue_are_no_problem() -> None:

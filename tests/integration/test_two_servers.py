@@ -16,6 +16,7 @@ from flask_realtime.errors import ConnectionRefused
 from flask_realtime.extension import gateway_of
 from flask_realtime.features.presence import announcements
 from flask_realtime.features.presence.events import HEARD
+from flask_realtime.gateway.delivery.envelopes import command_envelope
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
 
@@ -127,7 +128,7 @@ def test_a_status_is_told_and_asked_for_at_either(two: Two) -> None:
 def test_what_one_server_held_back_and_does_not_announce_another_does(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcements, "_PATIENCE", 0.05)
     held_back = ("eve", True, 1, False)
-    gateway_of(two.first).control.run_elsewhere("presence", HEARD, *held_back)
+    gateway_of(two.first).backend.publish(command_envelope("presence", HEARD, *held_back))
     for client in (two.ann, two.ben):
         while client.wait_for("user:status-changed").data != {"userId": "eve", "status": "online"}:
             pass

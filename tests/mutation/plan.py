@@ -41,6 +41,7 @@ _GATEWAY: Final = (
 _BUILT_IN: Final = "integration/test_built_in_features.py"
 _DECLARED: Final = ("unit/test_hooks.py", "unit/test_registration.py", _BUILT_IN, "integration/test_describing.py")
 _PROCESSES: Final = ("integration/test_two_servers.py", "integration/test_commands.py", "integration/test_emitter.py")
+_ENGINE: Final = "integration/test_engine_requests.py"
 _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_clients.py")
 _REDIS: Final = (
     "contract",
@@ -48,9 +49,13 @@ _REDIS: Final = (
     "integration/backends/test_redis_link.py",
     "integration/backends/test_redis_bus.py",
 )
+_BUSES: Final = Suite(
+    ("unit/backends/test_outbox.py", "unit/backends/test_broker_bus.py", "unit/backends/test_send_queue.py"),
+    ("integration/backends/test_redis_bus.py",),
+)
 _EXAMPLE_API: Final = (
-    "integration/example/test_example_events.py",
     "integration/example/test_example_api.py",
+    "integration/example/test_example_events.py",
     "integration/example/test_example_queries.py",
 )
 _EXAMPLE_LOGINS: Final = ("integration/example/test_example_limits.py", "integration/example/test_example_auth.py")
@@ -64,6 +69,7 @@ _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 
 PLAN: Final[dict[str, Suite]] = {
+    "flask_realtime/checks": Suite(("integration/test_checks.py",), ("e2e/test_setup_warnings.py",)),
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
         ("unit/features/test_typing_indicators.py", *_DECLARED, *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
@@ -191,11 +197,13 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
     "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
-    "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_drain.py",), ("e2e/test_drain.py",)),
     "flask_realtime/engine/session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/polled_session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_farewell.py",), ("e2e/test_drain.py",)),
     "flask_realtime/engine/socket.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/upgrade.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/refusals.py": Suite((_ENGINE,), _ENGINE_E2E),
+    "flask_realtime/engine/server.py": Suite((_ENGINE, "unit/engine/test_engine_socket.py"), (*_ENGINE_E2E, "e2e/test_drain.py")),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),
     "flask_realtime/engine/headers.py": Suite(("unit/engine/test_headers.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/handshake.py": Suite(
@@ -241,7 +249,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/engine/test_passing.py", "unit/engine/test_handing_over.py"), ("e2e/test_workers.py",)
     ),
     "flask_realtime/engine": Suite(
-        ("unit/engine/test_websocket_life.py", "unit/engine/test_heartbeat.py", "unit/engine/test_handler.py"), _ENGINE_E2E
+        ("unit/engine/test_websocket_life.py", "unit/engine/test_heartbeat.py", "unit/engine/test_handler.py", _ENGINE), _ENGINE_E2E
     ),
     "flask_realtime/feature": Suite(
         (
@@ -326,6 +334,20 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/broker/batches.py": Suite(("unit/backends/test_send_queue.py", "unit/backends/test_broker_bus.py")),
     "flask_realtime/backends/broker/send_queue.py": Suite(("unit/backends/test_send_queue.py", "unit/backends/test_broker_bus.py")),
     "flask_realtime/backends/redis": Suite(_REDIS, ("e2e/test_many_servers.py",)),
+    "flask_realtime/backends/backend.py": Suite(
+        ("contract/test_backends.py", _FEATURES, "integration/test_checks.py", "integration/backends/test_redis_bus.py"),
+        ("e2e/test_many_servers.py",),
+    ),
+    "flask_realtime/backends/probe.py": Suite(("unit/backends/test_probe.py", "integration/backends/test_redis_health.py")),
+    "flask_realtime/backends/sequences.py": _BUSES,
+    "flask_realtime/backends/packing.py": _BUSES,
+    "flask_realtime/backends/bus.py": _BUSES,
+    "flask_realtime/backends/forks.py": _BUSES,
+    "flask_realtime/backends/queue.py": Suite(
+        ("integration/backends/test_broker_carriers.py", "integration/backends/test_redis_health.py")
+    ),
+    "flask_realtime/backends/redis/eviction.py": Suite(("integration/backends/test_redis_health.py",)),
+    "flask_realtime/backends/redis/clock.py": Suite(("integration/backends/test_redis_entries.py", "contract"), _REDIS[1:]),
     "flask_realtime/backends/broker/bus.py": Suite(
         ("unit/backends/test_broker_bus.py",), ("integration/backends/test_broker_carriers.py",)
     ),
@@ -349,6 +371,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/notifications/store.py": _OPERATIONS,
     "flask_realtime/database": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
+    "example_app/models.py": Suite(
+        ("integration/example/test_example_bounds.py", *_EXAMPLE_API[:2], *_EXAMPLE_LOGINS, *_EXAMPLE_API[2:]),
+        ("e2e/test_example.py",),
+    ),
     "example_app/address.py": Suite(
         ("integration/example/test_example_address.py",), ("integration/example/test_example_startup.py",)
     ),
@@ -356,7 +382,7 @@ PLAN: Final[dict[str, Suite]] = {
     "example_app/schemas.py": Suite(
         ("integration/example/test_example_bounds.py", "integration/example/test_example_auth.py"), _EXAMPLE_API
     ),
-    "example_app/__main__.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example_defence.py",)),
+    "example_app/__main__.py": Suite(("integration/example/test_example_main.py",), ("e2e/test_example_defence.py",)),
     "example_app/settings.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example.py",)),
     "example_app/factory.py": Suite(
         (
@@ -370,9 +396,9 @@ PLAN: Final[dict[str, Suite]] = {
     "example_app/pages.py": Suite(("integration/example/test_example_pages.py",), ("e2e/test_page.py",)),
     "example_app/limits.py": Suite(_EXAMPLE_LOGINS),
     "example_app/passwords.py": Suite(_EXAMPLE_LOGINS),
-    "example_app/tokens.py": Suite(_EXAMPLE_LOGINS),
-    "example_app/auth.py": Suite(_EXAMPLE_LOGINS),
-    "example_app": Suite(_EXAMPLE_API, ("e2e/test_example.py", *_EXAMPLE_LOGINS)),
+    "example_app/tokens.py": Suite((*_EXAMPLE_LOGINS, _EXAMPLE_API[1])),
+    "example_app/auth.py": Suite((*_EXAMPLE_LOGINS, _EXAMPLE_API[1])),
+    "example_app": Suite((*_EXAMPLE_API[:2], *_EXAMPLE_LOGINS, *_EXAMPLE_API[2:]), ("e2e/test_example.py",)),
     "flask_realtime": Suite(("unit", *_GATEWAY)),
 }
 """The tests of modules and of folders of modules; the longest path that fits counts."""

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -145,6 +146,19 @@ def test_a_message_that_says_that_it_is_a_pickle_is_not_unpickled() -> None:
     assert UNPICKLED == []
 
 
+def test_the_broker_keeps_nothing_until_it_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr("kombu.transport.virtual.base.QoS.append", lambda _qos, message, _tag: kept.append(message))
+    make = over_amqp("memory://", "kept", transport_options={"polling_interval": 0.01})
+    sender, bodies = make(), make().listen(lambda: True)
+    assert next(bodies) == b"", "it listens"
+    sender.send(b"data", "ann")
+    assert next(filter(None, bodies)) == b"data"
+    bodies.close()  # type: ignore[attr-defined]  # It is a generator.
+    sender.stop_sending()
+    assert kept == []
+
+
 @pytest.mark.parametrize("scheme", ["amqp", "kafka"])
 def test_a_broker_that_is_not_there_is_said_within_a_second_or_two(scheme: str) -> None:
     shared = connect(f"{scheme}://127.0.0.1:{free_port()}/", channel="test", retention=60)
@@ -164,3 +178,9 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(f"socketio.{holder}.{package}", None)
     with pytest.raises(ConfigError, match=rf"pip install 'flask-realtime\[{scheme}\]'"):
         connect(f"{scheme}://127.0.0.1/", channel="test", retention=60)
+
+
+def test_a_module_that_is_missing_for_another_reason_is_said_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flask_realtime.backends.redis.backend", None)
+    with pytest.raises(ModuleNotFoundError, match=r"redis\.backend"):
+        connect("redis://127.0.0.1/", channel="test", retention=60)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
-from example_app.extensions import db
+from example_app.extensions import db, realtime
 from example_app.health import CHECKS
-from example_app.models import HealthCheck, User, store
+from example_app.models import HealthCheck, Order, User, models, store
 from flask_realtime.store import utc_now
 from tests.integration.example_support import Caller, Example, error, new_example, on_sqlite, recorded
 
@@ -51,6 +51,39 @@ def test_users_are_listed_in_pages(example: Example) -> None:
     assert first + second == [str(number) for number in range(1, 154)]
     assert [user["id"] for user in bob.get("/api/users?after=2&limit=2").json] == ["3", "4"]
     assert is_bad_request(bob.get("/api/users?limit=101"), "limit")
+
+
+@on_sqlite
+def test_no_database_connection_is_held_while_presence_is_asked_for(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, held = realtime.get_online_users, []
+
+    def asked() -> list[str]:
+        held.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]  # Its kind of pool has it.
+        return ask()
+
+    bob = example.user("bob")
+    monkeypatch.setattr(realtime, "get_online_users", asked)
+    assert bob.get("/api/users").status_code == 200
+    assert held == [0]
+
+
+@on_sqlite
+@pytest.mark.parametrize("model", [User, Order])
+def test_an_id_is_not_used_again_after_its_row_is_gone(example: Example, model: type[User | Order]) -> None:
+    rows: dict[type[User | Order], dict[str, str]] = {
+        User: {"username": "dave", "password_hash": "none"},
+        Order: {"user_id": "2", "status": "new"},
+    }
+    ids = []
+    with example.app.app_context():
+        for _ in range(2):
+            row = model(**rows[model])
+            db.session.add(row)
+            db.session.commit()
+            ids.append(row.id)
+            db.session.delete(row)
+            db.session.commit()
+    assert ids[0] < ids[1]
 
 
 def test_conversations_are_listed_in_pages_newest_first(example: Example) -> None:
@@ -215,6 +248,16 @@ def test_conversation_of_others_is_forbidden_and_an_unknown_one_not_found(
         assert error(carol.call(method, path.format(unknown), body)) == (404, "not_found"), unknown
     messages = bob.get(f"/api/conversations/{conversation_id}/messages").json["messages"]
     assert [message["id"] for message in messages] == [message_id]
+
+
+def test_what_goes_while_it_is_written_to_is_not_found(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    def go(conversation_id: str) -> None:
+        """Let somebody delete the conversation right after it was looked at."""
+        db.session.execute(delete(models.conversation).where(models.conversation.id == int(conversation_id)))
+        db.session.commit()
+
+    monkeypatch.setattr("example_app.messages.require_participant", go)
+    assert error(example.user("bob").post("/api/conversations/1/messages", HELLO)) == (404, "not_found")
 
 
 def test_reading_marks_messages_of_others(example: Example) -> None:
@@ -467,7 +510,9 @@ def test_health(example: Example) -> None:
     assert (answer.status_code, answer.json) == (200, {"status": "ok", "checks": {"database": "ok", "messageQueue": "ok"}})
 
 
-def test_health_tells_what_failed_but_not_why(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_tells_what_failed_and_the_log_why(
+    example: Example, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def queue() -> None:
         raise ConnectionError("secret detail")
 
@@ -475,6 +520,8 @@ def test_health_tells_what_failed_but_not_why(example: Example, monkeypatch: pyt
     answer = example.nobody.get("/healthz")
     assert answer.status_code == 503
     assert answer.json == {"status": "unavailable", "checks": {"database": "ok", "messageQueue": "failed"}}
+    assert "Health check 'messageQueue' failed" in caplog.messages
+    assert "ConnectionError: secret detail" in caplog.text
 
 
 def test_health_is_checked_once_a_second_for_all_who_ask(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,11 +544,12 @@ def test_health_is_checked_once_a_second_for_all_who_ask(example: Example, monke
 
 
 def test_health_writes_to_the_database(example: Example) -> None:
+    began = utc_now()
     with recorded(example.app) as statements:
         assert example.nobody.get("/healthz").status_code == 200
     assert [statement.sql.partition(" ")[0] for statement in statements] == ["UPDATE"]
     with example.app.app_context():
-        assert db.session.scalars(select(HealthCheck.checked_at)).one() <= utc_now()
+        assert began <= db.session.scalars(select(HealthCheck.checked_at)).one() <= utc_now()
 
 
 def test_health_fails_where_nothing_is_written(example: Example) -> None:

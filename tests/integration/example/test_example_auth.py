@@ -99,6 +99,8 @@ def test_registered_user_can_log_in(example: Example) -> None:
     assert answer.json == {"id": "4", "username": "dave"}
     caller, _ = log_in(example, username="dave", password="secret words")
     assert caller.get("/api/conversations").json == []
+    announcing = caller.post("/api/announcements", {"message": "hello"})
+    assert error(announcing) == (403, "forbidden"), "nobody is an administrator by registering"
 
 
 @pytest.mark.parametrize("username", ["bob", "BOB"])

@@ -56,12 +56,13 @@ def test_newly_read_messages_are_told_to_the_conversation(example: Example, sent
 
 def test_deleted_message_is_told_to_the_conversation(example: Example, sent: list[CapturedEvent]) -> None:
     alice = example.user("alice")
-    message_id = example.message(alice, "1")
+    _, message_id = (example.message(alice, "1") for _ in range(2))
     sent.clear()
     alice.delete(f"/api/conversations/1/messages/{message_id}")
     alice.delete(f"/api/conversations/1/messages/{message_id}")
     (event,) = sent
     assert (event.event, event.data) == ("message:deleted", {"conversationId": "1", "messageId": message_id})
+    assert message_id == "2", "another number than the conversation's"
     assert event.is_to_conversation("1")
 
 

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Index, Integer, MetaData, String, UniqueConstraint, event, func, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -159,6 +160,11 @@ def test_a_time_that_comes_back_in_another_zone_is_converted() -> None:
     # PostgreSQL gives it in the zone of its session.
     given = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
     assert str(UtcDateTime().process_result_value(given, DefaultDialect())) == "2025-12-31 23:00:00+00:00"
+
+
+def test_a_time_keeps_its_time_zone_where_the_database_has_one() -> None:
+    dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy does not type it.
+    assert UtcDateTime().compile(dialect) == "TIMESTAMP WITH TIME ZONE"
 
 
 def test_naive_times_are_refused(chat: StoreApp) -> None:

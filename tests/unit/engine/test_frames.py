@@ -326,3 +326,16 @@ def test_binary_data_that_is_no_text_is_taken_in_pieces() -> None:
     for index in range(len(stream)):
         parser.feed(stream[index : index + 1], messages)
     assert messages == [(Opcode.BINARY, b"\xff" * 300 + b"\xfe" * 300)]
+
+
+@pytest.mark.parametrize(("first", "then"), [(20, 60), (60, 20), (20, LIMIT)])
+def test_the_size_of_a_message_is_bounded_as_was_said_last(first: int, then: int) -> None:
+    for size, is_allowed in ((then, True), (then + 1, False)):
+        parser, messages = FrameParser(first), []  # type: ignore[var-annotated]
+        parser.allow(then)
+        with contextlib.nullcontext() if is_allowed else pytest.raises(FrameError):
+            parser.feed(masked(Opcode.TEXT, b"x" * size), messages)
+        assert [len(message[1]) for message in messages] == [size] * is_allowed
+    short = FrameParser(first)
+    short.allow(then)
+    assert (short.whole_text(masked(Opcode.TEXT, b"x" * 40)) is None) is (then < 40)

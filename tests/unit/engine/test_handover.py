@@ -70,6 +70,15 @@ def client() -> Iterator[Any]:
 
 
 @pytest.mark.usefixtures("listener")
+def test_where_the_system_does_not_tell_who_connects_the_folder_decides(
+    path: Path, owner: Owner, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, "SO_PEERCRED")
+    offer(path, PROGRESS, client[1].fileno()).close()
+    assert owner.got() == (PROGRESS.received, PROGRESS.address)
+
+
+@pytest.mark.usefixtures("listener")
 def test_a_connection_goes_to_who_listens(path: Path, owner: Owner, client: Any) -> None:
     offer(path, PROGRESS, client[1].fileno()).close()
     client[1].close()

@@ -11,6 +11,7 @@ from flask_realtime.engine.messages import OutboundMessage
     [
         (["2[]"], b"\x81\x0442[]"),
         (["2ä"], b"\x81\x0442\xc3\xa4"),
+        (["5", b"\x02"], b"\x81\x0245\x82\x01\x02"),
         (["5", b"\x00\x01", b""], b"\x81\x0245\x82\x02\x00\x01\x82\x00"),
         ([b"\x00"], b"\x82\x01\x00"),
     ],

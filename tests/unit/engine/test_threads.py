@@ -76,7 +76,9 @@ def test_a_message_that_is_too_large_ends_it_for_its_user_too(client: Client) ->
     websocket = accept(client.environ, 10)
     client.send_frame(1, b"x" * 10)
     assert websocket.receive(timeout=SECONDS) == "x" * 10
+    websocket.event.clear()
     client.send_frame(1, b"x" * 11)
+    assert websocket.event.wait(SECONDS), "whoever waits is woken"
     with pytest.raises(simple_websocket.ConnectionClosed):
         websocket.receive(timeout=SECONDS)
     assert websocket.connected is False

@@ -292,6 +292,12 @@ class RealtimeConfig:
         doc="Seconds over which connections are ended, in batches, when the process is told to stop; a server with few connections "
         "takes less. 0: all at once, and with a message queue their users go offline at once.",
     )
+    after_commit: bool = _setting(
+        default=False,
+        expected="True or False",
+        valid=lambda value: isinstance(value, bool),
+        doc="Whether calls that send wait for the commit of `db.session` unless they are given `after_commit=False`.",
+    )
     engine: str = _setting(
         "gevent",
         f"one of {', '.join(map(repr, ENGINES))}",

@@ -243,6 +243,17 @@ def test_emitting(serve: Serve) -> None:
     assert bob.wait_for("announcement").data == {"message": "Maintenance at noon"}
 
 
+def test_emitting_after_the_commit(serve: Serve) -> None:
+    page = serve("docs/how-to/after-commit.md")
+    alice = page.connect("alice")
+    headers = {"Authorization": f"Bearer {token('bob')}"}
+    refused = requests.post(page.url + "/users/alice/orders", json={"status": "lost"}, headers=headers, timeout=SECONDS)
+    assert refused.status_code == 400
+    order = page.request("POST", "/users/alice/orders", "bob", {"status": "packed"})
+    assert alice.wait_for("order:update").data == {"id": order["id"], "status": "packed"}
+    alice.assert_none("order:update")
+
+
 def test_storing(serve: Serve) -> None:
     page = serve("docs/how-to/storing.md")
     alice, bob, carol = page.connect("alice"), page.connect("bob"), page.connect("carol")

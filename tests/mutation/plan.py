@@ -142,6 +142,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/features/test_authentication_revocation.py",), ("e2e/features/test_authentication_tokens.py",)
     ),
     "flask_realtime/gateway/dispatch/packets.py": Suite(("unit/gateway/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/gateway/delivery/after_commit.py": Suite(("integration/test_after_commit.py",)),
     "flask_realtime/gateway/delivery/control.py": Suite((*_PROCESSES, *_GATEWAY), ("e2e/test_python_api.py",)),
     "flask_realtime/gateway/delivery/encoding.py": Suite(
         ("unit/contract/test_json.py", "unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY),

@@ -20,6 +20,7 @@ LIMITS: Final = {
     "typing": "10/second, burst 20",
     "presence": "10/second, burst 50",
     "joins": "20/second, burst 200",
+    "messages": "10/second, burst 30",
     "notifications": "10/second, burst 50",
     "application": "20/second, burst 50",
 }

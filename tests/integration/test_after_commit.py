@@ -19,7 +19,7 @@ import flask_realtime
 from flask_realtime import Emit, Feature, Realtime
 from flask_realtime.errors import ConfigError, PayloadNotSerializable
 from flask_realtime.testing import CapturedEvent, capture_events
-from tests.integration.conftest import KEY, Connect
+from tests.integration.conftest import KEY, Connect, MakeApp
 from tests.integration.example_support import on_sqlite
 
 WAITING = "flask_realtime.gateway.delivery.after_commit"
@@ -382,6 +382,21 @@ def test_an_event_for_nobody_is_checked_and_goes_nowhere(world: World) -> None:
         world.realtime.emit(nobody.to_users([], {"at": object()}), after_commit=True)
     world.db.session.commit()
     assert world.names == []
+
+
+@on_sqlite
+def test_what_waited_reaches_the_other_servers_too(database_url: str, make_sharing: MakeApp, connect: Connect) -> None:
+    app, other = make_sharing(SQLALCHEMY_DATABASE_URI=database_url), make_sharing()
+    db = SQLAlchemy(app, model_class=Base)
+    with connect(other, "ann") as ann, app.app_context():
+        Base.metadata.create_all(db.engine)
+        for end in (db.session.rollback, db.session.commit):
+            db.session.add(Note())
+            assert flask_realtime.send_to_user("ann", "news", end.__name__, after_commit=True) is True
+            end()
+        assert ann.wait_for("news").data == "commit"
+        ann.assert_nothing("news")
+        db.engine.dispose()
 
 
 @on_sqlite

@@ -64,6 +64,7 @@ _STORE: Final = (
     "integration/store/test_store_operations.py",
     "integration/store/test_store_queries.py",
     "integration/store/test_store_races.py",
+    "integration/store/test_store_sends.py",
 )
 _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
@@ -73,6 +74,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
         ("unit/features/test_typing_indicators.py", *_DECLARED, *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
+    ),
+    "flask_realtime/features/messages": Suite(
+        ("unit/contract/test_payloads.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_messages.py"),
+        ("e2e/features/test_messages.py", "e2e/features/test_messages_sent.py"),
     ),
     "flask_realtime/features": Suite(
         (
@@ -142,6 +147,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/features/test_authentication_revocation.py",), ("e2e/features/test_authentication_tokens.py",)
     ),
     "flask_realtime/gateway/dispatch/packets.py": Suite(("unit/gateway/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/gateway/delivery/after_commit.py": Suite(("integration/test_after_commit.py",)),
     "flask_realtime/gateway/delivery/control.py": Suite((*_PROCESSES, *_GATEWAY), ("e2e/test_python_api.py",)),
     "flask_realtime/gateway/delivery/encoding.py": Suite(
         ("unit/contract/test_json.py", "unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY),
@@ -366,7 +372,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/messages/models.py": _MODELS,
     "flask_realtime/features/notifications/models.py": _MODELS,
     "flask_realtime/store/models.py": _MODELS,
-    "flask_realtime/features/messages/store.py": _OPERATIONS,
+    "flask_realtime/features/messages/store.py": Suite(
+        (_STORE[1], "integration/store/test_store_sends.py"), (*_STORE[2:], "integration/features/test_messages.py", *_EXAMPLE_API)
+    ),
     "flask_realtime/features/conversations/store.py": _OPERATIONS,
     "flask_realtime/features/notifications/store.py": _OPERATIONS,
     "flask_realtime/database": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),

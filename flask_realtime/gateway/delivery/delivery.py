@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from flask import Flask
 
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.gateway.delivery.encoding import decode_arguments
 from flask_realtime.gateway.delivery.envelopes import envelope_of
 from flask_realtime.gateway.repeats import Deliverer, Repeated, Repeater
 from flask_realtime.signals import event_sent
@@ -50,6 +53,15 @@ class Delivery:
         message = self._deliver_here(emit)
         return message is None or self._publish is None or self._publish(envelope_of(emit, message.parts))
 
+    def prepare(self, emit: Emit) -> Callable[[], bool]:
+        """Encode an event, and return what sends it as it is now.
+
+        Raises:
+            PayloadNotSerializable: Its arguments are not JSON.
+        """
+        message = self._local.encode(emit.event, emit.args, volatile=emit.volatile)
+        return partial(self._send_prepared, replace(emit), message)
+
     def send_here(self, emit: Emit) -> None:
         """Send an event to this server's connections only."""
         self._deliver_here(emit)
@@ -61,6 +73,17 @@ class Delivery:
             return
         message = OutboundMessage(envelope.parts, volatile=header["volatile"])
         self._local.deliver(message, header["rooms"], header["except_rooms"], header["except_sid"])
+
+    def _send_prepared(self, emit: Emit, message: OutboundMessage) -> bool:
+        rooms = emit.rooms
+        if rooms is not None and not rooms:
+            return True
+        if not self._is_late(emit.order):
+            self._local.deliver(message, rooms, emit.except_rooms, emit.except_connection)
+        if event_sent.receivers:
+            # Its arguments may have changed since they were encoded.
+            event_sent.send(self._app, event=replace(emit, args=decode_arguments(message.parts)))
+        return self._publish is None or self._publish(envelope_of(emit, message.parts))
 
     def _deliver_here(self, emit: Emit) -> OutboundMessage | None:
         rooms = emit.rooms

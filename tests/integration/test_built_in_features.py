@@ -183,6 +183,14 @@ def test_who_types_the_same_over_and_over_is_limited_as_ever(make_app: MakeApp, 
         assert [item.event for item in ben.received].count("typing:start") == 5
 
 
+def test_one_users_events_use_up_nobody_elses_limit(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app(REALTIME_USER_LIMITS={"presence": "3/hour"})
+    Realtime(app)
+    with connect(app, "ann") as ann, connect(app, "ann") as again, connect(app, "ben") as ben:
+        answers = [client.call("user:get-status", "ann") for client in (ann, again, ann, again, ben)]
+    assert ["error" in answer for answer in answers] == [False, False, False, True, False]
+
+
 def test_who_left_types_no_more_however_often_it_did(chat: Chat) -> None:
     for client in (chat.ann, chat.ben):
         client.join("7")

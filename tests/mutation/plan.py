@@ -71,6 +71,9 @@ _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 
 PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/checks": Suite(("integration/test_checks.py",), ("e2e/test_setup_warnings.py",)),
+    "flask_realtime/describe": Suite(
+        ("unit/test_describe.py", "integration/test_describing.py", "docs/test_reference.py"), ("e2e/test_types.py",)
+    ),
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
         ("unit/features/test_typing_indicators.py", *_DECLARED, *_GATEWAY), ("e2e/features/test_typing_indicators.py",)

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal, TypedDict
 
 from flask_realtime.contract.events import Document, OutgoingEvent
 from flask_realtime.contract.ids import EXPECTED, WireId, parse_id
-from flask_realtime.contract.parsing import listed, only_argument
+from flask_realtime.contract.parsing import listed, missing, only_argument
+from flask_realtime.contract.times import wire_time
 from flask_realtime.errors import BadRequest, InvalidId
 from flask_realtime.features.messages.sending import NewMessage
 
@@ -115,14 +116,10 @@ def _problems(payload: Mapping[str, Any]) -> Iterator[str]:
         try:
             parse_id(payload.get(field), field)
         except InvalidId as error:
-            yield str(error) if field in payload else f"{field} is missing: expected {EXPECTED}"
+            yield str(error) if field in payload else missing(field, EXPECTED)
     content = payload.get(_CONTENT)
     if not isinstance(content, str) or not content.strip() or len(content) > MAX_CONTENT_LENGTH or "\0" in content:
-        yield (
-            f"{_CONTENT} must be {_CONTENT_EXPECTED}"
-            if _CONTENT in payload
-            else f"{_CONTENT} is missing: expected {_CONTENT_EXPECTED}"
-        )
+        yield f"{_CONTENT} must be {_CONTENT_EXPECTED}" if _CONTENT in payload else missing(_CONTENT, _CONTENT_EXPECTED)
     for field, nothing in _UNSUPPORTED.items():
         if payload.get(field) not in nothing:
             yield f"{field} is not supported yet"
@@ -147,6 +144,6 @@ def stored_message_payload(  # noqa: PLR0913, PLR0917 - a message has that many 
         "conversationId": conversation_id,
         "senderId": sender_id,
         "content": content,
-        "createdAt": created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "createdAt": wire_time(created_at),
         "isRead": is_read,
     }

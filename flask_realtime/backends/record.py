@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from flask_realtime.contract.json import loads
 from flask_realtime.contract.json_faults import FAULTS, FaultFinder
 from flask_realtime.contract.records import NOTHING, Stored
 from flask_realtime.errors import PayloadNotSerializable, RecordConflict, RecordTooLarge
+from flask_realtime.jitter import jitter
 
 MAX_BYTES: Final = 64 * 1024
 """Maximum size of a value, as JSON in UTF-8. A change transfers all of it, in both directions."""
@@ -116,4 +116,4 @@ def _decoded(stored: Text) -> Stored:
 
 def _pause(number: int) -> None:
     # Random, because writers that collided would otherwise retry, and collide, at the same time.
-    time.sleep(random.uniform(0, min(_FIRST_PAUSE * 2**number, _MAX_PAUSE)))  # noqa: S311
+    time.sleep(jitter.uniform(0, min(_FIRST_PAUSE * 2**number, _MAX_PAUSE)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from random import random, shuffle
 from time import monotonic
 from typing import Final, Protocol
 
@@ -14,6 +13,7 @@ import gevent
 from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.engine.drain import plan_batches
 from flask_realtime.engine.socket import EngineSocket
+from flask_realtime.jitter import jitter
 
 DRAIN_LIMIT: Final = 22.0
 """Seconds after which connections are ended whatever still waits for them: gunicorn's patience is 30, and hooks run behind it."""
@@ -66,8 +66,8 @@ class Drain:
         """
         began = monotonic()
         waiting = [partial(self._leaving.__setitem__, socket, 0.0) for socket in sockets.values()] + list(ends_of_relays)
-        shuffle(waiting)
-        batches = plan_batches(len(waiting), self._seconds, random)
+        jitter.shuffle(waiting)
+        batches = plan_batches(len(waiting), self._seconds, jitter.random)
         while (batches or sockets) and not self.is_hurried and monotonic() - began < DRAIN_LIMIT:
             while batches and batches[0].at <= monotonic() - began:
                 size = batches.pop(0).size

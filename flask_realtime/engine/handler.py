@@ -80,7 +80,7 @@ class EngineHandler(WSGIHandler):
 
     def read_requestline(self) -> Any:
         """Read the first line. Its time-out begins with its first byte, or at once on a new connection."""
-        self.places.wait(self.socket, self.server)
+        self.places.wait(self.socket, self.server, is_new=not self._is_kept_alive)
         if self._is_kept_alive:
             self._give(self.limits.keep_alive)
         if not self._is_kept_alive or _END_OF_HEAD not in self.rfile.peek():

@@ -430,7 +430,9 @@ def hold_poll(tcp: socket.socket, _url: str) -> None:
     tcp.sendall(head(target=HANDSHAKE))
     received = b""
     while not received.endswith(b"}"):
-        received += tcp.recv(65_536)
+        data = tcp.recv(65_536)
+        assert data, f"closed after {received!r}"
+        received += data
     sid = json.loads(received[received.index(b"0{") + 1 :])["sid"]
     tcp.sendall(head(target=f"{HANDSHAKE}&sid={sid}"))
 
@@ -458,6 +460,17 @@ def test_others_are_served_while_connections_hold_every_place(
         session.post("40" + json.dumps({"token": Api(url).token()}))
         assert session.receive_until("40")
     assert not any("Traceback" in line for line in small_server.lines)
+
+
+@pytest.mark.parametrize("kind", [GEVENT_WEBSOCKET, REALTIME])
+def test_who_has_just_come_does_not_give_way_to_who_was_served(kind: str) -> None:
+    with worker(kind, "--worker-connections", str(PLACES), ready=None) as server, ExitStack() as stack:
+        polling = [stack.enter_context(closing(open_tcp(server.url))) for _ in range(PLACES - 1)]
+        for tcp in polling:
+            hold_poll(tcp, server.url)
+        newcomer = stack.enter_context(closing(open_tcp(server.url)))  # Takes the last place, for which a session ends.
+        assert b"HTTP/1.1 200" in read_to_the_end(polling[0])
+        answered(newcomer, head())
 
 
 @pytest.mark.parametrize("kind", [GEVENT_WEBSOCKET, REALTIME])

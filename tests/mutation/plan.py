@@ -292,6 +292,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/worker.py": Suite(("unit/engine/test_installing.py",), ("e2e/test_servers.py", "e2e/test_front_door.py")),
     "flask_realtime/rates.py": Suite(("unit/test_rates.py", *_APPLICATIONS)),
     "flask_realtime/small_sets.py": Suite(("unit/test_small_sets.py", *_APPLICATIONS)),
+    "flask_realtime/jitter.py": Suite(("unit/test_jitter.py", "unit/engine/test_drain.py", "integration/backends")),
     "flask_realtime/logs.py": Suite(("unit/test_logs.py", *_APPLICATIONS)),
     "flask_realtime/signatures.py": Suite(("unit/test_registration.py", *_APPLICATIONS)),
     "flask_realtime/config.py": Suite(("unit/test_config.py", *_APPLICATIONS)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from random import uniform
 from secrets import token_hex
 from time import monotonic
 from typing import Final
@@ -16,6 +15,7 @@ from flask_realtime.backends.bus import Bus, Envelope, Receive
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.packing import pack, unpack
 from flask_realtime.backends.sequences import SequenceTracker
+from flask_realtime.jitter import jitter
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -147,7 +147,7 @@ class BrokerBus(Bus):
                 carrier.send(write(self._origin, items[0].number, [item.packed for item in items]), self._origin)
             except Exception as error:  # noqa: BLE001 - each transport has its own exceptions
                 self._cannot_send(carrier, error)
-                self._ended.wait(uniform(0, pause))  # noqa: S311 - keeps servers from reconnecting at the same time
+                self._ended.wait(jitter.uniform(0, pause))  # Keeps servers from reconnecting at the same time.
                 pause = min(2 * pause, _PAUSES[1])
             else:
                 self._sent(items)
@@ -180,7 +180,7 @@ class BrokerBus(Bus):
                 if self._is_listening:
                     logger.warning("Nothing can be received from the message broker: %s", type(error).__name__)
                 self._is_listening = False
-                self._ended.wait(uniform(0, pause))  # noqa: S311 - as above
+                self._ended.wait(jitter.uniform(0, pause))
                 pause = min(2 * pause, _PAUSES[1])
         self._is_listening = False
 

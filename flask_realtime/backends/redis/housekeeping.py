@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from flask_realtime.backends.redis.entries import ServerEntries
 from flask_realtime.backends.redis.eviction import eviction_warnings
 from flask_realtime.backends.redis.lease import HELD, LOST, LeaseLost
 from flask_realtime.backends.redis.maintenance import MaintenanceTask, Reap, Report, Settle, Verify, WriteLeft
+from flask_realtime.jitter import jitter
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -133,7 +133,7 @@ class Housekeeping:
             self._finish(duty)
         if self._reap_at <= time.monotonic():
             # Servers that were started together should not reap at the same time.
-            self._reap_at = time.monotonic() + self._reap_interval * random.uniform(0.5, 1)  # noqa: S311
+            self._reap_at = time.monotonic() + self._reap_interval * jitter.uniform(0.5, 1)
             self._finish(self._reap)
 
     def _renew_if_due(self) -> None:

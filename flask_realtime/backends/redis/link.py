@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from redis.exceptions import ResponseError
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.redis.connections import LOST, Address, OwnConnection
+from flask_realtime.jitter import jitter
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -175,7 +175,7 @@ class RedisLink:
     def _wait_for_answer(self) -> bool:
         pause = min(_FIRST_PAUSE, self._max_pause)
         # All servers lose Redis at the same time; random pauses keep them from reconnecting at the same time.
-        while not self._closed.wait(random.uniform(0, pause)):  # noqa: S311
+        while not self._closed.wait(jitter.uniform(0, pause)):
             if self._answers():
                 return True
             pause = min(2 * pause, self._max_pause)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 import math
-import random
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 from flask_realtime.allowances import TokenBucket
+from flask_realtime.jitter import jitter
 from flask_realtime.rates import parse_rate
 
 RATE: Final = parse_rate("6/minute, burst 6")
@@ -122,7 +122,7 @@ class Announcements:
             if record.latest == record.told:
                 record.due = math.inf
             else:
-                patience = _PATIENCE * random.uniform(1, 2) if is_news else 0.0  # noqa: S311 - not all servers at once
+                patience = _PATIENCE * jitter.uniform(1, 2) if is_news else 0.0  # Not all servers at once.
                 self._schedule(user_id, record, now + record.bucket.wait(now) + patience)
 
     def take_due(self) -> list[str]:

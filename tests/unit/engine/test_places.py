@@ -13,6 +13,7 @@ import pytest
 from gevent.pool import Pool
 
 from flask_realtime.engine.places import Places, hang_up
+from tests.clock import Clock
 
 ENOUGH = 6
 
@@ -76,6 +77,26 @@ def test_who_has_waited_longest_gives_up_its_place_and_one_is_enough(places: Pla
     places.forget(connections[0])
     places.wait(connections[-1], full)
     assert ended(connections) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "options", "who"),
+    [
+        (0.0, {}, 1),  # One that was served can go.
+        (1.0, {}, 0),  # The newcomer has had its time.
+        (0.0, {"is_new": True}, 0),  # Both have just come, and it came first.
+        (0.0, {"is_idle": False}, 0),  # The other is in the middle of its request.
+    ],
+)
+def test_who_has_just_come_has_a_moment_for_its_first_request(
+    connections: list[Any], seconds: float, options: dict[str, bool], who: int
+) -> None:
+    clock, full = Clock(), server()
+    places = Places(clock)
+    places.wait(connections[0], full, is_new=True)
+    clock.now += seconds
+    places.wait(connections[1], full, **options)
+    assert ended(connections) == [who]
 
 
 def test_who_gives_up_its_place_is_not_asked_twice(places: Places, connections: list[Any]) -> None:

@@ -30,6 +30,7 @@ PROCESSES = ("process",)
 
 _lasting: dict[str, str] = {}
 _interrupted = threading.Event()
+_watching = threading.Event()
 
 
 def interrupt() -> None:
@@ -67,10 +68,11 @@ def nothing_left_by_a_test(has_failed: Callable[[], bool], kinds: tuple[str, ...
     Raises:
         AssertionError: It does; the text says what, and where it was started.
     """
-    if gc.get_freeze_count():  # Another watch runs already; to unfreeze what it froze would show it everything.
+    if _watching.is_set():  # To unfreeze what the watch around this one froze would show it everything.
         with nothing_left(kinds, has_failed):
             yield
         return
+    _watching.set()
     before = _present()
     gc.freeze()  # Only what is made from now on is looked through at the end, which takes next to no time.
     try:
@@ -78,6 +80,7 @@ def nothing_left_by_a_test(has_failed: Callable[[], bool], kinds: tuple[str, ...
         left = [] if has_failed() else _left(before, kinds)
     finally:
         gc.unfreeze()
+        _watching.clear()
     _complain(left)
 
 

@@ -13,6 +13,7 @@ class Session(Protocol):
     """A session, as far as messages are sent to it."""
 
     websocket: WebSocket | None
+    takes_offsets: bool
 
     def send(self, pkt: Any) -> None:
         """Send a packet."""
@@ -42,6 +43,18 @@ def deliver_to_all(sockets: Iterable[Session], message: OutboundMessage) -> None
         sockets: The sessions.
         message: The message, encoded.
     """
+    if message.offset is None:
+        _deliver(sockets, message)
+        return
+    sockets = tuple(sockets)
+    with_offset = [socket for socket in sockets if socket.takes_offsets]
+    if len(with_offset) < len(sockets):
+        _deliver([socket for socket in sockets if not socket.takes_offsets], message)
+    if with_offset:
+        _deliver(with_offset, message.with_offset)
+
+
+def _deliver(sockets: Iterable[Session], message: OutboundMessage) -> None:
     websockets = []
     for socket in sockets:
         if socket.websocket is not None:

@@ -20,7 +20,7 @@ class OutboundMessage:
         volatile: Whether it may be dropped for a receiver that is behind.
     """
 
-    __slots__ = ("_packets", "frames", "parts", "volatile")
+    __slots__ = ("_packets", "_with_offset", "frames", "offset", "parts", "volatile")
 
     def __init__(self, parts: Sequence[str | bytes], *, volatile: bool = False) -> None:
         self.parts = tuple(parts)
@@ -28,6 +28,17 @@ class OutboundMessage:
         self.frames = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
         """Complete WebSocket frames, one after the other."""
         self.volatile = volatile
+        self.offset: str | None = None
+        """The argument that receivers get in addition if they take offsets; None for none."""
+        self._with_offset: OutboundMessage | None = None
+
+    @property
+    def with_offset(self) -> OutboundMessage:
+        """The same event with its offset as the last argument, made once for all who get it."""
+        if self._with_offset is None:
+            text, *attachments = self.parts
+            self._with_offset = OutboundMessage((f'{str(text)[:-1]},"{self.offset}"]', *attachments), volatile=self.volatile)
+        return self._with_offset
 
     @property
     def packets(self) -> list[eio.Packet]:

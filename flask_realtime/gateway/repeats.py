@@ -133,7 +133,8 @@ class Repeater:
         # Separate from `Delivery.send`: CPython's inline caches for attributes serve only one type well.
         message = emit.message
         if message is None:
-            message = emit.message = self._local.encode(emit.event, emit.args, volatile=emit.volatile)
+            message = self._local.encode(emit.event, emit.args, volatile=emit.volatile)
+            emit.message = message if self._rooms.is_always_the_same(message) else None
         elif emit.route is not None:
             return self.send_again(emit)
         self._local.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)

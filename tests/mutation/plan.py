@@ -177,6 +177,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/admission/origin_check.py": Suite(
         ("unit/gateway/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)
     ),
+    "flask_realtime/gateway/admission/returning.py": Suite(("integration/test_recovery.py", *_GATEWAY), ("e2e/test_recovery.py",)),
+    "flask_realtime/gateway/recovery": Suite(
+        ("unit/gateway/test_recovery.py", "integration/test_recovery.py", *_GATEWAY), ("e2e/test_recovery.py",)
+    ),
     "flask_realtime/gateway/admission/handshake.py": Suite(
         ("unit/gateway/test_kept_handshake.py", *_GATEWAY), ("e2e/test_before_admission.py",)
     ),

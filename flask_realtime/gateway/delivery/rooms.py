@@ -16,6 +16,8 @@ from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket
 from flask_realtime.gateway.delivery.members import Member, Pending, Receiver, Room
 from flask_realtime.gateway.locks import native_lock
+from flask_realtime.gateway.recovery.journal import Journal
+from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.small_sets import with_name, without_name
 
 Encode = Callable[..., Sequence["str | bytes"]]
@@ -46,6 +48,7 @@ class Rooms:
         await_answer: Notes what waits for a connection's acknowledgement, and returns its number.
         deliver_to_all: Sends one message to many of the sessions.
         find_websockets: Returns the WebSocket connections of sessions.
+        journal: Numbers events, for clients that may come back; None if there are none in this namespace.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
@@ -56,6 +59,7 @@ class Rooms:
         await_answer: Callable[[str, Callable[..., None]], int],
         deliver_to_all: DeliverToAll,
         find_websockets: FindWebSockets,
+        journal: Journal | None = None,
     ) -> None:
         self._encode = encode
         self._find_receiver = find_receiver
@@ -70,6 +74,7 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._resolving: dict[str, str] = {}
         self._lock = native_lock()
+        self._journal = journal
         self.changes = 0
         """How often any room has changed."""
 
@@ -91,8 +96,19 @@ class Rooms:
             rooms: Rooms that it enters when it is admitted.
         """
         sid = self._new_id()
-        self.pending[sid] = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)))
+        since = self._last()
+        pending = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)), since=since)
+        pending.entered = dict.fromkeys(rooms, since)
+        self.pending[sid] = pending
         return sid
+
+    def reserve_again(self, eio_sid: str, lease: Lease) -> None:
+        """Prepare for the return of a connection, which is in its rooms until then if it was not known to be lost."""
+        self.pending[lease.sid] = Pending(eio_sid, self._find_receiver(eio_sid), lease=lease, since=self._last())
+
+    def reserved_since(self, sid: str) -> int:
+        """Return the number of the last event before a connection was reserved."""
+        return self.pending[sid].since
 
     def discard(self, sid: str) -> None:
         """Forget a connection that is not admitted, and what was held for it."""
@@ -101,9 +117,26 @@ class Rooms:
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
         pending = self.pending.pop(sid)
+        if self._journal is not None:
+            pending.receiver.takes_offsets = False
         self._members[sid] = Member(pending.eio_sid, pending.receiver)
         self._ids[pending.eio_sid] = sid
         for room in pending.rooms:
+            self._enter(sid, room)
+        for send in pending.held:
+            send()
+
+    def admit_with_lease(self, sid: str, lease: Lease, greeting: OutboundMessage) -> None:
+        """Let a connection that may come back into its rooms, behind a greeting; see `admit`."""
+        pending = self.pending.pop(sid)
+        receiver = lease.receiver = pending.receiver
+        receiver.takes_offsets = True
+        receiver.deliver(greeting)
+        self._members[sid] = Member(pending.eio_sid, receiver, lease=lease)
+        self._ids[pending.eio_sid] = sid
+        for room in pending.rooms:
+            lease.enter(room, pending.entered.get(room, self._last()))
+        for room in tuple(lease.entered):
             self._enter(sid, room)
         for send in pending.held:
             send()
@@ -144,6 +177,15 @@ class Rooms:
             except_rooms: Rooms whose connections do not get it.
             except_sid: A connection that does not get it, or None.
         """
+        journal = self._journal
+        if journal is None:
+            self._send(message, room, except_rooms, except_sid)
+            return
+        with journal.turn:
+            journal.record(message, room, except_rooms, except_sid, is_awaited=bool(self.pending))
+            self._send(message, room, except_rooms, except_sid)
+
+    def _send(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
         receivers = self._without(self._receivers(room), except_rooms, except_sid)
         if receivers:
             self._deliver_to_all(receivers.values(), message)
@@ -159,6 +201,10 @@ class Rooms:
         if receivers:
             self._deliver_to_all(receivers.values(), message)
 
+    def is_always_the_same(self, message: OutboundMessage) -> bool:
+        """Return whether a message can be sent again as it is."""
+        return self._journal is None or not self._journal.gives_offset(message)
+
     def find_room(self, name: str) -> Room | None:
         """Return a room, or None where it is empty."""
         return self._rooms.get(name)
@@ -166,7 +212,8 @@ class Rooms:
     def hold(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
         """Have a message wait for those who are still being admitted; see `send`."""
         for sid, pending in self._waiting(room, except_rooms):
-            if sid != except_sid:
+            # Who comes back gets what has a number from the history, and an older number behind that would be a step back.
+            if sid != except_sid and (pending.lease is None or message.offset is None):
                 pending.held.append(partial(pending.receiver.deliver, message))
 
     def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
@@ -250,8 +297,12 @@ class Rooms:
         Raises:
             ValueError: There is no such connection, or the room is another connection's own.
         """
-        if sid in self.pending:
-            self._note(self.pending[sid], room)
+        pending = self.pending.get(sid)
+        if pending is not None:
+            self._note(pending, room)
+            pending.entered.setdefault(room, self._last())
+            if sid in self._members:  # It is about to take the place of itself.
+                self._enter(sid, room)
         elif sid not in self._members:
             msg = "sid is not connected to requested namespace"
             raise ValueError(msg)
@@ -270,14 +321,25 @@ class Rooms:
         members[sid] = member.receiver
         members.version += 1
         self.changes += 1
+        if member.lease is not None:
+            member.lease.enter(room, self._last())
 
     def leave(self, sid: str, room: str) -> None:
         """Leave a room."""
         if sid in self.pending:
-            self._strike(self.pending[sid], room)
-        elif sid in self._members:
-            self._strike(self._members[sid], room)
+            pending = self.pending[sid]
+            self._strike(pending, room)
+            if pending.lease is not None:
+                pending.lease.leave_room(room)
+        member = self._members.get(sid)
+        if member is not None:
+            self._strike(member, room)
             self._leave(sid, room)
+            if member.lease is not None:
+                member.lease.leave_room(room)
+
+    def _last(self) -> int:
+        return 0 if self._journal is None else self._journal.last
 
     def _note(self, member: Member, room: str) -> None:
         with self._lock:  # Two threads may add one connection to rooms at the same time.
@@ -302,6 +364,8 @@ class Rooms:
         """Take every connection out of a room."""
         for sid in list(self._rooms.get(room, ())):
             self.leave(sid, room)
+        for lease in () if self._journal is None else self._journal.leases.lost():
+            lease.leave_room(room)
 
     def rooms_of(self, sid: str) -> list[str]:
         """Return the rooms that a connection is in, its own too."""

@@ -1,0 +1,108 @@
+"""History of the events that a server sent last, each kept once, for clients that lost their connection meanwhile."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+_OVERHEAD: Final = 320
+"""Bytes of memory of an entry beside its packet."""
+
+_PER_ROOM: Final = 96
+"""Bytes of memory of a room's name."""
+
+
+class Entry(NamedTuple):
+    """An event.
+
+    Args:
+        number: Its place among the events of this server.
+        sent_at: When it was sent.
+        parts: Its encoded packet, without an offset.
+        rooms: The rooms that it was sent to; None for everyone.
+        except_rooms: Rooms whose connections did not get it.
+        except_sid: A connection that did not get it, or None.
+        size: Bytes of memory.
+    """
+
+    number: int
+    sent_at: float
+    parts: tuple[str | bytes, ...]
+    rooms: tuple[Any, ...] | None
+    except_rooms: tuple[Any, ...]
+    except_sid: str | None
+    size: int
+
+
+class History:
+    """The last events, as far as they fit into the memory and are not too old.
+
+    Args:
+        max_bytes: Maximum bytes of memory.
+        max_age: Seconds for which an event is kept.
+        clock: Returns the time in seconds; it never goes back.
+    """
+
+    def __init__(self, max_bytes: int, max_age: float, clock: Callable[[], float]) -> None:
+        self._max_bytes = max_bytes
+        self._max_age = max_age
+        self._clock = clock
+        self._entries: deque[Entry] = deque()
+        self._bytes = 0
+        self._forgotten_at = 0.0
+        self.last = 0
+        """The number of the last event."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(
+        self,
+        parts: tuple[str | bytes, ...],
+        rooms: tuple[Any, ...] | None,
+        except_rooms: tuple[Any, ...],
+        except_sid: str | None,
+    ) -> None:
+        """Add an event, which gets the next number; see `Entry`."""
+        self.last += 1
+        named = len(except_rooms) + (0 if rooms is None else len(rooms))
+        size = sum(map(sys.getsizeof, parts)) + _OVERHEAD + _PER_ROOM * named
+        now = self._clock()
+        self._entries.append(Entry(self.last, now, parts, rooms, except_rooms, except_sid, size))
+        self._bytes += size
+        while self._bytes > self._max_bytes or self._entries[0].sent_at < now - self._max_age:
+            self._forget_first()
+            if not self._entries:
+                return
+
+    def clear(self) -> None:
+        """Forget all events."""
+        while self._entries:
+            self._forget_first()
+
+    def is_complete_since(self, number: int, known_at: float) -> bool:
+        """Return whether everything is kept that a client may have missed.
+
+        Args:
+            number: The last event that it is known to have, by its own word.
+            known_at: A time; what was sent before has arrived.
+        """
+        first = self._entries[0].number if self._entries else self.last + 1
+        return number <= self.last and (number >= first - 1 or self._forgotten_at < known_at)
+
+    def since(self, number: int) -> list[Entry]:
+        """Return the events after a number, in order."""
+        entries = []
+        for entry in reversed(self._entries):
+            if entry.number <= number:
+                break
+            entries.append(entry)
+        entries.reverse()
+        return entries
+
+    def _forget_first(self) -> None:
+        entry = self._entries.popleft()
+        self._bytes -= entry.size
+        self._forgotten_at = entry.sent_at

@@ -1,0 +1,66 @@
+"""Journal of the default namespace: numbers the events that are sent, and keeps them as long as anybody may ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.gateway.locks import native_rlock
+from flask_realtime.gateway.recovery.history import History
+from flask_realtime.gateway.recovery.leases import Leases
+from flask_realtime.gateway.recovery.offsets import Offsets
+
+_ENDS_IN_TEXT = '"]'
+"""The end of an event whose last argument, or name, is text. Clients take any such text for an offset."""
+
+
+class Journal:
+    """Numbers events.
+
+    Args:
+        leases: The clients that may come back.
+        history: Keeps the events for them.
+        offsets: The form of the numbers on the wire.
+    """
+
+    def __init__(self, leases: Leases, history: History, offsets: Offsets) -> None:
+        self.leases = leases
+        self.history = history
+        self.offsets = offsets
+        self.turn = native_rlock()
+        """Held while an event is numbered and sent, so that clients get events in the order of their numbers."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last event."""
+        return self.history.last
+
+    @staticmethod
+    def gives_offset(message: OutboundMessage) -> bool:
+        """Return whether an event gets another offset each time that it is sent."""
+        return not message.volatile or str(message.parts[0]).endswith(_ENDS_IN_TEXT)
+
+    def record(
+        self, message: OutboundMessage, room: Any, except_rooms: Iterable[Any], except_sid: str | None, *, is_awaited: bool
+    ) -> None:
+        """Give an event its offset, and keep it unless it may be dropped.
+
+        Args:
+            message: The event.
+            room: As in `Rooms.send`.
+            except_rooms: As in `Rooms.send`.
+            except_sid: As in `Rooms.send`.
+            is_awaited: Whether clients are being admitted, to whom it may be sent.
+        """
+        history = self.history
+        if not self.leases and not is_awaited:
+            if history:
+                history.clear()
+            return
+        if not self.gives_offset(message):
+            return
+        if not message.volatile:
+            rooms = room if room is None else (room,) if isinstance(room, str) else tuple(room)
+            history.add(message.parts, rooms, tuple(except_rooms), except_sid)
+        message.offset = self.offsets.text(history.last)

@@ -36,8 +36,8 @@ class OutboundMessage:
     def with_offset(self) -> OutboundMessage:
         """The same event with its offset as the last argument, made once for all who get it."""
         if self._with_offset is None:
-            text, *attachments = self.parts
-            self._with_offset = OutboundMessage((f'{str(text)[:-1]},"{self.offset}"]', *attachments), volatile=self.volatile)
+            text = f'{str(self.parts[0])[:-1]},"{self.offset}"]'
+            self._with_offset = OutboundMessage((text, *self.parts[1:]), volatile=self.volatile)
         return self._with_offset
 
     @property

@@ -67,15 +67,16 @@ class History:
     ) -> None:
         """Add an event, which gets the next number; see `Entry`."""
         self.last += 1
-        named = len(except_rooms) + (0 if rooms is None else len(rooms))
-        size = sum(map(sys.getsizeof, parts)) + _OVERHEAD + _PER_ROOM * named
-        now = self._clock()
-        self._entries.append(Entry(self.last, now, parts, rooms, except_rooms, except_sid, size))
+        now, entries = self._clock(), self._entries
+        size = _OVERHEAD + sys.getsizeof(parts[0])
+        if len(parts) > 1:
+            size += sum(map(sys.getsizeof, parts[1:]))
+        if rooms is not None:
+            size += _PER_ROOM * (len(rooms) + len(except_rooms))
+        entries.append(Entry(self.last, now, parts, rooms, except_rooms, except_sid, size))
         self._bytes += size
-        while self._bytes > self._max_bytes or self._entries[0].sent_at < now - self._max_age:
+        while entries and (self._bytes > self._max_bytes or entries[0].sent_at < now - self._max_age):
             self._forget_first()
-            if not self._entries:
-                return
 
     def clear(self) -> None:
         """Forget all events."""

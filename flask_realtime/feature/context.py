@@ -66,6 +66,10 @@ class LostConnection(Protocol):
     """A connection that was lost, and whose client may come back."""
 
     @property
+    def sid(self) -> str:
+        """The connection's id, which it has again when it comes back."""
+
+    @property
     def token_id(self) -> object:
         """The `jti` of its token, or None."""
 

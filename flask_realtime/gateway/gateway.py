@@ -99,7 +99,7 @@ class Gateway:
         calls = (self._disconnect, lost_connections)
         surroundings = Surroundings(app, config, application, backend, server, registry, connect_limiter, delivery, *calls)
         features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of)
-        self.control = Control(registry, delivery, backend, features)
+        self.control = Control(registry, delivery, backend, features, lost_connections)
         presence_state = features.state_of(essential.presence)
         notifier = self._notifier = presence_state.notifier
         presence = UserPresence(presence_state, backend, config.max_connections_per_user, config.retry_after, server.sleep)

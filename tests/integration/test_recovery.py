@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_jwt_extended import create_access_token
+from flask_jwt_extended import create_access_token, verify_jwt_in_request
 from flask_socketio import emit as socketio_emit
 from flask_socketio import join_room
 
@@ -245,6 +245,23 @@ def test_what_was_not_for_a_connection_does_not_come(world: World) -> None:
     answer = come_back(world.wire(), "ann", place)
     assert is_recovered(place, answer)
     assert [name for name in names(answer.missed) if name != "user:status-changed"] == ["direct"]
+
+
+@pytest.mark.parametrize(("user_id", "is_skipped"), [("ann", True), ("bob", False)])
+def test_who_sends_over_http_without_a_connection_does_not_get_it_when_it_is_back(
+    world: World, user_id: str, *, is_skipped: bool
+) -> None:
+    wire = world.wire()
+    place = enter(wire, "ann")
+    lose(world.app, wire)
+    with world.app.app_context():
+        token = create_access_token(user_id)
+    with world.app.test_request_context(headers={"X-Socket-ID": place.sid, "Authorization": f"Bearer {token}"}):
+        verify_jwt_in_request()
+        world.realtime.broadcast_to_all("said", {}, skip_sender=True)
+    answer = come_back(world.wire(), "ann", place)
+    assert is_recovered(place, answer)
+    assert ("said" not in names(answer.missed)) is is_skipped
 
 
 def test_rooms_that_an_application_entered_itself_are_kept(make_app: MakeApp) -> None:

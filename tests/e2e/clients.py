@@ -286,7 +286,7 @@ class JSClient(Client):
         with self._changed:
             if kind == "connect":
                 self.sid, self.transport, self.disconnect_reason = message["sid"], message["transport"], None
-                self.recoveries.append(message["recovered"])
+                self.recoveries.append(message.get("recovered", False))
             elif kind == "joined":
                 self._joined.append([time.time(), math.inf])
             elif kind == "upgrade":

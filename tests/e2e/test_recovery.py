@@ -89,6 +89,7 @@ def test_what_is_sent_into_a_network_that_stands_still_comes_when_both_sides_hav
     api = server_with(**QUICK)
     network, user = networks(api), new_id("ann")
     client = open_client(network.url, api, user)
+    client.wait_for("realtime:ready")  # On the stock engine, CONNECT and this are two writes.
     for number in range(5):
         network.lose("freeze")
         api.emit("send_to_user", user, "told", number)

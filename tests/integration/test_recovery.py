@@ -521,3 +521,37 @@ def test_what_is_sent_while_hooks_are_asked_comes_once(make_app: MakeApp) -> Non
     assert [args[1] for args in greetings[1:]] == [{"recovered": True}]
     world.realtime.send_to_user("ann", "marker", {})
     assert "greeting" not in wire.receive_until('2["greeting"', '2["marker"')
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_of_two_attempts_the_later_one_counts(make_app: MakeApp, *, is_noticed: bool) -> None:
+    attempts: list[str] = []
+    is_over: list[bool] = []
+
+    def waits(realtime: Realtime) -> None:
+        @realtime.on_connect
+        def connected(_identity: Identity) -> None:
+            if not current_connection.recovered:
+                return
+            attempts.append(current_connection.id)
+            while len(attempts) == 1 and not is_over:
+                gateway_of(app).concurrency.sleep(0.005)
+            gateway_of(app).concurrency.sleep(0.005)
+
+    app = make_app()
+    world = World(app, waits)
+    wire = world.wire()
+    place = enter(wire, "ann")
+    if is_noticed:
+        lose(app, wire)
+    first, second = world.wire(), world.wire()
+    first.send(first.connect_packet("ann", **place.auth()))
+    first.wait_until(lambda: len(attempts) == 1)
+    assert is_recovered(place, come_back(second, "ann", place))
+    is_over.append(True)
+    assert json.loads(first.receive_until("0", "4")[1:])["sid"] != place.sid
+    assert event(first.receive())[1] == {"recovered": False, "gap": True}
+    first.wait_until(lambda: len(world.realtime.get_user_connections("ann")) == 2)
+    world.realtime.send_to_user("ann", "told", {})
+    assert event(second.receive_until('2["told"'))[1] == {}
+    assert second.call("join:conversation", 7) == {"ok": True}

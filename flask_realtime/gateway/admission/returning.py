@@ -24,9 +24,9 @@ from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
 
-_LEAVING_TICK: Final = 0.01
-_LEAVING_TICKS: Final = 500
-"""Five seconds: other servers are being told that the connection is lost, and would be told so after its return."""
+_CHANGING_TICK: Final = 0.01
+_CHANGING_TICKS: Final = 500
+"""Five seconds: what other servers are told of the loss must not arrive after what they are told of the return."""
 
 
 class ReturnAdmission:
@@ -97,16 +97,40 @@ class ReturnAdmission:
         except BaseException:
             self._discard(connection, lease)
             raise
-        previous = lease.connection
         refusal = None
         try:
-            is_back = self._resume(connection, comeback) if previous is None else self._replace(connection, previous, comeback)
+            is_back = self._takes_over(connection, comeback)
         except ConnectionRefused as error:
             is_back, refusal = False, error
         if is_back:
             self._features.recovered(connection)
             return True
         return self._give_up(connection, lease, refusal)
+
+    def _takes_over(self, connection: Connection, comeback: Comeback) -> bool:
+        lease = comeback.lease
+        if not self._begins(connection, lease):
+            return False
+        previous = lease.connection
+        if previous is not None:
+            return self._replace(connection, previous, comeback)
+        try:
+            return self._resume(connection, comeback)
+        finally:
+            if not connection.admitted:
+                lease.is_changing = False
+
+    def _begins(self, connection: Connection, lease: Lease) -> bool:
+        """Wait until the loss, or another attempt, is known everywhere, and return whether this is the last attempt."""
+        for _ in range(_CHANGING_TICKS):
+            with self._recovery.turn:
+                if lease.claim is not connection:
+                    return False
+                if not lease.is_changing:
+                    lease.is_changing = lease.connection is None
+                    return True
+            self._sleep(_CHANGING_TICK)
+        return False
 
     def _replace(self, connection: Connection, previous: Connection, comeback: Comeback) -> bool:
         with previous.lock, connection.lock:
@@ -117,12 +141,12 @@ class ReturnAdmission:
         return True
 
     def _resume(self, connection: Connection, comeback: Comeback) -> bool:
-        if not self._has_left(comeback.lease):
-            return False
         self._registry.add(connection)
         change, excess = self._presence.connected(connection)
         with connection.lock:
             is_back = excess is None and self._let_in(connection, None, comeback)
+            if is_back:
+                comeback.lease.is_changing = False
             connection.closed = connection.closed or not is_back
         self._presence.announce(connection.user_id, change, online=True)
         if not is_back:
@@ -131,13 +155,6 @@ class ReturnAdmission:
         if excess is not None:
             raise excess
         return is_back
-
-    def _has_left(self, lease: Lease) -> bool:
-        for _ in range(_LEAVING_TICKS):
-            if not lease.is_leaving:
-                return True
-            self._sleep(_LEAVING_TICK)
-        return False
 
     def _let_in(self, connection: Connection, previous: Connection | None, comeback: Comeback) -> bool:
         session, lease = connection.session, comeback.lease
@@ -173,7 +190,7 @@ class ReturnAdmission:
 
     def _give_up(self, connection: Connection, lease: Lease, refusal: ConnectionRefused | None) -> bool:
         """Undo an attempt that the hooks have accepted, so that `on_disconnect` must follow."""
-        is_gone = connection.session.closed or lease.claim not in {connection, None}
+        is_gone = connection.session.closed
         is_ended = lease.is_over and lease.claim is connection
         self._discard(connection, lease)
         reason = CloseReason.CLIENT_DISCONNECT if is_gone else CloseReason.SERVER_DISCONNECT

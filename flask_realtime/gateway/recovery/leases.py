@@ -43,7 +43,7 @@ class Lease:
         claim: A connection that is about to take its place.
         known_at: A time; what was sent before had arrived when the connection was lost.
         token_id: The id of the token that it had then.
-        is_leaving: Whether other servers are still to be told that the connection is lost.
+        is_changing: Whether other servers are still to be told that the connection is lost, or is back.
         is_over: Whether the client may not come back.
     """
 
@@ -57,7 +57,7 @@ class Lease:
     claim: Claimant | None = None
     known_at: float = 0.0
     token_id: object = None
-    is_leaving: bool = False
+    is_changing: bool = False
     is_over: bool = False
 
     def enter(self, room: Any, number: int) -> None:

@@ -125,7 +125,7 @@ class Recovery:
         lease = connection.lease
         if lease is not None:
             with self.turn:
-                lease.is_leaving = True
+                lease.is_changing = True
                 self._leases.lose(lease, connection.identity.claims.get("jti"))
             self._wake()
 
@@ -133,7 +133,7 @@ class Recovery:
     def told(connection: Connection) -> None:
         """Record that all servers know of a lost connection, so that it may come back."""
         if connection.lease is not None:
-            connection.lease.is_leaving = False
+            connection.lease.is_changing = False
 
     def ended(self, connection: Connection) -> None:
         """Withdraw the lease of a connection that ended for good."""

@@ -29,6 +29,7 @@ TEST = [
     *KAFKA,
     *POSTGRESQL,
     "a2wsgi>=1.10",
+    "alembic>=1.13",
     "asgiref>=3.8",
     "confluent-kafka>=2.5",
     "coverage>=7.10",

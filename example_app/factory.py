@@ -16,7 +16,7 @@ from example_app.errors import register_error_handlers
 from example_app.extensions import db, jwt, realtime
 from example_app.files import keep_database_private
 from example_app.health import health
-from example_app.messages import messages
+from example_app.messages import messages, sent_message_json
 from example_app.models import store
 from example_app.notifications import notifications
 from example_app.orders import orders
@@ -26,8 +26,8 @@ from example_app.users import users
 
 BLUEPRINTS = (auth, users, conversations, messages, notifications, orders, health, pages)
 
-# Answers authorize_join and stores read notifications from the database.
-store.register(realtime)
+# Answers authorize_join from the database, and stores there what clients send and which notifications they have read.
+store.register(realtime, message_json=sent_message_json)
 realtime.register(announcements)
 
 

@@ -12,6 +12,7 @@ from example_app.models import find_users, store
 from example_app.schemas import NewMessage, Page, ReadMessages, read_body, read_query
 from example_app.serializers import Json, message_json
 from example_app.tokens import require_access_token, signed_in_user, signed_in_user_id
+from flask_realtime.store import MessageRecord, SendResult
 
 messages = Blueprint("messages", __name__, url_prefix="/api")
 messages.before_request(require_access_token)
@@ -33,13 +34,25 @@ def list_messages(conversation_id: str) -> Json:
 
 @messages.post("/conversations/<conversation_id>/messages")
 def post_message(conversation_id: str) -> tuple[Json, HTTPStatus]:
-    """Store and send a message."""
+    """Store and send a message, once for each of the client's own ids."""
     require_participant(conversation_id)
     body = read_body(NewMessage)
-    stored = store.messages.add(conversation_id, signed_in_user_id(), body.content)
-    message = message_json(stored, signed_in_user())
-    realtime.emit_new_message(conversation_id, message)
+    sent = _store(conversation_id, body)
+    message = message_json(sent.message, signed_in_user())
+    if sent.is_new:
+        realtime.emit_new_message(conversation_id, message)
     return message, HTTPStatus.CREATED
+
+
+def _store(conversation_id: str, body: NewMessage) -> SendResult:
+    if body.client_id is None:
+        return SendResult(store.messages.add(conversation_id, signed_in_user_id(), body.content), is_new=True)
+    return store.messages.send(conversation_id, signed_in_user_id(), body.content, body.client_id)
+
+
+def sent_message_json(message: MessageRecord) -> Json:
+    """Return a message that a client sent with `message:send`, with its sender's name."""
+    return message_json(message, find_users([message.sender_id])[message.sender_id])
 
 
 @messages.post("/conversations/<conversation_id>/read")

@@ -51,6 +51,13 @@ def _without_nul(value: str) -> str:
     return value
 
 
+def _visible(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        msg = "expected printable characters"
+        raise ValueError(msg)
+    return value
+
+
 def _safe_link(value: str) -> str:
     """Allow links that a browser opens as a page of this site or over HTTP; `javascript:` would run in the reader's browser."""
     parts = urlsplit(value)
@@ -111,9 +118,14 @@ class NewConversation(Body):
 
 
 class NewMessage(Body):
-    """A message."""
+    """A message. What the last fields ask for is not supported yet, so that they may only be empty."""
 
     content: Annotated[Line, Field(max_length=MAX_CONTENT_LENGTH)]
+    client_id: Annotated[Id, AfterValidator(_visible)] | None = None
+    reply_to: None = None
+    thread_id: None = None
+    mentions: Annotated[list[Id], Field(max_length=0)] | None = None
+    attachment_ids: Annotated[list[Id], Field(max_length=0)] | None = None
 
 
 class ReadMessages(Body):

@@ -4,6 +4,7 @@ from flask_realtime.backends.base import PresenceEntry
 from flask_realtime.emitter import RealtimeEmitter
 from flask_realtime.extension import Realtime
 from flask_realtime.feature import Caller, Emit, Feature, FeatureContext, Hook, Outcome, OutgoingEvent
+from flask_realtime.features.messages import NewMessage, SentMessage
 from flask_realtime.functions import (
     broadcast_to_all,
     disconnect_token,
@@ -36,11 +37,13 @@ __all__ = [
     "FeatureContext",
     "Hook",
     "Identity",
+    "NewMessage",
     "Outcome",
     "OutgoingEvent",
     "PresenceEntry",
     "Realtime",
     "RealtimeEmitter",
+    "SentMessage",
     "__version__",
     "broadcast_to_all",
     "current_connection",

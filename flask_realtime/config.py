@@ -21,6 +21,7 @@ LIMITS: Final = {
     "typing": "10/second, burst 20",
     "presence": "10/second, burst 50",
     "joins": "20/second, burst 200",
+    "messages": "10/second, burst 30",
     "notifications": "10/second, burst 50",
     "application": "20/second, burst 50",
 }
@@ -311,6 +312,12 @@ class RealtimeConfig:
         lambda value: _is_duration(value) and value <= 20,  # noqa: PLR2004 - the number is in the text above
         doc="Seconds over which connections are ended, in batches, when the process is told to stop; a server with few connections "
         "takes less. 0: all at once, and with a message queue their users go offline at once.",
+    )
+    after_commit: bool = _setting(
+        default=False,
+        expected="True or False",
+        valid=lambda value: isinstance(value, bool),
+        doc="Whether calls that send wait for the commit of `db.session` unless they are given `after_commit=False`.",
     )
     engine: str = _setting(
         "gevent",

@@ -76,7 +76,13 @@ class _BusTarget:
             raise RegistrationError(msg) from None
         return state
 
-    def emit(self, emit: Emit, *, skip_sender: bool) -> bool:  # noqa: ARG002 - there is no sender
+    def emit(self, emit: Emit, *, skip_sender: bool, after_commit: bool | None) -> bool:  # noqa: ARG002 - there is no sender
+        if after_commit:
+            msg = (
+                "RealtimeEmitter has no application, and thus no db.session whose commit after_commit could wait for: call it "
+                "after the commit, or call the application's Realtime object in an application context."
+            )
+            raise ConfigError(msg)
         parts = self._encoder.encode([emit.event, *emit.args])
         return emit.rooms == () or self.backend.publish(envelope_of(emit, parts))
 

@@ -21,7 +21,7 @@ from flask_realtime.feature.feature import SHARED_LIMIT, Feature
 from flask_realtime.feature.hook import Hook, hook_decorator, named
 from flask_realtime.features.authentication import AuthenticationCalls, AuthenticationHooks, authentication
 from flask_realtime.features.conversations import ConversationCalls, ConversationHooks, conversations
-from flask_realtime.features.messages import MessageCalls, messages
+from flask_realtime.features.messages import MessageCalls, MessageHooks, messages
 from flask_realtime.features.notifications import NotificationCalls, NotificationHooks, notifications
 from flask_realtime.features.orders import OrderCalls, orders
 from flask_realtime.features.presence import PresenceCalls, PresenceHooks, presence
@@ -85,7 +85,7 @@ class Calls(Sending, ConversationCalls, MessageCalls, NotificationCalls, OrderCa
     """The calls of the built-in features."""
 
 
-class Realtime(Calls, ConversationHooks, NotificationHooks, PresenceHooks, AuthenticationHooks):
+class Realtime(Calls, ConversationHooks, MessageHooks, NotificationHooks, PresenceHooks, AuthenticationHooks):
     """Real-time messaging, notifications, typing indicators and presence for Flask applications.
 
     One object may serve several applications: their state is kept in each one's `extensions`. The object holds the hooks,

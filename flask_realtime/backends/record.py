@@ -61,39 +61,12 @@ class Record(ABC):
         return _decoded(self._read(record_id))
 
     def put(self, record_id: str, value: Any, *, expected: int) -> int:
-        """Write a value if the stored one has a version.
-
-        Args:
-            record_id: Its id.
-            value: The value.
-            expected: The version to be replaced; 0 if there must be none.
-
-        Returns:
-            The new version; 0 if the stored value has another version than expected, and nothing was written.
-
-        Raises:
-            PayloadNotSerializable: The value is not JSON.
-            RecordTooLarge: The value is too large.
-        """
+        """Write a value if the stored one has a version; see `Record.put` of features."""
         attempt = self._write(record_id, self._encoded(record_id, value), expected)
         return attempt.current.version if attempt.succeeded else 0
 
     def change(self, record_id: str, function: Callable[[Any], Any]) -> Stored:
-        """Replace a value by what a function makes of it.
-
-        Args:
-            record_id: Its id.
-            function: Returns the new value for the stored one, which is None if there is none. It is called again whenever another
-                write came between, so it must have no other effect. If it raises an exception, nothing is written.
-
-        Returns:
-            The new value and its version.
-
-        Raises:
-            PayloadNotSerializable: The new value is not JSON.
-            RecordTooLarge: The new value is too large.
-            RecordConflict: Other writes came between every time; nothing was written.
-        """
+        """Replace a value by what a function makes of it; see `Record.change` of features."""
         stored = self._read(record_id)
         for number in range(MAX_ATTEMPTS):
             text = self._encoded(record_id, function(_decoded(stored).value))

@@ -9,7 +9,14 @@ from typing import Any
 from flask import Flask
 
 from flask_realtime.checks.findings import Finding
-from flask_realtime.checks.setup import check_hooks, check_middleware, check_origins, check_settings, check_workers
+from flask_realtime.checks.setup import (
+    check_after_commit,
+    check_hooks,
+    check_middleware,
+    check_origins,
+    check_settings,
+    check_workers,
+)
 from flask_realtime.checks.surroundings import check_database, check_queue, check_versions
 from flask_realtime.checks.tokens import check_authentication
 from flask_realtime.gateway.gateway import Gateway
@@ -20,7 +27,12 @@ logger = get_logger(__name__)
 
 def find_certain(app: Flask, gateway: Gateway) -> list[Finding]:
     """Return definite problems of a server that is about to serve, as far as they are known without network access."""
-    findings = chain(check_authentication(app, gateway), check_settings(app, gateway), check_middleware(app, gateway))
+    findings = chain(
+        check_authentication(app, gateway),
+        check_settings(app, gateway),
+        check_after_commit(app, gateway),
+        check_middleware(app, gateway),
+    )
     return [finding for finding in findings if finding.level == "problem"]
 
 
@@ -29,6 +41,7 @@ def find_all(app: Flask, gateway: Gateway) -> list[Finding]:
     findings = chain(
         check_authentication(app, gateway),
         check_settings(app, gateway),
+        check_after_commit(app, gateway),
         check_hooks(gateway),
         check_middleware(app, gateway),
         check_workers(gateway),

@@ -48,6 +48,16 @@ def check_hooks(gateway: Gateway) -> Iterator[Finding]:
         )
 
 
+def check_after_commit(app: Flask, gateway: Gateway) -> Iterator[Finding]:
+    """Check that calls that wait for a commit have a database to wait for."""
+    if gateway.config.after_commit and "sqlalchemy" not in app.extensions:
+        yield Finding(
+            "after_commit_without_database",
+            f"{PREFIX}AFTER_COMMIT is True, and Flask-SQLAlchemy is not set up on the application: every call that sends fails.",
+            f"Call db.init_app(app), or leave {PREFIX}AFTER_COMMIT unset.",
+        )
+
+
 def check_middleware(app: Flask, gateway: Gateway) -> Iterator[Finding]:
     """Check that Socket.IO's requests pass the middleware that determines client addresses."""
     outside, inside = _proxy_fixes(app, gateway.socketio.sockio_mw)

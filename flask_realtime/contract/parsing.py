@@ -36,9 +36,13 @@ def only_argument(args: Sequence[Any], field: str, expected: str) -> Any:
         BadRequest: There is none.
     """
     if not args:
-        msg = f"{field} is missing: expected {expected}"
-        raise BadRequest(msg)
+        raise BadRequest(missing(field, expected))
     return args[0]
+
+
+def missing(field: str, expected: str) -> str:
+    """Return the problem of a field that is not there, and what it must be."""
+    return f"{field} is missing: expected {expected}"
 
 
 def raw_id(value: object, field: str) -> tuple[str, WireId]:

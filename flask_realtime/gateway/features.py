@@ -156,7 +156,8 @@ class Features:
             if isinstance(effect, Share):
                 changes.append(effect.change)
             elif isinstance(effect, Announce):
-                announcements.append(effect)
+                if self._application.hooks.functions(effect.hook):  # Otherwise each end would take a turn of a mailbox for nothing.
+                    announcements.append(effect)
             else:
                 self._send(effect)
         return Departure(tuple(changes), tuple(announcements))

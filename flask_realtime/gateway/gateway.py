@@ -27,6 +27,7 @@ from flask_realtime.gateway.admission.user_presence import UserPresence
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Registry, Session
 from flask_realtime.gateway.context import Surroundings
+from flask_realtime.gateway.delivery.after_commit import AfterCommit
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.delivery.delivery import Delivery
 from flask_realtime.gateway.delivery.envelopes import COMMAND, SEND
@@ -99,7 +100,8 @@ class Gateway:
         calls = (self._disconnect, lost_connections)
         surroundings = Surroundings(app, config, application, backend, server, registry, connect_limiter, delivery, *calls)
         features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of)
-        self.control = Control(registry, delivery, backend, features, lost_connections)
+        after_commit = AfterCommit(app, by_default=config.after_commit)
+        self.control = Control(registry, delivery, backend, features, after_commit, lost_connections)
         presence_state = features.state_of(essential.presence)
         notifier = self._notifier = presence_state.notifier
         presence = UserPresence(presence_state, backend, config.max_connections_per_user, config.retry_after, server.sleep)

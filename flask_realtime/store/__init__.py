@@ -9,8 +9,8 @@
 from flask_realtime.database.columns import IntegerKey, IntegerUserId, StringUserId, UtcDateTime, parse_row_id, utc_now
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.conversations.store import ConversationRecord, ConversationStore
-from flask_realtime.features.messages.models import MessageMixin, ReadReceiptMixin
-from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, ReadResult
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
+from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, ReadResult, SendResult
 from flask_realtime.features.notifications.models import NotificationMixin
 from flask_realtime.features.notifications.store import NotificationRecord, NotificationStore
 from flask_realtime.store.models import Models, define_models
@@ -28,6 +28,7 @@ __all__ = [
     "MessageMixin",
     "MessagePage",
     "MessageRecord",
+    "MessageSendMixin",
     "MessageStore",
     "Models",
     "NotificationMixin",
@@ -36,6 +37,7 @@ __all__ = [
     "ParticipantMixin",
     "ReadReceiptMixin",
     "ReadResult",
+    "SendResult",
     "Store",
     "StringUserId",
     "UtcDateTime",

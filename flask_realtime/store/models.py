@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 from flask_realtime.database.base import RealtimeModelMixin
 from flask_realtime.database.columns import StringUserId
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
-from flask_realtime.features.messages.models import MessageMixin, ReadReceiptMixin
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
 from flask_realtime.features.notifications.models import NotificationMixin
 
 ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
@@ -21,13 +21,17 @@ ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
 
 @dataclass(frozen=True)
 class Models:
-    """The five models of one application, each built from the mixin of that name."""
+    """The models of one application, each built from the mixin of that name.
+
+    Without `message_send`, clients cannot send messages with `message:send`.
+    """
 
     conversation: type[ConversationMixin]
     participant: type[ParticipantMixin]
     message: type[MessageMixin]
     read_receipt: type[ReadReceiptMixin]
     notification: type[NotificationMixin]
+    message_send: type[MessageSendMixin] | None = None
 
 
 def define_models(
@@ -37,7 +41,7 @@ def define_models(
     user_key: str | None = None,
     user_id_type: TypeEngine[str] | None = None,
 ) -> Models:
-    """Define the five models on `db`, for an application that has none of its own. Call it once for each `db`.
+    """Define the models on `db`, for an application that has none of its own. Call it once for each `db`.
 
     Args:
         db: The application's Flask-SQLAlchemy object.
@@ -56,6 +60,7 @@ def define_models(
         message=define.model("Message", "message", MessageMixin, "sender_id"),
         read_receipt=define.model("ReadReceipt", "read_receipt", ReadReceiptMixin, "user_id"),
         notification=define.model("Notification", "notification", NotificationMixin, "user_id"),
+        message_send=define.model("MessageSend", "message_send", MessageSendMixin, "sender_id"),
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_realtime.extension import Realtime
 from flask_realtime.features.conversations.store import ConversationStore
-from flask_realtime.features.messages.store import MessageStore
+from flask_realtime.features.messages.store import MessageRecord, MessageStore
 from flask_realtime.features.notifications.store import NotificationStore
 from flask_realtime.store.models import Models
 
@@ -31,18 +34,23 @@ class Store:
 
     def __init__(self, db: SQLAlchemy, models: Models) -> None:
         self.models = models
-        self.messages = MessageStore(db, models.message, models.read_receipt, models.participant)
+        self.messages = MessageStore(db, models.message, models.read_receipt, models.participant, models.message_send)
         self.conversations = ConversationStore(db, models.conversation, models.participant, self.messages.unread_in)
         self.notifications = NotificationStore(db, models.notification)
 
-    def register(self, realtime: Realtime) -> None:
+    def register(self, realtime: Realtime, *, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
         """Register the hooks that the store implements.
 
-        Participants may join their conversations; `notification:read` and `notifications:read-all` are stored. The application
-        registers the other hooks.
+        Participants may join their conversations and send messages there; `notification:read` and `notifications:read-all` are
+        stored. The application registers the other hooks.
+
+        Args:
+            realtime: The extension object.
+            message_json: Returns a message as clients get it after `message:send`; by default an object of the record's fields.
 
         Raises:
-            RegistrationError: `authorize_join` is registered already, or `realtime` serves connections already.
+            RegistrationError: `authorize_join` or `on_message_send` is registered already, or `realtime` serves connections.
         """
         self.conversations.register(realtime)
+        self.messages.register(realtime, message_json)
         self.notifications.register(realtime)

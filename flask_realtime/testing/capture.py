@@ -21,7 +21,7 @@ class CapturedEvent:
 
     Args:
         event: Its name.
-        args: Its arguments, as the application passed them.
+        args: Its arguments, as the application passed them, or as clients get them if it waited for a commit.
         rooms: The rooms that it was sent to; None stands for everyone.
         skipped: The connection that was left out, or None.
     """

@@ -243,6 +243,17 @@ def test_emitting(serve: Serve) -> None:
     assert bob.wait_for("announcement").data == {"message": "Maintenance at noon"}
 
 
+def test_emitting_after_the_commit(serve: Serve) -> None:
+    page = serve("docs/how-to/after-commit.md")
+    alice = page.connect("alice")
+    headers = {"Authorization": f"Bearer {token('bob')}"}
+    refused = requests.post(page.url + "/users/alice/orders", json={"status": "lost"}, headers=headers, timeout=SECONDS)
+    assert refused.status_code == 400
+    order = page.request("POST", "/users/alice/orders", "bob", {"status": "packed"})
+    assert alice.wait_for("order:update").data == {"id": order["id"], "status": "packed"}
+    alice.assert_none("order:update")
+
+
 def test_storing(serve: Serve) -> None:
     page = serve("docs/how-to/storing.md")
     alice, bob, carol = page.connect("alice"), page.connect("bob"), page.connect("carol")
@@ -267,6 +278,36 @@ def test_storing(serve: Serve) -> None:
     assert bob.call("notification:read", notification["id"]) == {"ok": True}
     assert carol.call("notification:read", notification["id"])["error"]["code"] == "not_found"
     assert bob.call("notifications:read-all") == {"ok": True}
+
+
+SENDING = "docs/how-to/sending.md"
+
+
+def test_sending_with_the_store(serve: Serve) -> None:
+    page = serve(SENDING, only=0)
+    alice, bob, carol = (page.connect(name) for name in ("alice", "bob", "carol"))
+    assert bob.call("join:conversation", "1") == {"ok": True}
+    sent = {"conversationId": "1", "clientId": "c1", "content": "hello"}
+    message = {"id": "1", "from": "Alice", "content": "hello"}
+    assert [alice.call("message:send", sent) for _ in range(2)] == [{"ok": True, "message": message}] * 2
+    assert page.request("POST", "/conversations/1/messages", "alice", sent) == message
+    assert bob.wait_for("message:new").data == message
+    bob.assert_none("message:new")
+    assert carol.call("message:send", sent)["error"]["code"] == "forbidden"
+    assert page.request("POST", "/conversations/1/messages", "bob", sent)["id"] == "2"
+    assert bob.wait_for("message:new").data["from"] == "Bob"
+
+
+def test_sending_with_tables_of_ones_own(serve: Serve) -> None:
+    page = serve(SENDING, only=1)
+    alice, bob, carol = (page.connect(name) for name in ("alice", "bob", "carol"))
+    assert bob.call("join:conversation", "lobby") == {"ok": True}
+    sent = {"conversationId": "lobby", "clientId": "c1", "content": "hello"}
+    message = {"id": 1, "author": "alice", "content": "hello"}
+    assert [alice.call("message:send", sent) for _ in range(2)] == [{"ok": True, "message": message}] * 2
+    assert bob.wait_for("message:new").data == message
+    bob.assert_none("message:new")
+    assert carol.call("message:send", sent)["error"]["code"] == "forbidden"
 
 
 def test_adopting(serve: Serve) -> None:

@@ -48,9 +48,6 @@ FAILS: dict[str, str] = {
     "*::test_over_tls_a_handshake_is_answered_and_refused_the_same": SHAKES_FIRST,
     "*::test_of_several_subprotocols_the_first_is_agreed_to": SHAKES_FIRST,
     "*::test_the_first_request_of_all_is_answered_too[[]EIO=4&transport=websocket&sid=nobody[]]": SHAKES_FIRST,
-    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]frame[]]": LATE_TEXT,
-    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]small-frame[]]": LATE_TEXT,
-    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]*fragment[]]": LATE_TEXT,
 }
 """Tests that fail, by pattern of their ids."""
 
@@ -117,6 +114,9 @@ WAITS: dict[str, str] = {
     "*::test_sigterm_*": NO_DRAIN,
     "*::test_no_packet_lifts_the_connect_time_out_but_an_admission[[]4*": NO_DEADLINE,
     "*::test_who_was_let_in_stays_past_the_time_out": NO_DEADLINE,
+    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]frame[]]": LATE_TEXT,
+    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]small-frame[]]": LATE_TEXT,
+    "*::test_text_that_is_none_is_refused_before_its_message_is_complete[[]*fragment[]]": LATE_TEXT,
     "*::test_who_left_the_last_namespace_has_the_time_out_again[[]*": NO_DEADLINE,
     "*::test_a_session_that_is_not_admitted_keeps_what_authentication_needs[[]*": HEAVY,
     "*::test_a_message_before_admission_is_refused_at_its_header": LATE_LIMIT,

@@ -54,6 +54,7 @@ def attempt(url: str, token: str, address: str | None = None) -> dict[str, Any] 
         ("typing", "typing:stop", [{"conversationId": 1}]),
         ("presence", "user:get-status", [1]),
         ("joins", "leave:conversation", [1]),
+        ("messages", "message:send", [1]),
         ("notifications", "notifications:read-all", []),
         ("application", "app:echo", [1]),
         ("application", "no:such-event", []),

@@ -12,6 +12,7 @@ from flask_jwt_extended import create_access_token, decode_token
 
 from flask_realtime import Identity, Realtime
 from flask_realtime.errors import NotFound
+from flask_realtime.extension import gateway_of
 from flask_realtime.features.presence import announcements
 from flask_realtime.rates import parse_rate
 from flask_realtime.testing import RealtimeTestClient
@@ -181,6 +182,25 @@ def test_who_types_the_same_over_and_over_is_limited_as_ever(make_app: MakeApp, 
         ann.assert_nothing("realtime:error")
         ben.call("user:get-status", "ann")
         assert [item.event for item in ben.received].count("typing:start") == 5
+
+
+def test_a_log_that_shows_a_connection_shows_no_token(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app()
+    Realtime(app)
+    with connect(app, "ann", email="a@b.example") as ann:
+        connection = gateway_of(app)._registry.get(ann.id or "")
+        assert connection is not None
+        assert "user_id='ann'" in repr(connection)
+        assert "a@b.example" not in repr(connection)
+        assert all(str(value) not in repr(connection) for value in connection.token_header.values())
+
+
+def test_one_users_events_use_up_nobody_elses_limit(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app(REALTIME_USER_LIMITS={"presence": "3/hour"})
+    Realtime(app)
+    with connect(app, "ann") as ann, connect(app, "ann") as again, connect(app, "ben") as ben:
+        answers = [client.call("user:get-status", "ann") for client in (ann, again, ann, again, ben)]
+    assert ["error" in answer for answer in answers] == [False, False, False, True, False]
 
 
 def test_who_left_types_no_more_however_often_it_did(chat: Chat) -> None:

@@ -105,6 +105,12 @@ def test_an_application_that_is_set_up_is_fine(check: Any) -> None:
             "setup_failed",
             "REALTIME_MAX_ROOMS must be an integer above 0, not 0",
         ),
+        (
+            "# settings",
+            "app.config['REALTIME_AFTER_COMMIT'] = True",
+            "after_commit_without_database",
+            "REALTIME_AFTER_COMMIT is True, and Flask-SQLAlchemy is not set up on the application",
+        ),
         ("# afterwards", "app.config['REALTIME_MAX_ROOMS'] = 5", "setting_late", "REALTIME_MAX_ROOMS was changed after init_app"),
         (
             "# afterwards",

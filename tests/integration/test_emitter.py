@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from flask_realtime import Feature, Identity, Realtime, RealtimeEmitter
-from flask_realtime.errors import RegistrationError
+from flask_realtime.errors import ConfigError, RegistrationError
 from flask_realtime.features.conversations import conversations
 from flask_realtime.features.presence import Presence, presence
 from tests.integration.conftest import Connect, MakeApp
@@ -82,3 +82,9 @@ def test_an_event_for_nobody_needs_no_queue(emitter: RealtimeEmitter, redis: Red
     redis.stop()
     assert emitter.emit(Presence.status_changed("ann", online=True, audience=[], version=1)) is True
     assert emitter.broadcast_to_all("news") is False
+
+
+def test_it_has_no_transaction_to_wait_for(emitter: RealtimeEmitter) -> None:
+    with pytest.raises(ConfigError, match="call it after the commit"):
+        emitter.broadcast_to_all("news", after_commit=True)
+    assert emitter.broadcast_to_all("news", after_commit=False) is True

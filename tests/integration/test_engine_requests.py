@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from flask_realtime import Realtime
 from flask_realtime.engine.server import EngineServer
 from flask_realtime.engine.session import MAX_CONNECT_BYTES
+from flask_realtime.engine.takeover import UPGRADE, Upgrade
 from flask_realtime.extension import gateway_of
 from tests.integration.conftest import KEY, Connect
 
@@ -87,6 +88,17 @@ def test_a_request_is_refused_in_the_words_of_nodes_server(
     assert (answer.status_code, answer.json) == (status, {"code": code, "message": message})
     assert answer.headers["Content-Type"] == "application/json"
     assert int(answer.headers["Content-Length"]) == len(answer.data)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [("EIO=4&transport=websocket&sid=nobody", "Session ID unknown"), ("EIO=4&transport=pigeon", "Transport unknown")],
+)
+def test_a_websocket_is_refused_in_these_words_too(requests: Requests, query: str, message: str) -> None:
+    answer = requests.call(
+        query, headers={"Connection": "Upgrade", "Upgrade": "websocket"}, environ_overrides={UPGRADE: Upgrade(None)}
+    )
+    assert (answer.status_code, answer.text) == (400, message)
 
 
 def test_a_request_within_a_session_is_refused_by_transport_protocol_and_size(requests: Requests) -> None:

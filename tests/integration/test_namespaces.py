@@ -125,6 +125,17 @@ def test_nobody_gets_in_without_a_token_but_where_it_is_open(desk: Desk) -> None
     assert error_of(wire.call("auth:refresh", "x", namespace="/open")) == "unknown_event"
 
 
+def test_in_an_open_namespace_an_address_uses_up_nobody_elses_limit(make_app: MakeApp) -> None:
+    desk = Desk(make_app(REALTIME_OPEN_NAMESPACES=["/open"], REALTIME_USER_LIMITS={"application": "2/hour"}))
+    wires = [Wire(desk.app, REMOTE_ADDR=address) for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2")]
+    for wire in wires:
+        wire.send("0/open,")
+        assert wire.receive().startswith("0/open,")
+    one, another, far = wires
+    answers = [wire.call("look", namespace="/open") for wire in (one, another, one, far)]
+    assert ["error" in answer for answer in answers] == [False, False, True, False]
+
+
 def test_a_new_token_may_come_in_any_namespace(desk: Desk) -> None:
     wire = desk.wire()
     token = json.loads(wire.connect_packet("ann")[1:])["token"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -195,3 +197,16 @@ def test_what_began_before_the_first_request_runs_once() -> None:
     assert done == [1]
     serving.EarlyTasks(lambda task: task()).start(done.append, 2)
     assert done == [1, 2]
+
+
+@pytest.mark.parametrize(("is_flask_run", "mode"), [(True, "threading"), (False, "gevent")])
+def test_before_the_first_request_the_mode_is_that_of_the_usual_server(
+    monkeypatch: pytest.MonkeyPatch, mode: str, *, is_flask_run: bool
+) -> None:
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "true" if is_flask_run else "")
+    # Where eventlet is installed, python-engineio would choose that.
+    monkeypatch.setitem(sys.modules, "engineio.async_drivers.eventlet", importlib.import_module("engineio.async_drivers.threading"))
+    made = Flask(__name__)
+    made.config["JWT_SECRET_KEY"] = "0123456789abcdef" * 2
+    JWTManager(made)
+    assert Realtime(made).socketio.async_mode == mode

@@ -134,6 +134,16 @@ def test_what_one_server_held_back_and_does_not_announce_another_does(two: Two, 
             pass
 
 
+def test_who_was_connected_to_a_server_that_stops_stays_online_to_come_back(two: Two) -> None:
+    gateway = gateway_of(two.first)
+    gateway.begin_drain()
+    for socket in list(gateway.socketio.server.eio.sockets.values()):
+        socket.close(wait=False, reason="server shutting down")
+    two.ben._wait(lambda: ("ann", "server shutting down") in two.heard, 10, "on_disconnect")
+    gateway.wait_idle()
+    assert two.ben.call("user:get-status", "ann")["status"] == "online"
+
+
 def test_a_users_connections_are_limited_at_all_servers_together(two: Two) -> None:
     two.client(two.second, "ann")
     for app in (two.first, two.second):

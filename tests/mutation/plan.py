@@ -64,15 +64,23 @@ _STORE: Final = (
     "integration/store/test_store_operations.py",
     "integration/store/test_store_queries.py",
     "integration/store/test_store_races.py",
+    "integration/store/test_store_sends.py",
 )
 _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 
 PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/checks": Suite(("integration/test_checks.py",), ("e2e/test_setup_warnings.py",)),
+    "flask_realtime/describe": Suite(
+        ("unit/test_describe.py", "integration/test_describing.py", "docs/test_reference.py"), ("e2e/test_types.py",)
+    ),
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
         ("unit/features/test_typing_indicators.py", *_DECLARED, *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
+    ),
+    "flask_realtime/features/messages": Suite(
+        ("unit/contract/test_payloads.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_messages.py"),
+        ("e2e/features/test_messages.py", "e2e/features/test_messages_sent.py"),
     ),
     "flask_realtime/features": Suite(
         (
@@ -90,6 +98,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/contract/test_ids.py", "unit/contract/test_payloads.py", "integration/test_bounds.py"), ("e2e/test_answers.py",)
     ),
     "flask_realtime/contract/json.py": Suite(("unit/contract/test_json.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/contract/reasons.py": Suite(("integration/test_two_servers.py", *_GATEWAY), ("e2e/test_drain.py",)),
     "flask_realtime/contract": Suite(
         ("unit/contract/test_payloads.py", "unit/contract/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
         ("e2e/test_answers.py",),
@@ -142,6 +151,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/features/test_authentication_revocation.py",), ("e2e/features/test_authentication_tokens.py",)
     ),
     "flask_realtime/gateway/dispatch/packets.py": Suite(("unit/gateway/test_packets.py", *_GATEWAY), ("e2e/test_answers.py",)),
+    "flask_realtime/gateway/delivery/after_commit.py": Suite(("integration/test_after_commit.py",)),
     "flask_realtime/gateway/delivery/control.py": Suite((*_PROCESSES, *_GATEWAY), ("e2e/test_python_api.py",)),
     "flask_realtime/gateway/delivery/encoding.py": Suite(
         ("unit/contract/test_json.py", "unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY),
@@ -370,7 +380,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/messages/models.py": _MODELS,
     "flask_realtime/features/notifications/models.py": _MODELS,
     "flask_realtime/store/models.py": _MODELS,
-    "flask_realtime/features/messages/store.py": _OPERATIONS,
+    "flask_realtime/features/messages/store.py": Suite(
+        (_STORE[1], "integration/store/test_store_sends.py"), (*_STORE[2:], "integration/features/test_messages.py", *_EXAMPLE_API)
+    ),
     "flask_realtime/features/conversations/store.py": _OPERATIONS,
     "flask_realtime/features/notifications/store.py": _OPERATIONS,
     "flask_realtime/database": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),

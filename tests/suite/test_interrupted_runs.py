@@ -34,7 +34,6 @@ def test_that_does_not_end():
         PostgresqlServer() as postgresql,
         gunicorn("tests.e2e.apps.contract_app:create_app()", None, "--workers", "2") as server,
     ):
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # Whoever runs the tests in the background has it ignored.
         wait_until(lambda: sum("Booting worker" in line for line in server.lines) == 2)
         started = [JSDriver(), start_script("input()")]
         os.kill(int(server.wait_for_line(r"Booting worker with pid: (\d+)")[1]), signal.SIGSTOP)
@@ -57,7 +56,8 @@ def is_running(pid: str) -> bool:
 def test_an_interrupted_run_leaves_no_process(number: signal.Signals, workers: int, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(RUN, encoding="utf-8")
     options = ["-s", "-p", "tests.conftest", "-c", str(ROOT / "pyproject.toml"), "--numprocesses", str(workers)]
-    command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
+    # A shell has what it starts in the background ignore the signal, and so all that follows from it.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "pytest", *options, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             *runs, redis, postgresql, folder = _started(process).split()[3:]

@@ -19,8 +19,9 @@ class Recorder(Calls):
     def _target(self) -> Any:
         return self
 
-    def emit(self, emit: Emit, *, skip_sender: bool = False) -> bool:
+    def emit(self, emit: Emit, *, skip_sender: bool = False, after_commit: bool | None = None) -> bool:
         assert not skip_sender
+        assert after_commit is None, "the application's default"
         self.sent.append(emit)
         return True
 

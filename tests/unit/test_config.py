@@ -26,6 +26,7 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     assert (config.max_payload_bytes, config.max_http_buffer_size, config.max_backlog_bytes) == (65_536, 1_000_000, 1_048_576)
     assert (config.max_status_ids, config.max_connections_per_user, config.max_rooms, config.max_nesting) == (100, 20, 200, 32)
     assert (config.max_pending_events, config.max_head_bytes, config.revocation_interval) == (256, 32_768, 30)
+    assert config.after_commit is False
 
 
 def test_a_value_is_taken_from_its_key() -> None:
@@ -63,12 +64,14 @@ def test_a_value_is_taken_from_its_key() -> None:
         ("MAX_NESTING", 0),
         ("LIMITS", None),
         ("LIMITS", "10/second"),
-        ("LIMITS", {"messages": "10/second"}),
+        ("LIMITS", {"sockets": "10/second"}),
         ("LIMITS", {"authentication": None}),
         ("USER_LIMITS", ["typing"]),
         ("MAX_REFUSALS", "often"),
         ("MAX_REFUSALS", 100),
         ("MAX_FAILED_CONNECTS", "30/day"),
+        ("AFTER_COMMIT", 1),
+        ("AFTER_COMMIT", None),
         ("ASYNC_MODE", "eventlet"),
     ],
 )

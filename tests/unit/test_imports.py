@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "describe": {"contract", "feature", "hooks"},
     "cli": {"checks", "contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks"},
-    "__init__": {"backends", "emitter", "extension", "feature", "functions", "gateway", "identity"},
+    "__init__": {"backends", "emitter", "extension", "feature", "features", "functions", "gateway", "identity"},
 }
 FRAMEWORKS = {
     "engineio",

@@ -185,9 +185,28 @@ def test_all_peers_together_have_a_bound(peer_log: PeerLog, written: io.StringIO
     for number in range(3_000):
         write(peer_log, f"peer {number}")
     assert lines(written, "refused: ") == 200
-    assert len(peer_log._buckets) == len(peer_log._silences) - 1 == 1_000
+    assert len(peer_log._buckets) == 1_000
     run(later, clock, SUMMARY_DELAY)
-    assert sum(map(int, re.findall(r"left out: lines=(\d+)", written.getvalue()))) == 2_800
+    assert re.findall(r"left out: (.+)", written.getvalue()) == ["lines=2800 peer=others seconds=5"]
+
+
+def test_a_peer_that_writes_too_much_is_named_beside_all_others(
+    peer_log: PeerLog, written: io.StringIO, clock: Clock, later: Later
+) -> None:
+    for number in range(300):
+        write(peer_log, f"peer {number}")
+    write(peer_log, "1.2.3.4", 100)
+    run(later, clock, SUMMARY_DELAY)
+    assert re.findall(r"left out: (.+) seconds", written.getvalue()) == ["lines=103 peer=others", "lines=97 peer=1.2.3.4"]
+
+
+def test_so_many_peers_are_named_and_no_more(peer_log: PeerLog, written: io.StringIO, clock: Clock, later: Later) -> None:
+    for number in range(1_500):
+        write(peer_log, f"peer {number}", 4)
+    assert len(peer_log._silences) == 1_000
+    run(later, clock, SUMMARY_DELAY)
+    counted = sum(map(int, re.findall(r"left out: lines=(\d+)", written.getvalue())))
+    assert counted == 1_500 * 4 - lines(written, "refused: ")
 
 
 def test_what_nobody_wants_to_see_is_not_counted(peer_log: PeerLog, written: io.StringIO, later: Later) -> None:

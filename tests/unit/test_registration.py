@@ -25,6 +25,7 @@ HOOKS = {
     "on_user_offline": 1,
     "on_join": 2,
     "on_leave": 2,
+    "on_message_send": 2,
     "on_notification_read": 2,
     "on_notifications_read_all": 1,
     "on_error": 3,

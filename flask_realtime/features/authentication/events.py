@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypedDict
 
 from flask_realtime.contract.events import OutgoingEvent
 from flask_realtime.contract.parsing import only_argument
+from flask_realtime.contract.times import wire_time
 from flask_realtime.errors import BadRequest
 
 AUTH_REFRESH: Final = "auth:refresh"
@@ -74,4 +75,4 @@ def refreshed(expires_at: float | None) -> Refreshed:
 
 def _moment(seconds: float) -> str:
     """Format a Unix time as JavaScript's `toISOString` does."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return wire_time(datetime.fromtimestamp(seconds, timezone.utc))

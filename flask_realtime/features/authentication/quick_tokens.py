@@ -21,12 +21,13 @@ from flask_jwt_extended.default_callbacks import (
     default_decode_key_callback,
     default_token_verification_callback,
 )
+from flask_jwt_extended.exceptions import JWTDecodeError
 from flask_jwt_extended.internal_utils import custom_verification_for_token, verify_token_not_blocklisted, verify_token_type
 from flask_jwt_extended.tokens import _decode_jwt
 from flask_jwt_extended.view_decorators import _load_user
 from jwt.utils import base64url_decode
 
-from flask_realtime.features.authentication.hmac_keys import checked, takes_checked_keys
+from flask_realtime.features.authentication.decoding import checked, decode, works
 from flask_realtime.features.authentication.tokens import EXTENSION, Verified, request_context, verify_in_request
 
 _KNOWN_VERSIONS: Final = "4.7."
@@ -36,6 +37,9 @@ _KNOWN_PARAMETERS: Final = frozenset(
         *("issuer", "leeway", "secret", "verify_aud", "verify_sub"),
     )
 )
+_DEFAULT_CLAIMS: Final = {"type": "access", "fresh": False, "jti": None}
+"""The claims that a token may lack, as `_decode_jwt` adds them."""
+
 _DEFAULTS: Final = {
     "_decode_key_callback": default_decode_key_callback,
     "_token_in_blocklist_callback": default_blocklist_callback,
@@ -47,7 +51,7 @@ if (
     not __version__.startswith(_KNOWN_VERSIONS)
     or signature(_decode_jwt).parameters.keys() != _KNOWN_PARAMETERS
     or not _DEFAULTS.items() <= vars(JWTManager()).items()
-    or not takes_checked_keys()
+    or not works()
 ):
     msg = "Flask-JWT-Extended or PyJWT has changed"
     raise ImportError(msg)
@@ -83,19 +87,19 @@ def _verify_with_loaders(manager: JWTManager, token: str) -> Verified:
 
 def _decode(manager: JWTManager, token: str) -> dict[str, Any]:
     algorithms = config.decode_algorithms
-    claims = _decode_jwt(
+    claims = decode(
+        token,
+        checked(_key(manager, token), algorithms),
         algorithms=algorithms,
-        allow_expired=False,
         audience=config.decode_audience,
-        csrf_value="",
-        encoded_token=token,
-        identity_claim_key=config.identity_claim_key,
         issuer=config.decode_issuer,
         leeway=config.leeway,
-        secret=checked(_key(manager, token), algorithms),
-        verify_aud=config.decode_audience is not None,
-        verify_sub=config.verify_sub,
+        options={"verify_aud": config.decode_audience is not None, "verify_sub": config.verify_sub},
     )
+    if config.identity_claim_key not in claims:
+        msg = f"Missing claim: {config.identity_claim_key}"
+        raise JWTDecodeError(msg)
+    claims = {**_DEFAULT_CLAIMS, **claims}
     verify_token_type(claims, refresh=False)
     return claims
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypedDict
 
 from flask_realtime.contract.ids import EXPECTED, WireId
-from flask_realtime.contract.parsing import only_argument, raw_id
+from flask_realtime.contract.parsing import missing, only_argument, raw_id
 from flask_realtime.errors import BadRequest
 
 JOIN_CONVERSATION: Final = "join:conversation"
@@ -43,6 +43,5 @@ def parse_conversation_reference(args: Sequence[Any], _settings: object) -> OneC
     try:
         conversation_id = payload["conversationId"]
     except KeyError:
-        msg = f"conversationId is missing: expected {EXPECTED}"
-        raise BadRequest(msg) from None
+        raise BadRequest(missing("conversationId", EXPECTED)) from None
     return OneConversation(*raw_id(conversation_id, "conversationId"))

@@ -1,12 +1,13 @@
-"""Models of messages and their read receipts."""
+"""Models of messages, their read receipts, and what clients have sent."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import Text
+from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from flask_realtime.contract.ids import MAX_ID_LENGTH
 from flask_realtime.database.base import Constraint, RealtimeModelMixin, foreign_keys, index, unique
 from flask_realtime.database.columns import IntegerKey, StringUserId
 
@@ -54,4 +55,32 @@ class ReadReceiptMixin(RealtimeModelMixin):
             *foreign_keys(table, message_id=cls.message_key, user_id=cls.user_key),
             unique(table, "message_id", "user_id"),
             index(table, "user_id"),
+        )
+
+
+class MessageSendMixin(RealtimeModelMixin):
+    """One sending of a message by a client, for as long as sending it again is the same message.
+
+    `message_id` is no foreign key: a message that was deleted is not stored again either.
+    """
+
+    __tablename__ = "realtime_message_send"
+    conversation_key: ClassVar[str] = "realtime_conversation.id"
+    user_key: ClassVar[str | None] = None
+
+    conversation_id: Mapped[int] = mapped_column(IntegerKey)
+    sender_id: Mapped[str] = mapped_column(StringUserId)
+    client_id: Mapped[str] = mapped_column(String(MAX_ID_LENGTH))
+    message_id: Mapped[int | None] = mapped_column(IntegerKey)
+
+    @classmethod
+    def constraints(cls) -> tuple[Constraint, ...]:
+        """Return the table's constraints and indexes; a user sends a message to a conversation once."""
+        table = cls.__tablename__
+        return (
+            *super().constraints(),
+            *foreign_keys(table, conversation_id=cls.conversation_key, sender_id=cls.user_key),
+            unique(table, "conversation_id", "sender_id", "client_id"),
+            index(table, "sender_id"),
+            index(table, "created_at"),
         )

@@ -1,21 +1,36 @@
-"""Stores messages and read receipts in the database."""
+"""Stores messages, read receipts and what clients have sent in the database, and answers their hook from there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select, update
 
 from flask_realtime.database.columns import parse_row_id, utc_now
+from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
+from flask_realtime.errors import ConfigError, Forbidden, NotFound
 from flask_realtime.features.conversations.models import ParticipantMixin
-from flask_realtime.features.messages.models import MessageMixin, ReadReceiptMixin
+from flask_realtime.features.messages.events import stored_message_payload
+from flask_realtime.features.messages.hooks import MessageHooks
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
+from flask_realtime.features.messages.sending import NewMessage, SentMessage
+from flask_realtime.identity import Identity
 
 DEFAULT_PAGE_SIZE = 50
+
+SEND_WINDOW: Final = timedelta(hours=24)
+"""Time for which a client's id of a message stands for the same message."""
+
+_KEPT: Final = SEND_WINDOW + timedelta(hours=1)
+"""Time for which it is kept: nothing that somebody may be looking for right now is deleted."""
+
+_DELETED_AT_ONCE: Final = 10
+"""Expired sendings that are deleted with each new one: few enough to delay nobody, and more than are added."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,17 @@ class MessageRecord:
     content: str
     created_at: datetime
     is_read: bool = False
+
+
+@dataclass(frozen=True)
+class SendResult:
+    """The result of sending a message.
+
+    `is_new`: this call stored it. `message` is as it was when it was stored, each time.
+    """
+
+    message: MessageRecord
+    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +82,62 @@ class ReadResult:
     newly_read_ids: tuple[str, ...]
 
 
+_Key = tuple[int | None, str, str]
+"""The conversation, the sender, and the client's id of the message."""
+
+
+class _SentMessages:
+    """Rows of what clients have sent: one for each message, for as long as its key stands for the same message.
+
+    Args:
+        db: The application's Flask-SQLAlchemy object.
+        model: The model of the rows.
+    """
+
+    def __init__(self, db: SQLAlchemy, model: type[MessageSendMixin]) -> None:
+        self._db = db
+        self._model = model
+
+    def claim(self, key: _Key, now: datetime) -> int | None:
+        """Return the id of the row of a message that is to be stored now, or None if it was sent before.
+
+        Of several transactions at once, one gets the row, and the others wait until it has committed.
+        """
+        model = self._model
+        columns = (model.conversation_id, model.sender_id, model.client_id)
+        added = insert_into(self._db, model).values(dict(zip(columns, key, strict=True)) | {model.created_at: now})
+        claimed = added.on_conflict_do_update(
+            index_elements=columns, set_={"created_at": now}, where=model.created_at <= now - SEND_WINDOW
+        )
+        return self._db.session.scalars(claimed.returning(model.id)).one_or_none()
+
+    def finish(self, claim: int, number: int, now: datetime) -> None:
+        """Record which message was stored, and delete a few expired rows."""
+        model = self._model
+        finished = update(model).where(model.id == claim).values(message_id=number)
+        expired = select(model.id).where(model.created_at < now - _KEPT).order_by(model.created_at).limit(_DELETED_AT_ONCE)
+        deleted = delete(model).where(model.id.in_(expired.with_for_update(skip_locked=True)))
+        for statement in (finished, deleted):
+            self._db.session.execute(statement.execution_options(synchronize_session=False))
+
+    def find(self, key: _Key) -> tuple[int, datetime]:
+        """Return the id of the message that was stored, and when it was.
+
+        Raises:
+            NotFound: The conversation, or the sender, has just been deleted.
+        """
+        model = self._model
+        conversation, sender_id, client_id = key
+        found = self._db.session.execute(
+            select(model.message_id, model.created_at).where(
+                model.conversation_id == conversation, model.sender_id == sender_id, model.client_id == client_id
+            )
+        ).one_or_none()
+        if found is None or found.message_id is None:
+            raise NotFound
+        return found.message_id, found.created_at
+
+
 class MessageStore:
     """The messages of one application.
 
@@ -64,6 +146,7 @@ class MessageStore:
         message: The model of messages.
         read_receipt: The model of their read receipts.
         participant: The model of the participants of their conversations.
+        message_send: The model of what clients have sent; None if they send nothing.
     """
 
     def __init__(
@@ -72,8 +155,10 @@ class MessageStore:
         message: type[MessageMixin],
         read_receipt: type[ReadReceiptMixin],
         participant: type[ParticipantMixin],
+        message_send: type[MessageSendMixin] | None = None,
     ) -> None:
         self._db = db
+        self._message_send = message_send
         self._message = message
         self._read_receipt = read_receipt
         self._participant = participant
@@ -84,12 +169,81 @@ class MessageStore:
         Raises:
             NotFound: The conversation or the user does not exist.
         """
-        message, now = self._message, utc_now()
-        values = {"sender_id": sender_id, "content": content, "created_at": now}
+        now = utc_now()
         with committing(self._db):
-            added = insert(message).values(conversation_id=parse_row_id(conversation_id), **values)
-            number = self._db.session.execute(added.returning(message.id)).scalar_one()
+            number = self._insert(conversation_id, sender_id, content, now)
         return MessageRecord(str(number), conversation_id, sender_id, content, now)
+
+    def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> int:
+        message = self._message
+        values = {"sender_id": sender_id, "content": content, "created_at": now}
+        added = insert(message).values(conversation_id=parse_row_id(conversation_id), **values)
+        return self._db.session.execute(added.returning(message.id)).scalar_one()
+
+    def register(self, hooks: MessageHooks, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
+        """Register the hook that stores what clients send, unless there is no model for it.
+
+        Args:
+            hooks: The extension object.
+            message_json: Returns a message as clients get it; by default an object of the record's fields.
+        """
+        if self._message_send is None:
+            return
+        as_json = message_json or _as_json
+
+        def send(identity: Identity, message: NewMessage) -> SentMessage:
+            if not self._takes_part(message.conversation_id, identity.user_id):
+                msg = "You do not take part in this conversation"
+                raise Forbidden(msg)
+            result = self.send(message.conversation_id, identity.user_id, message.content, message.client_id)
+            return SentMessage(as_json(result.message), result.is_new)
+
+        hooks.on_message_send(send)
+
+    def send(self, conversation_id: str, sender_id: str, content: str, client_id: str) -> SendResult:
+        """Store a message unless its sender has sent it before, and commit.
+
+        The caller first checks that the sender may write there. For 24 hours, the same sender, conversation and `client_id` are the
+        same message, whatever its content, even if it is deleted meanwhile. Of several calls at once, on however many servers, one
+        stores it. Works on SQLite and PostgreSQL.
+
+        Args:
+            conversation_id: The conversation.
+            sender_id: The sender.
+            content: The text.
+            client_id: The client's own id of the message.
+
+        Raises:
+            NotFound: The conversation or the user does not exist.
+            ConfigError: The store has no model of what clients have sent.
+        """
+        sent, key = self._sent(), (parse_row_id(conversation_id), sender_id, client_id)
+        now = utc_now()
+        with committing(self._db):
+            claim = sent.claim(key, now)
+            if claim is None:
+                number, content, now = self._sent_before(sent, key, content)
+            else:
+                number = self._insert(conversation_id, sender_id, content, now)
+                sent.finish(claim, number, now)
+        return SendResult(MessageRecord(str(number), conversation_id, sender_id, content, now), claim is not None)
+
+    def _sent(self) -> _SentMessages:
+        if self._message_send is None:
+            msg = "Sending messages needs a model of what clients have sent: pass message_send to Models, as define_models does."
+            raise ConfigError(msg)
+        return _SentMessages(self._db, self._message_send)
+
+    def _sent_before(self, sent: _SentMessages, key: _Key, content: str) -> tuple[int, str, datetime]:
+        """Return the id, content and time of a message that was sent before; if it was deleted, with the content sent now."""
+        number, created_at = sent.find(key)
+        stored = self._db.session.scalar(select(self._message.content).where(self._message.id == number))
+        return number, content if stored is None else stored, created_at
+
+    def _takes_part(self, conversation_id: str, user_id: str) -> bool:
+        participant = self._participant
+        taking_part = (participant.conversation_id == parse_row_id(conversation_id), participant.user_id == user_id)
+        return bool(self._db.session.scalar(select(select(1).where(*taking_part).exists())))
 
     def get(self, conversation_id: str, message_id: str, viewer_id: str) -> MessageRecord | None:
         """Return a message as the viewer sees it, or None if the conversation does not hold it."""
@@ -157,8 +311,7 @@ class MessageStore:
             .order_by(message.id)
             .with_for_update(read=True, key_share=True)
         )
-        dialect = postgresql if self._db.session.get_bind(receipt).dialect.name == "postgresql" else sqlite
-        added = dialect.insert(receipt).from_select(["message_id", "user_id", "created_at"], source)
+        added = insert_into(self._db, receipt).from_select(["message_id", "user_id", "created_at"], source)
         return self._db.session.scalars(added.on_conflict_do_nothing().returning(receipt.message_id)).all()
 
     def delete(self, conversation_id: str, message_id: str) -> bool:
@@ -231,3 +384,9 @@ def _in_order(message_ids: Sequence[str], numbers: Iterable[int]) -> tuple[str, 
     """Return the ids that are among the numbers, once each, in their original order."""
     found = {str(number) for number in numbers}
     return tuple(message_id for message_id in dict.fromkeys(message_ids) if message_id in found)
+
+
+def _as_json(message: MessageRecord) -> Any:
+    return stored_message_payload(
+        message.id, message.conversation_id, message.sender_id, message.content, message.created_at, message.is_read
+    )

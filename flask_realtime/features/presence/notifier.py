@@ -7,6 +7,7 @@ called for every change; clients are notified of those that `Announcements` sele
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from weakref import WeakValueDictionary
 
 from flask_realtime.contract.effects import Emit
@@ -40,6 +41,14 @@ class PresenceNotifier:
         """Return whether there is nothing left to announce."""
         return not self._mailboxes
 
+    @cached_property
+    def _calls_application(self) -> bool:
+        return any(map(self._context.is_registered, (PRESENCE_AUDIENCE, ON_USER_ONLINE, ON_USER_OFFLINE)))
+
+    @cached_property
+    def _asks_for_audience(self) -> bool:
+        return self._context.is_registered(PRESENCE_AUDIENCE)
+
     def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
         """Announce that a user came online or went offline, unless that exceeds the rate.
 
@@ -49,7 +58,7 @@ class PresenceNotifier:
             version: The change's place among the changes of this user, on all servers.
             hold: Seconds before which it must not be announced; see `Change`.
         """
-        if not any(map(self._context.is_registered, (PRESENCE_AUDIENCE, ON_USER_ONLINE, ON_USER_OFFLINE))):
+        if not self._calls_application:
             self._announce(user_id, online=online, version=version, hold=hold)
         else:
             self.in_turn(user_id, lambda: self._announce_and_notify(user_id, online=online, version=version, hold=hold))
@@ -91,7 +100,7 @@ class PresenceNotifier:
 
     def _tell_in_turn(self, due: Announcement) -> None:
         user_id, online, version = due
-        if not self._context.is_registered(PRESENCE_AUDIENCE):
+        if not self._asks_for_audience:
             self._notify(user_id, online=online, version=version)
         else:
             self.in_turn(user_id, lambda: self._notify(user_id, online=online, version=version))
@@ -102,7 +111,7 @@ class PresenceNotifier:
             self._timer.wake_by(deadline)
 
     def _notify(self, user_id: str, *, online: bool, version: int) -> None:
-        if not self._context.is_registered(PRESENCE_AUDIENCE):
+        if not self._asks_for_audience:
             self._context.emit(Presence.status_changed(user_id, online=online, audience=None, version=version))
         else:
             # If the audience hook fails, nobody is notified, rather than everyone.

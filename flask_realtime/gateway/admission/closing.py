@@ -106,7 +106,7 @@ class ConnectionCloser:
             self._limiter.release(connection)
         if is_present:
             self._presence.disconnected_in_turn(connection, reason, (*departure.changes, *shared))
-        if not connection.session.open_connections():
+        if not connection.session.closed and not connection.session.open_connections():
             self._connections.await_connect(connection.session.id)
         peer = user_peer(connection.user_id, connection.address)
         told = (connection.user_id, connection.id, reason, connection.namespace)

@@ -59,6 +59,7 @@ _FIRST: Final = (
 
 _FIRST_NAMES: Final = frozenset(_FIRST)
 _TEXT: Final = frozenset((str,))
+"""The only type of a header; a server that puts anything else there gets it left out."""
 
 _IRRELEVANT: Final = (
     "HTTP_ACCEPT",
@@ -119,7 +120,10 @@ def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=16)
 def _kept_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those to keep of an environment's names; clients of one kind send the same ones."""
+    """Return those to keep of an environment's names: clients of one kind send the same ones.
+
+    As few are remembered as a stranger may be let choose: with a head of 32 KiB each, half a MiB.
+    """
     return tuple(name for name in names if name in _FIRST_NAMES or name.startswith("HTTP_"))
 
 

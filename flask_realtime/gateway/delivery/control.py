@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from flask import has_request_context, request
@@ -15,6 +16,7 @@ from flask_realtime.contract.effects import Emit
 from flask_realtime.feature.context import HasState, LostConnection
 from flask_realtime.feature.feature import Feature
 from flask_realtime.gateway.connection import Registry, current
+from flask_realtime.gateway.delivery.after_commit import AfterCommit
 from flask_realtime.gateway.delivery.delivery import Delivery
 from flask_realtime.gateway.delivery.envelopes import command_envelope
 from flask_realtime.gateway.features import Features
@@ -32,35 +34,48 @@ class Control:
         delivery: Sends events.
         backend: What servers share.
         features: The features.
+        after_commit: Lets events wait for a commit.
         lost_connections: Returns a user's lost connections, which may come back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a call of the application can reach
         self,
         registry: Registry,
         delivery: Delivery,
         backend: Backend,
         features: Features,
+        after_commit: AfterCommit,
         lost_connections: Callable[[str | None], Sequence[LostConnection]],
     ) -> None:
         self._registry = registry
         self._delivery = delivery
         self._backend = backend
         self._features = features
+        self._after_commit = after_commit
         self._lost_connections = lost_connections
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         """Return the state of a feature."""
         return self._features.state_of(feature)
 
-    def emit(self, emit: Emit, *, skip_sender: bool) -> bool:
+    def emit(self, emit: Emit, *, skip_sender: bool, after_commit: bool | None = None) -> bool:
         """Send an event; see `Delivery.send`.
 
         Args:
             emit: The event.
             skip_sender: Whether to leave out the connection that the caller acts for.
+            after_commit: Whether to wait for the commit of `db.session`; None for the application's default.
+
+        Returns:
+            Whether it is on its way to the other servers, or waits for a commit.
         """
-        return self._delivery.send(replace(emit, except_connection=self._sender()) if skip_sender else emit)
+        if skip_sender:
+            emit = replace(emit, except_connection=self._sender())
+        if after_commit is None:
+            after_commit = self._after_commit.by_default
+        if after_commit and self._after_commit.wait(emit.event, partial(self._delivery.prepare, emit)):
+            return True
+        return self._delivery.send(emit)
 
     def is_here(self, connection_id: str) -> bool:
         """Return whether a connection is on this server."""

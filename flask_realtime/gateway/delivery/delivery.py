@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from flask import Flask
 
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.gateway.delivery.encoding import decode_arguments
 from flask_realtime.gateway.delivery.envelopes import envelope_of
 from flask_realtime.gateway.repeats import Deliverer, Repeated, Repeater
 from flask_realtime.signals import event_sent
@@ -47,12 +50,20 @@ class Delivery:
         """
         if type(emit) is Repeated:
             return self._repeater.send(emit)
-        message = self._deliver_here(emit)
-        return message is None or self._publish is None or self._publish(envelope_of(emit, message.parts))
+        return _has_no_rooms(emit) or self._send(emit, self._encode(emit))
+
+    def prepare(self, emit: Emit) -> Callable[[], bool]:
+        """Encode an event, and return what sends it as it is now.
+
+        Raises:
+            PayloadNotSerializable: Its arguments are not JSON.
+        """
+        return partial(self._send_prepared, replace(emit), self._encode(emit))
 
     def send_here(self, emit: Emit) -> None:
         """Send an event to this server's connections only."""
-        self._deliver_here(emit)
+        if not _has_no_rooms(emit):
+            self._deliver_here(emit, self._encode(emit))
 
     def receive(self, envelope: Envelope) -> None:
         """Deliver another server's envelope; its packet goes to the sockets unchanged."""
@@ -62,16 +73,24 @@ class Delivery:
         message = OutboundMessage(envelope.parts, volatile=header["volatile"])
         self._local.deliver(message, header["rooms"], header["except_rooms"], header["except_sid"])
 
-    def _deliver_here(self, emit: Emit) -> OutboundMessage | None:
-        rooms = emit.rooms
-        if rooms is not None and not rooms:
-            return None
-        message = self._local.encode(emit.event, emit.args, volatile=emit.volatile)
+    def _encode(self, emit: Emit) -> OutboundMessage:
+        return self._local.encode(emit.event, emit.args, volatile=emit.volatile)
+
+    def _send_prepared(self, emit: Emit, message: OutboundMessage) -> bool:
+        if event_sent.receivers:
+            # Its arguments may have changed since they were encoded.
+            emit = replace(emit, args=decode_arguments(message.parts))
+        return _has_no_rooms(emit) or self._send(emit, message)
+
+    def _send(self, emit: Emit, message: OutboundMessage) -> bool:
+        self._deliver_here(emit, message)
+        return self._publish is None or self._publish(envelope_of(emit, message.parts))
+
+    def _deliver_here(self, emit: Emit, message: OutboundMessage) -> None:
         if not self._is_late(emit.order):
-            self._local.deliver(message, rooms, emit.except_rooms, emit.except_connection)
+            self._local.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)
         if event_sent.receivers:
             event_sent.send(self._app, event=emit)
-        return message
 
     def _is_late(self, order: tuple[str, int] | None) -> bool:
         """Return whether this event about a subject, or a later one, has been delivered already, and record this one if not."""
@@ -85,3 +104,8 @@ class Delivery:
         if len(self._versions) > _SUBJECTS:
             self._versions.popitem(last=False)
         return False
+
+
+def _has_no_rooms(emit: Emit) -> bool:
+    """Return whether an event goes to nobody: None stands for everyone."""
+    return emit.rooms is not None and not emit.rooms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask.json.provider import JSONProvider
@@ -57,3 +58,11 @@ class EventEncoder:
         if not attachments:
             raise self._json.refusal(payload[1:], error) from error
         return parts, attachments
+
+
+def decode_arguments(parts: Sequence[str | bytes]) -> tuple[Any, ...]:
+    """Return the arguments of an encoded event, as clients get them."""
+    packet = sio.Packet(encoded_packet=parts[0])
+    for attachment in parts[1:]:
+        packet.add_attachment(attachment)
+    return tuple(packet.data[1:])

@@ -96,13 +96,18 @@ class PeerLog:
     def _may_write(self, to: logging.Logger, peer: str) -> bool:
         now = self._clock()
         with self._lock:
-            if self._bucket(peer).take(now) and self._all.take(now):
+            is_within_own = self._bucket(peer).take(now)
+            if is_within_own and self._all.take(now):
                 return True
-            known = peer if peer in self._silences or len(self._silences) < _PEERS else _OTHERS
+            # A storm of many peers, none of which wrote too much, is summed up in one line.
+            known = _OTHERS if is_within_own or not self._has_room(peer) else peer
             silence = self._silences.setdefault(known, _Silence(now, to))
             silence.logger = to
             silence.lines += 1
             return False
+
+    def _has_room(self, peer: str) -> bool:
+        return peer in self._silences or len(self._silences) < _PEERS
 
     def _bucket(self, peer: str) -> TokenBucket:
         bucket = self._buckets.setdefault(peer, TokenBucket(self._rate))

@@ -106,6 +106,16 @@ def test_what_redis_refuses_is_no_outage(link: RedisLink) -> None:
     assert link.is_up
 
 
+def test_while_redis_is_known_to_be_down_neither_a_call_nor_a_connection_tries_it(server: RedisServer, link: RedisLink) -> None:
+    ping(link)
+    server.kill()
+    assert is_refused(link)
+    for attempt in (link.connect, lambda: ping(link)):
+        with pytest.raises(BackendUnavailable) as refused:
+            attempt()
+        assert refused.value.__context__ is None, "an attempt would have failed for a reason of its own"
+
+
 def test_a_stopped_server_is_noticed_at_once_and_so_is_its_return(server: RedisServer, link: RedisLink) -> None:
     ping(link)
     server.stop()

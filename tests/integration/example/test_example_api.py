@@ -193,6 +193,26 @@ def test_bad_content_is_refused(example: Example, content: object) -> None:
     assert is_bad_request(answer, "content")
 
 
+@on_sqlite
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("clientId", ""),
+        ("clientId", " "),
+        ("clientId", "x" * 129),
+        ("clientId", "nul\0"),
+        ("clientId", ["c1"]),
+        ("replyTo", "1"),
+        ("threadId", "1"),
+        ("mentions", ["2"]),
+        ("attachmentIds", ["1"]),
+    ],
+)
+def test_what_is_no_id_or_not_supported_yet_is_refused(example: Example, field: str, value: object) -> None:
+    answer = example.user("bob").post("/api/conversations/1/messages", {**HELLO, field: value})
+    assert is_bad_request(answer, field)
+
+
 def test_longest_content_is_accepted(example: Example) -> None:
     answer = example.user("bob").post("/api/conversations/1/messages", {"content": f" {'x' * 4000} "})
     assert answer.status_code == 201

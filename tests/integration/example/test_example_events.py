@@ -42,6 +42,29 @@ def test_new_message_is_told_to_the_conversation(example: Example, sent: list[Ca
     assert event.is_to_conversation("1")
 
 
+def test_a_message_that_is_sent_again_is_told_once(example: Example, sent: list[CapturedEvent]) -> None:
+    alice, bob = example.user("alice"), example.user("bob")
+    path, message = "/api/conversations/1/messages", {"content": "hello", "clientId": "c1"}
+    first = alice.post(path, message)
+    with connected(example, alice) as client:
+        over_socket = client.call("message:send", {**message, "conversationId": 1})
+    assert over_socket == {"ok": True, "message": first.json}
+    assert [(answer.status_code, answer.json) for answer in (first, alice.post(path, message))] == [(201, first.json)] * 2
+    assert bob.post(path, message).json["id"] == "2", "another sender's message"
+    assert [event.data["id"] for event in sent if event.event == "message:new"] == ["1", "2"]
+
+
+def test_a_message_over_the_socket_is_as_one_over_http(example: Example, sent: list[CapturedEvent]) -> None:
+    bob = example.user("bob")
+    with connected(example, bob) as client:
+        answer = client.call("message:send", {"conversationId": "1", "clientId": "c1", "content": "hello"})
+        refused = client.call("message:send", {"conversationId": "2", "clientId": "c1", "content": "hello"})
+    assert bob.get("/api/conversations/1/messages").json["messages"] == [answer["message"]]
+    assert answer["message"]["sender"] == {"id": "2", "username": "bob"}
+    assert [event.data for event in sent if event.event == "message:new"] == [answer["message"]]
+    assert refused["error"]["code"] == "forbidden"
+
+
 def test_newly_read_messages_are_told_to_the_conversation(example: Example, sent: list[CapturedEvent]) -> None:
     alice, bob = example.user("alice"), example.user("bob")
     ids = [example.message(alice, "1") for _ in range(2)]

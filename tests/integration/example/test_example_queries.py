@@ -18,6 +18,7 @@ REQUESTS: dict[str, tuple[int, Callable[[Caller], Answer]]] = {
     "messages": (5, lambda bob: bob.get("/api/conversations/1/messages")),
     "earlier messages": (5, lambda bob: bob.get("/api/conversations/1/messages?before=5&limit=2")),
     "write": (4, lambda bob: bob.post("/api/conversations/1/messages", {"content": "hello"})),
+    "write once": (7, lambda bob: bob.post("/api/conversations/1/messages", {"content": "hello", "clientId": "c1"})),
     "read": (5, lambda bob: bob.post("/api/conversations/1/read", {"messageIds": ["1", "2", "3"]})),
     "delete": (5, lambda bob: bob.delete("/api/conversations/1/messages/4")),
     "unread count": (3, lambda bob: bob.get("/api/messages/unread-count")),

@@ -124,6 +124,10 @@ def test_it_gets_what_the_client_sent_and_the_handshake(make_world: MakeWorld) -
     assert seen == [({"key": [1, {"a": None}]}, *rest), (None, *rest)]
 
 
+def test_a_log_that_shows_an_identity_shows_nothing_personal() -> None:
+    assert repr(Identity("ann", {"email": "a@b.example"}, user="Ann", expires_at=7.5)) == "Identity(user_id='ann', expires_at=7.5)"
+
+
 def test_it_has_a_request_of_its_own_with_the_session(make_world: MakeWorld) -> None:
     seen: list[Any] = []
 

@@ -18,7 +18,7 @@ from flask_jwt_extended.exceptions import JWTExtendedException, RevokedTokenErro
 from jwt.exceptions import PyJWTError
 from werkzeug.test import EnvironBuilder
 
-from flask_realtime.features.authentication import hmac_keys, quick_tokens
+from flask_realtime.features.authentication import decoding, quick_tokens
 from flask_realtime.features.authentication import verification as auth
 from flask_realtime.features.authentication.tokens import verify_in_request
 
@@ -289,7 +289,7 @@ def another_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def another_kind_of_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jwt, "PyJWK", jwt.PyJWKSet)
-    hmac_keys._key.cache_clear()
+    decoding._key.cache_clear()
 
 
 @pytest.mark.parametrize("change", [another_version, another_function, a_missing_function, another_default, another_kind_of_key])

@@ -50,6 +50,13 @@ NAMES = {
         "uq_realtime_read_receipt_message_id_user_id",
         "ix_realtime_read_receipt_user_id",
     },
+    "realtime_message_send": {
+        "pk_realtime_message_send",
+        "fk_realtime_message_send_conversation_id_realtime_conversation",
+        "uq_realtime_message_send_conversation_id_sender_id_client_id",
+        "ix_realtime_message_send_sender_id",
+        "ix_realtime_message_send_created_at",
+    },
     "realtime_notification": {
         "pk_realtime_notification",
         "ix_realtime_notification_user_id_id",
@@ -112,14 +119,14 @@ def test_texts_have_their_lengths_in_the_database() -> None:
     define_models(db)
     columns = [column for table in db.metadata.tables.values() for column in table.columns]
     lengths = {(column.name, length) for column in columns if (length := getattr(column.type, "length", None)) is not None}
-    assert lengths == {("user_id", 128), ("sender_id", 128), ("title", 200), ("type", 64), ("link", 2048)}
+    assert lengths == {("user_id", 128), ("sender_id", 128), ("client_id", 128), ("title", 200), ("type", 64), ("link", 2048)}
 
 
 def test_users_have_the_type_that_is_asked_for() -> None:
     db = SQLAlchemy()
     define_models(db, user_key="users.id", user_id_type=IntegerUserId())
     users = [column for table in db.metadata.tables.values() for column in table.columns if column.name in {"user_id", "sender_id"}]
-    assert len(users) == 4
+    assert len(users) == 5
     assert all(isinstance(column.type, IntegerUserId) and not column.nullable for column in users)
 
 

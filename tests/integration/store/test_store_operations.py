@@ -247,6 +247,8 @@ def test_all_notifications_are_read(store: Store) -> None:
     [
         lambda store: store.conversations.create(["ann"]),
         lambda store: store.messages.add("1", "ann", "more"),
+        lambda store: store.messages.send("1", "ann", "more", "c1"),
+        lambda store: [store.messages.send("1", "ann", "more", "c1") for _ in range(2)],
         lambda store: store.messages.mark_read("1", "ben", ["1"]),
         lambda store: store.messages.delete("1", "1"),
         lambda store: store.notifications.add("ann", "note", "Title", "Text"),

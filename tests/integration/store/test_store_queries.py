@@ -14,6 +14,8 @@ OPERATIONS: dict[str, tuple[int, Callable[[Store], Any]]] = {
     "has_participant": (1, lambda store: store.conversations.has_participant("1", "ann")),
     "of_user": (2, lambda store: store.conversations.of_user("ann")),
     "add": (1, lambda store: store.messages.add("1", "ann", "hello")),
+    "send": (4, lambda store: store.messages.send("1", "ann", "hello", "new")),
+    "send_again": (3, lambda store: store.messages.send("1", "ann", "hello", "sent")),
     "get": (1, lambda store: store.messages.get("1", "1", "ann")),
     "page": (1, lambda store: store.messages.page("1", "ann")),
     "earlier_page": (1, lambda store: store.messages.page("1", "ann", before="9", limit=3)),
@@ -38,6 +40,8 @@ def chat(database_url: str) -> Iterator[StoreApp]:
             for number in range(10):
                 made.store.messages.add(conversation.id, ["ann", "ben"][number % 2], "hello")
             made.store.notifications.add("ann", "note", "Title", "Text")
+        for client_id in ("sent", "another"):
+            made.store.messages.send("1", "ann", "hello", client_id)
         made.store.messages.mark_read("1", "cat", [str(number) for number in range(1, 8)])
         yield made
 

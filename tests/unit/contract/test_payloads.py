@@ -14,11 +14,13 @@ from flask_realtime.contract.rooms import conversation_room, user_room
 from flask_realtime.errors import BadRequest, ConnectionRefused, EventError, RateLimited
 from flask_realtime.features.authentication import events as authentication
 from flask_realtime.features.conversations import events as conversations
+from flask_realtime.features.messages import NewMessage
 from flask_realtime.features.messages import events as messages
 from flask_realtime.features.notifications import events as notifications
 from flask_realtime.features.presence import events as presence
 from flask_realtime.features.typing_indicators.events import TYPING_START, relayed
 
+SEND = {"conversationId": 7, "clientId": "c1", "content": "hello"}
 BOUNDS = RealtimeConfig(max_status_ids=3)
 Parse = Callable[[Any, Any], Any]
 
@@ -76,9 +78,11 @@ def test_no_room_is_anothers() -> None:
         (presence.parse_user_ids, [[7, "ann", 7]], (("7", "ann", "7"),)),
         (presence.parse_user_ids, [[]], ((),)),
         (authentication.parse_token, ["a.b.c"], ("a.b.c",)),
+        (messages.parse_message_send, [SEND], NewMessage("7", "c1", "hello")),
+        (messages.parse_message_send, [{**SEND, "clientId": 1, "mentions": [], "more": 1}, 2], NewMessage("7", "1", "hello")),
     ],
 )
-def test_what_is_asked_for_is_parsed(parse: Parse, args: list[Any], request_: tuple[Any, ...]) -> None:
+def test_what_is_asked_for_is_parsed(parse: Parse, args: list[Any], request_: Any) -> None:
     assert parse(args, BOUNDS) == request_
 
 
@@ -102,6 +106,13 @@ def test_what_is_asked_for_is_parsed(parse: Parse, args: list[Any], request_: tu
         (authentication.parse_token, [], "token is missing"),
         (authentication.parse_token, [""], "token must be"),
         (authentication.parse_token, [7], "token must be"),
+        (messages.parse_message_send, [], "payload is missing"),
+        (messages.parse_message_send, [7], "payload must be an object with conversationId, clientId and content"),
+        (messages.parse_message_send, [{}], "conversationId is missing.*; clientId is missing.*; content is missing"),
+        (messages.parse_message_send, [{**SEND, "clientId": "x" * 129}], "^clientId must be"),
+        (messages.parse_message_send, [{**SEND, "content": "x" * 4001}], "^content must be a string of 1 to 4000 characters"),
+        (messages.parse_message_send, [{**SEND, "replyTo": 0}], "^replyTo is not supported yet$"),
+        (messages.parse_message_send, [{**SEND, "replyTo": []}], "^replyTo is not supported yet$"),
     ],
 )
 def test_what_is_wrong_is_named(parse: Parse, args: list[Any], message: str) -> None:

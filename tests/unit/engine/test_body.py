@@ -83,6 +83,12 @@ def test_chunks_are_read_in_pieces_of_any_size(request_: Request, size: int) -> 
     assert request_.rfile.read(len(NEXT)) == NEXT
 
 
+@pytest.mark.parametrize(("size", "count"), [(b"f", 15), (b"10", 16), (b"1F", 31), (b"00fF", 255), (b"100", 256)])
+def test_a_chunk_has_as_many_bytes_as_its_hexadecimal_size(request_: Request, size: bytes, count: int) -> None:
+    assert request_.body(size + b"\r\n" + b"x" * count + b"\r\n0\r\n\r\n" + NEXT).read() == b"x" * count
+    assert request_.rfile.read(len(NEXT)) == NEXT
+
+
 def test_chunks_are_read_at_once_or_by_lines(request_: Request) -> None:
     assert request_.body(CHUNKED).read() == CONTENT
     body = request_.body(CHUNKED)

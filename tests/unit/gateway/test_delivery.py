@@ -120,6 +120,37 @@ def test_no_rooms_are_nobody_and_none_is_everyone(world: World) -> None:
     assert (len(world.server.delivered), len(world.published)) == (1, 1)
 
 
+@pytest.mark.parametrize("kind", [Emit, Repeated])
+def test_what_is_prepared_is_sent_later_as_it_was(world: World, kind: type[Emit]) -> None:
+    payload = {"id": 1}
+    emit = kind("news", (payload, b"\x00"), ("green",), ("blue",), "c1", volatile=True)
+    send = world.delivery.prepare(emit)
+    payload["id"], emit.rooms = 2, ("red",)
+    assert (world.server.delivered, world.published) == ([], [])
+    told: list[Emit] = []
+
+    def note(_app: flask.Flask, event: Emit) -> None:
+        told.append(event)
+
+    with event_sent.connected_to(note, sender=world.app):
+        assert send() is True
+    parts = ('51-["news",{"id":1},{"_placeholder":true,"num":0}]', b"\x00")
+    assert world.server.delivered == [(parts, True, ("green",), ("blue",), "c1")]
+    assert [envelope.parts for envelope in world.published] == [parts]
+    assert [(event.event, event.args, event.rooms) for event in told] == [("news", ({"id": 1}, b"\x00"), ("green",))]
+    world.is_published = False
+    assert send() is False
+
+
+def test_what_is_prepared_for_nobody_goes_nowhere_and_what_is_late_is_dropped(world: World) -> None:
+    assert world.delivery.prepare(Emit("news", (), ()))() is True
+    assert (world.server.delivered, world.published) == ([], [])
+    late = world.delivery.prepare(ordered(1))
+    world.delivery.send(ordered(2))
+    late()
+    assert (numbers(world), len(world.published)) == (['2["status",2]'], 2)
+
+
 def test_what_concerns_this_server_alone_is_not_published(world: World) -> None:
     world.delivery.send_here(EVENT)
     assert (len(world.server.delivered), world.published) == (1, [])

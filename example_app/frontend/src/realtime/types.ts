@@ -46,6 +46,19 @@ export interface MessageDeletedPayload {
   messageId: string | number;
 }
 
+/** `message:send`. */
+export interface MessageSendPayload {
+  conversationId: string | number;
+  clientId: string | number;
+  content: string;
+}
+
+/** The answer to `message:send`. */
+export interface MessageSentAnswer {
+  ok: true;
+  message: Record<string, any>;
+}
+
 /** `messages:read`; the reader is included if the application named one. */
 export interface MessagesReadPayload {
   conversationId: string | number;
@@ -162,6 +175,14 @@ export interface ClientToServerEvents {
   'typing:start': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /** Announce that the user stopped typing. Only from a connection that has joined the conversation. */
   'typing:stop': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * Send a message to a conversation. Only for its participants. `clientId` is the client's own id of
+   * the message: for 24 hours, sending it again stores nothing, notifies nobody, and gets the same
+   * answer. The application's `on_message_send` hook stores it; without one the answer is
+   * `unknown_event`. `replyTo`, `threadId`, `mentions` and `attachmentIds` are not supported yet: with
+   * one of them the answer is `bad_request`.
+   */
+  'message:send': (payload: MessageSendPayload, callback: (answer: MessageSentAnswer | ErrorAnswer) => void) => void;
   /**
    * Mark a notification as read. The application's `on_notification_read` hook stores it; if it fails,
    * no device is notified.

@@ -25,6 +25,7 @@ export class FakeStore implements MessageStore {
   onSend: (message: Message) => Promise<void> = async () => undefined;
   isDown = false;
   private readonly pageSize: number;
+  private readonly sent = new Map<string, Message>();
 
   constructor(count = 0, pageSize = 3) {
     this.pageSize = pageSize;
@@ -48,9 +49,12 @@ export class FakeStore implements MessageStore {
     return { messages, nextBefore: older.length > messages.length ? (messages[0]?.id ?? null) : null };
   };
 
-  send = async (_conversationId: string, content: string): Promise<Message> => {
+  send = async (_conversationId: string, content: string, clientId: string): Promise<Message> => {
     if (this.isDown) throw new TypeError('Failed to fetch');
+    const sent = this.sent.get(clientId);
+    if (sent) return sent;
     const message = this.add({ content, senderId: ALICE.id, sender: ALICE });
+    this.sent.set(clientId, message);
     await this.onSend(message);
     return message;
   };

@@ -9,7 +9,7 @@ const messagesOf = (conversationId: string) => `/api/conversations/${encodeURICo
 export const messageStore: MessageStore = {
   load: (conversationId, before) =>
     call<MessagePage>('GET', messagesOf(conversationId) + (before === null ? '' : `?before=${before}`)),
-  send: (conversationId, content) => call<Message>('POST', messagesOf(conversationId), { content }),
+  send: (conversationId, content, clientId) => call<Message>('POST', messagesOf(conversationId), { content, clientId }),
   markRead: async (conversationId, messageIds) => {
     const path = `/api/conversations/${encodeURIComponent(conversationId)}/read`;
     for (let start = 0; start < messageIds.length; start += MOST_READ_IDS) {

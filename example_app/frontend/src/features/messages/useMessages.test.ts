@@ -105,6 +105,21 @@ describe('sending', () => {
     expect(result.current.outgoing).toEqual([]);
   });
 
+  it('sends a message once whose answer was lost, however often it is tried', async () => {
+    const store = new FakeStore(1);
+    const { result, ids } = await open(store);
+    store.onSend = () => Promise.reject(new TypeError('Failed to fetch'));
+    act(() => result.current.send('hello'));
+    await waitFor(() => expect(result.current.outgoing[0]?.state).toBe('failed'));
+    act(() => result.current.retry(result.current.outgoing[0]?.key ?? ''));
+    await waitFor(() => expect(ids()).toEqual(['1', '2']));
+    expect(result.current.outgoing).toEqual([]);
+    expect(store.messages.map(({ content }) => content)).toEqual(['message 1', 'hello']);
+    store.onSend = async () => undefined;
+    act(() => result.current.send('hello'));
+    await waitFor(() => expect(ids()).toEqual(['1', '2', '3']));
+  });
+
   it('lets go of what is not to be sent any more', async () => {
     const store = new FakeStore(0);
     const { result } = await open(store);

@@ -9,12 +9,14 @@ import { changeList, compareIds, EMPTY_LIST, type Message, type MessagePage } fr
 /** Where messages are stored. The same object from render to render. */
 export interface MessageStore {
   load(conversationId: string, before: string | null): Promise<MessagePage>;
-  send(conversationId: string, content: string): Promise<Message>;
+  /** Store a message: once for each `clientId`, however often it is called with it. */
+  send(conversationId: string, content: string, clientId: string): Promise<Message>;
   markRead(conversationId: string, messageIds: string[]): Promise<unknown>;
   remove(conversationId: string, messageId: string): Promise<unknown>;
 }
 
-let lastKey = 0;
+/** Make an id that no other message has; `crypto.randomUUID` exists only on pages from HTTPS and localhost. */
+const newClientId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-');
 
 /**
  * Hold the messages of a conversation, as they are stored and as they change.
@@ -94,7 +96,7 @@ export function useMessages(conversationId: string, userId: string, store: Messa
   const deliver = useCallback(
     async (key: string, content: string) => {
       try {
-        change({ type: 'sent', key, message: await store.send(conversationId, content) });
+        change({ type: 'sent', key, message: await store.send(conversationId, content, key) });
       } catch {
         change({ type: 'failed', key });
       }
@@ -104,7 +106,7 @@ export function useMessages(conversationId: string, userId: string, store: Messa
 
   const send = useCallback(
     (content: string) => {
-      const key = String(++lastKey);
+      const key = newClientId();
       const after = latest.current.messages.at(-1)?.id ?? null;
       const createdAt = new Date().toISOString();
       change({ type: 'written', outgoing: { key, content, createdAt, state: 'sending', after } });

@@ -113,12 +113,14 @@ class Rooms:
     def discard(self, sid: str) -> None:
         """Forget a connection that is not admitted, and what was held for it."""
         self.pending.pop(sid, None)
+        self._tidy()
 
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
         pending = self.pending.pop(sid)
         if self._journal is not None:
             pending.receiver.takes_offsets = False
+            self._tidy()
         self._members[sid] = Member(pending.eio_sid, pending.receiver)
         self._ids[pending.eio_sid] = sid
         for room in pending.rooms:
@@ -178,15 +180,17 @@ class Rooms:
             except_sid: A connection that does not get it, or None.
         """
         journal = self._journal
-        if journal is None:
+        if journal is None or not (journal.demand or self.pending):
             self._send(message, room, except_rooms, except_sid)
             return
         with journal.turn:
-            journal.record(message, room, except_rooms, except_sid, is_awaited=bool(self.pending))
+            journal.record(message, room, except_rooms, except_sid)
             self._send(message, room, except_rooms, except_sid)
 
     def _send(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
-        receivers = self._without(self._receivers(room), except_rooms, except_sid)
+        receivers = self._receivers(room)
+        if except_rooms or except_sid is not None:
+            receivers = self._without(receivers, except_rooms, except_sid)
         if receivers:
             self._deliver_to_all(receivers.values(), message)
         if self.pending:
@@ -337,6 +341,11 @@ class Rooms:
             self._leave(sid, room)
             if member.lease is not None:
                 member.lease.leave_room(room)
+
+    def _tidy(self) -> None:
+        """Forget the events that were kept for those who were being admitted, if none of them may come back."""
+        if self._journal is not None and not self.pending:
+            self._journal.tidy()
 
     def _last(self) -> int:
         return 0 if self._journal is None else self._journal.last

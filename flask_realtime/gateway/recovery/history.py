@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections import deque
 from collections.abc import Callable
+from sys import getsizeof
 from typing import Any, Final, NamedTuple
 
 _OVERHEAD: Final = 320
@@ -36,6 +37,12 @@ class Entry(NamedTuple):
     size: int
 
 
+_Fields = tuple[int, float, tuple["str | bytes", ...], "tuple[Any, ...] | None", tuple[Any, ...], "str | None", int]
+_NUMBER: Final = 0
+_SENT_AT: Final = 1
+_SIZE: Final = 6
+
+
 class History:
     """The last events, as far as they fit into the memory and are not too old.
 
@@ -49,7 +56,8 @@ class History:
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._clock = clock
-        self._entries: deque[Entry] = deque()
+        # Plain tuples, of which the garbage collector finds out that they need no further visits: of an `Entry`, it never does.
+        self._entries: deque[_Fields] = deque()
         self._bytes = 0
         self._forgotten_at = 0.0
         self.last = 0
@@ -66,22 +74,21 @@ class History:
         except_sid: str | None,
     ) -> None:
         """Add an event, which gets the next number; see `Entry`."""
-        self.last += 1
+        last = self.last = self.last + 1
         now, entries = self._clock(), self._entries
-        size = _OVERHEAD + sys.getsizeof(parts[0])
+        size = _OVERHEAD + getsizeof(parts[0])
         if len(parts) > 1:
-            size += sum(map(sys.getsizeof, parts[1:]))
+            size += sum(map(getsizeof, parts[1:]))
         if rooms is not None:
             size += _PER_ROOM * (len(rooms) + len(except_rooms))
-        entries.append(Entry(self.last, now, parts, rooms, except_rooms, except_sid, size))
-        self._bytes += size
-        while entries and (self._bytes > self._max_bytes or entries[0].sent_at < now - self._max_age):
-            self._forget_first()
+        entries.append((last, now, parts, rooms, except_rooms, except_sid, size))
+        kept = self._bytes = self._bytes + size
+        if kept > self._max_bytes or entries[0][_SENT_AT] < now - self._max_age:
+            self._forget_oldest(now - self._max_age)
 
     def clear(self) -> None:
         """Forget all events."""
-        while self._entries:
-            self._forget_first()
+        self._forget_oldest(math.inf)
 
     def is_complete_since(self, number: int, known_at: float) -> bool:
         """Return whether everything is kept that a client may have missed.
@@ -90,20 +97,23 @@ class History:
             number: The last event that it is known to have, by its own word.
             known_at: A time; what was sent before has arrived.
         """
-        first = self._entries[0].number if self._entries else self.last + 1
+        first = self._entries[0][_NUMBER] if self._entries else self.last + 1
         return number <= self.last and (number >= first - 1 or self._forgotten_at < known_at)
 
     def since(self, number: int) -> list[Entry]:
         """Return the events after a number, in order."""
         entries = []
         for entry in reversed(self._entries):
-            if entry.number <= number:
+            if entry[_NUMBER] <= number:
                 break
-            entries.append(entry)
+            entries.append(Entry._make(entry))
         entries.reverse()
         return entries
 
-    def _forget_first(self) -> None:
-        entry = self._entries.popleft()
-        self._bytes -= entry.size
-        self._forgotten_at = entry.sent_at
+    def _forget_oldest(self, until: float) -> None:
+        """Forget the events before a time, and as many more as do not fit."""
+        entries = self._entries
+        while entries and (self._bytes > self._max_bytes or entries[0][_SENT_AT] < until):
+            entry = entries.popleft()
+            self._bytes -= entry[_SIZE]
+            self._forgotten_at = entry[_SENT_AT]

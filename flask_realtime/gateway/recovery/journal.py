@@ -30,6 +30,8 @@ class Journal:
         self.offsets = offsets
         self.turn = native_rlock()
         """Held while an event is numbered and sent, so that clients get events in the order of their numbers."""
+        self.demand = leases.by_key
+        """Empty while nobody may come back, so that events need no numbers."""
 
     @property
     def last(self) -> int:
@@ -41,26 +43,17 @@ class Journal:
         """Return whether an event gets another offset each time that it is sent."""
         return not message.volatile or str(message.parts[0]).endswith(_ENDS_IN_TEXT)
 
-    def record(
-        self, message: OutboundMessage, room: Any, except_rooms: Iterable[Any], except_sid: str | None, *, is_awaited: bool
-    ) -> None:
-        """Give an event its offset, and keep it unless it may be dropped.
-
-        Args:
-            message: The event.
-            room: As in `Rooms.send`.
-            except_rooms: As in `Rooms.send`.
-            except_sid: As in `Rooms.send`.
-            is_awaited: Whether clients are being admitted, to whom it may be sent.
-        """
+    def record(self, message: OutboundMessage, room: Any, except_rooms: Iterable[Any], except_sid: str | None) -> None:
+        """Give an event its offset, and keep it unless it may be dropped; see `Rooms.send` for the arguments."""
         history = self.history
-        if not self.leases and not is_awaited:
-            if history:
-                history.clear()
-            return
-        if not self.gives_offset(message):
-            return
         if not message.volatile:
-            rooms = room if room is None else (room,) if isinstance(room, str) else tuple(room)
+            rooms = (room,) if isinstance(room, str) else room if room is None else tuple(room)
             history.add(message.parts, rooms, tuple(except_rooms), except_sid)
+        elif not self.gives_offset(message):
+            return
         message.offset = self.offsets.text(history.last)
+
+    def tidy(self) -> None:
+        """Forget all events if nobody may come back."""
+        if not self.demand:
+            self.history.clear()

@@ -105,18 +105,19 @@ class Leases:
         self._window = window
         self._max_per_user = max_per_user
         self._clock = clock
-        self._by_key: dict[bytes, Lease] = {}
+        self.by_key: dict[bytes, Lease] = {}
+        """All of them, by their keys."""
         self._ends: dict[Lease, float] = {}
         self._lost: dict[str, list[Lease]] = {}
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return len(self.by_key)
 
     def open(self, sid: str, user_id: str, since: int) -> tuple[Lease, str]:
         """Make the lease of a new connection, and return it with its secret."""
         pid = token_urlsafe(_SECRET_BYTES)
         lease = Lease(_key(pid), sid, user_id, since)
-        self._by_key[lease.key] = lease
+        self.by_key[lease.key] = lease
         return lease, pid
 
     def find(self, pid: object, user_id: str) -> Lease | None:
@@ -128,7 +129,7 @@ class Leases:
         """
         if not isinstance(pid, str) or len(pid) > _MAX_PID_LENGTH:
             return None
-        lease = self._by_key.get(_key(pid))  # A digest, so that the time of the search tells nothing about other secrets.
+        lease = self.by_key.get(_key(pid))  # A digest, so that the time of the search tells nothing about other secrets.
         if lease is None or lease.user_id != user_id or lease.is_over:
             return None
         end = self._ends.get(lease)
@@ -161,7 +162,7 @@ class Leases:
         """End a lease."""
         lease.end()
         self._found(lease)
-        self._by_key.pop(lease.key, None)
+        self.by_key.pop(lease.key, None)
 
     def lost(self, user_id: str | None = None) -> list[Lease]:
         """Return the leases of lost connections, of one user or of everybody."""

@@ -140,6 +140,7 @@ class Recovery:
         if connection.lease is not None:
             with self.turn:
                 self._leases.forget(connection.lease)
+                self._journal.tidy()
 
     def lost_connections(self, user_id: str | None = None) -> list[Lease]:
         """Return the leases of a user's lost connections, or of everybody's."""
@@ -154,7 +155,7 @@ class Recovery:
             if lease.gets(entry):
                 message = OutboundMessage(entry.parts)
                 message.offset = self._journal.offsets.text(entry.number)
-                yield from message.with_offset.parts
+                yield from message.parts_with_offset
 
     def _greeting(self, sid: str, pid: str, number: int, *, recovered: bool, gap: bool) -> Iterator[str]:
         yield f"{sio.CONNECT}{_json({'sid': sid, 'pid': pid})}"

@@ -42,6 +42,7 @@ def new_recovery(config: RealtimeConfig, journal: Journal, server: SocketIOServe
     def expire() -> None:
         with journal.turn:
             leases.expire()
+            journal.tidy()
 
     timer = DeadlineTimer(server, server.new_event, monotonic, leases.next_deadline, expire)
     return Recovery(config.recovery_clients, journal, config.max_backlog_bytes // 2, timer.wake)

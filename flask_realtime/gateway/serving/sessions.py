@@ -84,8 +84,8 @@ class _StockSession:
     acknowledged_at: float = 0.0
 
     def deliver(self, message: OutboundMessage) -> None:
-        sent = message.with_offset if self.takes_offsets and message.offset is not None else message
+        is_longer = self.takes_offsets and message.offset is not None
         socket = self.sockets.get(self.eio_sid)
         if socket is not None and not socket.closed:
-            for packet in sent.packets:
+            for packet in message.packets_with_offset if is_longer else message.packets:
                 socket.queue.put(packet)  # `send` may close the session, which takes locks that its caller must not wait for.

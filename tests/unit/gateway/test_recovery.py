@@ -9,6 +9,7 @@ import pytest
 from flask_realtime.engine.fan_out import deliver_to_all
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket
+from flask_realtime.gateway.delivery.rooms import Rooms, deliver_to_each
 from flask_realtime.gateway.recovery.history import History
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.recovery.leases import Lease, Leases
@@ -278,20 +279,55 @@ def test_an_event_gets_an_offset_if_it_is_kept_or_would_be_taken_for_one(
     journal = new_journal(clock)
     journal.leases.open("c1", "ann", 0)
     message = OutboundMessage((text,), volatile=volatile)
-    journal.record(message, "blue", (), None, is_awaited=False)
+    journal.record(message, "blue", (), None)
     assert (message.offset, len(journal.history)) == (offset, kept)
     assert journal.gives_offset(message) is (offset is not None)
 
 
+class Nobody(Heard):
+    """A receiver without a client."""
+
+    takes_offsets = False
+
+    def deliver(self, message: OutboundMessage) -> None:
+        """Do nothing."""
+
+
+def new_rooms(journal: Journal) -> Rooms:
+    return Rooms(
+        lambda _payload: EVENT, lambda _sid: Nobody(0.0), lambda: "c1", lambda *_: 1, deliver_to_each, lambda _: None, journal
+    )
+
+
 def test_nothing_is_kept_for_nobody(clock: Clock) -> None:
     journal = new_journal(clock)
-    message = OutboundMessage(EVENT)
-    journal.record(message, None, (), None, is_awaited=False)
-    assert (message.offset, len(journal.history), journal.last) == (None, 0, 0)
-    journal.record(message, None, (), None, is_awaited=True)
-    assert (message.offset, len(journal.history)) == ("ab.1", 1)
-    journal.record(OutboundMessage(EVENT), None, (), None, is_awaited=False)
+    rooms = new_rooms(journal)
+    unheard, held = OutboundMessage(EVENT), OutboundMessage(EVENT)
+    rooms.send(unheard, None)
+    assert (unheard.offset, len(journal.history), journal.last) == (None, 0, 0)
+    sid = rooms.reserve("e1")
+    rooms.send(held, None)
+    assert (held.offset, len(journal.history)) == ("ab.1", 1)
+    rooms.discard(sid)
     assert len(journal.history) == 0
+
+
+def test_nothing_is_kept_for_who_turns_out_to_have_no_recovery(clock: Clock) -> None:
+    journal = new_journal(clock)
+    rooms = new_rooms(journal)
+    sid = rooms.reserve("e1")
+    rooms.send(OutboundMessage(EVENT), None)
+    rooms.admit(sid)
+    assert len(journal.history) == 0
+
+
+def test_what_is_kept_for_those_who_may_come_back_stays_while_others_are_turned_away(clock: Clock) -> None:
+    journal = new_journal(clock)
+    rooms = new_rooms(journal)
+    journal.leases.open("c2", "ann", 0)
+    rooms.send(OutboundMessage(EVENT), None)
+    rooms.discard(rooms.reserve("e1"))
+    assert len(journal.history) == 1
 
 
 class Socket:

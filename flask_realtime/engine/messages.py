@@ -20,7 +20,7 @@ class OutboundMessage:
         volatile: Whether it may be dropped for a receiver that is behind.
     """
 
-    __slots__ = ("_frames", "_frames_with_offset", "_packets", "_packets_with_offset", "offset", "parts", "volatile")
+    __slots__ = ("_frames", "_frames_with_offset", "_packets", "_packets_with_offset", "number", "offset", "parts", "volatile")
 
     def __init__(self, parts: Sequence[str | bytes], *, volatile: bool = False) -> None:
         self.parts = tuple(parts)
@@ -32,6 +32,8 @@ class OutboundMessage:
         self.volatile = volatile
         self.offset: str | None = None
         """The argument that receivers get in addition if they take offsets; None for none."""
+        self.number: int | None = None
+        """Its number among those that this server sent; None if it has none."""
 
     @property
     def frames(self) -> bytes:

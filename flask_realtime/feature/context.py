@@ -299,8 +299,15 @@ class FeatureContext(Protocol):
     def find(self, connection_id: str) -> Connection | None:
         """Return the connection of this server with an id, or None."""
 
-    def lost_connections(self, user_id: str | None = None) -> Sequence[LostConnection]:
-        """Return the connections that were lost on this server and may come back, of one user or of everybody."""
+    def lost_connections(self, user_id: str | None = None, *, token_id: str | None = None) -> Sequence[LostConnection]:
+        """Return the connections that were lost and may come back, of one user or of everybody.
+
+        Those of this server are each in it. Those that other servers have lost, or died with, are in it as one, without an id.
+
+        Args:
+            user_id: The user, or None.
+            token_id: The `jti` of their token, or None.
+        """
 
     def rooms_of(self, caller: Caller) -> list[str]:
         """Return the rooms that a connection is in, its own too."""

@@ -73,7 +73,7 @@ class Surroundings(NamedTuple):
     limiter: ConnectLimiter
     delivery: Delivery
     disconnect: Callable[[Connection, str], None]
-    lost_connections: Callable[[str | None], Sequence[LostConnection]]
+    lost_connections: Callable[..., Sequence[LostConnection]]
 
     def context_of(self, feature: Feature[Any], features: OtherFeatures) -> FeatureContext:
         """Return the context of one feature.
@@ -148,14 +148,16 @@ class _Context:
         else:
             self._connections.send_to(connection.id, connection.namespace, event, payload)
 
-    def lost_connections(self, user_id: str | None = None) -> Sequence[LostConnection]:
-        return self._lost_connections(user_id)
+    def lost_connections(self, user_id: str | None = None, *, token_id: str | None = None) -> Sequence[LostConnection]:
+        return self._lost_connections(user_id, token_id=token_id)
 
     def rooms_of(self, caller: Any) -> list[str]:
         return self._connections.rooms_of(caller.id)
 
-    def change(self, caller: Caller, change: Callable[[], Iterable[Change]]) -> None:
+    def change(self, caller: Any, change: Callable[[], Iterable[Change]]) -> None:
         carry_out(self, caller, change)
+        if caller.lease is not None and caller.lease.log is not None:
+            caller.lease.log.wait()  # Who is told of a change keeps it, even if this server is killed right after that.
 
     def enter_room(self, caller: Any, room: str) -> None:
         self._connections.enter(caller.id, room)

@@ -30,7 +30,7 @@ from flask_realtime.gateway.context import Surroundings
 from flask_realtime.gateway.delivery.after_commit import AfterCommit
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.delivery.delivery import Delivery
-from flask_realtime.gateway.delivery.envelopes import COMMAND, SEND
+from flask_realtime.gateway.delivery.envelopes import COMMAND, SEND, TAKEN
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
 from flask_realtime.gateway.dispatch.mailbox import Concurrency
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
@@ -40,7 +40,7 @@ from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
 from flask_realtime.gateway.limits.event_limiter import EventLimiter
 from flask_realtime.gateway.limits.peer_log import PeerLog
 from flask_realtime.gateway.recovery.clients import is_browser
-from flask_realtime.gateway.recovery.setup import new_journal, new_recovery
+from flask_realtime.gateway.recovery.setup import new_journal, new_recovery, new_shared
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.shutdown import GatewayShutdown
 from flask_realtime.hooks import ApplicationEvent, Hooks
@@ -95,7 +95,8 @@ class Gateway:
         limiter = EventLimiter(config, hooks)
         connect_limiter = ConnectLimiter(config.max_connects_per_user, config.max_failed_connects)
         delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish)
-        recovery = None if journal is None else new_recovery(config, journal, server)
+        shared = self._shared = None if journal is None else new_shared(config, journal, backend, server.sleep)
+        recovery = None if journal is None else new_recovery(config, journal, server, shared)
         lost_connections = _nobody if recovery is None else recovery.lost_connections
         calls = (self._disconnect, lost_connections)
         surroundings = Surroundings(app, config, application, backend, server, registry, connect_limiter, delivery, *calls)
@@ -184,6 +185,12 @@ class Gateway:
                 self._features.run_command(note[0], note[1], *note[2])
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
+        elif envelope.kind == TAKEN and self._shared is not None:
+            self._shared.taken(envelope.header["key"], envelope.header["turn"])
+
+    def _came_back_elsewhere(self, connection: Connection) -> None:
+        self._closer.disconnected(connection, CloseReason.TAKEN_OVER.value)
+        self._server.sessions.close(connection.session.id)
 
     def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - the back end's signature
         self._notifier.changed(user_id, online=online, version=version)
@@ -194,6 +201,8 @@ class Gateway:
             self._hooks.sealed = True
             self._warn_without_queue(environ)
         self._backend.start(self._receive_from_others, self._changed_meanwhile)
+        if self._shared is not None:
+            self._shared.start(self._came_back_elsewhere)
         session = self._sessions[eio_sid] = Session(
             eio_sid,
             str(environ.get("REMOTE_ADDR", "")),
@@ -257,5 +266,5 @@ class Gateway:
             self._router.receive(session, data)
 
 
-def _nobody(_user_id: str | None) -> tuple[LostConnection, ...]:
+def _nobody(_user_id: str | None = None, *, token_id: str | None = None) -> tuple[LostConnection, ...]:  # noqa: ARG001
     return ()

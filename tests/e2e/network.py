@@ -81,6 +81,10 @@ class Network:
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
 
+    def lead_to(self, target: int) -> None:
+        """Forward new connections to another port."""
+        self._target = ("127.0.0.1", target)
+
     def shut(self) -> None:
         """Have new connections wait."""
         self._opens.clear()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.api import Api
-from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver, PyClient
-from tests.e2e.conftest import NewId, ServerWith
+from tests.e2e.clients import Client, PyClient
+from tests.e2e.conftest import NewId, Open, ServerWith
 from tests.e2e.network import Network
 
 ROUNDS = 100
@@ -19,33 +17,6 @@ ROUNDS = 100
 
 QUICK = {"REALTIME_PING_INTERVAL": 0.4, "REALTIME_PING_TIMEOUT": 0.4}
 """Settings with which both sides notice soon that nothing comes any more."""
-
-RECONNECTING = {"reconnection": True, "reconnectionDelay": 10, "reconnectionDelayMax": 20, "randomizationFactor": 0}
-
-Open = Callable[..., JSClient]
-
-
-@pytest.fixture
-def networks() -> Iterator[Callable[[Api], Network]]:
-    """Makes networks to servers."""
-    with ExitStack() as stack:
-        yield lambda api: stack.enter_context(Network(urlsplit(api.url).port or 0))
-
-
-@pytest.fixture
-def open_client(driver: JSDriver) -> Iterator[Open]:
-    """Opens JavaScript clients that have recovery and reconnect by themselves."""
-    clients: list[Client] = []
-
-    def open_one(url: str, api: Api, user_id: str, transport: str = "websocket", **auth: Any) -> JSClient:
-        given = {"token": api.token(user_id), "recovery": True, **auth}
-        client = JSClient(driver, url, {"auth": given, "transports": TRANSPORTS[transport], **RECONNECTING})
-        clients.append(client)
-        return client
-
-    yield open_one
-    for client in clients:
-        client.disconnect()
 
 
 def told(client: Client, name: str) -> list[Any]:

@@ -88,13 +88,16 @@ class Entry:
         first = self.written[index] if self.written else NO_ID
         return entry_id if first == NO_ID else first
 
-    def envelopes(self) -> Iterator[Envelope]:
+    def envelopes(self, batch: str = "") -> Iterator[Envelope]:
         """Decode them, in order.
+
+        Args:
+            batch: The entry's place, or an empty string.
 
         Raises:
             ValueError: The parts do not match the heads.
         """
-        return unpack(self.heads, self.body)
+        return unpack(self.heads, self.body, batch)
 
 
 def fields_of(origin: str, items: Sequence[Item]) -> list[str | bytes | int]:

@@ -71,9 +71,8 @@ def disconnect_user(state: Authentication, user_id: str, reason: str) -> int:
 
 def disconnect_token(state: Authentication, jti: str, reason: str) -> int:
     """End the connections on this server that were opened with a token."""
-    for lost in state.context.lost_connections():
-        if lost.token_id == jti:
-            lost.end()
+    for lost in state.context.lost_connections(token_id=jti):
+        lost.end()
     with_token = [connection for connection in state.context.connections() if connection.identity.claims.get("jti") == jti]
     return _disconnect(state.context, with_token, reason)
 

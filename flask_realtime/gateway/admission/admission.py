@@ -17,7 +17,7 @@ from flask_realtime.gateway.connection import Connection, Registry, Session, fin
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.features import Features
 from flask_realtime.gateway.limits.peer_log import PeerLog, user_peer
-from flask_realtime.gateway.recovery.recovery import Recovery, Request
+from flask_realtime.gateway.recovery.recovery import Offer, Recovery, Request
 from flask_realtime.gateway.serving.connections import SocketIOConnections
 from flask_realtime.identity import Identity
 from flask_realtime.logs import get_logger
@@ -119,13 +119,18 @@ class Admission:
     def _complete_present(self, connection: Connection, request: Request | None) -> None:
         # Before the client is told that it is connected, since others may ask for its user's status at once, on any server.
         # Not under the lock, since this may wait for other servers.
+        offer = None
+        if self._recovery is not None and request is not None:
+            offer = self._recovery.offer(connection, *self._connections.reserved_at(connection.id))
         change, excess = self._presence.connected(connection)
         with connection.lock:
             connection.closed = connection.closed or connection.session.closed or excess is not None
             if not connection.closed:
-                self._let_in(connection, request)
+                self._let_in(connection, request, offer)
                 self._presence.announce(connection.user_id, change, online=True)
                 return
+        if self._recovery is not None and offer is not None:
+            self._recovery.withdraw(offer)
         self._presence.announce(connection.user_id, change, online=True)
         self._presence.disconnected(connection)
         self._forget(connection)
@@ -134,17 +139,16 @@ class Admission:
         self._hooks.disconnected(connection, reason.value)
         raise excess or ConnectionRefused
 
-    def _let_in(self, connection: Connection, request: Request | None = None) -> None:
+    def _let_in(self, connection: Connection, request: Request | None = None, offer: Offer | None = None) -> None:
         session = connection.session
         session.add(connection)
         connection.admitted = True
-        if self._recovery is None or request is None:
+        if self._recovery is None or request is None or offer is None:
             self._connections.admit(session.id, connection.namespace, connection.id)
         else:
             with self._recovery.turn:
-                since = self._connections.reserved_since(connection.id)
-                lease, greeting = self._recovery.open(connection, since, is_asked=request.is_asked)
-                self._connections.admit_with_lease(session.id, lease, greeting)
+                greeting = self._recovery.open(connection, offer, is_asked=request.is_asked)
+                self._connections.admit_with_lease(session.id, offer.lease, greeting)
         self._credentials.admitted(session, connection.user_id)
         if connection.user_id:
             self._features.connected(connection)

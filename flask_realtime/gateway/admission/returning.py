@@ -94,9 +94,14 @@ class ReturnAdmission:
         self._connections.reserve_again(session.id, lease)
         try:
             self._hooks.authorize(connection, auth)
+            return self._admit(connection, comeback)
         except BaseException:
             self._discard(connection, lease)
             raise
+        finally:
+            self._recovery.settled(comeback)
+
+    def _admit(self, connection: Connection, comeback: Comeback) -> bool:
         refusal = None
         try:
             is_back = self._takes_over(connection, comeback)
@@ -105,7 +110,7 @@ class ReturnAdmission:
         if is_back:
             self._features.recovered(connection)
             return True
-        return self._give_up(connection, lease, refusal)
+        return self._give_up(connection, comeback.lease, refusal)
 
     def _takes_over(self, connection: Connection, comeback: Comeback) -> bool:
         lease = comeback.lease

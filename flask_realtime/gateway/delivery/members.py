@@ -61,11 +61,13 @@ class Pending(Member):
     Args:
         held: Sends what waits for that.
         since: The last event before it was reserved.
+        place: How far this server had received then what others sent.
         entered: The rooms, each with the last event before it entered.
     """
 
     held: list[Callable[[], None]] = field(default_factory=list)
     since: int = 0
+    place: str = ""
     entered: dict[str, int] = field(default_factory=dict)
 
     def is_in(self, sid: str, room: Any) -> bool:

@@ -8,7 +8,7 @@ application's connect hook runs are held, and follow the CONNECT packet that cli
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -75,6 +75,8 @@ class Rooms:
         self._resolving: dict[str, str] = {}
         self._lock = native_lock()
         self._journal = journal
+        self.turn: AbstractContextManager[Any] = nullcontext() if journal is None else journal.turn
+        """Held while an event is numbered and sent; see `Journal.turn`."""
         self.changes = 0
         """How often any room has changed."""
 
@@ -98,6 +100,7 @@ class Rooms:
         sid = self._new_id()
         since = self._last()
         pending = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)), since=since)
+        pending.place = "" if self._journal is None else self._journal.place
         pending.entered = dict.fromkeys(rooms, since)
         self.pending[sid] = pending
         return sid
@@ -106,9 +109,10 @@ class Rooms:
         """Prepare for the return of a connection, which is in its rooms until then if it was not known to be lost."""
         self.pending[lease.sid] = Pending(eio_sid, self._find_receiver(eio_sid), lease=lease, since=self._last())
 
-    def reserved_since(self, sid: str) -> int:
-        """Return the number of the last event before a connection was reserved."""
-        return self.pending[sid].since
+    def reserved_at(self, sid: str) -> tuple[int, str]:
+        """Return the number of the last event before a connection was reserved, and the place of then."""
+        pending = self.pending[sid]
+        return pending.since, pending.place
 
     def discard(self, sid: str) -> None:
         """Forget a connection that is not admitted, and what was held for it."""
@@ -166,7 +170,9 @@ class Rooms:
         """
         if callback is None:
             # A connection to skip can be passed as a room: its id names one with it alone.
-            self.send(OutboundMessage(self._encode([event, *args])), room, skipped)
+            message = OutboundMessage(self._encode([event, *args]))
+            self.send(message, room, skipped)
+            self.keep(message, room, skipped, None)
         else:
             self._call(event, args, room, skipped, callback)
 
@@ -181,11 +187,28 @@ class Rooms:
         """
         journal = self._journal
         if journal is None or not (journal.demand or self.pending):
+            if journal is not None and journal.publish is not None:
+                journal.count(message)
             self._send(message, room, except_rooms, except_sid)
             return
         with journal.turn:
             journal.record(message, room, except_rooms, except_sid)
             self._send(message, room, except_rooms, except_sid)
+
+    def receive(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None, place: str) -> None:
+        """Send what another server has sent, from a place in the order of all servers; see `send`."""
+        journal = self._journal
+        if journal is None or not place:
+            self.send(message, room, except_rooms, except_sid)
+            return
+        with journal.turn:
+            journal.place = place
+            self.send(message, room, except_rooms, except_sid)
+
+    def keep(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
+        """Keep what was sent here and on no other server, for connections that come back elsewhere; see `send`."""
+        if self._journal is not None:
+            self._journal.keep(message, room, except_rooms, except_sid)
 
     def _send(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
         receivers = self._receivers(room)

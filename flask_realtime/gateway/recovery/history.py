@@ -25,6 +25,7 @@ class Entry(NamedTuple):
         rooms: The rooms that it was sent to; None for everyone.
         except_rooms: Rooms whose connections did not get it.
         except_sid: A connection that did not get it, or None.
+        place: How far the server had received what others sent; see `Offsets.text`.
         size: Bytes of memory.
     """
 
@@ -34,13 +35,14 @@ class Entry(NamedTuple):
     rooms: tuple[Any, ...] | None
     except_rooms: tuple[Any, ...]
     except_sid: str | None
+    place: str
     size: int
 
 
-_Fields = tuple[int, float, tuple["str | bytes", ...], "tuple[Any, ...] | None", tuple[Any, ...], "str | None", int]
+_Fields = tuple[int, float, tuple["str | bytes", ...], "tuple[Any, ...] | None", tuple[Any, ...], "str | None", str, int]
 _NUMBER: Final = 0
 _SENT_AT: Final = 1
-_SIZE: Final = 6
+_SIZE: Final = 7
 
 
 class History:
@@ -72,6 +74,7 @@ class History:
         rooms: tuple[Any, ...] | None,
         except_rooms: tuple[Any, ...],
         except_sid: str | None,
+        place: str = "",
     ) -> None:
         """Add an event, which gets the next number; see `Entry`."""
         last = self.last = self.last + 1
@@ -81,7 +84,7 @@ class History:
             size += sum(map(getsizeof, parts[1:]))
         if rooms is not None:
             size += _PER_ROOM * (len(rooms) + len(except_rooms))
-        entries.append((last, now, parts, rooms, except_rooms, except_sid, size))
+        entries.append((last, now, parts, rooms, except_rooms, except_sid, place, size))
         kept = self._bytes = self._bytes + size
         if kept > self._max_bytes or entries[0][_SENT_AT] < now - self._max_age:
             self._forget_oldest(now - self._max_age)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from flask_realtime.backends.bus import Envelope
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.gateway.delivery.envelopes import kept_envelope
 from flask_realtime.gateway.locks import native_rlock
 from flask_realtime.gateway.recovery.history import History
 from flask_realtime.gateway.recovery.leases import Leases
@@ -31,7 +33,11 @@ class Journal:
         self.turn = native_rlock()
         """Held while an event is numbered and sent, so that clients get events in the order of their numbers."""
         self.demand = leases.by_key
-        """Empty while nobody may come back, so that events need no numbers."""
+        """Empty while nobody may come back."""
+        self.place = ""
+        """How far this server has received what others sent; see `Offsets.text`."""
+        self.publish: Callable[[Envelope], bool] | None = None
+        """Sends an envelope to the servers that connections may come back to; None if there are none."""
 
     @property
     def last(self) -> int:
@@ -48,10 +54,28 @@ class Journal:
         history = self.history
         if not message.volatile:
             rooms = (room,) if isinstance(room, str) else room if room is None else tuple(room)
-            history.add(message.parts, rooms, tuple(except_rooms), except_sid)
+            history.add(message.parts, rooms, tuple(except_rooms), except_sid, self.place)
+            message.number = history.last
         elif not self.gives_offset(message):
             return
-        message.offset = self.offsets.text(history.last)
+        message.offset = self.offsets.text(history.last, self.place)
+
+    def count(self, message: OutboundMessage) -> None:
+        """Give an event that nobody here may miss a number, by which other servers know that it was sent."""
+        if not message.volatile:
+            with self.turn:
+                self.history.last += 1
+                message.number = self.history.last
+
+    def keep(self, message: OutboundMessage, room: Any, except_rooms: Iterable[Any], except_sid: str | None) -> None:
+        """Let an event that is only sent here be found by other servers, should a connection come back to one of them."""
+        if self.publish is not None and self.demand and not message.volatile:
+            rooms = (room,) if isinstance(room, str) else room if room is None else tuple(room)
+            self.publish(kept_envelope(message.parts, message.number, rooms, tuple(except_rooms), except_sid))
+
+    def position(self) -> str:
+        """Return the offset of a client that has everything."""
+        return self.offsets.text(self.history.last, self.place)
 
     def tidy(self) -> None:
         """Forget all events if nobody may come back."""

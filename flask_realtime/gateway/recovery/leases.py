@@ -22,6 +22,22 @@ class Arrivals(Protocol):
         """A time; what was sent before has arrived."""
 
 
+class LeaseLog(Protocol):
+    """Keeps leases where other servers find them."""
+
+    def entered(self, lease: Lease, room: Any) -> None:
+        """Record that a connection entered a room."""
+
+    def left(self, lease: Lease, room: Any) -> None:
+        """Record that a connection left a room."""
+
+    def ended(self, lease: Lease) -> None:
+        """Record that a client may not come back."""
+
+    def wait(self) -> None:
+        """Wait until other servers would find what was recorded, for a second at most."""
+
+
 class Claimant(Protocol):
     """A connection of a client that comes back, not admitted yet."""
 
@@ -45,6 +61,9 @@ class Lease:
         token_id: The id of the token that it had then.
         is_changing: Whether other servers are still to be told that the connection is lost, or is back.
         is_over: Whether the client may not come back.
+        log: Where other servers find it; None if they do not.
+        turn: How often servers have taken it from each other.
+        touched_at: When it was last recorded there that the connection is alive.
     """
 
     key: bytes
@@ -59,18 +78,32 @@ class Lease:
     token_id: object = None
     is_changing: bool = False
     is_over: bool = False
+    log: LeaseLog | None = None
+    turn: int = 0
+    touched_at: float = 0.0
 
     def enter(self, room: Any, number: int) -> None:
         """Record a room that the connection enters, unless it is in it already."""
-        self.entered.setdefault(room, number)
+        if room not in self.entered:
+            self.entered[room] = number
+            if self.log is not None:
+                self.log.entered(self, room)
 
     def leave_room(self, room: Any) -> None:
         """Record that the connection left a room, or lost the right to be in it."""
-        self.entered.pop(room, None)
+        if self.entered.pop(room, None) is not None and self.log is not None:
+            self.log.left(self, room)
 
     def end(self) -> None:
         """Withdraw the right to come back, of a client too that is about to."""
+        if self.log is not None:
+            self.log.ended(self)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Keep the client from coming back here."""
         self.is_over = True
+        self.log = None
         if self.claim is not None:
             self.claim.closed = True
 
@@ -115,10 +148,18 @@ class Leases:
 
     def open(self, sid: str, user_id: str, since: int) -> tuple[Lease, str]:
         """Make the lease of a new connection, and return it with its secret."""
-        pid = token_urlsafe(_SECRET_BYTES)
-        lease = Lease(_key(pid), sid, user_id, since)
-        self.by_key[lease.key] = lease
+        lease, pid = new_lease(sid, user_id, since)
+        self.add(lease)
         return lease, pid
+
+    def add(self, lease: Lease) -> None:
+        """Add the lease of a new connection."""
+        self.by_key[lease.key] = lease
+
+    def adopt(self, lease: Lease, token_id: object) -> None:
+        """Add the lease of a connection that another server lost."""
+        self.add(lease)
+        self.lose(lease, token_id)
 
     def find(self, pid: object, user_id: str) -> Lease | None:
         """Return a user's lease with a secret, or None.
@@ -127,9 +168,8 @@ class Leases:
             pid: Anything that a client sent.
             user_id: The user.
         """
-        if not isinstance(pid, str) or len(pid) > _MAX_PID_LENGTH:
-            return None
-        lease = self.by_key.get(_key(pid))  # A digest, so that the time of the search tells nothing about other secrets.
+        key = key_of(pid)  # A digest, so that the time of the search tells nothing about other secrets.
+        lease = None if key is None else self.by_key.get(key)
         if lease is None or lease.user_id != user_id or lease.is_over:
             return None
         end = self._ends.get(lease)
@@ -161,8 +201,14 @@ class Leases:
     def forget(self, lease: Lease) -> None:
         """End a lease."""
         lease.end()
+        self.drop(lease)
+
+    def drop(self, lease: Lease) -> None:
+        """Forget a lease, which is no longer this server's or has run out everywhere."""
+        lease.give_up()
         self._found(lease)
-        self.by_key.pop(lease.key, None)
+        if self.by_key.get(lease.key) is lease:
+            del self.by_key[lease.key]
 
     def lost(self, user_id: str | None = None) -> list[Lease]:
         """Return the leases of lost connections, of one user or of everybody."""
@@ -181,7 +227,7 @@ class Leases:
     def _forget_expired(self, lease: Lease) -> None:
         # A client that is being admitted is not refused for that; it gets a new session.
         lease.claim = None
-        self.forget(lease)
+        self.drop(lease)
 
     def _found(self, lease: Lease) -> None:
         if self._ends.pop(lease, None) is None:
@@ -192,5 +238,20 @@ class Leases:
             del self._lost[lease.user_id]
 
 
-def _key(pid: str) -> bytes:
+def new_lease(sid: str, user_id: str, since: int) -> tuple[Lease, str]:
+    """Make the lease of a connection that is about to be admitted, and return it with its secret; see `Lease`."""
+    pid = token_urlsafe(_SECRET_BYTES)
+    return Lease(_digest(pid), sid, user_id, since), pid
+
+
+def key_of(pid: object) -> bytes | None:
+    """Return the key of the lease with a secret, or None for what is none.
+
+    Args:
+        pid: Anything that a client sent.
+    """
+    return _digest(pid) if isinstance(pid, str) and len(pid) <= _MAX_PID_LENGTH else None
+
+
+def _digest(pid: str) -> bytes:
     return sha256(pid.encode("utf-8", "surrogatepass")).digest()[:_SECRET_BYTES]

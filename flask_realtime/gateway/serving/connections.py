@@ -47,9 +47,9 @@ class SocketIOConnections:
         """Prepare for the return of a connection; see `Rooms.reserve_again`."""
         self._rooms.reserve_again(eio_sid, lease)
 
-    def reserved_since(self, connection_id: str) -> int:
-        """Return the number of the last event before a connection was reserved."""
-        return self._rooms.reserved_since(connection_id)
+    def reserved_at(self, connection_id: str) -> tuple[int, str]:
+        """Return the position at which a connection was reserved; see `Rooms.reserved_at`."""
+        return self._rooms.reserved_at(connection_id)
 
     def admit_with_lease(self, eio_sid: str, lease: Lease, greeting: OutboundMessage) -> None:
         """Admit a client that has recovery to the default namespace; the greeting says that it is connected."""

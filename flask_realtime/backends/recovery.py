@@ -46,11 +46,13 @@ class LeaseChange(NamedTuple):
         kind: `open`, `enter`, `leave`, `touch`, `lose` or `end`, of one lease; or `strike`.
         key: The lease's key.
         args: What changes, as JSON values; see `RecoveryStore`.
+        turn: How often servers had taken the lease from each other by then.
     """
 
     kind: str
     key: str
     args: tuple[Any, ...] = ()
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Reading(Protocol):
         """
 
 
-OnRefused = Callable[[str, Refusal], None]
+OnRefused = Callable[[LeaseChange, Refusal], None]
 
 
 class RecoveryStore(ABC):

@@ -100,13 +100,14 @@ def test_who_goes_from_server_to_server_has_everything_once(servers: Servers) ->
             lose(apps[number % 2], wire)
 
 
-def test_who_loses_the_answer_comes_back_with_the_offset_of_before_and_of_each_missed_event(servers: Servers) -> None:
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_who_loses_the_answer_comes_back_with_the_offset_of_before_and_of_each_missed_event(servers: Servers, where: str) -> None:
     for number in range(3):
         servers.send(f"said {number}")
     seen = []
     first = come_back(Wire(servers.there), "ann", servers.place)
     for offset in (servers.place.offset, *(missed[-1] for missed in first.missed)):
-        answer = come_back(Wire(servers.there), "ann", servers.place._replace(offset=offset))
+        answer = come_back(Wire(getattr(servers, where)), "ann", servers.place._replace(offset=offset))
         assert is_recovered(servers.place, answer)
         seen.append(names(answer.missed))
     assert seen == [names(first.missed)[number:] for number in range(len(first.missed) + 1)]

@@ -100,7 +100,7 @@ class RedisRecovery(RecoveryStore):
 
         def follow_up() -> None:
             for index, reason in refused:
-                self._on_refused(changes[index].key, Refusal(reason))
+                self._on_refused(changes[index], Refusal(reason))
 
         return follow_up
 
@@ -159,5 +159,5 @@ def _name(origin: str) -> str:
     return origin.replace(".", "-")
 
 
-def _ignore(_key: str, _refusal: Refusal) -> None:
+def _ignore(_change: LeaseChange, _refusal: Refusal) -> None:
     """Do nothing."""

@@ -335,7 +335,7 @@ def write_recovery(owner: str, changes: Sequence[LeaseChange], *, ttl: float) ->
         changes: The changes.
         ttl: Seconds for which a lease is kept after a change.
     """
-    args = owner, _milliseconds(ttl), _json([tuple(change) for change in changes])
+    args = owner, _milliseconds(ttl), _json([(change.kind, change.key, change.args) for change in changes])
     return Update(_WRITE_RECOVERY, args, parse_refusals)
 
 

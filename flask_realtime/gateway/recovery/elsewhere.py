@@ -13,7 +13,7 @@ from flask_realtime.gateway.delivery.envelopes import KEPT, TAKEN
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.gateway.recovery.offsets import Offset, parse_offset
-from flask_realtime.gateway.recovery.shared import SharedLeases, later
+from flask_realtime.gateway.recovery.shared import SharedLeases
 
 _WAIT_SECONDS: Final = 2.0
 """Seconds in which what this server has sent must be in the log."""
@@ -26,13 +26,11 @@ class Found(NamedTuple):
         lease: Its lease, which is this server's now.
         number: The last event of this server before it was.
         missed: What its client missed until then, encoded.
-        owner: The server that had it; empty for this one.
     """
 
     lease: Lease
     number: int
     missed: tuple[str | bytes, ...]
-    owner: str
 
 
 class Elsewhere:
@@ -49,20 +47,29 @@ class Elsewhere:
         self._store: RecoveryStore = shared.store
         self._journal = journal
 
-    def find(self, key: bytes, user_id: str, offset: object) -> Found | None:
-        """Take a connection, which waits for the message queue, and return it; None if it cannot be made whole.
+    def take(self, key: bytes, user_id: str) -> LeaseRecord | None:
+        """Take a lease, which waits for the message queue, and return it as it was; None if there is none, or that is not known.
+
+        Of two servers to which a client comes back, the one that takes the lease last has the client.
+
+        Args:
+            key: Its key.
+            user_id: Its user.
+        """
+        try:
+            return self._store.take(key.hex(), user_id)
+        except BackendUnavailable:
+            return None
+
+    def find(self, key: bytes, user_id: str, offset: object, record: LeaseRecord) -> Found | None:
+        """Return a connection whose lease was taken; None if it cannot be made whole.
 
         Args:
             key: The key of its lease.
             user_id: Its user.
             offset: The offset that its client has; anything.
+            record: Its lease.
         """
-        try:
-            record = self._store.take(key.hex(), user_id)
-        except BackendUnavailable:
-            return None
-        if record is None:
-            return None
         lease, number, place = self._adopt(key, user_id, record)
         try:
             missed = self._missed(record, lease, offset, number, place)
@@ -73,7 +80,7 @@ class Elsewhere:
                 self._journal.leases.forget(lease)
             self.tell_owner(record.owner, lease)
             return None
-        return Found(lease, number, missed, record.owner)
+        return Found(lease, number, missed)
 
     def tell_owner(self, owner: str, lease: Lease) -> None:
         """Let the server that had a lease know that this one has it."""
@@ -97,7 +104,7 @@ class Elsewhere:
         offset = parse_offset(given)
         if offset is None or not offset.era:
             return None
-        offset = later(offset, parse_offset(record.known))
+        offset = offset.with_known(parse_offset(record.known))
         if not self._store.wait_sent(_WAIT_SECONDS):
             return None
         events = self.shared.log.since(offset.place, offset.era, (record.sid, *record.rooms))
@@ -131,7 +138,8 @@ class _Missed:
         if not self._is_missing(event, number):
             return
         of_server = number if number is not None and event.origin == self._offset.server else self._offset.number
-        self._offset = self._offset._replace(number=max(of_server, self._offset.number), place=event.place)
+        number = max(of_server, self._offset.number)
+        self._offset = self._offset._replace(number=number, place=event.place, is_brought_forward=True)
         message = OutboundMessage(event.parts)
         message.offset = str(self._offset)
         yield from message.parts_with_offset

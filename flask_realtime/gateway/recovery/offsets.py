@@ -2,7 +2,8 @@
 
 An offset is `<server>.<number>`: the client has what that server sent up to that number. Where servers share an order of events, it
 is `<server>.<number>.<era>-<place>`: of what other servers sent, the client has what is up to that place, which the server had
-received by then.
+received by then. With a tilde in front, another server has brought it forward in the name of that one, whose own numbers of what
+others sent it does not know.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple
 from flask_realtime.backends.recovery import Place
 
 _FORM: Final = re.compile(
-    r"([\w-]{1,32})\.(0|[1-9][0-9]{0,15})(?:\.([0-9a-z]{1,16})-([0-9]{1,15})-([0-9]{1,15})-([0-9]{1,6}))?", re.ASCII
+    r"(~?)([\w-]{1,32})\.(0|[1-9][0-9]{0,15})(?:\.([0-9a-z]{1,16})-([0-9]{1,15})-([0-9]{1,15})-([0-9]{1,6}))?", re.ASCII
 )
 
 _BEGINNING: Final = Place(0, 0, 0)
@@ -27,16 +28,26 @@ class Offset(NamedTuple):
         number: The last number of that server's.
         era: What the places are numbered in; empty where there is no order.
         place: The last place.
+        is_brought_forward: Whether another server has brought it forward.
     """
 
     server: str
     number: int
     era: str = ""
     place: Place = _BEGINNING
+    is_brought_forward: bool = False
 
     def __str__(self) -> str:
         """Return it as clients get it."""
-        return f"{self.server}.{self.number}" + (f".{self.era}-{'-'.join(map(str, self.place))}" if self.era else "")
+        return f"{'~' * self.is_brought_forward}{self.server}.{self.number}" + (
+            f".{self.era}-{'-'.join(map(str, self.place))}" if self.era else ""
+        )
+
+    def with_known(self, other: Offset | None) -> Offset:
+        """Return the offset of a client that has what both say, or this one if they cannot be compared."""
+        if other is None or (other.server, other.era) != (self.server, self.era):
+            return self
+        return self._replace(number=max(self.number, other.number), place=max(self.place, other.place))
 
     def is_before(self, origin: str, number: int | None, place: Place) -> bool:
         """Return whether a client with this offset lacks an event.
@@ -58,8 +69,9 @@ def parse_offset(text: object) -> Offset | None:
     match = _FORM.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         return None
-    server, number, era, *place = match.groups()
-    return Offset(server, int(number)) if era is None else Offset(server, int(number), era, Place(*map(int, place)))
+    tilde, server, number, era, *place = match.groups()
+    known = _BEGINNING if era is None else Place(*map(int, place))
+    return Offset(server, int(number), era or "", known, is_brought_forward=bool(tilde))
 
 
 class Offsets:
@@ -91,4 +103,6 @@ class Offsets:
             offset: Anything that a client sent.
         """
         parsed = parse_offset(offset)
-        return parsed.number if parsed is not None and parsed.server == self.server_id else None
+        if parsed is None or parsed.server != self.server_id or parsed.is_brought_forward:
+            return None
+        return parsed.number

@@ -114,22 +114,26 @@ class Recovery:
         given = auth if isinstance(auth, Mapping) else {}
         if not has_recovery(self._clients, auth, browser=session.is_browser):
             return None
-        if self._shared is not None:
-            self._shared.wait_for_place()
         pid = given.get("pid")
+        key = key_of(pid)
+        record = None
+        if self._elsewhere is not None:
+            self._elsewhere.shared.wait_for_place()
+            record = None if key is None else self._elsewhere.take(key, user_id)
         number = self._journal.offsets.number(given.get("offset"))
         with self.turn:
             lease = self._leases.find(pid, user_id)
+            if lease is not None and record is not None:
+                lease.turn = record.turn
             if lease is not None and number is not None and self._is_whole(lease, number):
-                return Request(Comeback(lease, str(pid), number), is_asked=True)
-        return Request(self._find_elsewhere(pid, user_id, given.get("offset")), is_asked=pid is not None)
-
-    def _find_elsewhere(self, pid: object, user_id: str, offset: object) -> Comeback | None:
-        key = key_of(pid)
-        if self._elsewhere is None or key is None:
-            return None
-        found = self._elsewhere.find(key, user_id, offset)
-        return None if found is None else Comeback(found.lease, str(pid), found.number, found.missed, found.owner)
+                owner = None if record is None else record.owner
+                return Request(Comeback(lease, str(pid), number, owner=owner), is_asked=True)
+        if self._elsewhere is None or key is None or record is None:
+            return Request(None, is_asked=pid is not None)
+        found = self._elsewhere.find(key, user_id, given.get("offset"), record)
+        if found is None:
+            return Request(None, is_asked=True)
+        return Request(Comeback(found.lease, str(pid), found.number, found.missed, record.owner), is_asked=True)
 
     def settled(self, comeback: Comeback) -> None:
         """Let the server that had a connection forget it: its client is here, or was refused."""

@@ -14,7 +14,7 @@ from flask_realtime.gateway.delivery.envelopes import MARK
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.gateway.recovery.log import EventLog
-from flask_realtime.gateway.recovery.offsets import Offset, parse_offset
+from flask_realtime.gateway.recovery.offsets import parse_offset
 
 _WAIT_SECONDS: Final = 1.0
 """Seconds for which a client that connects waits until its lease is kept; later it can only be recovered here."""
@@ -161,14 +161,14 @@ class SharedLeases:
         if connection is not None:
             self._on_taken(connection)
 
-    def _refused(self, key: str, refusal: Refusal) -> None:
+    def _refused(self, change: LeaseChange, refusal: Refusal) -> None:
         journal = self._journal
         with journal.turn:
-            lease = journal.leases.by_key.get(bytes.fromhex(key))
-        if lease is None or lease.log is None:
+            lease = journal.leases.by_key.get(bytes.fromhex(change.key))
+        if lease is None or lease.log is None or lease.turn != change.turn:
             return
         if refusal is Refusal.TAKEN:
-            self.taken(key, lease.turn + 1)
+            self.taken(change.key, change.turn + 1)
         elif refusal is Refusal.ENDED:
             lease.log = None
             with journal.turn:
@@ -226,13 +226,7 @@ class SharedLeases:
         self._journal.place = place
 
     def _write(self, kind: str, lease: Lease, *args: Any) -> None:
-        self.store.write(LeaseChange(kind, lease.key.hex(), args))
-
-
-def later(first: Offset, second: Offset | None) -> Offset:
-    """Return the later of two offsets, the first one if they cannot be compared."""
-    is_later = second is not None and second.server == first.server and second.number > first.number
-    return second if second is not None and is_later else first
+        self.store.write(LeaseChange(kind, lease.key.hex(), args, lease.turn))
 
 
 def _token_of(lease: Lease) -> str:

@@ -41,7 +41,7 @@ class Server:
         self.refused: list[tuple[str, Refusal]] = []
         self.received: list[Envelope] = []
         self.backend.start(self.received.append, lambda *_: None)
-        self.store.start(self.places.append, lambda *refused: self.refused.append(refused), lambda: None)
+        self.store.start(self.places.append, lambda change, reason: self.refused.append((change.key, reason)), lambda: None)
 
     def write(self, kind: str, *args: Any, key: str = KEY) -> None:
         self.store.write(LeaseChange(kind, key, args))

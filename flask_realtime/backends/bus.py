@@ -17,12 +17,14 @@ class Envelope:
         header: The data that they need for that, as JSON values.
         parts: An encoded Socket.IO packet: its text, then its attachments.
         place: Its place in the order of all servers, as text; empty where there is no such order, or it is still to be sent.
+        origin: The server that sent it, where there is such an order.
     """
 
     kind: str
     header: dict[str, Any]
     parts: tuple[str | bytes, ...] = ()
     place: str = field(default="", compare=False)
+    origin: str = field(default="", compare=False)
 
 
 Receive = Callable[[Envelope], None]

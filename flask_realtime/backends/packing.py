@@ -29,13 +29,14 @@ def pack(envelope: Envelope) -> tuple[bytes, bytes]:
     return orjson.dumps((envelope.kind, envelope.header, sizes)), b"".join(parts)
 
 
-def unpack(heads: Sequence[Head], body: bytes, batch: str = "") -> Iterator[Envelope]:
+def unpack(heads: Sequence[Head], body: bytes, batch: str = "", origin: str = "") -> Iterator[Envelope]:
     """Return envelopes, in order.
 
     Args:
         heads: Their heads.
         body: Their bodies, concatenated.
         batch: The place of their batch, or an empty string.
+        origin: The server that sent them, or an empty string.
 
     Raises:
         ValueError: The body does not match the heads.
@@ -48,4 +49,4 @@ def unpack(heads: Sequence[Head], body: bytes, batch: str = "") -> Iterator[Enve
             part = body[offset:end]
             parts.append(part.decode() if size >= 0 else part)
             offset = end
-        yield Envelope(kind, header, tuple(parts), f"{batch}{index}" if batch else "")
+        yield Envelope(kind, header, tuple(parts), f"{batch}{index}" if batch else "", origin)

@@ -43,7 +43,7 @@ class LeaseChange(NamedTuple):
     """A change of a lease, or of all leases of a user or of a token.
 
     Args:
-        kind: `open`, `enter`, `leave`, `touch`, `lose` or `end`, of one lease; or `strike`.
+        kind: `open`, `enter`, `leave`, `touch`, `lose`, `see` or `end`, of one lease; or `strike`.
         key: The lease's key.
         args: What changes, as JSON values; see `RecoveryStore`.
         turn: How often servers had taken the lease from each other by then.
@@ -67,6 +67,7 @@ class LeaseRecord:
         since: The offset at which it connected.
         known: An offset up to which everything has arrived.
         rooms: Its rooms, each with the offset at which it entered.
+        seen: Servers that it was on before, each with the last of their numbers that its client has.
     """
 
     sid: str
@@ -76,6 +77,7 @@ class LeaseRecord:
     since: str
     known: str
     rooms: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, int] = field(default_factory=dict)
 
 
 class LoggedEvent(NamedTuple):
@@ -132,6 +134,7 @@ class RecoveryStore(ABC):
     - `enter`: a room, and the offset; `leave`: a room
     - `touch`: `known` and `token_id`, or an empty string for what stays
     - `lose`: as `touch`, and the seconds in which the client may come back
+    - `see`: the record's `seen`
     - `end`: none
     - `strike`, whose key is `user:<id>` or `token:<id>`: a room that all its leases leave, or an empty string: they end
     """

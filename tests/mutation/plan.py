@@ -189,7 +189,13 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/gateway/admission/returning.py": Suite(("integration/test_recovery.py", *_GATEWAY), ("e2e/test_recovery.py",)),
     "flask_realtime/gateway/recovery": Suite(
-        ("unit/gateway/test_recovery.py", "integration/test_recovery.py", "integration/test_recovery_two_servers.py", *_GATEWAY),
+        (
+            "unit/gateway/test_recovery.py",
+            "unit/gateway/test_recovery_elsewhere.py",
+            "integration/test_recovery.py",
+            "integration/test_recovery_two_servers.py",
+            *_GATEWAY,
+        ),
         ("e2e/test_recovery.py", "e2e/test_recovery_servers.py"),
     ),
     "flask_realtime/gateway/admission/handshake.py": Suite(

@@ -185,8 +185,8 @@ def parse_lease(code: int, answer: bytes) -> LeaseRecord | None:
     fields = iter(_list(answer))
     noted = dict(zip(fields, fields, strict=True))
     rooms = {name.removeprefix(_ROOM): offset for name, offset in noted.items() if name.startswith(_ROOM)}
-    turn = int(noted.get("turn", 0)) + 1
-    return LeaseRecord(noted["sid"], noted["owner"], turn, noted["token"], noted["since"], noted["known"], rooms)
+    turn, seen = int(noted.get("turn", 0)) + 1, orjson.loads(noted.get("seen", "{}"))
+    return LeaseRecord(noted["sid"], noted["owner"], turn, noted["token"], noted["since"], noted["known"], rooms, seen)
 
 
 _ROOM: Final = "room:"

@@ -41,6 +41,11 @@ class StreamId(NamedTuple):
         return f"{self.milliseconds}-{self.number}"
 
 
+def server_name(origin: str) -> str:
+    """Return the name of a server as offsets have it, which have dots of their own."""
+    return origin.replace(".", "-")
+
+
 NO_ID: Final = StreamId(0)
 
 
@@ -97,7 +102,7 @@ class Entry:
         Raises:
             ValueError: The parts do not match the heads.
         """
-        return unpack(self.heads, self.body, batch)
+        return unpack(self.heads, self.body, batch, server_name(self.origin))
 
 
 def fields_of(origin: str, items: Sequence[Item]) -> list[str | bytes | int]:

@@ -20,7 +20,7 @@ from flask_realtime.backends.recovery import (
 )
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.bus import RedisBus
-from flask_realtime.backends.redis.envelopes import StreamId, read
+from flask_realtime.backends.redis.envelopes import StreamId, read, server_name
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.lease_writer import LeaseWriter
 from flask_realtime.backends.redis.link import RedisLink
@@ -53,7 +53,7 @@ class RedisRecovery(RecoveryStore):
     @property
     def name(self) -> str:
         """Return the unique name of this server."""
-        return _name(self._bus.origin)
+        return server_name(self._bus.origin)
 
     def start(self, on_passed: Callable[[str], None], on_refused: OnRefused, on_tick: Callable[[], None]) -> None:
         """Begin to write changes; starting twice changes nothing."""
@@ -147,16 +147,11 @@ class _Reading(Reading):
     def _events_of(self, entry_id: StreamId, fields: Sequence[bytes]) -> list[LoggedEvent]:
         entry = read(fields)
         known = self._sequences.receive(entry.origin, entry.first, len(entry.heads))
-        origin = _name(entry.origin)
         return [
-            LoggedEvent(Place(*entry_id, index), origin, envelope.kind, envelope.header, envelope.parts)
+            LoggedEvent(Place(*entry_id, index), envelope.origin, envelope.kind, envelope.header, envelope.parts)
             for index, envelope in enumerate(entry.envelopes())
             if index >= known
         ]
-
-
-def _name(origin: str) -> str:
-    return origin.replace(".", "-")
 
 
 def _ignore(_change: LeaseChange, _refusal: Refusal) -> None:

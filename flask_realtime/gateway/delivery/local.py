@@ -58,7 +58,7 @@ class LocalDelivery:
         message = OutboundMessage(envelope.parts, volatile=header["volatile"])
         rooms = header["rooms"]
         room = rooms[0] if rooms is not None and len(rooms) == 1 else rooms
-        self.rooms.receive(message, room, header["except_rooms"], header["except_sid"], envelope.place)
+        self.rooms.receive(message, room, envelope)
 
     def keep(
         self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
+from flask_realtime.backends.bus import Envelope
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket
 from flask_realtime.gateway.delivery.members import Member, Pending, Receiver, Room
@@ -195,14 +196,17 @@ class Rooms:
             journal.record(message, room, except_rooms, except_sid)
             self._send(message, room, except_rooms, except_sid)
 
-    def receive(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None, place: str) -> None:
-        """Send what another server has sent, from a place in the order of all servers; see `send`."""
-        journal = self._journal
-        if journal is None or not place:
+    def receive(self, message: OutboundMessage, room: Any, envelope: Envelope) -> None:
+        """Send what another server has sent; see `send`."""
+        journal, header = self._journal, envelope.header
+        except_rooms, except_sid = header["except_rooms"], header["except_sid"]
+        if journal is None or not envelope.place:
             self.send(message, room, except_rooms, except_sid)
             return
         with journal.turn:
-            journal.place = place
+            journal.place = envelope.place
+            if has := journal.who_has(envelope.origin, header.get("number")):
+                except_rooms = (*except_rooms, *has)  # A connection's id is the name of a room with it alone.
             self.send(message, room, except_rooms, except_sid)
 
     def keep(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:

@@ -18,6 +18,9 @@ from flask_realtime.gateway.recovery.shared import SharedLeases
 _WAIT_SECONDS: Final = 2.0
 """Seconds in which what this server has sent must be in the log."""
 
+_SERVERS_SEEN: Final = 8
+"""Servers that a connection was on last, of which is remembered what its client has."""
+
 
 class Found(NamedTuple):
     """A connection that may come back here.
@@ -70,9 +73,11 @@ class Elsewhere:
             offset: The offset that its client has; anything.
             record: Its lease.
         """
-        lease, number, place = self._adopt(key, user_id, record)
+        given = parse_offset(offset)
+        given = None if given is None else given.with_known(parse_offset(record.known))
+        lease, number, place = self._adopt(key, user_id, record, given)
         try:
-            missed = self._missed(record, lease, offset, number, place)
+            missed = self._missed(record, lease, given, number, place)
         except BackendUnavailable:
             missed = None
         if missed is None:
@@ -87,24 +92,32 @@ class Elsewhere:
         if owner != self._store.name:
             self.shared.publish(Envelope(TAKEN, {"owner": owner, "key": lease.key.hex(), "turn": lease.turn}))
 
-    def _adopt(self, key: bytes, user_id: str, record: LeaseRecord) -> tuple[Lease, int, Place]:
-        journal = self._journal
+    def _adopt(self, key: bytes, user_id: str, record: LeaseRecord, offset: Offset | None) -> tuple[Lease, int, Place]:
+        journal, seen = self._journal, self._seen(record, offset)
         with journal.turn:
+            journal.has_seen(record.sid, seen)
             lease = journal.leases.by_key.get(key)
             if lease is None or lease.is_over:
                 lease = Lease(key, record.sid, user_id, since=0, entered=dict.fromkeys(record.rooms, 0), log=self.shared)
                 journal.leases.adopt(lease, record.token_id or None)
             lease.turn = record.turn
+            self.shared.see(lease, seen)
             here = parse_offset(journal.position())
             return lease, journal.last, Place(0, 0, 0) if here is None else here.place
 
+    def _seen(self, record: LeaseRecord, offset: Offset | None) -> dict[str, int]:
+        """Return what a client has of servers that may not have written all of it yet."""
+        seen = dict(record.seen)
+        if offset is not None and (offset.server == record.owner or offset.server in seen):
+            seen[offset.server] = max(offset.number, seen.pop(offset.server, 0))
+        seen.pop(self._store.name, None)
+        return dict([*seen.items()][-_SERVERS_SEEN:])
+
     def _missed(
-        self, record: LeaseRecord, lease: Lease, given: object, number: int, place: Place
+        self, record: LeaseRecord, lease: Lease, offset: Offset | None, number: int, place: Place
     ) -> tuple[str | bytes, ...] | None:
-        offset = parse_offset(given)
         if offset is None or not offset.era:
             return None
-        offset = offset.with_known(parse_offset(record.known))
         if not self._store.wait_sent(_WAIT_SECONDS):
             return None
         events = self.shared.log.since(offset.place, offset.era, (record.sid, *record.rooms))
@@ -130,6 +143,7 @@ class _Missed:
         self._offset = offset
         self._here = here
         self._since = parse_offset(record.since)
+        self._seen = record.seen
         self._entered = {room: parse_offset(at) for room, at in record.rooms.items() if room in lease.entered}
 
     def parts_of(self, event: LoggedEvent) -> Iterator[str | bytes]:
@@ -146,6 +160,8 @@ class _Missed:
 
     def _is_missing(self, event: LoggedEvent, number: int | None) -> bool:
         header, origin = event.header, event.origin
+        if number is not None and number <= self._seen.get(origin, -1):
+            return False
         if event.kind == KEPT and origin != self._offset.server:
             return False
         if self._here.is_before(origin, number, event.place) or not self._offset.is_before(origin, number, event.place):

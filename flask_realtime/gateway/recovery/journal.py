@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask_realtime.backends.bus import Envelope
@@ -36,6 +36,7 @@ class Journal:
         """Empty while nobody may come back."""
         self.place = ""
         """How far this server has received what others sent; see `Offsets.text`."""
+        self._seen: dict[str, dict[str, int]] = {}
         self.publish: Callable[[Envelope], bool] | None = None
         """Sends an envelope to the servers that connections may come back to; None if there are none."""
 
@@ -72,6 +73,41 @@ class Journal:
         if self.publish is not None and self.demand and not message.volatile:
             rooms = (room,) if isinstance(room, str) else room if room is None else tuple(room)
             self.publish(kept_envelope(message.parts, message.number, rooms, tuple(except_rooms), except_sid))
+
+    def has_seen(self, sid: str, servers: Mapping[str, int]) -> None:
+        """Record what a connection that was on other servers has got there of what they may still be writing.
+
+        Args:
+            sid: The connection's id.
+            servers: The servers, each with the last number.
+        """
+        for server, number in servers.items():
+            self._seen.setdefault(server, {})[sid] = number
+
+    def who_has(self, origin: str, number: int | None) -> tuple[str, ...]:
+        """Return the connections that have an event already.
+
+        Args:
+            origin: The server that sent it.
+            number: Its number there, or None.
+        """
+        seen = self._seen.get(origin)
+        if seen is None or number is None:
+            return ()
+        # A server's numbers only grow, so who has seen less than this one has to be remembered no more.
+        seen = {sid: last for sid, last in seen.items() if last >= number}
+        if seen:
+            self._seen[origin] = seen
+        else:
+            del self._seen[origin]
+        return tuple(seen)
+
+    def forget_seen(self, sids: set[str]) -> None:
+        """Forget what connections have got elsewhere, except those with these ids."""
+        for server, seen in list(self._seen.items()):
+            self._seen[server] = {sid: number for sid, number in seen.items() if sid in sids}
+            if not self._seen[server]:
+                del self._seen[server]
 
     def position(self) -> str:
         """Return the offset of a client that has everything."""

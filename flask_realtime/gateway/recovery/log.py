@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any, Final
 
+from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.recovery import LoggedEvent, Place, Reading, RecoveryStore
 from flask_realtime.gateway.delivery.envelopes import KEPT, SEND
 
@@ -70,7 +71,11 @@ class EventLog:
             self._forget()
             self._start, self._era = after, era
             reading = self._reading = self.store.reading(after, era)
-        events = reading.go_on()
+        try:
+            events = reading.go_on()
+        except BackendUnavailable:
+            self._forget()  # It may have read some, and would not return them again.
+            raise
         self._used_at = monotonic()
         if events is None:
             return False

@@ -39,9 +39,8 @@ class Offset(NamedTuple):
 
     def __str__(self) -> str:
         """Return it as clients get it."""
-        return f"{'~' * self.is_brought_forward}{self.server}.{self.number}" + (
-            f".{self.era}-{'-'.join(map(str, self.place))}" if self.era else ""
-        )
+        place = f".{self.era}-{'-'.join(map(str, self.place))}" if self.era else ""
+        return f"{'~' * self.is_brought_forward}{self.server}.{self.number}{place}"
 
     def with_known(self, other: Offset | None) -> Offset:
         """Return the offset of a client that has what both say, or this one if they cannot be compared."""

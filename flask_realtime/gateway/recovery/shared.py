@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Final
 
@@ -125,6 +125,10 @@ class SharedLeases:
         if lease.log is not None:
             self._write("lose", lease, self._known(lease), _text(lease.token_id), round(1000 * self._window))
 
+    def see(self, lease: Lease, seen: Mapping[str, int]) -> None:
+        """Record what a client has of what servers sent that its connection was on before."""
+        self._write("see", lease, seen)
+
     def ended(self, lease: Lease) -> None:
         """Record that a client may not come back."""
         self._write("end", lease)
@@ -202,6 +206,7 @@ class SharedLeases:
     def _touch_all(self, now: float) -> None:
         with self._journal.turn:
             leases = list(self._journal.leases.by_key.values())
+            self._journal.forget_seen({lease.sid for lease in leases})
         for lease in leases:
             if lease.connection is not None and lease.log is not None and lease.touched_at < now - self._window / _TOUCHES:
                 lease.touched_at = now

@@ -38,6 +38,9 @@ local kinds = {
     touch(key, known, token, ttl)
   end,
   lose = touch,
+  see = function(key, seen)
+    redis.call('HSET', lease_key(key), 'seen', cjson.encode(seen))
+  end,
   ['end'] = function(key)
     redis.call('DEL', lease_key(key))
   end,

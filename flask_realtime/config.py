@@ -14,6 +14,7 @@ PREFIX: Final = "REALTIME_"
 TRANSPORTS: Final = ("polling", "websocket")
 ASYNC_MODES: Final = ("gevent", "threading")
 ENGINES: Final = ("gevent", "stock")
+RECOVERY_CLIENTS: Final = ("browsers", "asking", "all")
 QUEUE_SCHEMES: Final = ("redis://", "rediss://", "unix://", "amqp://", "amqps://", "kafka://")
 
 LIMITS: Final = {
@@ -264,6 +265,25 @@ class RealtimeConfig:
         "a number of seconds above 0",
         _is_positive_number,
         doc="Seconds before a silent server is considered dead and its connections closed.",
+    )
+    recovery_window: float | None = _setting(
+        120.0,
+        "None or a number of seconds above 0",
+        lambda value: value is None or _is_positive_number(value),
+        doc="Seconds in which a client that lost its connection may come back and get what it missed. None: no recovery.",
+    )
+    recovery_clients: str = _setting(
+        "browsers",
+        f"one of {', '.join(map(repr, RECOVERY_CLIENTS))}",
+        lambda value: value in RECOVERY_CLIENTS,
+        doc="Clients that have recovery, and with it one more argument on their events: 'browsers'; 'asking' for those that "
+        "connect with `auth: { recovery: true }`; 'all'. `recovery: true` or `false` has precedence.",
+    )
+    recovery_bytes: int = _setting(
+        33_554_432,
+        "an integer above 0",
+        _is_positive_integer,
+        doc="Bytes of memory of one server process for events that clients may have missed; beyond it, the oldest are forgotten.",
     )
     connect_timeout: float = _setting(
         45.0,

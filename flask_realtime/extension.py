@@ -29,6 +29,7 @@ from flask_realtime.features.typing_indicators import typing_indicators
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.gateway import Essential, Gateway
 from flask_realtime.gateway.locks import native_lock
+from flask_realtime.gateway.recovery.setup import recovery_options
 from flask_realtime.gateway.serving.existing import check_existing
 from flask_realtime.gateway.serving.factory import create_socketio
 from flask_realtime.hooks import ON_CONNECT, ON_DISCONNECT, ON_ERROR, ApplicationEvent, Hooks, OnConnect, OnDisconnect, OnError
@@ -317,7 +318,8 @@ def _backend(config: RealtimeConfig) -> Backend:
             MemoryConnectedUsers(native_lock()), lambda: MemoryTracker(native_lock()), lambda ttl: MemoryRecord(ttl, native_lock())
         )
     retention, lease = config.message_queue_retention, config.server_lease
-    return connect(config.message_queue, channel=config.message_queue_channel, retention=retention, lease=lease)
+    channel, recovery = config.message_queue_channel, recovery_options(config)
+    return connect(config.message_queue, channel=channel, retention=retention, lease=lease, recovery=recovery)
 
 
 def _refuse_cookies(app: Flask) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from flask_realtime.backends.base import ConnectedUsers, Tracker, shared_name
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.record import Record
+from flask_realtime.backends.recovery import RecoveryStore
 from flask_realtime.errors import RegistrationError
 
 MIN_TTL: Final = 0.001
@@ -25,6 +26,8 @@ class Backend(ABC):
     """The state that servers share."""
 
     connected_users: ConnectedUsers
+    recovery: RecoveryStore | None = None
+    """Leases of connections that other servers can take; None where there are no others, or they cannot."""
     leaves_entries = False
     """Whether the entries of connections that this server ends stay; see `begin_to_leave`."""
 

@@ -131,7 +131,7 @@ class Tracker(ABC):
         """Return the distinct users with a connection joined to the topic."""
 
 
-RESERVED: Final = frozenset({"announced", "answer", "came", "gone", "joined", "server", "user"})
+RESERVED: Final = frozenset({"announced", "answer", "came", "gone", "joined", "recovery", "server", "user"})
 """Prefixes of other names in the message queue; see `redis.scripts`."""
 
 

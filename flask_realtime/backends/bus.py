@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -16,11 +16,15 @@ class Envelope:
         kind: Its kind, which decides how receivers handle it.
         header: The data that they need for that, as JSON values.
         parts: An encoded Socket.IO packet: its text, then its attachments.
+        place: Its place in the order of all servers, as text; empty where there is no such order, or it is still to be sent.
+        origin: The server that sent it, where there is such an order.
     """
 
     kind: str
     header: dict[str, Any]
     parts: tuple[str | bytes, ...] = ()
+    place: str = field(default="", compare=False)
+    origin: str = field(default="", compare=False)
 
 
 Receive = Callable[[Envelope], None]

@@ -29,22 +29,24 @@ def pack(envelope: Envelope) -> tuple[bytes, bytes]:
     return orjson.dumps((envelope.kind, envelope.header, sizes)), b"".join(parts)
 
 
-def unpack(heads: Sequence[Head], body: bytes) -> Iterator[Envelope]:
+def unpack(heads: Sequence[Head], body: bytes, batch: str = "", origin: str = "") -> Iterator[Envelope]:
     """Return envelopes, in order.
 
     Args:
         heads: Their heads.
         body: Their bodies, concatenated.
+        batch: The place of their batch, or an empty string.
+        origin: The server that sent them, or an empty string.
 
     Raises:
         ValueError: The body does not match the heads.
     """
     offset = 0
-    for kind, header, sizes in heads:
+    for index, (kind, header, sizes) in enumerate(heads):
         parts: list[str | bytes] = []
         for size in sizes:
             end = offset + (size if size >= 0 else ~size)
             part = body[offset:end]
             parts.append(part.decode() if size >= 0 else part)
             offset = end
-        yield Envelope(kind, header, tuple(parts))
+        yield Envelope(kind, header, tuple(parts), f"{batch}{index}" if batch else "", origin)

@@ -6,10 +6,11 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from flask_realtime.backends.backend import Backend
+from flask_realtime.backends.recovery import RecoveryOptions
 from flask_realtime.errors import ConfigError
 
 
-def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) -> Backend:
+def connect(url: str, *, channel: str, retention: float, lease: float = 10.0, recovery: RecoveryOptions | None = None) -> Backend:
     """Return the back end for a message queue; it connects on first use.
 
     Args:
@@ -17,6 +18,7 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) ->
         channel: The prefix of all names in the queue.
         retention: Seconds for which an event is kept for a server that has lost its link.
         lease: Seconds before a silent server is considered dead.
+        recovery: The settings of recovery on any server; None if there is none.
 
     Raises:
         ConfigError: The URL is not one of these, or the package for it is not installed.
@@ -34,7 +36,7 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0) ->
             raise
         msg = "A message queue needs redis-py: pip install 'flask-realtime[redis]'"
         raise ConfigError(msg) from None
-    return RedisBackend(url, channel=channel, retention=retention, lease=lease)
+    return RedisBackend(url, channel=channel, retention=retention, lease=lease, recovery=recovery)
 
 
 def _over_amqp(url: str, channel: str, retention: float) -> Backend:

@@ -61,6 +61,22 @@ ERROR_EVENT: Final[OutgoingEvent[ErrorEvent]] = OutgoingEvent(
     REALTIME_ERROR, ErrorEvent, "the connection that sent the event", "An event that was sent without a callback failed."
 )
 
+
+class Ready(TypedDict):
+    """`realtime:ready`: whether the lost connection was recovered, and whether that was asked for and not possible."""
+
+    recovered: bool
+    gap: bool
+
+
+READY_EVENT: Final[OutgoingEvent[Ready]] = OutgoingEvent(
+    "realtime:ready",
+    Ready,
+    "the connection itself, if its client has recovery",
+    "The connection is open. With `recovered`, all that was missed has come before; with `gap`, events may be missing that were "
+    "sent while the client was away.",
+)
+
 ACKNOWLEDGED: Acknowledgement = {"ok": True}
 
 
@@ -75,6 +91,11 @@ def error_answer(error: EventError) -> ErrorAnswer:
 def error_event(error: EventError, event: str) -> ErrorEvent:
     """Build the payload of `realtime:error`."""
     return {"error": error_answer(error)["error"], "event": event}
+
+
+def ready(*, recovered: bool, gap: bool) -> Ready:
+    """Build the payload of `realtime:ready`."""
+    return {"recovered": recovered, "gap": gap}
 
 
 def refusal(error: ConnectionRefused) -> Refusal:

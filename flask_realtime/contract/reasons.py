@@ -15,6 +15,7 @@ class CloseReason(Enum):
     SERVER_DISCONNECT = "server disconnect"
     SHUTTING_DOWN = "server shutting down"
     TOO_MANY_CONNECTIONS = "too many connections"
+    TAKEN_OVER = "taken over"
     RATE_LIMIT = "rate limit"
     TRANSPORT_CLOSE = "transport close"
     TRANSPORT_ERROR = "transport error"

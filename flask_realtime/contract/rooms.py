@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_CONVERSATION: Final = "conversation:"
+
 
 def user_room(user_id: str) -> str:
     """Return the room of all of a user's connections."""
@@ -10,4 +14,9 @@ def user_room(user_id: str) -> str:
 
 def conversation_room(conversation_id: str) -> str:
     """Return the room of the connections that joined a conversation."""
-    return f"conversation:{conversation_id}"
+    return f"{_CONVERSATION}{conversation_id}"
+
+
+def conversation_of(room: str) -> str | None:
+    """Return the conversation of a room, or None if it is another room."""
+    return room[len(_CONVERSATION) :] if room.startswith(_CONVERSATION) else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args, get_type_hints
 
-from flask_realtime.contract.answers import ERROR_EVENT, Acknowledgement, ErrorAnswer, RefusalData
+from flask_realtime.contract.answers import ERROR_EVENT, READY_EVENT, Acknowledgement, ErrorAnswer, RefusalData
 from flask_realtime.contract.events import IncomingEvent, OutgoingEvent
 from flask_realtime.describe.schemas import ANYTHING, Schema, Schemas, any_of
 from flask_realtime.feature.feature import Feature
@@ -82,7 +82,7 @@ def describe(features: Iterable[Feature[Any]], declared: Iterable[ApplicationEve
     ordered = list(features)
     clients = [_client_event(schemas, event) for feature in ordered for event in feature.incoming.values()]
     outgoing = [event for feature in ordered for event in feature.outgoing_events.values()]
-    servers = [_server_event(schemas, event) for event in [*outgoing, ERROR_EVENT]]
+    servers = [_server_event(schemas, event) for event in [*outgoing, READY_EVENT, ERROR_EVENT]]
     clients += [_declared_event(schemas, event) for event in declared]
     return Description(tuple(clients), tuple(servers), error_answer, schemas.named)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flask_realtime.contract.answers import ERROR_EVENT
+from flask_realtime.contract.answers import ERROR_EVENT, READY_EVENT
 from flask_realtime.contract.events import IncomingEvent, OutgoingEvent
 from flask_realtime.feature.feature import Feature
 
@@ -22,11 +22,11 @@ class Entry:
 
 
 def entries(features: Iterable[Feature[Any]]) -> list[Entry]:
-    """Return the events of features by section, in the order declared, and `realtime:error` after them."""
+    """Return the events of features by section, in the order declared, and those of the gateway after them."""
     found = [entry for feature in features for entry in _entries(feature)]
     sections = list(dict.fromkeys(entry.section for entry in found))
     found.sort(key=lambda entry: sections.index(entry.section))
-    return [*found, Entry(ERROR_EVENT.name, "Errors", None, ERROR_EVENT)]
+    return [*found, Entry(READY_EVENT.name, "Connections", None, READY_EVENT), Entry(ERROR_EVENT.name, "Errors", None, ERROR_EVENT)]
 
 
 def _entries(feature: Feature[Any]) -> list[Entry]:

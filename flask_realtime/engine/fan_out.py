@@ -13,6 +13,7 @@ class Session(Protocol):
     """A session, as far as messages are sent to it."""
 
     websocket: WebSocket | None
+    takes_offsets: bool
 
     def send(self, pkt: Any) -> None:
         """Send a packet."""
@@ -42,6 +43,9 @@ def deliver_to_all(sockets: Iterable[Session], message: OutboundMessage) -> None
         sockets: The sessions.
         message: The message, encoded.
     """
+    if message.offset is not None:
+        _deliver_with_offset(sockets, message)
+        return
     websockets = []
     for socket in sockets:
         if socket.websocket is not None:
@@ -50,3 +54,20 @@ def deliver_to_all(sockets: Iterable[Session], message: OutboundMessage) -> None
             for packet in message.packets:
                 socket.send(packet)
     write_to_all(websockets, message.frames, message.volatile)
+
+
+def _deliver_with_offset(sockets: Iterable[Session], message: OutboundMessage) -> None:
+    """Send a message that has an offset: with it to those who take it, without it to the others."""
+    plain, with_offset = [], []
+    for socket in sockets:
+        if socket.websocket is None:
+            for packet in message.packets_with_offset if socket.takes_offsets else message.packets:
+                socket.send(packet)
+        elif socket.takes_offsets:
+            with_offset.append(socket.websocket)
+        else:
+            plain.append(socket.websocket)
+    if with_offset:
+        write_to_all(with_offset, message.frames_with_offset, message.volatile)
+    if plain:
+        write_to_all(plain, message.frames, message.volatile)

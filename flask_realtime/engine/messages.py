@@ -20,21 +20,60 @@ class OutboundMessage:
         volatile: Whether it may be dropped for a receiver that is behind.
     """
 
-    __slots__ = ("_packets", "frames", "parts", "volatile")
+    __slots__ = ("_frames", "_frames_with_offset", "_packets", "_packets_with_offset", "number", "offset", "parts", "volatile")
 
     def __init__(self, parts: Sequence[str | bytes], *, volatile: bool = False) -> None:
         self.parts = tuple(parts)
-        self._packets: list[eio.Packet] = []
-        self.frames = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
-        """Complete WebSocket frames, one after the other."""
+        self._packets: list[eio.Packet] | None = None
+        self._packets_with_offset: list[eio.Packet] | None = None
+        # Made when they are first needed: of the two, most events need one.
+        self._frames: bytes | None = None
+        self._frames_with_offset: bytes | None = None
         self.volatile = volatile
+        self.offset: str | None = None
+        """The argument that receivers get in addition if they take offsets; None for none."""
+        self.number: int | None = None
+        """Its number among those that this server sent; None if it has none."""
+
+    @property
+    def frames(self) -> bytes:
+        """Complete WebSocket frames, one after the other."""
+        frames = self._frames
+        if frames is None:
+            parts = self.parts
+            frames = self._frames = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
+        return frames
+
+    @property
+    def frames_with_offset(self) -> bytes:
+        """The frames of the same event with its offset as the last argument, made once for all who get it."""
+        frames = self._frames_with_offset
+        if frames is None:
+            parts = self.parts
+            frames = encode_frame(_TEXT, f'4{str(parts[0])[:-1]},"{self.offset}"]'.encode())
+            if len(parts) > 1:
+                frames += b"".join(map(_frame, parts[1:]))
+            self._frames_with_offset = frames
+        return frames
+
+    @property
+    def parts_with_offset(self) -> tuple[str | bytes, ...]:
+        """The parts of the same event with its offset as the last argument."""
+        return f'{str(self.parts[0])[:-1]},"{self.offset}"]', *self.parts[1:]
 
     @property
     def packets(self) -> list[eio.Packet]:
         """Its Engine.IO packets, for other transports."""
-        if not self._packets:
+        if self._packets is None:
             self._packets = [eio.Packet(eio.MESSAGE, part) for part in self.parts]
         return self._packets
+
+    @property
+    def packets_with_offset(self) -> list[eio.Packet]:
+        """The Engine.IO packets of the same event with its offset as the last argument."""
+        if self._packets_with_offset is None:
+            self._packets_with_offset = [eio.Packet(eio.MESSAGE, part) for part in self.parts_with_offset]
+        return self._packets_with_offset
 
 
 def _frame(part: str | bytes) -> bytes:

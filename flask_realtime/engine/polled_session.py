@@ -75,7 +75,7 @@ class PolledSession(Session):
         if pkt.packet_type == eio.MESSAGE:
             self._message(pkt.data)
         elif pkt.packet_type == eio.PONG:
-            self.server.heartbeat.answered(self)
+            self.answer_ping()
         elif pkt.packet_type == eio.CLOSE:
             self.queue.put(eio.Packet(eio.NOOP))  # Ends the waiting poll.
             self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any, Final
 
 import gevent
@@ -68,6 +69,11 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
         self._lazy_queue: Any = None
         self._lazy_session: dict[str, Any] | None = None
         self._probe: Probe | None = None
+        self.takes_offsets = False
+        """Whether events with offsets reach the client with them."""
+        self.acknowledged_at = 0.0
+        """When the last ping was sent that was answered: what was sent before has arrived."""
+        self._pinged_at = 0.0
         self._heard = 0
         self._queued = 0
         self._is_polled = False
@@ -132,10 +138,16 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
     def ping(self) -> None:
         """Send a ping."""
         self._heard = 0
+        self._pinged_at = monotonic()
         if self.websocket is not None:
             self.websocket.write(_PING_FRAME)
         else:
             self.send(eio.Packet(eio.PING))
+
+    def answer_ping(self) -> None:
+        """Record the answer to a ping."""
+        self.acknowledged_at = self._pinged_at
+        self.server.heartbeat.answered(self)
 
     def heard_recently(self) -> bool:
         """Return whether an answer to a ping cannot be seen now, or, once for each ping, whether other data arrived instead."""

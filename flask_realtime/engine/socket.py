@@ -70,7 +70,7 @@ class EngineSocket(PolledSession):
             except Exception as error:  # noqa: BLE001 - as in `_message`
                 self._failed(error)
         elif kind == _PONG:
-            self.server.heartbeat.answered(self)
+            self.answer_ping()
         elif kind == _CLOSE:
             self._close_soon(self.server.reason.CLIENT_DISCONNECT)
         elif kind not in IGNORED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -60,6 +60,24 @@ class Connection(Caller, Protocol):
 
     def of_session(self) -> Iterable[Connection]:
         """Return the connections of the same client to all namespaces."""
+
+
+class LostConnection(Protocol):
+    """A connection that was lost, and whose client may come back."""
+
+    @property
+    def sid(self) -> str:
+        """The connection's id, which it has again when it comes back."""
+
+    @property
+    def token_id(self) -> object:
+        """The `jti` of its token, or None."""
+
+    def leave_room(self, room: str) -> None:
+        """Take it out of a room: what was sent there does not reach the client any more."""
+
+    def end(self) -> None:
+        """Let it not come back."""
 
 
 Task = Callable[[], None]
@@ -280,6 +298,19 @@ class FeatureContext(Protocol):
 
     def find(self, connection_id: str) -> Connection | None:
         """Return the connection of this server with an id, or None."""
+
+    def lost_connections(self, user_id: str | None = None, *, token_id: str | None = None) -> Sequence[LostConnection]:
+        """Return the connections that were lost and may come back, of one user or of everybody.
+
+        Those of this server are each in it. Those that other servers have lost, or died with, are in it as one, without an id.
+
+        Args:
+            user_id: The user, or None.
+            token_id: The `jti` of their token, or None.
+        """
+
+    def rooms_of(self, caller: Caller) -> list[str]:
+        """Return the rooms that a connection is in, its own too."""
 
     def has_connections(self) -> bool:
         """Return whether this server has any connection."""

@@ -37,6 +37,7 @@ class Listeners:
 
     admitted: list[Listener] = field(default_factory=list)
     connected: list[Listener] = field(default_factory=list)
+    recovered: list[Listener] = field(default_factory=list)
     joined: list[Listener] = field(default_factory=list)
     left: list[Listener] = field(default_factory=list)
     disconnected: list[Listener] = field(default_factory=list)
@@ -241,6 +242,14 @@ class Feature(Generic[StateT]):
         It gets the state and the `Caller`, must not wait, and may return events to send.
         """
         return self._listen(self.listeners.connected, listener, ("state", "caller"))
+
+    def on_recovered(self, listener: ListenerT) -> ListenerT:
+        """Register a listener for each connection whose client came back after a loss, and is in the same rooms as before.
+
+        It is called after the listeners of `on_connected`, which a connection whose loss was not noticed does not reach again. It
+        may wait; otherwise as for `on_connected`.
+        """
+        return self._listen(self.listeners.recovered, listener, ("state", "caller"))
 
     def on_joined(self, listener: ListenerT) -> ListenerT:
         """Register a listener for each connection that joined a conversation.

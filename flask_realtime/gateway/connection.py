@@ -16,6 +16,7 @@ from flask_realtime.gateway.admission.handshake import Essentials, essentials_of
 from flask_realtime.gateway.dispatch.mailbox import Mailbox
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE, Packet
 from flask_realtime.gateway.locks import native_lock, native_rlock
+from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.identity import Identity
 
 
@@ -36,6 +37,7 @@ class Session:
         early_bytes: Bytes received before the first CONNECT was answered, other than CONNECT packets.
         unasked: Counts unexpected packets.
         repeatable: The text of an event that may be repeated, and a function that handles it again, if it still can.
+        is_browser: Whether the client is a browser.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Session:
     early_bytes: int = 0
     unasked: TokenBucket | None = None
     closed: bool = False
+    is_browser: bool = False
 
     @property
     def environ(self) -> Mapping[str, Any]:
@@ -102,6 +105,8 @@ class Connection:
         allowances: Its remaining allowances; None as long as it has sent nothing.
         admitted: Whether the client was told that it is connected.
         closed: Whether it is closed.
+        lease: The client's right to come back after a loss, or None.
+        recovered: Whether it takes the place of one that its client lost.
     """
 
     id: str
@@ -116,6 +121,8 @@ class Connection:
     allowances: Allowances | None = field(default=None, repr=False)
     admitted: bool = False
     closed: bool = False
+    lease: Lease | None = field(default=None, repr=False)
+    recovered: bool = False
 
     def __post_init__(self) -> None:
         self.user_id = self.identity.user_id
@@ -183,6 +190,13 @@ class Registry:
         # A page's connections to several namespaces share one session, and count as one.
         sessions = {other.session.id for other in of_user}
         return connection.session.id not in sessions and len(sessions) >= self._max_per_user
+
+    def replace(self, previous: Connection, connection: Connection) -> None:
+        """Record a connection in the place of another one of the same id and user."""
+        with self._lock:
+            self._connections[connection.id] = connection
+            of_user = self._by_user[connection.user_id]
+            of_user[of_user.index(previous)] = connection
 
     def __len__(self) -> int:
         return len(self._connections)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -13,7 +13,7 @@ from flask_realtime.backends.backend import Backend
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.errors import RegistrationError
-from flask_realtime.feature.context import Caller, FeatureContext, HasState, Record, Tracker
+from flask_realtime.feature.context import Caller, FeatureContext, HasState, LostConnection, Record, Tracker
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.application import Application
@@ -61,6 +61,7 @@ class Surroundings(NamedTuple):
         limiter: Counts attempts to connect.
         delivery: Sends events.
         disconnect: Ends a connection, for a reason.
+        lost_connections: Returns a user's lost connections, or everybody's.
     """
 
     app: Flask
@@ -72,6 +73,7 @@ class Surroundings(NamedTuple):
     limiter: ConnectLimiter
     delivery: Delivery
     disconnect: Callable[[Connection, str], None]
+    lost_connections: Callable[..., Sequence[LostConnection]]
 
     def context_of(self, feature: Feature[Any], features: OtherFeatures) -> FeatureContext:
         """Return the context of one feature.
@@ -106,6 +108,7 @@ class _Context:
         self.find: Any = registry.get
         self.connections: Any = registry.everyone
         self.connections_of: Any = registry.of_user
+        self._lost_connections = surroundings.lost_connections
         self.attempt = surroundings.limiter.attempt
         self.disconnect: Any = surroundings.disconnect
         self.functions = surroundings.application.hooks.functions
@@ -145,8 +148,16 @@ class _Context:
         else:
             self._connections.send_to(connection.id, connection.namespace, event, payload)
 
-    def change(self, caller: Caller, change: Callable[[], Iterable[Change]]) -> None:
+    def lost_connections(self, user_id: str | None = None, *, token_id: str | None = None) -> Sequence[LostConnection]:
+        return self._lost_connections(user_id, token_id=token_id)
+
+    def rooms_of(self, caller: Any) -> list[str]:
+        return self._connections.rooms_of(caller.id)
+
+    def change(self, caller: Any, change: Callable[[], Iterable[Change]]) -> None:
         carry_out(self, caller, change)
+        if caller.lease is not None and caller.lease.log is not None:
+            caller.lease.log.wait()  # Who is told of a change keeps it, even if this server is killed right after that.
 
     def enter_room(self, caller: Any, room: str) -> None:
         self._connections.enter(caller.id, room)

@@ -65,6 +65,7 @@ class Features:
         self.events: dict[str, BoundEvent] = {}
         self._admitted: list[Listener] = []
         self._connected: list[Listener] = []
+        self._recovered: list[Listener] = []
         self._joined: list[Listener] = []
         self._left: list[Listener] = []
         self._disconnected: list[Listener] = []
@@ -98,6 +99,7 @@ class Features:
         for bound, declared in (
             (self._admitted, listeners.admitted),
             (self._connected, listeners.connected),
+            (self._recovered, listeners.recovered),
             (self._joined, listeners.joined),
             (self._left, listeners.left),
             (self._disconnected, listeners.disconnected),
@@ -123,11 +125,20 @@ class Features:
             answer = answer.answer
         return ACKNOWLEDGED if answer is None else answer
 
-    def connected(self, connection: Connection) -> None:
-        """Notify the features of an admitted connection of a user."""
+    def connected(self, connection: Connection, *, is_replaced: bool = False) -> None:
+        """Notify the features of an admitted connection of a user.
+
+        Args:
+            connection: The connection.
+            is_replaced: Whether it takes the place of one that they have not been notified of the end of.
+        """
         self._notify(self._admitted, connection)
-        if connection.namespace == DEFAULT_NAMESPACE:
+        if connection.namespace == DEFAULT_NAMESPACE and not is_replaced:
             self._notify(self._connected, connection)
+
+    def recovered(self, connection: Connection) -> None:
+        """Notify the features of a connection whose client came back after a loss."""
+        self._notify(self._recovered, connection)
 
     def joined(self, caller: Caller, conversation_id: str) -> None:
         """Notify the features of a connection that joined a conversation."""

@@ -14,6 +14,7 @@ from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.reasons import CloseReason
+from flask_realtime.feature.context import LostConnection
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.admission.admission import Admission
@@ -21,6 +22,7 @@ from flask_realtime.gateway.admission.closing import ConnectionCloser
 from flask_realtime.gateway.admission.connecting import ConnectHandler
 from flask_realtime.gateway.admission.connection_hooks import ConnectionHooks
 from flask_realtime.gateway.admission.credentials import Credentials
+from flask_realtime.gateway.admission.returning import ReturnAdmission
 from flask_realtime.gateway.admission.user_presence import UserPresence
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Registry, Session
@@ -28,7 +30,7 @@ from flask_realtime.gateway.context import Surroundings
 from flask_realtime.gateway.delivery.after_commit import AfterCommit
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.delivery.delivery import Delivery
-from flask_realtime.gateway.delivery.envelopes import COMMAND, SEND
+from flask_realtime.gateway.delivery.envelopes import COMMAND, SEND, TAKEN
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
 from flask_realtime.gateway.dispatch.mailbox import Concurrency
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
@@ -37,6 +39,8 @@ from flask_realtime.gateway.features import Features
 from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
 from flask_realtime.gateway.limits.event_limiter import EventLimiter
 from flask_realtime.gateway.limits.peer_log import PeerLog
+from flask_realtime.gateway.recovery.clients import is_browser
+from flask_realtime.gateway.recovery.setup import new_journal, new_recovery, new_shared
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.shutdown import GatewayShutdown
 from flask_realtime.hooks import ApplicationEvent, Hooks
@@ -82,7 +86,8 @@ class Gateway:
     ) -> None:
         self._hooks, self._config, self._backend = hooks, config, backend
         self._sessions: dict[str, Session] = {}
-        server = self._server = SocketIOServer(app, socketio, config, self)
+        journal = new_journal(config)
+        server = self._server = SocketIOServer(app, socketio, config, self, journal)
         sessions, connections, existing = server.sessions, server.connections, server.existing
         peer_log = self._peer_log = PeerLog(server.concurrency, server.new_event)
         application = Application(app, hooks, peer_log)
@@ -90,21 +95,29 @@ class Gateway:
         limiter = EventLimiter(config, hooks)
         connect_limiter = ConnectLimiter(config.max_connects_per_user, config.max_failed_connects)
         delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish)
-        surroundings = Surroundings(
-            app, config, application, backend, server, registry, connect_limiter, delivery, self._disconnect
-        )
+        shared = self._shared = None if journal is None else new_shared(config, journal, backend, server.sleep)
+        recovery = None if journal is None else new_recovery(config, journal, server, shared)
+        lost_connections = _nobody if recovery is None else recovery.lost_connections
+        calls = (self._disconnect, lost_connections)
+        surroundings = Surroundings(app, config, application, backend, server, registry, connect_limiter, delivery, *calls)
         features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of)
-        self.control = Control(registry, delivery, backend, features, AfterCommit(app, by_default=config.after_commit))
+        after_commit = AfterCommit(app, by_default=config.after_commit)
+        self.control = Control(registry, delivery, backend, features, after_commit, lost_connections)
         presence_state = features.state_of(essential.presence)
         notifier = self._notifier = presence_state.notifier
         presence = UserPresence(presence_state, backend, config.max_connections_per_user, config.retry_after, server.sleep)
         authentication = features.state_of(essential.authentication)
         credentials = self._credentials = Credentials(authentication, connect_limiter, server, config.open_namespaces)
         connection_hooks = ConnectionHooks(application, existing)
-        admission = Admission(credentials, registry, connections, connection_hooks, presence, features, peer_log)
+        places = (credentials, registry, connections)
+        watching = (connection_hooks, presence, features)
+        returning = None
+        if recovery is not None:
+            returning = ReturnAdmission(recovery, *places, sessions, *watching, limiter, peer_log, server.sleep)
+        admission = Admission(*places, *watching, peer_log, recovery, returning)
         connects = ConnectHandler(admission, sessions, connections, existing, application, peer_log)
         closer = self._closer = ConnectionCloser(
-            sessions, connections, registry, limiter, features, presence, connection_hooks, peer_log
+            sessions, connections, registry, limiter, features, presence, connection_hooks, peer_log, recovery
         )
         handling = (config, features.events, application, existing, limiter)
         dispatcher = Dispatcher(*handling, sessions, connections, delivery, closer.disconnect, peer_log)
@@ -172,6 +185,12 @@ class Gateway:
                 self._features.run_command(note[0], note[1], *note[2])
         elif envelope.kind == COMMAND:
             self.control.perform(envelope)
+        elif envelope.kind == TAKEN and self._shared is not None:
+            self._shared.taken(envelope.header["key"], envelope.header["turn"])
+
+    def _came_back_elsewhere(self, connection: Connection) -> None:
+        self._closer.disconnected(connection, CloseReason.TAKEN_OVER.value)
+        self._server.sessions.close(connection.session.id)
 
     def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - the back end's signature
         self._notifier.changed(user_id, online=online, version=version)
@@ -182,12 +201,15 @@ class Gateway:
             self._hooks.sealed = True
             self._warn_without_queue(environ)
         self._backend.start(self._receive_from_others, self._changed_meanwhile)
+        if self._shared is not None:
+            self._shared.start(self._came_back_elsewhere)
         session = self._sessions[eio_sid] = Session(
             eio_sid,
             str(environ.get("REMOTE_ADDR", "")),
             self._credentials.kept_of(environ),
             self._server.new_mailbox(),
             self._server.sessions.transport,
+            is_browser=is_browser(environ),
         )
         return partial(self._router.receive, session)
 
@@ -205,7 +227,7 @@ class Gateway:
             return
         session.closed = True
         for connection in session.open_connections():
-            self._closer.disconnected(connection, reason)
+            self._closer.disconnected(connection, reason, is_lost=True)
         self._shutdown.forget(session)
 
     def begin_drain(self) -> None:
@@ -242,3 +264,7 @@ class Gateway:
         session = self._sessions.get(eio_sid)
         if session is not None:
             self._router.receive(session, data)
+
+
+def _nobody(_user_id: str | None = None, *, token_id: str | None = None) -> tuple[LostConnection, ...]:  # noqa: ARG001
+    return ()

@@ -19,6 +19,7 @@ its receivers. Events of other kinds and their messages know nothing of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
@@ -92,6 +93,10 @@ class Deliverer(Protocol):
     def rooms(self) -> Rooms:
         """The rooms of the default namespace."""
 
+    @property
+    def turn(self) -> AbstractContextManager[Any]:
+        """Held while an event is numbered and sent."""
+
     def encode(self, event: str, args: Iterable[Any], *, volatile: bool) -> OutboundMessage:
         """Encode an event, once for all that get it."""
 
@@ -99,6 +104,14 @@ class Deliverer(Protocol):
         self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
     ) -> None:
         """Send a message to this server's connections."""
+
+    def receive(self, envelope: Envelope) -> None:
+        """Send what another server sent to this server's connections."""
+
+    def keep(
+        self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
+    ) -> None:
+        """Keep a message that no other server sends, for connections that come back to one."""
 
 
 class Repeater:
@@ -133,7 +146,8 @@ class Repeater:
         # Separate from `Delivery.send`: CPython's inline caches for attributes serve only one type well.
         message = emit.message
         if message is None:
-            message = emit.message = self._local.encode(emit.event, emit.args, volatile=emit.volatile)
+            message = self._local.encode(emit.event, emit.args, volatile=emit.volatile)
+            emit.message = message if self._rooms.is_always_the_same(message) else None
         elif emit.route is not None:
             return self.send_again(emit)
         self._local.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)

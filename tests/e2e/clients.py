@@ -124,6 +124,10 @@ class Client(ABC):
         with self._changed:
             return self._matching(name, where)
 
+    def wait_for_number(self, name: str, number: int, timeout: float = SECONDS) -> None:
+        """Wait until so many events of that name have come, and take none."""
+        self._wait(lambda: len(self._matching(name, None)) >= number, timeout, f"not {number} {name}")
+
     def settle(self) -> None:
         """Return once everything that the server sent before this moment has arrived.
 
@@ -238,6 +242,8 @@ class JSClient(Client):
         super().__init__()
         self._driver = driver
         self._name = driver.add(self)
+        self.recoveries: list[bool] = []
+        """For each time that it connected, whether it recovered what it lost."""
         driver.run("open", socket=self._name, url=url, options=dict(options), rejoin=rejoin)
         self._wait(lambda: bool(self.sid or self.refusal), SECONDS, "neither connected nor refused")
         if self.refusal:
@@ -263,6 +269,14 @@ class JSClient(Client):
         """Lose the network without a word; only over WebSocket."""
         self._driver.run("cut", socket=self._name)
 
+    def place(self) -> dict[str, Any]:
+        """The secret and the offset with which it would come back."""
+        return dict(self._driver.run("place", socket=self._name))
+
+    def wait_until_back(self, times: int) -> None:
+        """Wait until it has been connected again so many times."""
+        self._wait(lambda: len(self.recoveries) > times, SECONDS, f"not back for the {times}th time")
+
     def take_report(self, message: Mapping[str, Any]) -> None:
         """Keep what the driver says that the socket saw."""
         kind = message["type"]
@@ -272,6 +286,7 @@ class JSClient(Client):
         with self._changed:
             if kind == "connect":
                 self.sid, self.transport, self.disconnect_reason = message["sid"], message["transport"], None
+                self.recoveries.append(message.get("recovered", False))
             elif kind == "joined":
                 self._joined.append([time.time(), math.inf])
             elif kind == "upgrade":

@@ -8,11 +8,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.api import Api
 from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver, PyClient
+from tests.e2e.network import Network
 from tests.e2e.raw import RawPolling, RawSocket
 from tests.e2e.servers import Server, gunicorn
 from tests.e2e.stock_engine import mark_known_failures
@@ -33,6 +35,9 @@ NewId = Callable[[str], str]
 OpenSocket = Callable[..., RawSocket]
 OpenWire = Callable[..., Wire]
 OpenPolling = Callable[..., RawPolling]
+Open = Callable[..., JSClient]
+
+RECONNECTING = {"reconnection": True, "reconnectionDelay": 10, "reconnectionDelayMax": 20, "randomizationFactor": 0}
 
 
 class Servers:
@@ -255,3 +260,26 @@ def open_polling() -> Iterator[OpenPolling]:
     """Opens raw long-polling sessions and closes them after the test."""
     with ExitStack() as stack:
         yield lambda *args, **options: stack.enter_context(closing(RawPolling(*args, **options)))
+
+
+@pytest.fixture
+def networks() -> Iterator[Callable[[Api], Network]]:
+    """Makes networks to servers."""
+    with ExitStack() as stack:
+        yield lambda api: stack.enter_context(Network(urlsplit(api.url).port or 0))
+
+
+@pytest.fixture
+def open_client(driver: JSDriver) -> Iterator[Open]:
+    """Opens JavaScript clients that have recovery and reconnect by themselves."""
+    clients: list[Client] = []
+
+    def open_one(url: str, api: Api, user_id: str, transport: str = "websocket", **auth: Any) -> JSClient:
+        given = {"token": api.token(user_id), "recovery": True, **auth}
+        client = JSClient(driver, url, {"auth": given, "transports": TRANSPORTS[transport], **RECONNECTING})
+        clients.append(client)
+        return client
+
+    yield open_one
+    for client in clients:
+        client.disconnect()

@@ -187,6 +187,17 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/admission/origin_check.py": Suite(
         ("unit/gateway/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)
     ),
+    "flask_realtime/gateway/admission/returning.py": Suite(("integration/test_recovery.py", *_GATEWAY), ("e2e/test_recovery.py",)),
+    "flask_realtime/gateway/recovery": Suite(
+        (
+            "unit/gateway/test_recovery.py",
+            "unit/gateway/test_recovery_elsewhere.py",
+            "integration/test_recovery.py",
+            "integration/test_recovery_two_servers.py",
+            *_GATEWAY,
+        ),
+        ("e2e/test_recovery.py", "e2e/test_recovery_servers.py"),
+    ),
     "flask_realtime/gateway/admission/handshake.py": Suite(
         ("unit/gateway/test_kept_handshake.py", *_GATEWAY), ("e2e/test_before_admission.py",)
     ),
@@ -326,6 +337,14 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/redis/answers.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/redis/script.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/record.py": Suite(("contract/test_records.py",)),
+    "flask_realtime/backends/redis/recovery.py": Suite(
+        ("integration/backends/test_redis_recovery.py", "integration/test_recovery_two_servers.py"),
+        ("e2e/test_recovery_servers.py",),
+    ),
+    "flask_realtime/backends/redis/lease_writer.py": Suite(
+        ("integration/backends/test_redis_recovery.py", "integration/test_recovery_two_servers.py"),
+        ("e2e/test_recovery_servers.py",),
+    ),
     "flask_realtime/backends/redis/record.py": Suite(("contract/test_records.py",)),
     "flask_realtime/backends/redis/turns.py": Suite(("unit/backends/test_turns.py", "contract/test_records.py")),
     "flask_realtime/backends/redis/maintenance.py": Suite(("integration/backends/test_redis_duties.py", "contract"), _REDIS[1:]),

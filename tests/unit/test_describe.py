@@ -138,6 +138,7 @@ def test_every_event_of_the_contract_is_described_in_its_directions() -> None:
     assert [event.name for event in description.client_events] == [name for feature in BUILT_IN for name in feature.incoming]
     assert [event.name for event in description.server_events] == [
         *(name for feature in BUILT_IN for name in feature.outgoing_events),
+        "realtime:ready",
         "realtime:error",
     ]
 

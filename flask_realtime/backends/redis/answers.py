@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from flask_realtime.backends.record import NO_TEXT, Text
+from flask_realtime.backends.recovery import LeaseRecord
 
 STAYS: Final = 0
 """The change made no difference to the user's status."""
@@ -170,6 +171,25 @@ def parse_text(answer: bytes | None) -> Text:
         return NO_TEXT
     version, _, text = answer.partition(b" ")
     return Text(text.decode(), int(version))
+
+
+def parse_refusals(_code: int, answer: bytes) -> list[tuple[int, str]]:
+    """Parse the refused changes: their indexes, and the reasons."""
+    return [(index, reason) for index, reason in _list(answer)]
+
+
+def parse_lease(code: int, answer: bytes) -> LeaseRecord | None:
+    """Parse a lease of a connection that was taken."""
+    if code != TURNED:
+        return None
+    fields = iter(_list(answer))
+    noted = dict(zip(fields, fields, strict=True))
+    rooms = {name.removeprefix(_ROOM): offset for name, offset in noted.items() if name.startswith(_ROOM)}
+    turn, seen = int(noted.get("turn", 0)) + 1, orjson.loads(noted.get("seen", "{}"))
+    return LeaseRecord(noted["sid"], noted["owner"], turn, noted["token"], noted["since"], noted["known"], rooms, seen)
+
+
+_ROOM: Final = "room:"
 
 
 def _list(answer: bytes) -> list[Any]:

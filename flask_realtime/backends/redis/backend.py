@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
+from dataclasses import replace
 from secrets import token_hex
 from typing import Final
 
@@ -15,6 +16,7 @@ from flask_realtime.backends.base import Tracker
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.probe import Probe
 from flask_realtime.backends.record import Record
+from flask_realtime.backends.recovery import RecoveryOptions
 from flask_realtime.backends.redis import scripts
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.connected_users import RedisConnectedUsers
@@ -25,12 +27,16 @@ from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.record import RedisRecord
+from flask_realtime.backends.redis.recovery import RedisRecovery
 from flask_realtime.backends.redis.tracker import RedisTracker
 
 _REAPS_PER_LEASE = 5
 
 _SIGN_OF_LIFE: Final = "sign of life"
 """The kind of envelope that asks the other servers to renew their leases."""
+
+_SPARE_SECONDS: Final = 10.0
+"""Seconds for which an event is kept longer than the leases of those who may have missed it."""
 
 _ASKING_PAUSE: Final = 0.2
 """Minimum seconds between two of them."""
@@ -44,12 +50,15 @@ class RedisBackend(Backend):
         channel: The prefix of all names in Redis.
         retention: Seconds for which an event is kept for a server that has lost its link.
         lease: Seconds before a silent server is considered dead.
+        recovery: The settings of recovery on any server; None if there is none.
 
     Raises:
         ConfigError: The URL is not one of these.
     """
 
-    def __init__(self, url: str, *, channel: str, retention: float, lease: float = 10.0) -> None:
+    def __init__(
+        self, url: str, *, channel: str, retention: float, lease: float = 10.0, recovery: RecoveryOptions | None = None
+    ) -> None:
         super().__init__()
         server_id = token_hex(6)
         self._link = RedisLink(url)
@@ -58,7 +67,12 @@ class RedisBackend(Backend):
         entries = self._entries = ServerEntries(self._lease)
         self.connected_users = RedisConnectedUsers(entries, on_doubt=self._ask_for_signs_of_life)
         self._housekeeping = Housekeeping(entries, renew=lease / 2, reap=lease / _REAPS_PER_LEASE)
-        self._bus = RedisBus(self._link, server_id, channel, BusOptions(retention=retention))
+        options = BusOptions(retention=retention)
+        if recovery is not None:
+            options = replace(options, history=recovery.seconds + _SPARE_SECONDS, history_bytes=recovery.max_bytes)
+        bus = self._bus = RedisBus(self._link, server_id, channel, options)
+        self._store = None if recovery is None else RedisRecovery(self._lease, bus, recovery.seconds)
+        self.recovery = self._store
         self._is_server = False
         self._receive: Receive = _nothing
         self._asked_at = -math.inf
@@ -103,6 +117,8 @@ class RedisBackend(Backend):
         """Stop being a server: others are told at once who went offline with it, unless it has begun to leave."""
         if self._is_server:
             self._housekeeping.stop(timeout / 2)
+        if self._store is not None:
+            self._store.stop(timeout / 4)
         self._bus.stop(timeout / 2)
         self._link.close()
 

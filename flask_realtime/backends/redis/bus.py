@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from secrets import token_hex
 from time import monotonic
 from typing import Final
@@ -38,11 +39,12 @@ class RedisBus(Bus):
     ) -> None:
         self._link = link
         self._origin = server_id
-        self._stream = Stream(f"{{{channel}}}:events", options.retention)
+        self._stream = Stream(f"{{{channel}}}:events", max(options.retention, options.history), options.history_bytes)
         self._options = options
         self._publisher: Publisher | None = None
         self._reader: Reader | None = None
         self._threads: list[threading.Thread] = []
+        self._passed: Callable[[str], None] | None = None
         self._begin()
         after_fork(self._begin_in_child)
 
@@ -65,6 +67,32 @@ class RedisBus(Bus):
     def lost(self) -> int:
         """Return how many envelopes of other servers are known to be lost."""
         return self._reader.lost if self._reader is not None else 0
+
+    @property
+    def origin(self) -> str:
+        """Return this server's name in the stream; a forked child has its own."""
+        return self._origin
+
+    @property
+    def stream_key(self) -> str:
+        """Return the stream's key."""
+        return self._stream.key
+
+    @property
+    def era(self) -> str:
+        """Return the era of the places in the stream; empty before the first read."""
+        return self._reader.era if self._reader is not None else ""
+
+    def on_passed(self, function: Callable[[str], None]) -> None:
+        """Have a function called with the place behind each entry of this server's own, once it receives."""
+        self._passed = function
+        if self._reader is not None:
+            self._reader.on_passed(function)
+
+    def wait_sent(self, timeout: float) -> bool:
+        """Wait until the envelopes published so far are written, and return whether they are."""
+        item = self._last
+        return item is None or self._outbox.wait_for_outcome(lambda: item.written is not NO_ID, timeout)
 
     def publish(self, envelope: Envelope) -> bool:
         """Queue an envelope to be sent, without waiting; see `Bus.publish`.
@@ -89,6 +117,8 @@ class RedisBus(Bus):
             if self._reader is not None:
                 return
             reader = self._reader = Reader(self._link, self._stream, self._origin, receive, self._options)
+            if self._passed is not None:
+                reader.on_passed(self._passed)
         self._run(reader)
 
     def stop(self, timeout: float) -> None:
@@ -108,6 +138,7 @@ class RedisBus(Bus):
         self._outbox = Outbox(self._options)
         self._publisher = None
         self._reader = None
+        self._last: Item | None = None
         self._threads = []
 
     def _begin_in_child(self) -> None:
@@ -118,7 +149,8 @@ class RedisBus(Bus):
     def _add(self, envelope: Envelope) -> Item | None:
         head, body = pack(envelope)
         self._start_publisher()
-        return self._outbox.add(head, body)
+        item = self._last = self._outbox.add(head, body)
+        return item
 
     def _start_publisher(self) -> None:
         if self._publisher is not None:

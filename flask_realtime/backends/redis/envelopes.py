@@ -41,6 +41,11 @@ class StreamId(NamedTuple):
         return f"{self.milliseconds}-{self.number}"
 
 
+def server_name(origin: str) -> str:
+    """Return the name of a server as offsets have it, which have dots of their own."""
+    return origin.replace(".", "-")
+
+
 NO_ID: Final = StreamId(0)
 
 
@@ -88,13 +93,16 @@ class Entry:
         first = self.written[index] if self.written else NO_ID
         return entry_id if first == NO_ID else first
 
-    def envelopes(self) -> Iterator[Envelope]:
+    def envelopes(self, batch: str = "") -> Iterator[Envelope]:
         """Decode them, in order.
+
+        Args:
+            batch: The entry's place, or an empty string.
 
         Raises:
             ValueError: The parts do not match the heads.
         """
-        return unpack(self.heads, self.body)
+        return unpack(self.heads, self.body, batch, server_name(self.origin))
 
 
 def fields_of(origin: str, items: Sequence[Item]) -> list[str | bytes | int]:

@@ -12,6 +12,8 @@ class BusOptions:
 
     Args:
         retention: Seconds for which events are kept for servers that cannot be reached.
+        history: Seconds for which events are kept in Redis for clients that come back to any server; 0 for none.
+        history_bytes: Maximum bytes of those of one server.
         max_items: Maximum number of its own events that a server keeps, sent or not.
         max_bytes: Maximum number of bytes of those.
         linger: Minimum seconds between two writes, and two reads: under load many events are batched, which costs less.
@@ -21,6 +23,8 @@ class BusOptions:
     retention: float = 60.0
     max_items: int = 100_000
     max_bytes: int = 64 * 1024 * 1024
+    history: float = 0.0
+    history_bytes: int = 0
     linger: float = 0.002
     block: float = 0.5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from time import monotonic
 from typing import Final
@@ -22,6 +22,16 @@ from flask_realtime.logs import get_logger
 logger = get_logger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
+
+_LAST: Final = 99999
+"""An index behind those of all envelopes of an entry."""
+
+_ERA_LENGTH: Final = 8
+
+
+def era_of(run_id: bytes) -> str:
+    """Return the era that begins with a process of Redis."""
+    return run_id[:_ERA_LENGTH].decode()
 
 
 class Reader:
@@ -45,6 +55,7 @@ class Reader:
         self._connection: OwnConnection | None = None
         self._made_at = monotonic()
         self._run_id: bytes | None = None
+        self._on_passed: Callable[[str], None] | None = None
         self._start = self._position = NO_ID
         self._has_failed = False
         self._ended = threading.Event()
@@ -58,6 +69,15 @@ class Reader:
     def lost(self) -> int:
         """Return how many envelopes were lost."""
         return self._sequences.lost
+
+    @property
+    def era(self) -> str:
+        """Return the era of the places that it passes: another one after each restart of Redis; empty before the first read."""
+        return era_of(self._run_id) if self._run_id is not None else ""
+
+    def on_passed(self, function: Callable[[str], None]) -> None:
+        """Have a function called with the place behind each entry of this server's own."""
+        self._on_passed = function
 
     def run(self) -> None:
         """Read until `end` is called."""
@@ -116,6 +136,8 @@ class Reader:
 
     def _deliver(self, entry_id: StreamId, fields: Sequence[bytes]) -> None:
         if origin_of(fields) == self._origin:
+            if self._on_passed is not None:
+                self._on_passed(f"{self._batch(entry_id)}{_LAST}")
             return
         try:
             for envelope in self._news(entry_id, fields):
@@ -126,9 +148,12 @@ class Reader:
     def _news(self, entry_id: StreamId, fields: Sequence[bytes]) -> Iterator[Envelope]:
         entry = read(fields)
         known = self._sequences.receive(entry.origin, entry.first, len(entry.heads))
-        for index, envelope in enumerate(entry.envelopes()):
+        for index, envelope in enumerate(entry.envelopes(self._batch(entry_id))):
             if index >= known and entry.first_written(index, entry_id) > self._start:
                 yield envelope
+
+    def _batch(self, entry_id: StreamId) -> str:
+        return f"{self.era}-{entry_id}-"
 
     def _hand_on(self, envelope: Envelope) -> None:
         try:

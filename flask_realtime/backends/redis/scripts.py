@@ -19,6 +19,8 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 | `came:<user>` | string | `<connection> <version> <cause>` for a while after a user's return: the connection, and the cause |
 | `announced:<user>` | string | when the user's allowance of announcements is full again, while it is not |
 | `unsettled` | set | users without a connection in Redis who have not been announced as offline yet |
+| `recovery:lease:<digest>` | hash | a connection that may be recovered: its `owner`, `user`, `sid`, `token`, offsets, rooms |
+| `recovery:user:<user>`, `recovery:token:<jti>` | set | the digests of a user's leases, and of those of a token |
 | `settling` | string | exists for a while after Redis lost its data: servers that have not returned yet may know more |
 | `answer:<token>` | string | a script's answer, for a caller that it did not reach |
 | `version` | string | the highest version given out |
@@ -43,6 +45,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import orjson
 
 from flask_realtime.backends.record import Text
+from flask_realtime.backends.recovery import LeaseChange, LeaseRecord
 from flask_realtime.backends.redis.answers import (
     TURNED,
     Answer,
@@ -52,11 +55,13 @@ from flask_realtime.backends.redis.answers import (
     Renewal,
     WentOffline,
     parse_answer,
+    parse_lease,
     parse_notes,
     parse_offline,
     parse_outcomes,
     parse_places,
     parse_reaped,
+    parse_refusals,
     parse_renewal,
     parse_text,
     parse_two_numbers,
@@ -90,6 +95,8 @@ _PROBE: Final = Script("probe")
 _GET_VALUE: Final = Script("get_value")
 _PUT_VALUE: Final = Script("put_value")
 _REMOVE_VALUE: Final = Script("remove_value")
+_WRITE_RECOVERY: Final = Script("write_recovery")
+_TAKE_RECOVERY: Final = Script("take_recovery")
 
 
 @dataclass(frozen=True)
@@ -315,6 +322,33 @@ def put_value(name: str, text: str, expected: int, *, ttl: float) -> Update[tupl
 def remove_value(name: str) -> Update[bool]:
     """Remove a value of a record, given by its full name; answers whether there was one."""
     return Update(_REMOVE_VALUE, (name,), lambda code, _answer: code == TURNED)
+
+
+# Recovery of connections ------------------------------------------------------------------------------------------------------
+
+
+def write_recovery(owner: str, changes: Sequence[LeaseChange], *, ttl: float) -> Update[list[tuple[int, str]]]:
+    """Write changes of leases; answers the refused ones, each with the reason.
+
+    Args:
+        owner: The server that makes them.
+        changes: The changes.
+        ttl: Seconds for which a lease is kept after a change.
+    """
+    args = owner, _milliseconds(ttl), _json([(change.kind, change.key, change.args) for change in changes])
+    return Update(_WRITE_RECOVERY, args, parse_refusals)
+
+
+def take_recovery(key: str, user_id: str, owner: str, *, ttl: float) -> Update[LeaseRecord | None]:
+    """Take a lease; answers it as it was, or None.
+
+    Args:
+        key: The lease's key.
+        user_id: Its user.
+        owner: The server that takes it.
+        ttl: Seconds for which it is kept.
+    """
+    return Update(_TAKE_RECOVERY, (key, user_id, owner, _milliseconds(ttl)), parse_lease)
 
 
 # Questions --------------------------------------------------------------------------------------------------------------------

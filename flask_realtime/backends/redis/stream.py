@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -37,11 +38,21 @@ class Stream:
     Args:
         key: Its key.
         retention: Seconds for which entries are kept.
+        max_bytes: Maximum bytes of the entries that are written through this object; 0 for no limit.
     """
 
-    def __init__(self, key: str, retention: float) -> None:
+    def __init__(self, key: str, retention: float, max_bytes: int = 0) -> None:
+        self._max_bytes = max_bytes
+        self._written: deque[tuple[StreamId, int]] = deque()
+        self._bytes = 0
         self._key = key
+        self._retention_key = f"{key}:retention"
         self._retention = round(1000 * retention)
+
+    @property
+    def key(self) -> str:
+        """Return its key."""
+        return self._key
 
     def open(self, link: RedisLink, patience: float = 0.0) -> tuple[OwnConnection, Place]:
         """Make a connection, and return it with the process that it reaches.
@@ -72,7 +83,12 @@ class Stream:
             ResponseError: Redis refused.
         """
         (reply,) = connection.ask(("XADD", self._key, "*", *fields))
-        return StreamId.parse(_checked(reply))
+        entry_id = StreamId.parse(_checked(reply))
+        if self._max_bytes:
+            size = sum(len(field) for field in fields if isinstance(field, bytes))
+            self._written.append((entry_id, size))
+            self._bytes += size
+        return entry_id
 
     def trim(self, connection: OwnConnection, last: StreamId, forgotten: StreamId) -> None:
         """Remove entries that are too old, and let the stream expire when nobody writes any more.
@@ -87,12 +103,30 @@ class Stream:
             BackendUnavailable: The connection was lost.
             ResponseError: Redis refused.
         """
-        start = StreamId(last.milliseconds - self._retention)
+        retention = self._longest_retention(connection)
+        start = StreamId(last.milliseconds - retention)
+        forgotten = max(forgotten, self._forget(start))
         if forgotten < last:  # It may lie in the future, if Redis restarted with its clock set back.
             start = max(start, forgotten)
-        trim = ("XTRIM", self._key, "MINID", "~", str(start))
-        for reply in connection.ask(trim, ("PEXPIRE", self._key, 10 * self._retention + _SPARE)):
+        expiry = 10 * retention + _SPARE
+        commands: list[tuple[str | int, ...]] = [("XTRIM", self._key, "MINID", "~", str(start)), ("PEXPIRE", self._key, expiry)]
+        if retention == self._retention:
+            commands.append(("SET", self._retention_key, retention, "PX", expiry))
+        for reply in connection.ask(*commands):
             _checked(reply)
+
+    def _forget(self, start: StreamId) -> StreamId:
+        """Return the last of the entries of this object's that are too many to be kept, or `NO_ID`."""
+        written, forgotten = self._written, NO_ID
+        while written and (written[0][0] < start or self._bytes > self._max_bytes):
+            forgotten, size = written.popleft()
+            self._bytes -= size
+        return forgotten if forgotten >= start else NO_ID
+
+    def _longest_retention(self, connection: OwnConnection) -> int:
+        """Return the longest retention of all writers: the servers' may be longer than that of a process without connections."""
+        (reply,) = connection.ask(("GET", self._retention_key))
+        return max(self._retention, int(_checked(reply) or 0))
 
     def read(self, connection: OwnConnection, after: StreamId, wait: float) -> list[tuple[StreamId, list[bytes]]]:
         """Read entries, waiting `wait` seconds for the first.

@@ -63,12 +63,16 @@ def admitted(state: Authentication, connection: Connection) -> None:
 
 
 def disconnect_user(state: Authentication, user_id: str, reason: str) -> int:
-    """End a user's connections on this server."""
+    """End a user's connections on this server, lost ones first: they may come back meanwhile."""
+    for lost in state.context.lost_connections(user_id):
+        lost.end()
     return _disconnect(state.context, state.context.connections_of(user_id), reason)
 
 
 def disconnect_token(state: Authentication, jti: str, reason: str) -> int:
     """End the connections on this server that were opened with a token."""
+    for lost in state.context.lost_connections(token_id=jti):
+        lost.end()
     with_token = [connection for connection in state.context.connections() if connection.identity.claims.get("jti") == jti]
     return _disconnect(state.context, with_token, reason)
 

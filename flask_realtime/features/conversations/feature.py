@@ -47,4 +47,5 @@ _event(
 )(handlers.online_users)
 
 conversations.on_disconnected(handlers.disconnected)
+conversations.on_recovered(handlers.recovered)
 conversations.command(REMOVE)(handlers.remove)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flask_realtime.contract.effects import Effect
+from flask_realtime.contract.rooms import conversation_room
 from flask_realtime.feature.context import Caller, FeatureContext
 from flask_realtime.features.conversations.events import GET_ONLINE_USERS, OneConversation
 from flask_realtime.features.conversations.hooks import AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE
@@ -23,6 +24,7 @@ class ConversationRooms(Conversations):
         super().__init__(context.tracker(MEMBERS))
         self.membership = Membership(context, self, AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE)
         self.connections_of = context.connections_of
+        self.lost_connections = context.lost_connections
         self.everywhere = context.everywhere
 
 
@@ -48,7 +50,14 @@ def disconnected(state: ConversationRooms, caller: Caller) -> Iterable[Effect]:
     return state.membership.disconnected(caller)
 
 
+def recovered(state: ConversationRooms, caller: Caller) -> None:
+    """Join a connection that came back to its conversations."""
+    state.membership.recovered(caller)
+
+
 def remove(state: ConversationRooms, conversation_id: str, user_id: str) -> None:
-    """Remove a user's connections on this server from a conversation."""
+    """Remove a user's connections on this server from a conversation, lost ones first: they may come back meanwhile."""
+    for lost in state.lost_connections(user_id):
+        lost.leave_room(conversation_room(conversation_id))
     for caller in state.connections_of(user_id):
         state.membership.leave(caller, conversation_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from flask_realtime.contract.effects import Announce, Ask, Change, Effect, EnterRoom, Joined, LeaveRoom, Left, Share
-from flask_realtime.contract.rooms import conversation_room
+from flask_realtime.contract.rooms import conversation_of, conversation_room
 from flask_realtime.errors import EventError, Forbidden, TooManyRooms
 from flask_realtime.feature.context import Caller, FeatureContext
 from flask_realtime.feature.hook import Hook
@@ -95,6 +95,18 @@ class Membership:
         if was_joined:
             yield Share(partial(self._conversations.share_leave, caller.id, conversation_id))
             yield Announce(self._on_leave, (caller.identity, conversation_id))
+
+    def recovered(self, caller: Caller) -> None:
+        """Join a connection that came back to the conversations whose rooms it is in; it had to leave those of a noticed loss."""
+        for conversation_id in filter(None, map(conversation_of, self._context.rooms_of(caller))):
+            try:
+                self._context.change(caller, partial(self._rejoining, caller, conversation_id))
+            except EventError:
+                self.leave(caller, conversation_id)
+
+    def _rejoining(self, caller: Caller, conversation_id: str) -> Iterator[Change]:
+        if conversation_room(conversation_id) in self._context.rooms_of(caller):  # Unless it was removed this moment.
+            yield from self._joining(caller, conversation_id)
 
     def disconnected(self, caller: Caller) -> Iterator[Effect]:
         """Forget a closed connection."""

@@ -32,3 +32,4 @@ _event(
 
 typing_indicators.on_left(handlers.left)
 typing_indicators.on_disconnected(handlers.disconnected)
+typing_indicators.on_recovered(handlers.disconnected)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from flask_realtime.gateway.admission.connection_hooks import ConnectionHooks
@@ -12,6 +14,7 @@ from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.features import Departure, Features
 from flask_realtime.gateway.limits.event_limiter import EventLimiter
 from flask_realtime.gateway.limits.peer_log import PeerLog, user_peer
+from flask_realtime.gateway.recovery.recovery import Recovery
 from flask_realtime.gateway.serving.connections import SocketIOConnections
 from flask_realtime.gateway.serving.sessions import EngineSessions
 from flask_realtime.logs import get_logger
@@ -36,6 +39,7 @@ class ConnectionCloser:
         presence: Counts users' connections on all servers.
         hooks: The application's hooks of connections.
         peer_log: Logs lines that a client can provoke.
+        recovery: Lets clients come back; None if nobody may.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - everything that holds state of a connection
@@ -48,6 +52,7 @@ class ConnectionCloser:
         presence: UserPresence,
         hooks: ConnectionHooks,
         peer_log: PeerLog,
+        recovery: Recovery | None,
     ) -> None:
         self._sessions = sessions
         self._connections = connections
@@ -57,6 +62,7 @@ class ConnectionCloser:
         self._presence = presence
         self._hooks = hooks
         self._peer_log = peer_log
+        self._recovery = recovery
 
     def disconnect(self, connection: Connection, reason: str) -> None:
         """End a connection from the server's side.
@@ -74,26 +80,45 @@ class ConnectionCloser:
         if not connection.session.open_connections():
             self._sessions.close_later(connection.session.id, DISCONNECT_GRACE)
 
-    def disconnected(self, connection: Connection, reason: str, *, socketio_handler_called: bool = False) -> None:
+    def disconnected(
+        self, connection: Connection, reason: str, *, socketio_handler_called: bool = False, is_lost: bool = False
+    ) -> None:
         """Clean up after a closed connection; later calls for it do nothing.
 
         It has left its rooms, and the other users are notified, before this returns. The application's hooks run in the
         connection's mailbox, after the events that it sent before.
+
+        Args:
+            connection: The connection.
+            reason: The reason for the `on_disconnect` hooks and the log.
+            socketio_handler_called: Whether python-socketio has called the application's own handler.
+            is_lost: Whether the session ended, rather than the connection: the client may come back.
         """
         with connection.lock:
             if connection.closed:
                 return
             connection.closed = True
+            shared = self._end_lease(connection, is_lost=is_lost)
             self._connections.remove(connection.id, connection.namespace)
             is_present = connection.namespace == DEFAULT_NAMESPACE
             departure = self._features.disconnected(connection) if is_present else _NOTHING_LEFT
             self._registry.remove(connection)
             self._limiter.release(connection)
         if is_present:
-            self._presence.disconnected_in_turn(connection, reason, departure.changes)
+            self._presence.disconnected_in_turn(connection, reason, (*departure.changes, *shared))
         if not connection.session.closed and not connection.session.open_connections():
             self._connections.await_connect(connection.session.id)
         peer = user_peer(connection.user_id, connection.address)
         told = (connection.user_id, connection.id, reason, connection.namespace)
         self._peer_log.write(logger, logging.INFO, peer, "disconnected: user=%s id=%s reason=%s namespace=%s", *told)
         self._hooks.post_disconnected(connection, reason, departure.announcements, socketio_handler_called=socketio_handler_called)
+
+    def _end_lease(self, connection: Connection, *, is_lost: bool) -> tuple[Callable[[], None], ...]:
+        """End the client's right to come back, or let it be used, and return what is to be called once all servers know."""
+        if self._recovery is None or connection.lease is None:
+            return ()
+        if not is_lost:
+            self._recovery.ended(connection)
+            return ()
+        self._recovery.lost(connection)
+        return (partial(self._recovery.told, connection),)

@@ -71,18 +71,26 @@ class Credentials:
         """Return the identity of a client that connects to a namespace, and the header of its token.
 
         Raises:
-            ConnectionRefused: Its credentials are not valid, or its address or its user has tried too often.
+            ConnectionRefused: Its credentials are not valid, or its address has tried too often.
         """
         if namespace in self._open_namespaces:
             return _ANONYMOUS
         with self._limiter.attempt(session.address):
             identity, token_header = self._authentication.authenticate(auth, session.environ)
-        self._limiter.check(identity.user_id)
         return identity, token_header
 
-    def admitted(self, session: Session, user_id: str) -> None:
-        """Count an admitted client, and reduce what is kept of its handshake."""
+    def check_rate(self, identity: Identity) -> None:
+        """Check that a user may connect once more.
+
+        Raises:
+            ConnectionRefused: The user has connected too often.
+        """
+        if identity.user_id:
+            self._limiter.check(identity.user_id)
+
+    def admitted(self, session: Session, user_id: str, *, is_counted: bool = True) -> None:
+        """Count an admitted client, unless it came back, and reduce what is kept of its handshake."""
         if not self._asks_application:
             session.keep_essentials()
-        if user_id:
+        if user_id and is_counted:
             self._limiter.connected(user_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -12,7 +13,7 @@ from flask_jwt_extended import get_jwt_identity
 from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
-from flask_realtime.feature.context import HasState
+from flask_realtime.feature.context import HasState, LostConnection
 from flask_realtime.feature.feature import Feature
 from flask_realtime.gateway.connection import Registry, current
 from flask_realtime.gateway.delivery.after_commit import AfterCommit
@@ -34,16 +35,24 @@ class Control:
         backend: What servers share.
         features: The features.
         after_commit: Lets events wait for a commit.
+        lost_connections: Returns a user's lost connections, which may come back.
     """
 
-    def __init__(
-        self, registry: Registry, delivery: Delivery, backend: Backend, features: Features, after_commit: AfterCommit
+    def __init__(  # noqa: PLR0913, PLR0917 - what a call of the application can reach
+        self,
+        registry: Registry,
+        delivery: Delivery,
+        backend: Backend,
+        features: Features,
+        after_commit: AfterCommit,
+        lost_connections: Callable[[str | None], Sequence[LostConnection]],
     ) -> None:
         self._registry = registry
         self._delivery = delivery
         self._backend = backend
         self._features = features
         self._after_commit = after_commit
+        self._lost_connections = lost_connections
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         """Return the state of a feature."""
@@ -98,4 +107,6 @@ class Control:
         connection = self._registry.get(connection_id)
         if connection is not None:
             return connection.user_id == user_id
+        if any(lost.sid == connection_id for lost in self._lost_connections(user_id)):
+            return True  # It does not get the event when it comes back.
         return any(entry.connection_id == connection_id for entry in self._backend.connected_users.connections(user_id))

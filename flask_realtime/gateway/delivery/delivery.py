@@ -63,15 +63,14 @@ class Delivery:
     def send_here(self, emit: Emit) -> None:
         """Send an event to this server's connections only."""
         if not _has_no_rooms(emit):
-            self._deliver_here(emit, self._encode(emit))
+            message = self._encode(emit)
+            self._deliver_here(emit, message)
+            self._local.keep(message, emit.rooms, emit.except_rooms, emit.except_connection)
 
     def receive(self, envelope: Envelope) -> None:
-        """Deliver another server's envelope; its packet goes to the sockets unchanged."""
-        header = envelope.header
-        if self._is_late(header["order"]):
-            return
-        message = OutboundMessage(envelope.parts, volatile=header["volatile"])
-        self._local.deliver(message, header["rooms"], header["except_rooms"], header["except_sid"])
+        """Deliver another server's envelope."""
+        if not self._is_late(envelope.header["order"]):
+            self._local.receive(envelope)
 
     def _encode(self, emit: Emit) -> OutboundMessage:
         return self._local.encode(emit.event, emit.args, volatile=emit.volatile)
@@ -83,12 +82,24 @@ class Delivery:
         return _has_no_rooms(emit) or self._send(emit, message)
 
     def _send(self, emit: Emit, message: OutboundMessage) -> bool:
-        self._deliver_here(emit, message)
-        return self._publish is None or self._publish(envelope_of(emit, message.parts))
+        if self._publish is None:
+            self._deliver_here(emit, message)
+            return True
+        with self._local.turn:  # An event that has a number is on its way to where others look for it.
+            self._deliver(emit, message)
+            is_on_its_way = self._publish(envelope_of(emit, message.parts, message.number))
+        self._signal(emit)
+        return is_on_its_way
 
     def _deliver_here(self, emit: Emit, message: OutboundMessage) -> None:
+        self._deliver(emit, message)
+        self._signal(emit)
+
+    def _deliver(self, emit: Emit, message: OutboundMessage) -> None:
         if not self._is_late(emit.order):
             self._local.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)
+
+    def _signal(self, emit: Emit) -> None:
         if event_sent.receivers:
             event_sent.send(self._app, event=emit)
 

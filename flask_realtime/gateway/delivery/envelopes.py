@@ -14,12 +14,24 @@ COMMAND: Final = "command"
 """The kind of envelope that carries a command for a feature."""
 
 
-def envelope_of(emit: Emit, parts: tuple[str | bytes, ...]) -> Envelope:
+KEPT: Final = "kept"
+"""The kind of envelope that carries an event that was for the clients of its own server, should they come back to another one."""
+
+
+TAKEN: Final = "taken"
+"""The kind of envelope that tells a server that a connection of its came back to another one."""
+
+MARK: Final = "mark"
+"""The kind of envelope that only moves the order of events on."""
+
+
+def envelope_of(emit: Emit, parts: tuple[str | bytes, ...], number: int | None = None) -> Envelope:
     """Return what the other servers need to deliver an event.
 
     Args:
         emit: The event.
         parts: Its encoded packet.
+        number: Its number among those of this server, for clients that come back to another one; None if it has none.
     """
     header: dict[str, Any] = {
         "rooms": emit.rooms,
@@ -28,9 +40,23 @@ def envelope_of(emit: Emit, parts: tuple[str | bytes, ...]) -> Envelope:
         "volatile": emit.volatile,
         "order": emit.order,
     }
+    if number is not None:
+        header["number"] = number
     if emit.note is not None:
         header["note"] = emit.note
     return Envelope(SEND, header, parts)
+
+
+def kept_envelope(
+    parts: tuple[str | bytes, ...],
+    number: int | None,
+    rooms: tuple[Any, ...] | None,
+    except_rooms: tuple[Any, ...],
+    except_sid: str | None,
+) -> Envelope:
+    """Return an event that was for the clients of this server alone; see `Entry` for the arguments."""
+    header = {"rooms": rooms, "except_rooms": except_rooms, "except_sid": except_sid, "volatile": False, "number": number}
+    return Envelope(KEPT, header, parts)
 
 
 def command_envelope(feature_name: str, command: str, *args: Any) -> Envelope:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from flask_realtime.backends.bus import Envelope
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.delivery.rooms import Encode, Rooms
 
@@ -21,6 +22,8 @@ class LocalDelivery:
         self._encode = encode
         self.rooms = rooms
         """The rooms of the default namespace."""
+        self.turn = rooms.turn
+        """Held while an event is numbered and sent; see `Journal.turn`."""
 
     def encode(self, event: str, args: Iterable[Any], *, volatile: bool) -> OutboundMessage:
         """Encode an event without a callback, once for all receivers.
@@ -48,3 +51,17 @@ class LocalDelivery:
         """
         # A single room, the usual case, needs no union.
         self.rooms.send(message, rooms[0] if rooms is not None and len(rooms) == 1 else rooms, except_rooms, except_sid)
+
+    def receive(self, envelope: Envelope) -> None:
+        """Send what another server sent to this server's connections; its packet goes to the sockets unchanged."""
+        header = envelope.header
+        message = OutboundMessage(envelope.parts, volatile=header["volatile"])
+        rooms = header["rooms"]
+        room = rooms[0] if rooms is not None and len(rooms) == 1 else rooms
+        self.rooms.receive(message, room, envelope)
+
+    def keep(
+        self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
+    ) -> None:
+        """Keep a message that no other server sends, for connections that come back to one; see `deliver`."""
+        self.rooms.keep(message, rooms, except_rooms, except_sid)

@@ -18,6 +18,7 @@ from flask_realtime.gateway.delivery.rooms import (
     find_no_websockets,
 )
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.recovery.journal import Journal
 
 
 class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has no types
@@ -29,18 +30,21 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         on_disconnected: Told the id of each connection that leaves its namespace, whoever made it leave.
         deliver_to_all: Sends one message to many of the sessions.
         find_websockets: Returns the WebSocket connections of sessions.
+        journal: Numbers the events of the default namespace, or None.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - as `Rooms`
         self,
         encode: Encode,
         find_receiver: Callable[[str], Receiver],
         on_disconnected: Callable[[str], None],
         deliver_to_all: DeliverToAll = deliver_to_each,
         find_websockets: FindWebSockets = find_no_websockets,
+        journal: Journal | None = None,
     ) -> None:
         Manager.__init__(self)
-        Rooms.__init__(self, encode, find_receiver, self._new_connection_id, self._generate_ack_id, deliver_to_all, find_websockets)
+        ids = (self._new_connection_id, self._generate_ack_id)
+        Rooms.__init__(self, encode, find_receiver, *ids, deliver_to_all, find_websockets, journal)
         self._on_disconnected = on_disconnected
         self._others: dict[str, Rooms] = {}
 
@@ -135,6 +139,11 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
         """Return the rooms that a connection is in, its own too."""
         return self.of(namespace).rooms_of(sid)
+
+    def hand_over(self, sid: str) -> None:
+        """Take a connection of the default namespace out of its rooms, whose place a new one with the same id takes."""
+        self.remove(sid)
+        self.callbacks.pop(sid, None)
 
     def disconnect(self, sid: str, namespace: str, **_options: Any) -> None:
         """Take a connection out of its rooms, and say so."""

@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.small_sets import NOTHING, SmallSet
 
 
 class Receiver(Protocol):
     """An engine session, as far as rooms know it."""
+
+    takes_offsets: bool
+
+    @property
+    def acknowledged_at(self) -> float:
+        """A time; what was sent before has arrived."""
 
     def deliver(self, message: OutboundMessage) -> None:
         """Send a message that was encoded for many."""
@@ -37,12 +44,14 @@ class Member:
         receiver: That session.
         rooms: The rooms that it is in, or enters when it is admitted.
         leaving: Whether it is about to leave its namespace.
+        lease: The right to come back after a loss, or None.
     """
 
     eio_sid: str
     receiver: Receiver
     rooms: SmallSet = NOTHING
     leaving: bool = False
+    lease: Lease | None = None
 
 
 @dataclass(slots=True)
@@ -51,9 +60,15 @@ class Pending(Member):
 
     Args:
         held: Sends what waits for that.
+        since: The last event before it was reserved.
+        place: How far this server had received then what others sent.
+        entered: The rooms, each with the last event before it entered.
     """
 
     held: list[Callable[[], None]] = field(default_factory=list)
+    since: int = 0
+    place: str = ""
+    entered: dict[str, int] = field(default_factory=dict)
 
     def is_in(self, sid: str, room: Any) -> bool:
         """Return whether it will be in a room, or in one of several; None stands for everyone."""

@@ -8,14 +8,17 @@ application's connect hook runs are held, and follow the CONNECT packet that cli
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
+from flask_realtime.backends.bus import Envelope
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket
 from flask_realtime.gateway.delivery.members import Member, Pending, Receiver, Room
 from flask_realtime.gateway.locks import native_lock
+from flask_realtime.gateway.recovery.journal import Journal
+from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.small_sets import with_name, without_name
 
 Encode = Callable[..., Sequence["str | bytes"]]
@@ -46,6 +49,7 @@ class Rooms:
         await_answer: Notes what waits for a connection's acknowledgement, and returns its number.
         deliver_to_all: Sends one message to many of the sessions.
         find_websockets: Returns the WebSocket connections of sessions.
+        journal: Numbers events, for clients that may come back; None if there are none in this namespace.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
@@ -56,6 +60,7 @@ class Rooms:
         await_answer: Callable[[str, Callable[..., None]], int],
         deliver_to_all: DeliverToAll,
         find_websockets: FindWebSockets,
+        journal: Journal | None = None,
     ) -> None:
         self._encode = encode
         self._find_receiver = find_receiver
@@ -70,6 +75,9 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._resolving: dict[str, str] = {}
         self._lock = native_lock()
+        self._journal = journal
+        self.turn: AbstractContextManager[Any] = nullcontext() if journal is None else journal.turn
+        """Held while an event is numbered and sent; see `Journal.turn`."""
         self.changes = 0
         """How often any room has changed."""
 
@@ -91,19 +99,51 @@ class Rooms:
             rooms: Rooms that it enters when it is admitted.
         """
         sid = self._new_id()
-        self.pending[sid] = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)))
+        since = self._last()
+        pending = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)), since=since)
+        pending.place = "" if self._journal is None else self._journal.place
+        pending.entered = dict.fromkeys(rooms, since)
+        self.pending[sid] = pending
         return sid
+
+    def reserve_again(self, eio_sid: str, lease: Lease) -> None:
+        """Prepare for the return of a connection, which is in its rooms until then if it was not known to be lost."""
+        self.pending[lease.sid] = Pending(eio_sid, self._find_receiver(eio_sid), lease=lease, since=self._last())
+
+    def reserved_at(self, sid: str) -> tuple[int, str]:
+        """Return the number of the last event before a connection was reserved, and the place of then."""
+        pending = self.pending[sid]
+        return pending.since, pending.place
 
     def discard(self, sid: str) -> None:
         """Forget a connection that is not admitted, and what was held for it."""
         self.pending.pop(sid, None)
+        self._tidy()
 
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
         pending = self.pending.pop(sid)
+        if self._journal is not None:
+            pending.receiver.takes_offsets = False
+            self._tidy()
         self._members[sid] = Member(pending.eio_sid, pending.receiver)
         self._ids[pending.eio_sid] = sid
         for room in pending.rooms:
+            self._enter(sid, room)
+        for send in pending.held:
+            send()
+
+    def admit_with_lease(self, sid: str, lease: Lease, greeting: OutboundMessage) -> None:
+        """Let a connection that may come back into its rooms, behind a greeting; see `admit`."""
+        pending = self.pending.pop(sid)
+        receiver = lease.receiver = pending.receiver
+        receiver.takes_offsets = True
+        receiver.deliver(greeting)
+        self._members[sid] = Member(pending.eio_sid, receiver, lease=lease)
+        self._ids[pending.eio_sid] = sid
+        for room in pending.rooms:
+            lease.enter(room, pending.entered.get(room, self._last()))
+        for room in tuple(lease.entered):
             self._enter(sid, room)
         for send in pending.held:
             send()
@@ -131,7 +171,9 @@ class Rooms:
         """
         if callback is None:
             # A connection to skip can be passed as a room: its id names one with it alone.
-            self.send(OutboundMessage(self._encode([event, *args])), room, skipped)
+            message = OutboundMessage(self._encode([event, *args]))
+            self.send(message, room, skipped)
+            self.keep(message, room, skipped, None)
         else:
             self._call(event, args, room, skipped, callback)
 
@@ -144,7 +186,38 @@ class Rooms:
             except_rooms: Rooms whose connections do not get it.
             except_sid: A connection that does not get it, or None.
         """
-        receivers = self._without(self._receivers(room), except_rooms, except_sid)
+        journal = self._journal
+        if journal is None or not (journal.demand or self.pending):
+            if journal is not None and journal.publish is not None:
+                journal.count(message)
+            self._send(message, room, except_rooms, except_sid)
+            return
+        with journal.turn:
+            journal.record(message, room, except_rooms, except_sid)
+            self._send(message, room, except_rooms, except_sid)
+
+    def receive(self, message: OutboundMessage, room: Any, envelope: Envelope) -> None:
+        """Send what another server has sent; see `send`."""
+        journal, header = self._journal, envelope.header
+        except_rooms, except_sid = header["except_rooms"], header["except_sid"]
+        if journal is None or not envelope.place:
+            self.send(message, room, except_rooms, except_sid)
+            return
+        with journal.turn:
+            journal.place = envelope.place
+            if has := journal.who_has(envelope.origin, header.get("number")):
+                except_rooms = (*except_rooms, *has)  # A connection's id is the name of a room with it alone.
+            self.send(message, room, except_rooms, except_sid)
+
+    def keep(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
+        """Keep what was sent here and on no other server, for connections that come back elsewhere; see `send`."""
+        if self._journal is not None:
+            self._journal.keep(message, room, except_rooms, except_sid)
+
+    def _send(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
+        receivers = self._receivers(room)
+        if except_rooms or except_sid is not None:
+            receivers = self._without(receivers, except_rooms, except_sid)
         if receivers:
             self._deliver_to_all(receivers.values(), message)
         if self.pending:
@@ -159,6 +232,10 @@ class Rooms:
         if receivers:
             self._deliver_to_all(receivers.values(), message)
 
+    def is_always_the_same(self, message: OutboundMessage) -> bool:
+        """Return whether a message can be sent again as it is."""
+        return self._journal is None or not self._journal.gives_offset(message)
+
     def find_room(self, name: str) -> Room | None:
         """Return a room, or None where it is empty."""
         return self._rooms.get(name)
@@ -166,7 +243,8 @@ class Rooms:
     def hold(self, message: OutboundMessage, room: Any, except_rooms: Iterable[str], except_sid: str | None) -> None:
         """Have a message wait for those who are still being admitted; see `send`."""
         for sid, pending in self._waiting(room, except_rooms):
-            if sid != except_sid:
+            # Who comes back gets what has a number from the history, and an older number behind that would be a step back.
+            if sid != except_sid and (pending.lease is None or message.offset is None):
                 pending.held.append(partial(pending.receiver.deliver, message))
 
     def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
@@ -250,8 +328,12 @@ class Rooms:
         Raises:
             ValueError: There is no such connection, or the room is another connection's own.
         """
-        if sid in self.pending:
-            self._note(self.pending[sid], room)
+        pending = self.pending.get(sid)
+        if pending is not None:
+            self._note(pending, room)
+            pending.entered.setdefault(room, self._last())
+            if sid in self._members:  # It is about to take the place of itself.
+                self._enter(sid, room)
         elif sid not in self._members:
             msg = "sid is not connected to requested namespace"
             raise ValueError(msg)
@@ -270,14 +352,30 @@ class Rooms:
         members[sid] = member.receiver
         members.version += 1
         self.changes += 1
+        if member.lease is not None:
+            member.lease.enter(room, self._last())
 
     def leave(self, sid: str, room: str) -> None:
         """Leave a room."""
         if sid in self.pending:
-            self._strike(self.pending[sid], room)
-        elif sid in self._members:
-            self._strike(self._members[sid], room)
+            pending = self.pending[sid]
+            self._strike(pending, room)
+            if pending.lease is not None:
+                pending.lease.leave_room(room)
+        member = self._members.get(sid)
+        if member is not None:
+            self._strike(member, room)
             self._leave(sid, room)
+            if member.lease is not None:
+                member.lease.leave_room(room)
+
+    def _tidy(self) -> None:
+        """Forget the events that were kept for those who were being admitted, if none of them may come back."""
+        if self._journal is not None and not self.pending:
+            self._journal.tidy()
+
+    def _last(self) -> int:
+        return 0 if self._journal is None else self._journal.last
 
     def _note(self, member: Member, room: str) -> None:
         with self._lock:  # Two threads may add one connection to rooms at the same time.
@@ -302,6 +400,8 @@ class Rooms:
         """Take every connection out of a room."""
         for sid in list(self._rooms.get(room, ())):
             self.leave(sid, room)
+        for lease in () if self._journal is None else self._journal.leases.lost():
+            lease.leave_room(room)
 
     def rooms_of(self, sid: str) -> list[str]:
         """Return the rooms that a connection is in, its own too."""

@@ -8,9 +8,11 @@ from typing import Any
 from socketio import packet as sio
 
 from flask_realtime.contract.answers import Refusal
+from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.server import EngineServer
 from flask_realtime.gateway.delivery.manager import RoomManager
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.recovery.leases import Lease
 
 
 class SocketIOConnections:
@@ -40,6 +42,24 @@ class SocketIOConnections:
             self._engine.mark_connected(eio_sid)
         self._send_packet(eio_sid, sio.CONNECT, {"sid": connection_id}, namespace=namespace)
         self._rooms.of(namespace).admit(connection_id)
+
+    def reserve_again(self, eio_sid: str, lease: Lease) -> None:
+        """Prepare for the return of a connection; see `Rooms.reserve_again`."""
+        self._rooms.reserve_again(eio_sid, lease)
+
+    def reserved_at(self, connection_id: str) -> tuple[int, str]:
+        """Return the position at which a connection was reserved; see `Rooms.reserved_at`."""
+        return self._rooms.reserved_at(connection_id)
+
+    def admit_with_lease(self, eio_sid: str, lease: Lease, greeting: OutboundMessage) -> None:
+        """Admit a client that has recovery to the default namespace; the greeting says that it is connected."""
+        if isinstance(self._engine, EngineServer):
+            self._engine.mark_connected(eio_sid)
+        self._rooms.admit_with_lease(lease.sid, lease, greeting)
+
+    def hand_over(self, connection_id: str) -> None:
+        """Remove a connection from all rooms, whose place a new one takes."""
+        self._rooms.hand_over(connection_id)
 
     def await_connect(self, eio_sid: str) -> None:
         """Restart the connect time-out of a session that has no connection left."""
@@ -73,6 +93,10 @@ class SocketIOConnections:
     def enter(self, connection_id: str, room: str) -> None:
         """Add a connection to a room."""
         self._rooms.enter_room(connection_id, DEFAULT_NAMESPACE, room)
+
+    def rooms_of(self, connection_id: str) -> list[str]:
+        """Return the rooms that a connection of the default namespace is in, its own too."""
+        return self._rooms.rooms_of(connection_id)
 
     def leave(self, connection_id: str, room: str) -> None:
         """Remove a connection from a room."""

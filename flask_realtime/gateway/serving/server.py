@@ -26,6 +26,7 @@ from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.local import LocalDelivery
 from flask_realtime.gateway.delivery.manager import RoomManager
 from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event, Mailbox
+from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.serving.connections import SocketIOConnections
 from flask_realtime.gateway.serving.development import announce, warn_unpatched
 from flask_realtime.gateway.serving.existing import ExistingHandlers, check_existing
@@ -72,9 +73,12 @@ class SocketIOServer:
         socketio: Its Flask-SocketIO object, initialised.
         config: Its settings.
         events: The receiver of the engine's events.
+        journal: Numbers the events of the default namespace, or None.
     """
 
-    def __init__(self, app: Flask, socketio: SocketIO, config: RealtimeConfig, events: EngineEvents) -> None:
+    def __init__(
+        self, app: Flask, socketio: SocketIO, config: RealtimeConfig, events: EngineEvents, journal: Journal | None = None
+    ) -> None:
         self.socketio = socketio
         self._server = socketio.server
         protect(self._server.logger)
@@ -96,7 +100,7 @@ class SocketIOServer:
         encoder = EventEncoder(app.json)
         self._server.packet_class = encoder.packet_class
         self.sessions = EngineSessions(self._server)
-        self._rooms = RoomManager(encoder.encode, self.sessions.receiver, events.on_disconnected)
+        self._rooms = RoomManager(encoder.encode, self.sessions.receiver, events.on_disconnected, journal=journal)
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
         self.connections = SocketIOConnections(self._server, self._rooms)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.server import EngineServer
@@ -27,7 +28,7 @@ class EngineSessions:
         if isinstance(self._engine, EngineServer):
             receiver: Receiver = self._engine.sockets[eio_sid]
             return receiver
-        return _StockSession(eio_sid, self._server._send_eio_packet)  # noqa: SLF001
+        return _StockSession(eio_sid, self._engine.sockets)
 
     def transport(self, eio_sid: str) -> str:
         """Return the transport that a session uses now."""
@@ -73,12 +74,18 @@ class EngineSessions:
         self._server.start_background_task(close)
 
 
-class _StockSession(NamedTuple):
-    """A session of python-engineio's own, which gets messages packet by packet."""
+@dataclass(slots=True)
+class _StockSession:
+    """A session of python-engineio's own, which gets messages packet by packet, and knows nothing of their arrival."""
 
     eio_sid: str
-    send_packet: Callable[[str, Any], None]
+    sockets: Mapping[str, Any]
+    takes_offsets: bool = False
+    acknowledged_at: float = 0.0
 
     def deliver(self, message: OutboundMessage) -> None:
-        for packet in message.packets:
-            self.send_packet(self.eio_sid, packet)
+        is_longer = self.takes_offsets and message.offset is not None
+        socket = self.sockets.get(self.eio_sid)
+        if socket is not None and not socket.closed:
+            for packet in message.packets_with_offset if is_longer else message.packets:
+                socket.queue.put(packet)  # `send` may close the session, which takes locks that its caller must not wait for.

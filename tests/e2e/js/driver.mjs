@@ -35,7 +35,7 @@ function open({ socket: name, url, options, rejoin }) {
   sockets.set(name, socket);
   const transport = () => socket.io.engine?.transport?.name;
   socket.on("connect", () => {
-    report(name, "connect", { sid: socket.id, transport: transport() });
+    report(name, "connect", { sid: socket.id, transport: transport(), recovered: socket.recovered });
     if (rejoin) socket.emit("join:conversation", rejoin, () => report(name, "joined", {}));
   });
   socket.io.engine.on("upgrade", () => report(name, "upgrade", { transport: transport() }));
@@ -63,7 +63,7 @@ function emit({ socket: name, event, args }) {
 }
 
 function close({ socket: name }) {
-  sockets.get(name).disconnect();
+  sockets.get(name)?.disconnect();
   sockets.delete(name);
 }
 
@@ -72,7 +72,13 @@ function cut({ socket: name }) {
   sockets.get(name).io.engine.transport.ws.terminate();
 }
 
-const commands = { open, call, emit, close, cut };
+// What a page keeps over a reload.
+function place({ socket: name }) {
+  const { _pid: pid, _lastOffset: offset } = sockets.get(name);
+  return { pid, offset };
+}
+
+const commands = { open, call, emit, close, cut, place };
 
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line);

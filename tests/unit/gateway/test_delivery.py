@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, cast
 
 import flask
@@ -29,6 +30,9 @@ class Rooms:
         self.pending: dict[str, Any] = {}
         self.changes = 0
 
+    def is_always_the_same(self, _message: OutboundMessage) -> bool:
+        return True
+
     def receivers(self, *to: Any) -> dict[str, Any]:
         self.again.append(to)
         return {}
@@ -47,7 +51,9 @@ class Server:
         self.encoder = EventEncoder(flask.Flask(__name__).json)
         self.encoded = 0
         self.delivered: list[tuple[Any, ...]] = []
+        self.kept: list[tuple[Any, ...]] = []
         self.rooms = Rooms()
+        self.turn = nullcontext()
 
     def encode(self, event: str, args: tuple[Any, ...], *, volatile: bool) -> OutboundMessage:
         self.encoded += 1
@@ -55,6 +61,13 @@ class Server:
 
     def deliver(self, message: OutboundMessage, *to: Any) -> None:
         self.delivered.append((message.parts, message.volatile, *to))
+
+    def receive(self, envelope: Envelope) -> None:
+        header = envelope.header
+        self.delivered.append((envelope.parts, *(header[name] for name in ("volatile", "rooms", "except_rooms", "except_sid"))))
+
+    def keep(self, message: OutboundMessage, *to: Any) -> None:
+        self.kept.append((message.parts, *to))
 
 
 class World:

@@ -25,6 +25,9 @@ MAIN = "/"
 class Inbox:
     """What stands for one engine session."""
 
+    takes_offsets = False
+    acknowledged_at = 0.0
+
     def __init__(self, messages: list[OutboundMessage]) -> None:
         self.deliver = messages.append
         self.frames: list[bytes] = []

@@ -66,6 +66,15 @@ export interface MessagesReadPayload {
   userId?: string;
 }
 
+/**
+ * `realtime:ready`: whether the lost connection was recovered, and whether that was asked for and not
+ * possible.
+ */
+export interface Ready {
+  recovered: boolean;
+  gap: boolean;
+}
+
 /** The answer to `auth:refresh`: when the new token expires; null if it does not. */
 export interface Refreshed {
   expiresAt: string | null;
@@ -138,6 +147,12 @@ export interface ServerToClientEvents {
   'auth:expired': (payload: Expiry) => void;
   /** An administrator made an announcement. Sent to every connection. */
   'announcement': (announcement: Announcement) => void;
+  /**
+   * The connection is open. With `recovered`, all that was missed has come before; with `gap`, events
+   * may be missing that were sent while the client was away. Sent to the connection itself, if its
+   * client has recovery.
+   */
+  'realtime:ready': (payload: Ready) => void;
   /** An event that was sent without a callback failed. Sent to the connection that sent the event. */
   'realtime:error': (payload: ErrorEvent) => void;
 }

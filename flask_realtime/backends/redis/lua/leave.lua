@@ -6,6 +6,6 @@ local refused = refusal(deadline, lease)
 if refused then
   return refused
 end
-leave(connection, topic)
+leave(connection, topic, lease)
 forget(lease, user, connection)
 return {now, STAYS, '0'}

@@ -6,6 +6,6 @@ local refused = refusal(deadline, lease)
 if refused then
   return refused
 end
-leave_all(connection, prefix, cjson.decode(joined))
+leave_all(connection, prefix, cjson.decode(joined), lease)
 forget(lease, user, connection)
 return {now, STAYS, '0'}

@@ -39,7 +39,7 @@ local function reap(lease, connection, user, gone)
   end
   for _, topic in ipairs(redis.call('SMEMBERS', base .. ':joined:' .. connection)) do
     if is_under(redis.call('HGET', base .. ':' .. topic, connection), lease) then
-      leave(connection, topic)
+      leave(connection, topic, lease)
     end
   end
 end

@@ -11,10 +11,10 @@ local function write(connection, user, details, topics, told, is_repeated)
     kept[topic] = true
     join(lease, user, connection, topic)
   end
-  leave_others(connection, kept)
+  leave_others(connection, kept, lease)
   if details == '' then
     forget(lease, user, connection)
-    return remove(user, connection, told, is_repeated)
+    return remove(user, connection, told, is_repeated, lease)
   end
   local code, version, gone = add(lease, user, connection, details)
   redis.call('SADD', base .. ':online', user)

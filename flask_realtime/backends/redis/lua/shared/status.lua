@@ -83,9 +83,12 @@ local function remove_unknown(user, connection, told, is_repeated)
   return may_go_offline(user)
 end
 
-local function remove(user, connection, told, is_repeated)
+local function remove(user, connection, told, is_repeated, lease)
   local entry = redis.call('HGET', base .. ':user:' .. user, connection)
-  if entry then
+  if is_of_another(entry, lease) then
+    redis.call('SREM', base .. ':server:' .. lease, connection .. ' ' .. user)
+    return STAYS, '0'
+  elseif entry then
     return remove_known(user, connection, entry)
   end
   return remove_unknown(user, connection, told, is_repeated)

@@ -1,0 +1,80 @@
+"""Setup of recovery from an application's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from secrets import token_urlsafe
+from time import monotonic
+from typing import Final
+
+from flask_realtime.backends.backend import Backend
+from flask_realtime.backends.recovery import RecoveryOptions
+from flask_realtime.config import RealtimeConfig
+from flask_realtime.gateway.recovery.elsewhere import Elsewhere
+from flask_realtime.gateway.recovery.history import History
+from flask_realtime.gateway.recovery.journal import Journal
+from flask_realtime.gateway.recovery.leases import Leases
+from flask_realtime.gateway.recovery.log import EventLog
+from flask_realtime.gateway.recovery.offsets import Offsets
+from flask_realtime.gateway.recovery.recovery import Recovery
+from flask_realtime.gateway.recovery.shared import SharedLeases
+from flask_realtime.gateway.serving.server import SocketIOServer
+from flask_realtime.gateway.timer import DeadlineTimer
+
+_SERVER_ID_BYTES: Final = 6
+
+
+def new_journal(config: RealtimeConfig) -> Journal | None:
+    """Return a server's journal, or None if recovery is switched off."""
+    window = config.recovery_window
+    if window is None:
+        return None
+    leases = Leases(window, config.max_connections_per_user, monotonic)
+    # A loss is noticed so much later, and the window begins with that.
+    history = History(config.recovery_bytes, window + config.ping_interval + config.ping_timeout, monotonic)
+    return Journal(leases, history, Offsets(token_urlsafe(_SERVER_ID_BYTES)))
+
+
+def recovery_options(config: RealtimeConfig) -> RecoveryOptions | None:
+    """Return the settings of recovery on any server, or None if recovery is switched off."""
+    window = config.recovery_window
+    if window is None:
+        return None
+    seconds = window + SharedLeases.longest_silence(window) + config.ping_interval + config.ping_timeout
+    return RecoveryOptions(seconds, config.recovery_bytes)
+
+
+def new_shared(config: RealtimeConfig, journal: Journal, backend: Backend, sleep: Callable[[float], None]) -> SharedLeases | None:
+    """Return the leases that other servers find, or None if there are none that could.
+
+    Args:
+        config: The settings.
+        journal: The server's journal.
+        backend: What servers share.
+        sleep: Lets other greenlets or threads run for a number of seconds.
+    """
+    window, store = config.recovery_window, backend.recovery
+    if window is None or store is None:
+        return None
+    return SharedLeases(EventLog(store, config.recovery_bytes), journal, window, backend.publish, sleep)
+
+
+def new_recovery(config: RealtimeConfig, journal: Journal, server: SocketIOServer, shared: SharedLeases | None) -> Recovery:
+    """Return the recovery of connections to a server.
+
+    Args:
+        config: The settings.
+        journal: Its journal.
+        server: The server.
+        shared: The leases that other servers find, or None.
+    """
+    leases = journal.leases
+
+    def expire() -> None:
+        with journal.turn:
+            leases.expire()
+            journal.tidy()
+
+    timer = DeadlineTimer(server, server.new_event, monotonic, leases.next_deadline, expire)
+    elsewhere = None if shared is None else Elsewhere(shared, journal)
+    return Recovery(config.recovery_clients, journal, config.max_backlog_bytes // 2, timer.wake, elsewhere)

@@ -1,0 +1,177 @@
+"""Recovery where two servers share a Redis: each recovers its own connections and those of the other."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from flask_realtime import Realtime
+from flask_realtime.extension import gateway_of
+from tests.integration.conftest import MakeApp
+from tests.integration.recovery_client import Place, come_back, enter, event, is_recovered, lose, names
+from tests.integration.wire import Wire
+
+
+class Servers:
+    """Two servers, and ann's connection to the first of them, which she lost.
+
+    Args:
+        make: Makes an application that shares a Redis.
+    """
+
+    def __init__(self, make: MakeApp) -> None:
+        self.realtimes: list[Realtime] = []
+        self.here, self.there = make(on=self._set_up), make(on=self._set_up)
+        self.watcher = Wire(self.here)
+        self.watcher.enter("watcher")
+        wire = Wire(self.here)
+        self.place: Place = enter(wire, "ann")
+        wire.call("join:conversation", 7)
+        lose(self.here, wire)
+
+    def _set_up(self, realtime: Realtime) -> None:
+        realtime.authorize_join(lambda _identity, _conversation_id: True)
+        self.realtimes.append(realtime)
+
+    def send(self, event: str) -> None:
+        """Have the second server send something to ann's conversation, and wait until the first one has done so too."""
+        with self.there.app_context():
+            self.realtimes[1].send_to_conversation(7, event, {})
+            self.realtimes[1].broadcast_to_all("marker", {})
+        self.watcher.receive_until('2["marker"')
+
+    def everybody_knows(self, app: Flask, *, online: bool) -> bool:
+        """Whether a server knows that ann is online, or that she is not."""
+        return bool(gateway_of(app).backend.connected_users.online(["ann"])) is online
+
+
+@pytest.fixture
+def servers(make_sharing: MakeApp) -> Servers:
+    return Servers(make_sharing)
+
+
+def test_what_another_server_sent_is_recovered(servers: Servers) -> None:
+    servers.watcher.wait_until(lambda: servers.everybody_knows(servers.there, online=False))
+    servers.send("said")
+    wire = Wire(servers.here)
+    answer = come_back(wire, "ann", servers.place)
+    assert is_recovered(servers.place, answer)
+    assert names(answer.missed).count("said") == 1
+    servers.watcher.wait_until(lambda: servers.everybody_knows(servers.there, online=True))
+    servers.send("heard")
+    assert event(wire.receive_until('2["heard"'))[1] == {}
+    wire.wait_until(lambda: servers.realtimes[0].get_online_users(7) == ["ann"])
+
+
+def test_another_server_recovers_what_both_have_sent(servers: Servers) -> None:
+    servers.send("said")
+    with servers.here.app_context():
+        servers.realtimes[0].send_to_conversation(7, "heard", {})
+        servers.realtimes[0].send_to_conversation(8, "secret", {})
+    wire = Wire(servers.there)
+    answer = come_back(wire, "ann", servers.place)
+    assert is_recovered(servers.place, answer)
+    assert [name for name in names(answer.missed) if name != "marker"] == ["said", "heard"]
+    wire.wait_until(lambda: servers.realtimes[0].get_online_users(7) == ["ann"])
+    servers.send("spoken")
+    assert event(wire.receive_until('2["spoken"'))[1] == {}
+
+
+def test_what_a_server_sent_to_its_own_clients_alone_is_recovered_on_another(servers: Servers) -> None:
+    with servers.here.app_context():
+        servers.realtimes[0].socketio.emit("own", {"id": 1}, to="conversation:7")
+    with servers.there.app_context():
+        servers.realtimes[1].socketio.emit("others", {}, to="conversation:7")
+    answer = come_back(Wire(servers.there), "ann", servers.place)
+    assert is_recovered(servers.place, answer)
+    assert names(answer.missed) == ["own"]
+
+
+def test_who_goes_from_server_to_server_has_everything_once(servers: Servers) -> None:
+    place, apps = servers.place, [servers.there, servers.here]
+    for number in range(6):
+        servers.send(f"said {number}")
+        wire = Wire(apps[number % 2])
+        answer = come_back(wire, "ann", place)
+        assert is_recovered(place, answer)
+        assert [name for name in names(answer.missed) if name != "marker"] == [f"said {number}"]
+        place = place._replace(offset=answer.offset)
+        if number % 3:
+            lose(apps[number % 2], wire)
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_who_loses_the_answer_comes_back_with_the_offset_of_before_and_of_each_missed_event(servers: Servers, where: str) -> None:
+    for number in range(3):
+        servers.send(f"said {number}")
+    seen = []
+    first = come_back(Wire(servers.there), "ann", servers.place)
+    for offset in (servers.place.offset, *(missed[-1] for missed in first.missed)):
+        answer = come_back(Wire(getattr(servers, where)), "ann", servers.place._replace(offset=offset))
+        assert is_recovered(servers.place, answer)
+        seen.append(names(answer.missed))
+    assert seen == [names(first.missed)[number:] for number in range(len(first.missed) + 1)]
+
+
+def test_what_came_before_a_join_does_not_come_on_another_server(servers: Servers) -> None:
+    wire = Wire(servers.here)
+    place = enter(wire, "ben")
+    servers.send("before")
+    wire.call("join:conversation", 7)
+    servers.send("after")
+    lose(servers.here, wire, "ben")
+    answer = come_back(Wire(servers.there), "ben", place)
+    assert is_recovered(place, answer)
+    assert names(answer.missed) == ["marker", "after", "marker"]
+
+
+def test_the_connection_that_was_open_on_another_server_ends(servers: Servers) -> None:
+    wire = Wire(servers.here)
+    place = enter(wire, "ben")
+    assert is_recovered(place, come_back(Wire(servers.there), "ben", place))
+    servers.watcher.wait_until(lambda: not gateway_of(servers.here)._registry.of_user("ben"))
+    assert gateway_of(servers.here).backend.connected_users.online(["ben"]) == {"ben"}
+    (entry,) = gateway_of(servers.here).backend.connected_users.connections("ben")
+    assert entry.connection_id == place.sid
+
+
+def test_another_user_recovers_nothing_on_another_server(servers: Servers) -> None:
+    assert not is_recovered(servers.place, come_back(Wire(servers.there), "ben", servers.place))
+
+
+@pytest.mark.parametrize("offset", ["", "nonsense", "abc.7", "abc.7.00000000-1-0-0", 7, None])
+def test_an_offset_that_says_nothing_is_a_gap_on_another_server(servers: Servers, offset: object) -> None:
+    answer = come_back(Wire(servers.there), "ann", servers.place, offset=offset)
+    assert not is_recovered(servers.place, answer)
+
+
+def test_what_another_server_took_away_stays_lost(servers: Servers) -> None:
+    servers.realtimes[1].remove_from_conversation(7, "ann")
+    servers.send("secret")
+    wire = Wire(servers.here)
+    answer = come_back(wire, "ann", servers.place)
+    assert is_recovered(servers.place, answer)
+    assert "secret" not in names(answer.missed)
+    assert wire.call("typing:start", {"conversationId": 7})["error"]["code"] == "not_joined"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_was_taken_away_stays_lost_on_another_server(servers: Servers, number: int) -> None:
+    servers.realtimes[number].remove_from_conversation(7, "ann")
+    servers.send("secret")
+    answer = come_back(Wire(servers.there), "ann", servers.place)
+    assert is_recovered(servers.place, answer)
+    assert names(answer.missed) == ["marker"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_who_was_kicked_does_not_recover_on_another_server(servers: Servers, number: int) -> None:
+    servers.realtimes[number].disconnect_user("ann")
+    servers.send("marked")
+    assert not is_recovered(servers.place, come_back(Wire(servers.there), "ann", servers.place))
+
+
+def test_who_was_kicked_by_another_server_does_not_recover(servers: Servers) -> None:
+    servers.realtimes[1].disconnect_user("ann")
+    servers.send("marked")
+    assert not is_recovered(servers.place, come_back(Wire(servers.here), "ann", servers.place))

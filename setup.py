@@ -18,7 +18,7 @@ CELERY = ["celery>=5.4"]
 PUSH = ["py-vapid>=1.9", "pywebpush>=2.0"]
 VALIDATION = ["pydantic>=2.5"]
 POSTGRESQL = ["psycopg[binary]>=3.1.18"]
-EXAMPLE = [*SERVER, *VALIDATION]
+EXAMPLE = [*SERVER, *VALIDATION, *PUSH]
 DOCS = [
     "furo>=2024.1",
     "myst-parser>=3.0",

@@ -15,11 +15,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from celery import Celery
-from celery.signals import worker_process_init
 from flask import Flask
 
+from flask_realtime.errors import ConfigError
 from flask_realtime.jobs.host import job_host_of
+
+try:
+    from celery import Celery
+    from celery.signals import worker_process_init
+except ModuleNotFoundError as error:
+    if error.name != "celery":
+        raise
+    msg = "Celery's workers run jobs with Celery installed: pip install 'flask-realtime[celery]'"
+    raise ConfigError(msg) from None
 
 RUN_JOB: Final = "flask_realtime.run_job"
 RUN_DUE_JOBS: Final = "flask_realtime.run_due_jobs"

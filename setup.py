@@ -14,9 +14,11 @@ SERVER = ["gunicorn[gevent]>=22.0"]  # From version 27 on, its gevent worker nee
 REDIS = ["redis>=5.0"]
 AMQP = ["kombu>=5.5"]
 KAFKA = ["kafka-python>=2.1,<3"]  # 3 warns on import, and does not understand the broker that confluent-kafka has for tests.
+CELERY = ["celery>=5.4"]
+PUSH = ["py-vapid>=1.9", "pywebpush>=2.0"]
 VALIDATION = ["pydantic>=2.5"]
 POSTGRESQL = ["psycopg[binary]>=3.1.18"]
-EXAMPLE = [*SERVER, *VALIDATION]
+EXAMPLE = [*SERVER, *VALIDATION, *PUSH]
 DOCS = [
     "furo>=2024.1",
     "myst-parser>=3.0",
@@ -27,6 +29,8 @@ TEST = [
     *REDIS,
     *AMQP,
     *KAFKA,
+    *CELERY,
+    *PUSH,
     *POSTGRESQL,
     "a2wsgi>=1.10",
     "alembic>=1.13",
@@ -108,6 +112,8 @@ setup(
         "redis": REDIS,
         "amqp": AMQP,
         "kafka": KAFKA,
+        "celery": CELERY,
+        "push": PUSH,
         "validation": VALIDATION,
         "postgresql": POSTGRESQL,
         "example": EXAMPLE,

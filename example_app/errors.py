@@ -8,7 +8,7 @@ from http import HTTPStatus
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from flask_realtime.errors import NotFound, RateLimited
+from flask_realtime.errors import BadRequest, NotFound, RateLimited
 
 # Statuses whose code is not their own name.
 CODES = {
@@ -20,6 +20,7 @@ CODES = {
 def register_error_handlers(app: Flask) -> None:
     """Answer every error of the application in that form, including Flask's own."""
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(BadRequest, _bad_request)
     app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(RateLimited, _rate_limited)
 
@@ -39,6 +40,10 @@ def _http_error(error: HTTPException) -> Response:
     # A 405 names the methods allowed.
     response.headers.extend((name, value) for name, value in error.get_headers() if name != "Content-Type")
     return response
+
+
+def _bad_request(error: BadRequest) -> Response:
+    return error_response(HTTPStatus.BAD_REQUEST, error.message)
 
 
 def _not_found(error: NotFound) -> Response:

@@ -10,6 +10,7 @@ from flask import Flask, Response
 
 from example_app.announcements import announcements
 from example_app.auth import auth
+from example_app.channels import send_email
 from example_app.conversations import conversations
 from example_app.database import prepare_database
 from example_app.errors import register_error_handlers
@@ -21,14 +22,16 @@ from example_app.models import store
 from example_app.notifications import notifications
 from example_app.orders import orders
 from example_app.pages import pages
+from example_app.push import push
 from example_app.settings import configure
 from example_app.users import users
 
-BLUEPRINTS = (auth, users, conversations, messages, notifications, orders, health, pages)
+BLUEPRINTS = (auth, users, conversations, messages, notifications, push, orders, health, pages)
 
 # Answers authorize_join from the database, and stores there what clients send and which notifications they have read.
 store.register(realtime, message_json=sent_message_json)
 realtime.register(announcements)
+realtime.notification_channel("email")(send_email)
 
 
 def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | None = None) -> Flask:

@@ -31,13 +31,14 @@ def list_notifications() -> Json:
 
 @notifications.post("")
 def notify() -> tuple[Json, HTTPStatus]:
-    """Notify the current user or, as an administrator, any user."""
+    """Notify the current user or, as an administrator, any user, who may have to learn of it."""
     body = read_body(NewNotification)
-    if body.user_id != signed_in_user_id():
+    if body.critical or body.user_id != signed_in_user_id():
         require_administrator()
     if find_user(body.user_id) is None:
         abort(HTTPStatus.BAD_REQUEST, "userId: no such user")
-    stored = store.notifications.add(body.user_id, body.type, body.title, body.message, link=body.link, data=body.data)
+    content = (body.type, body.title, body.message)
+    stored = store.notifications.add(body.user_id, *content, link=body.link, data=body.data, critical=body.critical)
     notification = notification_json(stored)
     realtime.emit_notification_to_user(body.user_id, notification)
     return notification, HTTPStatus.CREATED

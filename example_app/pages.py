@@ -59,6 +59,14 @@ def icon() -> Response:
     return send_from_directory(_folder(), "icon.svg")
 
 
+@pages.get("/sw.js")
+def service_worker() -> Response:
+    """Return the service worker, which shows what comes by web push. Browsers ask for it again by themselves."""
+    response = send_from_directory(_folder(), "sw.js", mimetype="text/javascript")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
 def _folder() -> Path:
     return Path(current_app.root_path) / "static"
 

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    StrictBool,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -157,6 +158,27 @@ class NewNotification(Body):
     message: Annotated[Line, Field(max_length=MAX_CONTENT_LENGTH)]
     link: Annotated[Line, Field(max_length=MAX_LINK_LENGTH), AfterValidator(_safe_link)] | None = None
     data: Annotated[JsonValue, AfterValidator(_strict_json)] = None
+    critical: StrictBool = False
+
+
+class PushKeys(BaseModel):
+    """The keys of a subscription to web push; which values they may have is for the extension to say."""
+
+    p256dh: str
+    auth: str
+
+
+class NewPushSubscription(Body):
+    """A browser's subscription to web push, as its `PushSubscription.toJSON()` has it."""
+
+    endpoint: str
+    keys: PushKeys
+
+
+class EndedPushSubscription(Body):
+    """A subscription to web push that the browser has ended."""
+
+    endpoint: str
 
 
 class NewOrder(Body):

@@ -6,20 +6,24 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
 from example_app.files import make_private_folder
+from flask_realtime import new_push_key
 
 DEFAULT_DATABASE_URL = "sqlite:///example.sqlite3"
 MAX_BODY_BYTES = 64 * 1024
 SECRET_BYTES = 32
 KEY_FILE = "jwt.key"
+PUSH_KEY_FILE = "push.key"
+PUSH_CONTACT = "mailto:operator@example.org"
 
 # A request must not wait for a connection longer than a person waits for a response.
 POSTGRESQL_OPTIONS = {
@@ -54,6 +58,10 @@ def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
         app.config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", POSTGRESQL_OPTIONS)
     if not app.config["JWT_SECRET_KEY"]:
         app.config["JWT_SECRET_KEY"] = read_or_create_secret(Path(app.instance_path) / KEY_FILE)
+    if "REALTIME_PUSH_PRIVATE_KEY" not in app.config and find_spec("pywebpush") is not None:
+        key = read_or_create_secret(Path(app.instance_path) / PUSH_KEY_FILE, new_push_key)
+        app.config.update(REALTIME_PUSH_PRIVATE_KEY=key)
+    app.config.setdefault("REALTIME_PUSH_CONTACT", PUSH_CONTACT)
 
 
 def database_url() -> str:
@@ -79,21 +87,30 @@ def with_driver(url: str) -> str:
     return f"postgresql+psycopg{separator}{rest}" if scheme in {"postgres", "postgresql"} else url
 
 
-def read_or_create_secret(path: Path) -> str:
+def new_secret() -> str:
+    """Make a secret that signs tokens."""
+    return secrets.token_hex(SECRET_BYTES)
+
+
+def read_or_create_secret(path: Path, make: Callable[[], str] = new_secret) -> str:
     """Return the secret kept in a file that only its owner can read; the first call creates it.
 
-    Tokens stay valid across restarts and in all worker processes.
+    So tokens, and subscriptions to web push, stay valid across restarts and in all worker processes.
+
+    Args:
+        path: The file.
+        make: Makes the secret.
     """
     if not path.exists():
-        _create_secret(path)
+        _create_secret(path, make())
     return path.read_text(encoding="ascii")
 
 
-def _create_secret(path: Path) -> None:
+def _create_secret(path: Path, secret: str) -> None:
     make_private_folder(path.parent)
     descriptor, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(SECRET_BYTES))
+        file.write(secret)
     # A hard link is atomic, and the second of two processes keeps the first one's secret.
     with suppress(FileExistsError):
         os.link(draft, path)

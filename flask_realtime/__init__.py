@@ -5,6 +5,7 @@ from flask_realtime.emitter import RealtimeEmitter
 from flask_realtime.extension import Realtime
 from flask_realtime.feature import Caller, Emit, Feature, FeatureContext, Hook, Outcome, OutgoingEvent
 from flask_realtime.features.messages import NewMessage, SentMessage
+from flask_realtime.features.notifications import CriticalNotification, new_push_key
 from flask_realtime.functions import (
     broadcast_to_all,
     disconnect_token,
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Caller",
+    "CriticalNotification",
     "Emit",
     "Feature",
     "FeatureContext",
@@ -60,6 +62,7 @@ __all__ = [
     "get_user_connections",
     "get_user_status",
     "is_user_online",
+    "new_push_key",
     "remove_from_conversation",
     "send_to_conversation",
     "send_to_user",

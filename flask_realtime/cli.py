@@ -19,10 +19,13 @@ from flask_realtime.extension import current_gateway, gateway_of
 from flask_realtime.feature.feature import Feature
 from flask_realtime.features.conversations import conversations
 from flask_realtime.hooks import ApplicationEvent
+from flask_realtime.job_commands import jobs, push_key, worker
 
 commands: Final = AppGroup(
     "realtime", help="Send events, see who is online and where, end connections: on every server. Describe the events to others."
 )
+for _command in (worker, jobs, push_key):
+    commands.add_command(_command)
 
 _output: Final = click.option(
     "--output",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -49,8 +50,8 @@ _RATE_EXPECTED: Final = "None for no limit, or a rate such as '10/second, burst 
 _LIMITS_EXPECTED: Final = f"a mapping of {', '.join(LIMITS)} to rates such as '10/second, burst 20' or None for no limit"
 
 
-def _setting(default: Any, expected: str, valid: Callable[[Any], bool], *, doc: str) -> Any:
-    return field(default=default, metadata={"expected": expected, "valid": valid, "doc": doc})
+def _setting(default: Any, expected: str, valid: Callable[[Any], bool], *, doc: str, is_secret: bool = False) -> Any:
+    return field(default=default, metadata={"expected": expected, "valid": valid, "doc": doc, "secret": is_secret})
 
 
 def _limits_setting(defaults: Mapping[str, str], *, doc: str) -> Any:
@@ -106,6 +107,18 @@ def _are_origins(value: Any) -> bool:
 
 def _is_queue_url(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.startswith(QUEUE_SCHEMES))
+
+
+def _is_push_key(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{43}", value) is not None)
+
+
+def _are_push_services(value: Any) -> bool:
+    return value is None or (value != ("*",) and not callable(value) and _are_origins(value))
+
+
+def _is_contact(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.startswith(("mailto:", "https://")))
 
 
 def _are_namespaces(value: Any) -> bool:
@@ -241,6 +254,56 @@ class RealtimeConfig:
         lambda value: value is None or _is_positive_number(value),
         doc="Seconds between two checks of whether the application has revoked connections' tokens. None: never.",
     )
+    critical_timeout: float = _setting(
+        30.0,
+        "a number of seconds, 0 or more",
+        _is_duration,
+        doc="Seconds in which a device has to confirm a critical notification, before it goes to the notification channels.",
+    )
+    critical_retry_time: float = _setting(
+        86_400.0,
+        "a number of seconds, 0 or more",
+        _is_duration,
+        doc="Seconds for which a channel that failed is tried again for a critical notification; after that it is a dead letter.",
+    )
+    jobs_in_server: bool = _setting(
+        default=True,
+        expected="True or False",
+        valid=lambda value: isinstance(value, bool),
+        doc="Whether servers run jobs, such as critical notifications. False leaves them to `flask realtime worker`.",
+    )
+    jobs_interval: float = _setting(
+        5.0,
+        "a number of seconds above 0",
+        _is_positive_number,
+        doc="Seconds between two looks of a worker for jobs that another process has added.",
+    )
+    jobs_lease: float = _setting(
+        60.0,
+        "a number of seconds above 0",
+        _is_positive_number,
+        doc="Seconds after which a job whose worker has not been heard of is another worker's. A channel should take less.",
+    )
+    push_private_key: str | None = _setting(
+        None,
+        "None or a private key as `flask realtime push-key` prints it",
+        _is_push_key,
+        doc="VAPID private key of web push, as `flask realtime push-key` prints it. None: no web push.",
+        is_secret=True,
+    )
+    push_contact: str | None = _setting(
+        None,
+        "None, or a 'mailto:' or 'https:' address",
+        _is_contact,
+        doc="Address at which push services reach the operator, such as 'mailto:ops@example.org'; needed for web push.",
+    )
+    push_services: tuple[str, ...] | None = _setting(
+        None,
+        "None or origins such as 'https://push.example.org' without a trailing slash",
+        _are_push_services,
+        doc="Origins of the only push services that web push may use, which may then have plain HTTP and private addresses. None: "
+        "any service with HTTPS and a public address.",
+    )
     message_queue: str | None = _setting(
         None,
         "None or the URL of a message queue such as 'redis://localhost:6379/0'",
@@ -361,7 +424,8 @@ class RealtimeConfig:
         for item in fields(self):
             value = getattr(self, item.name)
             if not item.metadata["valid"](value):
-                msg = f"{PREFIX}{item.name.upper()} must be {item.metadata['expected']}, not {value!r}"
+                given = "" if item.metadata.get("secret") else f", not {value!r}"
+                msg = f"{PREFIX}{item.name.upper()} must be {item.metadata['expected']}{given}"
                 raise ConfigError(msg)
 
 
@@ -396,7 +460,7 @@ def _normalised(name: str, value: Any) -> Any:
         return _rates(LIMITS if name == "limits" else USER_LIMITS, value, key)
     if name in RATE_SETTINGS:
         return _rate(value, key)
-    if name in {"transports", "cors_allowed_origins", "open_namespaces"}:
+    if name in {"transports", "cors_allowed_origins", "open_namespaces", "push_services"}:
         if isinstance(value, str):
             return (value,)
         if isinstance(value, list | set | frozenset):

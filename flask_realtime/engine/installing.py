@@ -22,14 +22,20 @@ from flask_realtime.engine.takeover import UPGRADE, Upgrade
 
 
 class InstallingServer:
-    """Mixin placed before the class of gevent's WSGI server: adds a time-out to TLS handshakes, from the first one on."""
+    """Mixin placed before the class of gevent's WSGI server: adds a time-out to TLS handshakes, from the first one on.
+
+    Each `on_start` is called once it accepts connections.
+    """
 
     handler_class: type[EngineHandler]
+    on_start: tuple[Callable[[], None], ...] = ()
 
     def start(self) -> None:
         """Start accepting connections."""
         _wrap_in_time(self, self.handler_class)
         super().start()  # type: ignore[misc]
+        for started in self.on_start:
+            started()
 
 
 def before(kind: Any, limits: EngineLimits | None = None) -> type[EngineHandler]:
@@ -49,26 +55,32 @@ def before(kind: Any, limits: EngineLimits | None = None) -> type[EngineHandler]
     return changed
 
 
-def install_in_worker(worker: Any, limits: EngineLimits | None = None, path: str = "") -> None:
+def install_in_worker(
+    worker: Any, limits: EngineLimits | None = None, path: str = "", on_start: Callable[[], None] | None = None
+) -> None:
     """Give a gunicorn worker, or a worker class, the engine's handler.
 
     Args:
         worker: It has `wsgi_handler` and `server_class`, and has not made a server yet.
         limits: The limits of a connection.
         path: The path at which an application serves the engine.
+        on_start: Called once the worker accepts connections.
     """
     kind = worker.wsgi_handler = before(worker.wsgi_handler, limits)
     kind.engine_paths = tuple({*kind.engine_paths, path} - {""})
     if not issubclass(worker.server_class, InstallingServer):
         worker.server_class = put_before(InstallingServer, worker.server_class)
+    if on_start is not None:
+        worker.server_class.on_start = (*worker.server_class.on_start, on_start)
 
 
-def install_where_loaded(limits: EngineLimits, path: str) -> None:
+def install_where_loaded(limits: EngineLimits, path: str, on_start: Callable[[], None]) -> None:
     """Give the worker that is just loading the application the engine's handler, if there is one.
 
     Args:
         limits: The limits of a connection.
         path: The path at which the application serves the engine.
+        on_start: Called once a worker accepts connections.
     """
     for frame in callers():
         owner = frame.f_locals.get("self") if frame.f_code.co_name in {"load_wsgi", "setup"} else None
@@ -76,7 +88,7 @@ def install_where_loaded(limits: EngineLimits, path: str) -> None:
         for worker in (owner, getattr(owner, "worker_class", None)):
             kind = getattr(worker, "wsgi_handler", None)
             if isinstance(kind, type) and issubclass(kind, WSGIHandler):
-                install_in_worker(worker, limits, path)
+                install_in_worker(worker, limits, path, on_start)
 
 
 def install_in_server(server: Any, limits: EngineLimits) -> type[EngineHandler]:

@@ -33,7 +33,7 @@ SHARED_LIMIT: Final = "application"
 
 @dataclass(frozen=True)
 class Listeners:
-    """Listeners of a feature to connections: functions that never wait, and may return events to send."""
+    """Listeners of a feature to connections and to the server: functions that never wait, and may return events to send."""
 
     admitted: list[Listener] = field(default_factory=list)
     connected: list[Listener] = field(default_factory=list)
@@ -41,6 +41,7 @@ class Listeners:
     joined: list[Listener] = field(default_factory=list)
     left: list[Listener] = field(default_factory=list)
     disconnected: list[Listener] = field(default_factory=list)
+    serving: list[Listener] = field(default_factory=list)
 
 
 class Feature(Generic[StateT]):
@@ -265,6 +266,13 @@ class Feature(Generic[StateT]):
     def on_disconnected(self, listener: ListenerT) -> ListenerT:
         """Register a listener for each closed connection; as for `on_connected`."""
         return self._listen(self.listeners.disconnected, listener, ("state", "caller"))
+
+    def on_serving(self, listener: ListenerT) -> ListenerT:
+        """Register a listener that is called once a process begins to serve; it gets the state, and must not wait.
+
+        It is not called in a process that serves nobody, such as a command.
+        """
+        return self._listen(self.listeners.serving, listener, ("state",))
 
     def seal(self) -> None:
         """Refuse further declarations; `Realtime.register` calls this."""

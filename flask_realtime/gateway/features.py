@@ -69,6 +69,7 @@ class Features:
         self._joined: list[Listener] = []
         self._left: list[Listener] = []
         self._disconnected: list[Listener] = []
+        self._serving: list[Listener] = []
         for feature in self._declared:
             context = make_context(feature, self)
             self._states[feature.name] = feature.make_state(context)
@@ -103,6 +104,7 @@ class Features:
             (self._joined, listeners.joined),
             (self._left, listeners.left),
             (self._disconnected, listeners.disconnected),
+            (self._serving, listeners.serving),
         ):
             bound += [partial(listener, state) for listener in declared]
 
@@ -124,6 +126,10 @@ class Features:
                 self._send(emit)
             answer = answer.answer
         return ACKNOWLEDGED if answer is None else answer
+
+    def serving(self) -> None:
+        """Notify the features that this process begins to serve."""
+        self._notify(self._serving)
 
     def connected(self, connection: Connection, *, is_replaced: bool = False) -> None:
         """Notify the features of an admitted connection of a user.
@@ -171,7 +177,7 @@ class Features:
             try:
                 yield from listener(*args) or ()
             except Exception as error:  # noqa: BLE001 - one feature's failure must not stop the others
-                self._application.report(error, args[0], None)
+                self._application.report(error, args[0] if args else None, None)
 
     def run_command(self, feature_name: str, command: str, *args: Any) -> int:
         """Run a feature's command on this server, and return the number that it returned, or 0."""

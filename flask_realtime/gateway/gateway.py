@@ -86,6 +86,7 @@ class Gateway:
     ) -> None:
         self._hooks, self._config, self._backend = hooks, config, backend
         self._sessions: dict[str, Session] = {}
+        self._is_serving = False
         journal = new_journal(config)
         server = self._server = SocketIOServer(app, socketio, config, self, journal)
         sessions, connections, existing = server.sessions, server.connections, server.existing
@@ -194,6 +195,12 @@ class Gateway:
 
     def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - the back end's signature
         self._notifier.changed(user_id, online=online, version=version)
+
+    def on_serving(self) -> None:
+        """Handle the beginning of serving in this process, which may be noticed more than once."""
+        if not self._is_serving:
+            self._is_serving = True
+            self._features.serving()
 
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
         """Register a new session, and return the function that handles its messages."""

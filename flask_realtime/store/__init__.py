@@ -11,8 +11,12 @@ from flask_realtime.features.conversations.models import ConversationMixin, Part
 from flask_realtime.features.conversations.store import ConversationRecord, ConversationStore
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
 from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, ReadResult, SendResult
-from flask_realtime.features.notifications.models import NotificationMixin
-from flask_realtime.features.notifications.store import NotificationRecord, NotificationStore
+from flask_realtime.features.notifications.models import NotificationMixin, PushSubscriptionMixin
+from flask_realtime.features.notifications.store import NotificationRecord, NotificationStore, PushStore
+from flask_realtime.features.notifications.subscriptions import PushSubscription
+from flask_realtime.jobs.job import Job
+from flask_realtime.jobs.models import JobMixin
+from flask_realtime.jobs.store import JobStore
 from flask_realtime.store.models import Models, define_models
 from flask_realtime.store.store import Store
 
@@ -25,6 +29,9 @@ __all__ = [
     "ConversationStore",
     "IntegerKey",
     "IntegerUserId",
+    "Job",
+    "JobMixin",
+    "JobStore",
     "MessageMixin",
     "MessagePage",
     "MessageRecord",
@@ -35,6 +42,9 @@ __all__ = [
     "NotificationRecord",
     "NotificationStore",
     "ParticipantMixin",
+    "PushStore",
+    "PushSubscription",
+    "PushSubscriptionMixin",
     "ReadReceiptMixin",
     "ReadResult",
     "SendResult",

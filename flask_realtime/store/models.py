@@ -14,7 +14,8 @@ from flask_realtime.database.base import RealtimeModelMixin
 from flask_realtime.database.columns import StringUserId
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
-from flask_realtime.features.notifications.models import NotificationMixin
+from flask_realtime.features.notifications.models import NotificationMixin, PushSubscriptionMixin
+from flask_realtime.jobs.models import JobMixin
 
 ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
 
@@ -23,7 +24,8 @@ ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
 class Models:
     """The models of one application, each built from the mixin of that name.
 
-    Without `message_send`, clients cannot send messages with `message:send`.
+    Without `message_send`, clients cannot send messages with `message:send`; without `job` no notification can be critical, and
+    without `push_subscription` there is no web push.
     """
 
     conversation: type[ConversationMixin]
@@ -32,6 +34,8 @@ class Models:
     read_receipt: type[ReadReceiptMixin]
     notification: type[NotificationMixin]
     message_send: type[MessageSendMixin] | None = None
+    job: type[JobMixin] | None = None
+    push_subscription: type[PushSubscriptionMixin] | None = None
 
 
 def define_models(
@@ -61,6 +65,8 @@ def define_models(
         read_receipt=define.model("ReadReceipt", "read_receipt", ReadReceiptMixin, "user_id"),
         notification=define.model("Notification", "notification", NotificationMixin, "user_id"),
         message_send=define.model("MessageSend", "message_send", MessageSendMixin, "sender_id"),
+        job=define.model("Job", "job", JobMixin, "user_id"),
+        push_subscription=define.model("PushSubscription", "push_subscription", PushSubscriptionMixin, "user_id"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
@@ -10,7 +11,9 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_realtime.extension import Realtime
 from flask_realtime.features.conversations.store import ConversationStore
 from flask_realtime.features.messages.store import MessageRecord, MessageStore
-from flask_realtime.features.notifications.store import NotificationStore
+from flask_realtime.features.notifications import notifications
+from flask_realtime.features.notifications.store import CriticalDatabase, NotificationStore, PushStore
+from flask_realtime.jobs.store import JobStore
 from flask_realtime.store.models import Models
 
 
@@ -30,19 +33,23 @@ class Store:
         conversations: Conversations and who takes part in them.
         messages: Messages and who has read them.
         notifications: Notifications to single users.
+        push: Their subscriptions to web push.
+        jobs: Jobs, such as critical notifications; None without a model of them.
     """
 
     def __init__(self, db: SQLAlchemy, models: Models) -> None:
         self.models = models
         self.messages = MessageStore(db, models.message, models.read_receipt, models.participant, models.message_send)
         self.conversations = ConversationStore(db, models.conversation, models.participant, self.messages.unread_in)
-        self.notifications = NotificationStore(db, models.notification)
+        self.jobs = None if models.job is None else JobStore(db, models.job)
+        self.notifications = NotificationStore(db, models.notification, self.jobs)
+        self.push = PushStore(db, models.push_subscription)
 
     def register(self, realtime: Realtime, *, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
         """Register the hooks that the store implements.
 
         Participants may join their conversations and send messages there; `notification:read` and `notifications:read-all` are
-        stored. The application registers the other hooks.
+        stored, and critical notifications are confirmed and escalated. The application registers the other hooks.
 
         Args:
             realtime: The extension object.
@@ -53,4 +60,8 @@ class Store:
         """
         self.conversations.register(realtime)
         self.messages.register(realtime, message_json)
-        self.notifications.register(realtime)
+        state_of_notifications = partial(realtime.state_of, notifications)
+        self.notifications.register(realtime, state_of_notifications)
+        self.push.register(state_of_notifications)
+        if self.jobs is not None:
+            CriticalDatabase(self.jobs, self.notifications, self.push).register(realtime)

@@ -14,6 +14,7 @@ from tests.docs.conftest import SECONDS, Serve, ServedPage, token
 from tests.docs.pages import ROOT, blocks, python
 from tests.e2e.clients import Refused, node
 from tests.e2e.servers import gunicorn, process_environment
+from tests.push_service import Browser, push_server
 from tests.redis_server import RedisServer
 
 RAISING_HANDLERS = """
@@ -29,6 +30,12 @@ def fail_request(_identity):
     from flask import request
 
     return request.path
+"""
+PUSH_APP = """
+app = push_app
+
+with app.app_context():
+    db.create_all()
 """
 AUTHENTICATION = "docs/how-to/authentication.md"
 CODES = {
@@ -194,6 +201,33 @@ def test_notifications(serve: Serve) -> None:
     laptop.assert_none("notification:read")
     bob.assert_none("notification:read")
     assert page.value("len(unread['alice'])") == 0
+
+
+def test_critical_notifications(serve: Serve) -> None:
+    page = serve("docs/how-to/critical-notifications.md")
+    bob = page.connect("bob")
+    told = page.request("POST", "/alarms/bob", "alice", {"message": "Leave the house"})
+    assert bob.wait_for("notification:new").data == told
+    assert bob.call("notification:delivered", told["id"]) == {"ok": True}
+    page.request("POST", "/alarms/carol", "alice", {"message": "Leave the house"})
+    page.wait_for("('carol', 'Fire') in outbox.values()", expected=True)
+    page.value("outbox.clear()")
+    assert page.value("test_nobody_misses_a_fire()") is None
+
+
+def test_web_push(serve: Serve) -> None:
+    page = serve("docs/how-to/critical-notifications.md", PUSH_APP)
+    with push_server() as service:
+        keys = Browser(service, "phone").keys
+    subscription = {"endpoint": "https://push.example.org/1", "keys": keys}
+    assert len(page.request("GET", "/api/push/key", "alice")["publicKey"]) == 87
+    assert page.request("POST", "/api/push/subscriptions", "alice", subscription) is None
+    assert page.value("[stored.subscription.endpoint for stored in store.push.of_user('alice')]") == ["https://push.example.org/1"]
+    headers = {"Authorization": f"Bearer {token('alice')}"}
+    private = {**subscription, "endpoint": "https://127.0.0.1/1"}
+    assert requests.post(page.url + "/api/push/subscriptions", json=private, headers=headers, timeout=SECONDS).status_code == 400
+    assert page.request("DELETE", "/api/push/subscriptions", "alice", {"endpoint": "https://push.example.org/1"}) is None
+    assert page.value("store.push.of_user('alice')") == []
 
 
 def test_events(serve: Serve) -> None:

@@ -19,10 +19,16 @@ EVENTS_WITH_AN_ID: dict[str, Callable[[Any], Any]] = {
     "typing:stop": lambda value: {"conversationId": value},
     "conversation:get-online-users": lambda value: value,
     "notification:read": lambda value: value,
+    "notification:delivered": lambda value: value,
     "user:get-status": lambda value: value,
     "users:get-status": lambda value: [value],
 }
-FIELDS = {"notification:read": "notificationId", "user:get-status": "userId", "users:get-status": "userIds"}
+FIELDS = {
+    "notification:read": "notificationId",
+    "notification:delivered": "notificationId",
+    "user:get-status": "userId",
+    "users:get-status": "userIds",
+}
 SECRET = "secret detail"
 
 

@@ -626,6 +626,7 @@ def test_what_is_declared_too_late_is_an_error() -> None:
         lambda: notes.add_outgoing(noted),
         lambda: notes.hook("on_noted", []),
         lambda: notes.command("forget"),
+        lambda: notes.on_serving(lambda _state: None),
         *(
             lambda register=register: register(lambda *_args: None)
             for register in (notes.on_admitted, notes.on_connected, notes.on_joined, notes.on_left, notes.on_disconnected)

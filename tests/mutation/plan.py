@@ -63,6 +63,7 @@ _STORE: Final = (
     "integration/store/test_store_models.py",
     "integration/store/test_store_operations.py",
     "integration/store/test_store_queries.py",
+    "integration/store/test_store_jobs.py",
     "integration/store/test_store_races.py",
     "integration/store/test_store_sends.py",
 )
@@ -82,6 +83,20 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/contract/test_payloads.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_messages.py"),
         ("e2e/features/test_messages.py", "e2e/features/test_messages_sent.py"),
     ),
+    "flask_realtime/features/notifications": Suite(
+        (
+            "unit/features/test_notifications_push.py",
+            "unit/test_calls.py",
+            *_DECLARED,
+            "integration/features/test_notifications_critical.py",
+            "integration/store/test_store_operations.py",
+        ),
+        ("e2e/features/test_notifications.py",),
+    ),
+    "flask_realtime/jobs": Suite(
+        ("unit/jobs", "integration/store/test_store_jobs.py", "integration/features/test_notifications_critical.py"),
+    ),
+    "flask_realtime/job_commands.py": Suite(("integration/test_job_commands.py",)),
     "flask_realtime/features": Suite(
         (
             "unit/features/test_presence.py",

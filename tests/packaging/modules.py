@@ -10,6 +10,7 @@ from tests.packaging.environments import ROOT
 PACKAGE = "flask_realtime"
 NEEDS = {
     "flask_realtime.backends.redis": "redis",
+    "flask_realtime.jobs.celery": "celery",
     "flask_realtime.worker": "server",
 }
 """Parts of the package that cannot be imported without an extra; all others can be imported with none."""

@@ -13,7 +13,7 @@ from tests.packaging.environments import EXTRAS, ROOT, uv
 from tests.packaging.modules import OF_PYTEST, extra_for, imported, module_names
 
 # Imported inside a function, only where the extra's feature is used.
-ON_DEMAND = {"pydantic": "validation"}
+ON_DEMAND = {"py-vapid": "push", "pydantic": "validation", "pywebpush": "push"}
 # Needed though nothing here imports them by name.
 USED_BY_OTHERS = {
     "gevent-websocket": "the worker class that the documentation names",

@@ -19,6 +19,7 @@ from tests.kafka_cluster import kafka_cluster
 from tests.packaging.conftest import EnvironmentWith
 from tests.packaging.environments import EXTRAS, ROOT, Environment
 from tests.packaging.modules import modules_for
+from tests.push_service import Browser, push_server
 from tests.redis_server import RedisServer, free_port, wait_until
 
 SECONDS = 20.0
@@ -82,6 +83,68 @@ from sqlalchemy import create_engine
 engine = create_engine("postgresql+psycopg://ann@localhost/chat")
 import psycopg
 print(engine.dialect.loaded_dbapi is psycopg, psycopg.pq.__impl__)
+"""
+
+CRITICAL = """
+import sys
+from flask import Flask
+from flask_jwt_extended import JWTManager
+from flask_sqlalchemy import SQLAlchemy
+from flask_realtime import Realtime
+from flask_realtime.store import PushSubscription, Store, define_models
+
+app = Flask(__name__)
+app.config.update(JWT_SECRET_KEY="a secret of at least 32 characters", SQLALCHEMY_DATABASE_URI="sqlite://")
+app.config.update(REALTIME_CRITICAL_TIMEOUT=0)
+JWTManager(app)
+db = SQLAlchemy(app)
+realtime = Realtime()
+store = Store(db, define_models(db))
+store.register(realtime)
+"""
+BY_CELERY = """
+from celery import Celery
+from flask_realtime.jobs.celery import add_tasks
+
+@realtime.notification_channel("email")
+def send(notification):
+    print(notification.title)
+
+realtime.init_app(app)
+tasks = add_tasks(Celery("chat", broker="memory://"), app)
+with app.app_context():
+    db.create_all()
+    store.notifications.add("ann", "alarm", "Fire", "Leave the house", critical=True)
+    tasks.run_due_jobs.apply()
+    assert store.jobs.pending(1) == []
+"""
+BY_PUSH = """
+from flask_realtime import new_push_key
+from flask_realtime.testing import run_due_jobs
+
+endpoint, p256dh, auth = sys.argv[1:]
+app.config.update(REALTIME_PUSH_PRIVATE_KEY=new_push_key(), REALTIME_PUSH_CONTACT="mailto:ops@example.org")
+app.config.update(REALTIME_PUSH_SERVICES=endpoint.rpartition("/push")[0])
+realtime.init_app(app)
+with app.app_context():
+    db.create_all()
+    store.push.subscribe("ann", PushSubscription(endpoint, p256dh, auth))
+    store.notifications.add("ann", "alarm", "Fire", "Leave the house", critical=True)
+    run_due_jobs(app)
+    print(store.jobs.pending(1))
+"""
+WITHOUT = """
+from flask_realtime.errors import ConfigError
+
+app.config.update(REALTIME_PUSH_PRIVATE_KEY="k" * 43, REALTIME_PUSH_CONTACT="mailto:ops@example.org")
+try:
+    realtime.init_app(app)
+except ConfigError as error:
+    print(error)
+try:
+    import flask_realtime.jobs.celery
+except ConfigError as error:
+    print(error)
 """
 
 
@@ -176,6 +239,24 @@ def test_kafka_carries_messages(environment_with: EnvironmentWith) -> None:
     with kafka_cluster() as url:
         script = CARRYING.format(module="kafka", carrier="KafkaCarrier")
         assert environment_with("kafka").run(script, url) == "b'hello'\n"
+
+
+def test_celery_runs_jobs(environment_with: EnvironmentWith) -> None:
+    assert environment_with("celery").run(CRITICAL + BY_CELERY) == "Fire\n"
+
+
+def test_push_sends_what_the_browser_can_decrypt(environment_with: EnvironmentWith) -> None:
+    with push_server() as service:
+        browser = Browser(service, "phone")
+        assert environment_with("push").run(CRITICAL + BY_PUSH, browser.endpoint, *browser.keys.values()) == "[]\n"
+        assert [message["title"] for message in browser.messages] == ["Fire"]
+
+
+def test_without_these_the_errors_name_them(environment_with: EnvironmentWith) -> None:
+    assert environment_with().run(CRITICAL + WITHOUT).splitlines() == [
+        "Web push needs pywebpush: pip install 'flask-realtime[push]'",
+        "Celery's workers run jobs with Celery installed: pip install 'flask-realtime[celery]'",
+    ]
 
 
 def test_validation_checks_payloads(environment_with: EnvironmentWith) -> None:

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "signatures": {"errors"},
     "feature": {"contract", "errors", "identity", "signatures"},
     "database": {"errors"},
+    "jobs": {"database", "errors", "logs"},
     "features": {
         "allowances",
         "backends",
@@ -35,6 +36,7 @@ MAY_IMPORT = {
         "feature",
         "identity",
         "jitter",
+        "jobs",
         "logs",
         "rates",
         "signatures",
@@ -63,11 +65,12 @@ MAY_IMPORT = {
     "extension": {"backends", "checks", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
     "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
     "functions": {"extension", "feature"},
-    "store": {"database", "extension", "features"},
+    "store": {"database", "extension", "features", "jobs"},
     "worker": {"engine"},
-    "testing": {"contract", "errors", "extension", "features", "signals"},
+    "testing": {"contract", "errors", "extension", "features", "jobs", "signals"},
     "describe": {"contract", "feature", "hooks"},
-    "cli": {"checks", "contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks"},
+    "job_commands": {"errors", "features", "jobs"},
+    "cli": {"checks", "contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks", "job_commands"},
     "__init__": {"backends", "emitter", "extension", "feature", "features", "functions", "gateway", "identity"},
 }
 FRAMEWORKS = {
@@ -90,6 +93,7 @@ PLAIN_PYTHON = {
     "features",
     "identity",
     "jitter",
+    "jobs",
     "logs",
     "rates",
     "signatures",
@@ -98,7 +102,7 @@ PLAIN_PYTHON = {
 # They are about python-socketio's own managers, as those of Redis are about redis-py.
 ABOUT_SOCKETIO = {"flask_realtime.backends.broker.amqp", "flask_realtime.backends.broker.kafka"}
 _TOKENS = "flask_realtime.features.authentication."
-# What these do is to ask Flask-JWT-Extended; JSON is written by the application's provider.
+# What these do is to ask Flask-JWT-Extended; JSON is written by the application's provider, and Celery works for an application.
 ABOUT_FLASK = {
     f"{_TOKENS}authenticator": {"werkzeug"},
     f"{_TOKENS}quick_tokens": {"flask", "flask_jwt_extended"},
@@ -106,9 +110,10 @@ ABOUT_FLASK = {
     f"{_TOKENS}tokens": {"flask", "flask_jwt_extended"},
     f"{_TOKENS}verification": {"flask", "flask_jwt_extended"},
     "flask_realtime.contract.json": {"flask"},
+    "flask_realtime.jobs.celery": {"flask"},
 }
 DATABASES = {"flask_sqlalchemy", "sqlalchemy"}
-# The modules of a feature that are about the database, and what they know of it.
+# The modules of a feature, and of jobs, that are about the database, and what they know of it.
 ABOUT_DATABASES = {"models": {"sqlalchemy"}, "store": DATABASES}
 
 
@@ -145,9 +150,9 @@ def part(module: str) -> str:
 
 
 def about_database(module: str) -> set[str]:
-    """What a module of a feature that is about the database knows of it; nothing for any other module."""
+    """What a module of a feature or of jobs that is about the database knows of it; nothing for any other module."""
     root, _, name = module.rpartition(".")
-    return ABOUT_DATABASES.get(name, set()) if part(module) == "features" and root.count(".") == 2 else set()
+    return ABOUT_DATABASES.get(name, set()) if (part(module), root.count(".")) in {("features", 2), ("jobs", 1)} else set()
 
 
 def above(module: str) -> set[str]:

@@ -28,6 +28,7 @@ HOOKS = {
     "on_message_send": 2,
     "on_notification_read": 2,
     "on_notifications_read_all": 1,
+    "on_notification_delivered": 2,
     "on_error": 3,
 }
 """How many arguments each hook gets."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from flask_realtime.contract.events import Document, OutgoingEvent
 from flask_realtime.contract.ids import EXPECTED, WireId
 from flask_realtime.contract.parsing import only_argument, raw_id
+from flask_realtime.contract.times import wire_time
+from flask_realtime.features.notifications.critical import CriticalNotification
 
 NOTIFICATION_ID: Final = "notificationId"
+NOTIFICATION_DELIVERED: Final = "notification:delivered"
+
+MAX_PUSH_BYTES: Final = 3000
+"""Bytes of one message of web push, before encryption; push services take 4,096 in all."""
 
 NOTIFICATION_NEW: Final[OutgoingEvent[Any]] = OutgoingEvent(
     "notification:new",
@@ -32,6 +41,8 @@ NOTIFICATIONS_READ_ALL: Final[OutgoingEvent[None]] = OutgoingEvent(
     "All notifications were read on one of the user's devices.",
 )
 
+_ELLIPSIS: Final = "\u2026"
+
 
 class OneNotification(NamedTuple):
     """An event about one notification."""
@@ -43,3 +54,38 @@ class OneNotification(NamedTuple):
 def parse_notification_id(args: Sequence[Any], _settings: object) -> OneNotification:
     """Parse an event whose only argument is a notification's id."""
     return OneNotification(*raw_id(only_argument(args, NOTIFICATION_ID, EXPECTED), NOTIFICATION_ID))
+
+
+def push_payload(notification: CriticalNotification) -> bytes:
+    """Return a notification as a service worker gets it; one that is too long loses `data`, `link` and the end of its text."""
+    without_data = replace(notification, data=None)
+    shortest = replace(without_data, link=None)
+    for attempt in (notification, without_data, shortest):
+        encoded = _encoded(attempt)
+        if len(encoded) <= MAX_PUSH_BYTES:
+            return encoded
+
+    def size(length: int) -> int:
+        return len(_encoded(_cut(shortest, length)))
+
+    # Characters differ in size, those that JSON escapes too.
+    longest = bisect_right(range(len(notification.message)), MAX_PUSH_BYTES, key=size) - 1
+    return _encoded(_cut(shortest, longest))
+
+
+def _cut(notification: CriticalNotification, length: int) -> CriticalNotification:
+    return replace(notification, message=notification.message[:length] + _ELLIPSIS)
+
+
+def _encoded(notification: CriticalNotification) -> bytes:
+    payload = {
+        "jobId": notification.job_id,
+        "id": notification.id,
+        "type": notification.type,
+        "title": notification.title,
+        "message": notification.message,
+        "link": notification.link,
+        "data": notification.data,
+        "createdAt": wire_time(notification.created_at),
+    }
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

@@ -7,21 +7,26 @@ from typing import Final
 
 from flask_realtime.contract.ids import WireId
 from flask_realtime.contract.parsing import parse_nothing
-from flask_realtime.feature.feature import Feature, stateless
+from flask_realtime.feature.feature import Feature
 from flask_realtime.features.notifications import handlers, hooks
 from flask_realtime.features.notifications.events import (
+    NOTIFICATION_DELIVERED,
     NOTIFICATION_ID,
     NOTIFICATION_NEW,
     NOTIFICATION_READ,
     NOTIFICATIONS_READ_ALL,
     parse_notification_id,
 )
+from flask_realtime.features.notifications.state import Notifications
 
-notifications: Final = Feature("notifications", state=stateless)
+notifications: Final = Feature("notifications", state=Notifications)
 
 notifications.add_outgoing(NOTIFICATION_NEW, NOTIFICATION_READ, NOTIFICATIONS_READ_ALL)
 notifications.add_hook(hooks.ON_NOTIFICATION_READ)
 notifications.add_hook(hooks.ON_NOTIFICATIONS_READ_ALL)
+notifications.add_hook(hooks.ON_NOTIFICATION_DELIVERED)
+notifications.add_hook(hooks.NOTIFICATION_CHANNEL)
+notifications.add_hook(hooks.CRITICAL_STORE)
 
 _event: Final = partial(notifications.event, limit="notifications", app_context=False)
 
@@ -42,3 +47,15 @@ _event(
     summary="Mark all notifications as read. The application's `on_notifications_read_all` hook stores it; if it fails, no device "
     "is notified.",
 )(handlers.read_all)
+
+_event(
+    NOTIFICATION_DELIVERED,
+    hint="on_notification_delivered is its hook.",
+    payload=WireId,
+    parse=parse_notification_id,
+    argument=NOTIFICATION_ID,
+    summary="Confirm that a notification has reached this device. A critical one that no device confirms, or marks as read, within "
+    "`REALTIME_CRITICAL_TIMEOUT` goes to the application's other channels, such as e-mail.",
+)(handlers.delivered)
+
+notifications.on_serving(handlers.serve)

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from flask_realtime.contract.effects import Outcome
-from flask_realtime.feature.context import Caller, FeatureContext
-from flask_realtime.features.notifications.events import NOTIFICATION_READ, NOTIFICATIONS_READ_ALL, OneNotification
-from flask_realtime.features.notifications.hooks import ON_NOTIFICATION_READ, ON_NOTIFICATIONS_READ_ALL
+from flask_realtime.feature.context import Caller
+from flask_realtime.features.notifications.events import (
+    NOTIFICATION_DELIVERED,
+    NOTIFICATION_READ,
+    NOTIFICATIONS_READ_ALL,
+    OneNotification,
+)
+from flask_realtime.features.notifications.hooks import ON_NOTIFICATION_DELIVERED, ON_NOTIFICATION_READ, ON_NOTIFICATIONS_READ_ALL
+from flask_realtime.features.notifications.state import Notifications
 
 
-def read(context: FeatureContext, caller: Caller, request: OneNotification) -> Outcome:
+def read(state: Notifications, caller: Caller, request: OneNotification) -> Outcome:
     """Handle `notification:read`."""
     told = (caller.identity, request.notification_id)
-    context.call(ON_NOTIFICATION_READ, *told, caller=caller, event=NOTIFICATION_READ.name)
+    state.context.call(ON_NOTIFICATION_READ, *told, caller=caller, event=NOTIFICATION_READ.name)
     return Outcome(emits=[NOTIFICATION_READ.to_user(caller.user_id, request.raw_id)])
 
 
-def read_all(context: FeatureContext, caller: Caller, _request: object) -> Outcome:
+def read_all(state: Notifications, caller: Caller, _request: object) -> Outcome:
     """Handle `notifications:read-all`."""
-    context.call(ON_NOTIFICATIONS_READ_ALL, caller.identity, caller=caller, event=NOTIFICATIONS_READ_ALL.name)
+    state.context.call(ON_NOTIFICATIONS_READ_ALL, caller.identity, caller=caller, event=NOTIFICATIONS_READ_ALL.name)
     return Outcome(emits=[NOTIFICATIONS_READ_ALL.to_user(caller.user_id)])
+
+
+def delivered(state: Notifications, caller: Caller, request: OneNotification) -> None:
+    """Handle `notification:delivered`."""
+    told = (caller.identity, request.notification_id)
+    state.context.call(ON_NOTIFICATION_DELIVERED, *told, caller=caller, event=NOTIFICATION_DELIVERED)
+
+
+def serve(state: Notifications) -> None:
+    """Begin to escalate critical notifications."""
+    state.serve()

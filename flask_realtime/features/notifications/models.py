@@ -9,11 +9,13 @@ from sqlalchemy import JSON, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.elements import conv
 
-from flask_realtime.database.base import MAX_TITLE_LENGTH, Constraint, RealtimeModelMixin, foreign_keys, index
+from flask_realtime.database.base import MAX_TITLE_LENGTH, Constraint, RealtimeModelMixin, foreign_keys, index, unique
 from flask_realtime.database.columns import StringUserId, UtcDateTime
+from flask_realtime.features.notifications.subscriptions import MAX_ENDPOINT_LENGTH
 
 MAX_TYPE_LENGTH = 64
 MAX_LINK_LENGTH = 2048
+MAX_PUSH_KEY_LENGTH = 128
 
 
 class NotificationMixin(RealtimeModelMixin):
@@ -40,4 +42,27 @@ class NotificationMixin(RealtimeModelMixin):
             *foreign_keys(table, user_id=cls.user_key),
             index(table, "user_id", "id"),
             Index(conv(f"ix_{table}_unread"), "user_id", sqlite_where=unread, postgresql_where=unread),
+        )
+
+
+class PushSubscriptionMixin(RealtimeModelMixin):
+    """A browser's subscription to web push. A browser has one endpoint, which belongs to the user who subscribed there last."""
+
+    __tablename__ = "realtime_push_subscription"
+    user_key: ClassVar[str | None] = None
+
+    user_id: Mapped[str] = mapped_column(StringUserId)
+    endpoint: Mapped[str] = mapped_column(String(MAX_ENDPOINT_LENGTH))
+    p256dh: Mapped[str] = mapped_column(String(MAX_PUSH_KEY_LENGTH))
+    auth: Mapped[str] = mapped_column(String(MAX_PUSH_KEY_LENGTH))
+
+    @classmethod
+    def constraints(cls) -> tuple[Constraint, ...]:
+        """Return the table's constraints and indexes; an endpoint is subscribed once."""
+        table = cls.__tablename__
+        return (
+            *super().constraints(),
+            *foreign_keys(table, user_id=cls.user_key),
+            unique(table, "endpoint"),
+            index(table, "user_id", "id"),
         )

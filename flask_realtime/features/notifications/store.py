@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from flask_realtime.database.columns import parse_row_id, utc_now
+from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
-from flask_realtime.errors import NotFound
-from flask_realtime.features.notifications.hooks import NotificationHooks
-from flask_realtime.features.notifications.models import NotificationMixin
+from flask_realtime.errors import ConfigError, NotFound
+from flask_realtime.features.notifications.critical import CRITICAL, CriticalNotification
+from flask_realtime.features.notifications.hooks import CRITICAL_STORE, NotificationHooks
+from flask_realtime.features.notifications.models import NotificationMixin, PushSubscriptionMixin
+from flask_realtime.features.notifications.state import Notifications
+from flask_realtime.features.notifications.subscriptions import MAX_SUBSCRIPTIONS, PushSubscription, StoredSubscription
+from flask_realtime.features.notifications.webpush import WebPush
 from flask_realtime.identity import Identity
+from flask_realtime.jobs.store import JobStore
+
+GetState = Callable[[], Notifications]
+"""Returns the feature's state in the current application."""
 
 DEFAULT_LIST_SIZE = 50
 
@@ -40,16 +50,26 @@ class NotificationStore:
     Args:
         db: The application's Flask-SQLAlchemy object.
         model: The model of notifications.
+        jobs: The jobs of critical ones; None if there are none.
     """
 
-    def __init__(self, db: SQLAlchemy, model: type[NotificationMixin]) -> None:
+    def __init__(self, db: SQLAlchemy, model: type[NotificationMixin], jobs: JobStore | None = None) -> None:
         self._db = db
         self._model = model
+        self._jobs = jobs
+        self._get_state: GetState | None = None
 
-    def register(self, hooks: NotificationHooks) -> None:
-        """Register the hooks that store which notifications users have read."""
+    def register(self, hooks: NotificationHooks, get_state: GetState | None = None) -> None:
+        """Register the hooks that store which notifications users have got and read.
+
+        Args:
+            hooks: The extension object.
+            get_state: Returns the feature's state in the current application; None if there are no critical notifications.
+        """
+        self._get_state = get_state
         hooks.on_notification_read(self._read)
         hooks.on_notifications_read_all(self._read_all)
+        hooks.on_notification_delivered(self._delivered)
 
     def _read(self, identity: Identity, notification_id: str) -> None:
         if not self.mark_read(identity.user_id, notification_id):
@@ -58,6 +78,9 @@ class NotificationStore:
 
     def _read_all(self, identity: Identity) -> None:
         self.mark_all_read(identity.user_id)
+
+    def _delivered(self, identity: Identity, notification_id: str) -> None:
+        self.mark_delivered(identity.user_id, notification_id)
 
     def add(  # noqa: PLR0913 - a notification has that many fields
         self,
@@ -68,8 +91,11 @@ class NotificationStore:
         *,
         link: str | None = None,
         data: Any = None,
+        critical: bool = False,
     ) -> NotificationRecord:
         """Store a notification and commit.
+
+        A critical one that no device of the user confirms within `REALTIME_CRITICAL_TIMEOUT` goes to the application's channels.
 
         Args:
             user_id: The user.
@@ -78,16 +104,32 @@ class NotificationStore:
             message: Its text.
             link: Its link, or None.
             data: Any JSON value.
+            critical: Whether it has to reach the user.
 
         Raises:
             NotFound: The user does not exist; raised only where user ids refer to a users table.
+            ConfigError: It is critical, and the store has no model of jobs, or is not registered.
         """
+        escalation = self._escalation() if critical else None
         now = utc_now()
         values = {"type": kind, "title": title, "message": message, "link": link, "data": data}
         with committing(self._db):
             added = insert(self._model).values(user_id=user_id, created_at=now, **values)
             number = self._db.session.execute(added.returning(self._model.id)).scalar_one()
+            if escalation is not None:
+                escalation.begin(user_id, str(number))
+        if escalation is not None:
+            escalation.state.added()
         return NotificationRecord(str(number), user_id, kind, title, message, link, data, now)
+
+    def _escalation(self) -> _Escalation:
+        if self._jobs is None or self._get_state is None:
+            msg = (
+                "A critical notification is a job: give the store a model of jobs, as define_models does, and call "
+                "store.register(realtime)."
+            )
+            raise ConfigError(msg)
+        return _Escalation(self._jobs, self._get_state())
 
     def of_user(self, user_id: str, *, before: str | None = None, limit: int = DEFAULT_LIST_SIZE) -> list[NotificationRecord]:
         """Return a user's notifications, newest first.
@@ -101,20 +143,7 @@ class NotificationStore:
         if before is not None:
             query = query.where(self._model.id < (parse_row_id(before) or 0))
         rows = self._db.session.scalars(query.order_by(self._model.id.desc()).limit(limit))
-        return [
-            NotificationRecord(
-                id=str(row.id),
-                user_id=row.user_id,
-                type=row.type,
-                title=row.title,
-                message=row.message,
-                link=row.link,
-                data=row.data,
-                created_at=row.created_at,
-                is_read=row.read_at is not None,
-            )
-            for row in rows
-        ]
+        return [_record(row) for row in rows]
 
     def unread_count(self, user_id: str) -> int:
         """Count a user's unread notifications."""
@@ -135,10 +164,177 @@ class NotificationStore:
         )
         with committing(self._db):
             found = self._db.session.scalars(marked).all()
+            if found:
+                self._confirm(user_id, str(found[0]))
         return bool(found)
+
+    def mark_delivered(self, user_id: str, notification_id: str) -> None:
+        """Record that a device of a user has got a notification, and commit: a critical one goes to no channel any more.
+
+        A notification that does not exist, or is another user's, is no error.
+        """
+        if self._jobs is None or parse_row_id(notification_id) is None:
+            return
+        with committing(self._db):
+            self._confirm(user_id, notification_id)
 
     def mark_all_read(self, user_id: str) -> None:
         """Mark all of a user's notifications as read, and commit."""
         marked = update(self._model).where(self._model.user_id == user_id, self._model.read_at.is_(None)).values(read_at=utc_now())
         with committing(self._db):
             self._db.session.execute(marked.execution_options(synchronize_session=False))
+            self._confirm(user_id)
+
+    def _confirm(self, user_id: str, notification_id: str | None = None) -> None:
+        if self._jobs is not None:
+            self._jobs.cancel(CRITICAL, user_id, notification_id)
+
+    def unread(self, user_id: str, notification_id: str) -> NotificationRecord | None:
+        """Return a notification of a user's; None if it is read, or gone."""
+        mine = (self._model.id == parse_row_id(notification_id), self._model.user_id == user_id)
+        row = self._db.session.scalars(select(self._model).where(*mine, self._model.read_at.is_(None))).one_or_none()
+        return None if row is None else _record(row)
+
+
+def _record(row: NotificationMixin) -> NotificationRecord:
+    return NotificationRecord(
+        id=str(row.id),
+        user_id=row.user_id,
+        type=row.type,
+        title=row.title,
+        message=row.message,
+        link=row.link,
+        data=row.data,
+        created_at=row.created_at,
+        is_read=row.read_at is not None,
+    )
+
+
+@dataclass(frozen=True)
+class _Escalation:
+    jobs: JobStore
+    state: Notifications
+
+    def begin(self, user_id: str, notification_id: str) -> None:
+        wait, retried_for = self.state.critical_timeout, timedelta(seconds=self.state.retry_time)
+        self.jobs.add(CRITICAL, user_id, notification_id, due_in=wait, retried_for=retried_for)
+
+
+class PushStore:
+    """The subscriptions to web push of one application's users.
+
+    Args:
+        db: The application's Flask-SQLAlchemy object.
+        model: The model of subscriptions; None if there are none.
+    """
+
+    def __init__(self, db: SQLAlchemy, model: type[PushSubscriptionMixin] | None) -> None:
+        self._db = db
+        self._model = model
+        self._get_state: GetState | None = None
+
+    def register(self, get_state: GetState) -> None:
+        """Take the settings of web push from an application's state.
+
+        Args:
+            get_state: Returns the feature's state in the current application.
+        """
+        self._get_state = get_state
+
+    def public_key(self) -> str | None:
+        """Return the key with which browsers subscribe; None if web push is not set up."""
+        push = self._push()
+        return None if push is None else push.public_key
+
+    def subscribe(self, user_id: str, subscription: PushSubscription) -> None:
+        """Store a browser's subscription, and commit.
+
+        One that is there already is this user's from now on. Of more than 10 subscriptions of a user the oldest go.
+
+        Raises:
+            BadRequest: Its push service is none that may be used.
+            NotFound: Web push is not set up, or the user does not exist.
+        """
+        push, model = self._push(), self._model
+        if push is None or model is None:
+            msg = "Web push is not set up"
+            raise NotFound(msg)
+        push.check(subscription)
+        values = {"user_id": user_id, "p256dh": subscription.p256dh, "auth": subscription.auth, "created_at": utc_now()}
+        added = insert_into(self._db, model).values(endpoint=subscription.endpoint, **values)
+        kept = select(model.id).where(model.user_id == user_id).order_by(model.created_at.desc(), model.id.desc())
+        with committing(self._db):
+            self._execute(added.on_conflict_do_update(index_elements=[model.endpoint], set_=values))
+            too_many = self._db.session.scalars(kept.offset(MAX_SUBSCRIPTIONS)).all()
+            if too_many:
+                self._execute(delete(model).where(model.id.in_(too_many)))
+
+    def unsubscribe(self, user_id: str, endpoint: str) -> bool:
+        """Delete a subscription of a user's, commit, and return whether there was one."""
+        model = self._model
+        return model is not None and self._delete(model, model.endpoint == endpoint, model.user_id == user_id)
+
+    def of_user(self, user_id: str) -> list[StoredSubscription]:
+        """Return a user's subscriptions."""
+        model = self._model
+        if model is None:
+            return []
+        rows = self._db.session.scalars(select(model).where(model.user_id == user_id).order_by(model.id))
+        return [StoredSubscription(str(row.id), PushSubscription(row.endpoint, row.p256dh, row.auth)) for row in rows]
+
+    def forget(self, subscription_id: str) -> None:
+        """Delete a subscription, whoever it belongs to, and commit."""
+        if self._model is not None:
+            self._delete(self._model, self._model.id == parse_row_id(subscription_id))
+
+    def _delete(self, model: type[PushSubscriptionMixin], *conditions: Any) -> bool:
+        with committing(self._db):
+            return bool(self._execute(delete(model).where(*conditions).returning(model.id)).all())
+
+    def _execute(self, statement: Any) -> Any:
+        return self._db.session.execute(statement.execution_options(synchronize_session=False))
+
+    def _push(self) -> WebPush | None:
+        if self._get_state is None:
+            msg = "Web push needs store.register(realtime)."
+            raise ConfigError(msg)
+        return self._get_state().push
+
+
+class CriticalDatabase:
+    """The database half of critical notifications, for the feature's jobs.
+
+    Args:
+        jobs: The jobs.
+        notifications: The notifications.
+        push: The subscriptions to web push.
+    """
+
+    def __init__(self, jobs: JobStore, notifications: NotificationStore, push: PushStore) -> None:
+        self.jobs = jobs
+        self._notifications = notifications
+        self._push = push
+        self.subscriptions = push.of_user
+        self.forget_subscription = push.forget
+
+    def register(self, hooks: NotificationHooks) -> None:
+        """Register it with an extension object."""
+        hooks.hook(CRITICAL_STORE)(lambda: self)
+
+    def unread(self, user_id: str, notification_id: str, job_id: str, attempt: int) -> CriticalNotification | None:
+        """Return a notification; None if it is read, or gone."""
+        found = self._notifications.unread(user_id, notification_id)
+        if found is None:
+            return None
+        return CriticalNotification(
+            job_id=job_id,
+            attempt=attempt,
+            id=found.id,
+            user_id=found.user_id,
+            type=found.type,
+            title=found.title,
+            message=found.message,
+            link=found.link,
+            data=found.data,
+            created_at=found.created_at,
+        )

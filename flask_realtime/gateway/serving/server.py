@@ -40,6 +40,9 @@ from flask_realtime.logs import protect
 class EngineEvents(Protocol):
     """The engine's events for the gateway. Messages of one session arrive in order, from one greenlet or thread at a time."""
 
+    def on_serving(self) -> None:
+        """Handle the beginning of serving in this process; it may be called more than once."""
+
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
         """Register a new session, and return the function that handles its messages, as `on_message` does by the session's id."""
 
@@ -96,7 +99,7 @@ class SocketIOServer:
         )
         if config.engine == GEVENT:
             # Before the first request, so that its head is checked too.
-            install_where_loaded(limits, self.path)
+            install_where_loaded(limits, self.path, events.on_serving)
         encoder = EventEncoder(app.json)
         self._server.packet_class = encoder.packet_class
         self.sessions = EngineSessions(self._server)
@@ -111,7 +114,7 @@ class SocketIOServer:
         choice = choice_of(socketio, config)
         if choice is not None:
             self._work(choice.mode)
-        self._serving = Serving(app, socketio, choice, self._work, self._engine._cors_headers)  # noqa: SLF001
+        self._serving = Serving(app, socketio, choice, self._work, self._engine._cors_headers, events.on_serving)  # noqa: SLF001
 
     def _work(self, mode: str) -> None:
         """Set the engine's async mode, before anybody has connected."""

@@ -42,10 +42,17 @@ class Serving:
         choice: The requested mode, or None.
         work: Sets the engine's async mode.
         cors_headers: Returns the headers that let a page of an allowed origin read a response.
+        on_serving: Called once the web server is known; not for a test client.
     """
 
-    def __init__(
-        self, app: Flask, socketio: SocketIO, choice: Choice | None, work: Callable[[str], None], cors_headers: CorsHeaders
+    def __init__(  # noqa: PLR0913, PLR0917 - what surrounds it
+        self,
+        app: Flask,
+        socketio: SocketIO,
+        choice: Choice | None,
+        work: Callable[[str], None],
+        cors_headers: CorsHeaders,
+        on_serving: Callable[[], None],
     ) -> None:
         self._app = app
         self._engine = engine = socketio.server.eio
@@ -53,6 +60,7 @@ class Serving:
         self._choice = choice
         self._work = work
         self._cors_headers = cors_headers
+        self._on_serving = on_serving
         self._lock = native_lock()
         self._is_settled = False
         # Shared memory, so that a server that forks a process for each request logs its line only once.
@@ -100,8 +108,10 @@ class Serving:
             self._is_settled = True
         if judgement.mode != guess:
             self._tasks.start_again(self._engine.start_background_task)
-        if server is not None and judgement.reason is None:
-            self._remark(server, judgement)
+        if server is not None:
+            self._on_serving()
+            if judgement.reason is None:
+                self._remark(server, judgement)
 
     def _hand_over(self, judgement: Judgement, server: WebServer | None) -> None:
         handle_request = None if server is None else self._other_way(judgement, server)

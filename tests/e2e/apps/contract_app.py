@@ -224,6 +224,10 @@ def add_notification_hooks(realtime: Realtime, calls: Notes) -> None:
         if identity.user_id.startswith("unlucky"):
             raise RuntimeError("secret detail")
 
+    @realtime.on_notification_delivered
+    def delivered(identity: Identity, notification_id: str) -> None:
+        calls.record("notification_delivered", identity.user_id, notification_id)
+
 
 def add_presence_hooks(realtime: Realtime, calls: Notes) -> None:
     """Whom a status concerns: of a user ``discreet-x`` only ``friend-x`` hears."""

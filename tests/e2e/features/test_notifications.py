@@ -64,3 +64,15 @@ def test_the_sender_has_its_answer_and_the_event(connect: ClientFactory, new_id:
     client = connect(new_id("ann"))
     assert client.call("notification:read", "n-1") == OK
     assert client.wait_for("notification:read").data == "n-1"
+
+
+@pytest.mark.parametrize("notification_id", ["n-17", 17])
+def test_a_device_confirms_to_the_application_and_to_nobody_else(
+    connect: ClientFactory, api: Api, new_id: NewId, notification_id: str | int
+) -> None:
+    user = new_id("ann")
+    phone, laptop = connect(user), connect(user)
+    assert phone.call("notification:delivered", notification_id) == OK
+    assert api.hooks("notification_delivered", user) == [[user, str(notification_id)]]
+    for client in (phone, laptop):
+        client.assert_none("notification:delivered")

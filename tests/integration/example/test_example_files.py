@@ -22,7 +22,7 @@ def test_a_new_database_is_its_owners_alone(tmp_path: Path) -> None:
         bob = Example(app).user("bob")
         assert bob.post("/api/conversations/1/messages", {"content": "secret"}).status_code == 201
         modes = {path.name: mode(path) for path in folder.iterdir()}
-    assert modes == dict.fromkeys(["chat.sqlite3", "chat.sqlite3-wal", "chat.sqlite3-shm", "jwt.key"], 0o600)
+    assert modes == dict.fromkeys(["chat.sqlite3", "chat.sqlite3-wal", "chat.sqlite3-shm", "jwt.key", "push.key"], 0o600)
     assert mode(folder) == 0o700
 
 

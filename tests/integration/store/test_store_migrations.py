@@ -22,6 +22,8 @@ OF_0_1 = {
     "realtime_notification",
 }
 
+MIGRATIONS = ("docs/how-to/sending.md", "docs/how-to/critical-notifications.md")
+
 
 @pytest.fixture
 def old(database_url: str) -> Iterator[StoreApp]:
@@ -33,18 +35,19 @@ def old(database_url: str) -> Iterator[StoreApp]:
 
 
 def migrate(app: StoreApp, step: str) -> list[Any]:
-    """Run a step of the migration that the documentation has, and return what differs from the models then."""
-    (code,) = [block for block in blocks("docs/how-to/sending.md", "python") if "alembic" in block]
-    migration: dict[str, Any] = {}
-    exec(compile(code, "sending.md", "exec"), migration)  # noqa: S102 - it is the documentation's own
+    """Run a step of the migrations that the documentation has, and return what differs from the models then."""
     with app.db.engine.begin() as connection:
         context = MigrationContext.configure(connection)
         with Operations.context(context):
-            migration[step]()
+            for page in MIGRATIONS:
+                (code,) = [block for block in blocks(page, "python") if "alembic" in block]
+                migration: dict[str, Any] = {}
+                exec(compile(code, page, "exec"), migration)  # noqa: S102 - it is the documentation's own
+                migration[step]()
         return list(compare_metadata(context, app.db.metadata))
 
 
-def test_the_documented_migration_makes_the_table_as_the_model_has_it(old: StoreApp) -> None:
+def test_the_documented_migrations_make_the_tables_as_the_models_have_them(old: StoreApp) -> None:
     conversation = old.store.conversations.create(["ann"])
     earlier = old.store.messages.add(conversation.id, "ann", "stored by 0.1")
     assert migrate(old, "upgrade") == []

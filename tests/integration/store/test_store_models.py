@@ -62,6 +62,18 @@ NAMES = {
         "ix_realtime_notification_user_id_id",
         "ix_realtime_notification_unread",
     },
+    "realtime_job": {
+        "pk_realtime_job",
+        "uq_realtime_job_kind_key",
+        "ix_realtime_job_user_id_kind",
+        "ix_realtime_job_due",
+        "ix_realtime_job_dead",
+    },
+    "realtime_push_subscription": {
+        "pk_realtime_push_subscription",
+        "uq_realtime_push_subscription_endpoint",
+        "ix_realtime_push_subscription_user_id_id",
+    },
 }
 LONGEST_NAME_ON_POSTGRESQL = 63
 CONVENTION = {
@@ -119,14 +131,27 @@ def test_texts_have_their_lengths_in_the_database() -> None:
     define_models(db)
     columns = [column for table in db.metadata.tables.values() for column in table.columns]
     lengths = {(column.name, length) for column in columns if (length := getattr(column.type, "length", None)) is not None}
-    assert lengths == {("user_id", 128), ("sender_id", 128), ("client_id", 128), ("title", 200), ("type", 64), ("link", 2048)}
+    assert lengths == {
+        ("user_id", 128),
+        ("sender_id", 128),
+        ("client_id", 128),
+        ("title", 200),
+        ("type", 64),
+        ("link", 2048),
+        ("kind", 64),
+        ("key", 128),
+        ("claim", 32),
+        ("endpoint", 1024),
+        ("p256dh", 128),
+        ("auth", 128),
+    }
 
 
 def test_users_have_the_type_that_is_asked_for() -> None:
     db = SQLAlchemy()
     define_models(db, user_key="users.id", user_id_type=IntegerUserId())
     users = [column for table in db.metadata.tables.values() for column in table.columns if column.name in {"user_id", "sender_id"}]
-    assert len(users) == 5
+    assert len(users) == 7
     assert all(isinstance(column.type, IntegerUserId) and not column.nullable for column in users)
 
 

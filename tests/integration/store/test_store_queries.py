@@ -26,8 +26,10 @@ OPERATIONS: dict[str, tuple[int, Callable[[Store], Any]]] = {
     "notifications": (1, lambda store: store.notifications.of_user("ann")),
     "earlier_notifications": (1, lambda store: store.notifications.of_user("ann", before="3")),
     "unread_notifications": (1, lambda store: store.notifications.unread_count("ann")),
-    "read_notification": (1, lambda store: store.notifications.mark_read("ann", "1")),
-    "read_all_notifications": (1, lambda store: store.notifications.mark_all_read("ann")),
+    "read_notification": (2, lambda store: store.notifications.mark_read("ann", "1")),
+    "confirm_notification": (1, lambda store: store.notifications.mark_delivered("ann", "1")),
+    "subscriptions": (1, lambda store: store.push.of_user("ann")),
+    "read_all_notifications": (2, lambda store: store.notifications.mark_all_read("ann")),
 }
 
 

@@ -32,6 +32,10 @@ PATH = "/socket.io/"
 SHAKE = {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade", "HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ=="}
 
 
+STARTED = {"not"}
+"""Emptied once a server starts."""
+
+
 class Worker:
     """A worker of gunicorn's, as far as it is looked at."""
 
@@ -49,7 +53,7 @@ class Worker:
 
 
 def load() -> None:
-    install_where_loaded(LIMITS, PATH)
+    install_where_loaded(LIMITS, PATH, STARTED.clear)
 
 
 def test_a_worker_gets_the_handler_and_the_server_once() -> None:
@@ -71,6 +75,16 @@ def test_the_worker_that_loads_the_application_is_found() -> None:
     worker.load_wsgi(load)
     assert issubclass(worker.wsgi_handler, EngineHandler)
     assert (worker.wsgi_handler.engine_paths, worker.wsgi_handler.limits) == ((PATH,), LIMITS)
+
+
+def test_a_worker_calls_back_once_it_accepts_connections() -> None:
+    worker = Worker()
+    worker.load_wsgi(load)
+    server = worker.server_class(("127.0.0.1", 0), None, handler_class=worker.wsgi_handler)
+    assert STARTED
+    server.start()
+    server.stop()
+    assert not STARTED
 
 
 def test_so_is_the_class_of_workers_of_a_master_that_loads_it() -> None:

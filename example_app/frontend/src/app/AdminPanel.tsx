@@ -27,12 +27,16 @@ export function AdminPanel({ isOpen, onOpenChange, people }: Props) {
       onOpenChange={onOpenChange}
     >
       <div className="grid gap-6">
-        <SendForm name="Notification" action="Send notification" send={(get) => sendNotification(get('user'), get('title'), get('text'))}>
+        <SendForm name="Notification" action="Send notification" send={(get) => sendNotification(get('user'), get('title'), get('text'), get('critical') === 'on')}>
           <SelectField label="Recipient" name="user">
             {options}
           </SelectField>
           <TextField label="Notification title" name="title" maxLength={200} required autoComplete="off" />
           <TextField label="Notification text" name="text" maxLength={4000} required autoComplete="off" />
+          <label className="flex min-h-11 items-center gap-3 text-sm">
+            <input type="checkbox" name="critical" className="size-5 accent-accent" />
+            Critical: if no device confirms it, by e-mail and web push too
+          </label>
         </SendForm>
         <SendForm name="Order" action="Send order" send={(get) => sendOrder(get('user'), get('status'))}>
           <SelectField label="Customer" name="user">
@@ -64,7 +68,7 @@ function SendForm({ name, action, send, children }: FormProps) {
     const data = new FormData(form);
     try {
       await send((field) => String(data.get(field)));
-      for (const input of form.querySelectorAll('input')) input.value = '';
+      for (const input of form.querySelectorAll<HTMLInputElement>('input:not([type=checkbox])')) input.value = '';
       setOutcome({ text: 'Sent.', hasFailed: false });
     } catch (error) {
       setOutcome({ text: (error as Error).message, hasFailed: true });

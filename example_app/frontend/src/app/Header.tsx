@@ -5,7 +5,9 @@ import { useEffect, useRef } from 'react';
 import { logOut } from '../features/authentication/api';
 import type { User } from '../features/authentication/session';
 import { closeConversation } from '../features/conversations/useOpenConversation';
+import { pushStore } from '../features/notifications/api';
 import { NotificationCentre } from '../features/notifications/NotificationCentre';
+import { unsubscribeFromPush } from '../features/notifications/push';
 import type { useNotifications } from '../features/notifications/useNotifications';
 import type { Update } from '../features/orders/useUpdates';
 import type { ConnectionStatus as Status } from '../realtime/supervision';
@@ -67,7 +69,7 @@ function UserMenu({ user }: { user: User }) {
           <Menu.Item
             onSelect={() => {
               closeConversation();
-              void logOut();
+              void logOut(() => unsubscribeFromPush(pushStore));
             }}
             className="flex min-h-10 items-center gap-2 rounded-lg px-3 text-sm outline-none data-highlighted:bg-sunken"
           >

@@ -193,6 +193,12 @@ export interface ClientToServerEvents {
    * fails, no device is notified.
    */
   'notifications:read-all': (callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * Confirm that a notification has reached this device. A critical one that no device confirms, or
+   * marks as read, within `REALTIME_CRITICAL_TIMEOUT` goes to the application's other channels, such as
+   * e-mail.
+   */
+  'notification:delivered': (notificationId: string | number, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /** Ask whether a user is online. */
   'user:get-status': (userId: string | number, callback: (answer: UserStatus | ErrorAnswer) => void) => void;
   /** Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order requested. */

@@ -12,8 +12,14 @@ export async function logIn(username: string, password: string): Promise<void> {
   setSession({ ...session, renewAt: renewalTime(session.accessToken) });
 }
 
-export async function logOut(): Promise<void> {
+/**
+ * End the log-in.
+ *
+ * @param before - What is to be done with the user's tokens while they still hold.
+ */
+export async function logOut(before: () => Promise<void>): Promise<void> {
   try {
+    await before().catch(() => undefined);
     await call('POST', '/api/auth/logout');
   } catch {
     // Without the server the tokens cannot be revoked; forgetting them is what is left.

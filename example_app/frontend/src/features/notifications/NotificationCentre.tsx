@@ -6,8 +6,10 @@ import { useToasts } from '../../ui/Toasts';
 import { dateAndTime } from '../../ui/time';
 import { UpdateList } from '../orders/UpdateList';
 import type { Update } from '../orders/useUpdates';
+import { pushStore } from './api';
 import { useBrowserPermission } from './browserNotifications';
 import type { NotificationItem, useNotifications } from './useNotifications';
+import { usePush } from './usePush';
 
 interface Props {
   notifications: ReturnType<typeof useNotifications>;
@@ -16,6 +18,8 @@ interface Props {
 
 export function NotificationCentre({ notifications, updates }: Props) {
   const { unreadCount } = notifications;
+  const browser = useBrowserPermission();
+  usePush(pushStore, browser.permission);
   const { hideAll } = useToasts();
   return (
     // What the toasts say is listed here.
@@ -42,14 +46,18 @@ export function NotificationCentre({ notifications, updates }: Props) {
           collisionPadding={12}
           className="enter z-70 flex max-h-[min(36rem,var(--radix-popover-content-available-height))] w-[min(24rem,calc(100vw-1.5rem))] flex-col overflow-hidden rounded-2xl border border-line bg-raised shadow-xl outline-none"
         >
-          <Panel notifications={notifications} updates={updates} />
+          <Panel notifications={notifications} updates={updates} browser={browser} />
         </Popover.Content>
       </Popover.Portal>
     </Popover.Root>
   );
 }
 
-function Panel({ notifications, updates }: Props) {
+interface PanelProps extends Props {
+  browser: ReturnType<typeof useBrowserPermission>;
+}
+
+function Panel({ notifications, updates, browser }: PanelProps) {
   const { show } = useToasts();
   const complain = () => show('That could not be stored', 'Please try again when you are connected.');
   return (
@@ -81,7 +89,7 @@ function Panel({ notifications, updates }: Props) {
         )}
         {updates.length > 0 && <UpdateList updates={updates} />}
       </div>
-      <BrowserPermissionRow />
+      <BrowserPermissionRow {...browser} />
     </>
   );
 }
@@ -115,8 +123,7 @@ function NotificationRow({ item, onRead }: { item: NotificationItem; onRead: () 
   );
 }
 
-function BrowserPermissionRow() {
-  const { permission, request } = useBrowserPermission();
+function BrowserPermissionRow({ permission, request }: ReturnType<typeof useBrowserPermission>) {
   if (permission === 'unsupported') return null;
   return (
     <div className="border-t border-line px-4 py-2.5 text-sm text-muted">
@@ -125,7 +132,7 @@ function BrowserPermissionRow() {
           Turn on browser notifications
         </Button>
       )}
-      {permission === 'granted' && 'Browser notifications are on, for when you look elsewhere.'}
+      {permission === 'granted' && 'Browser notifications are on, for when you look elsewhere. Critical ones come while this page is closed, too.'}
       {permission === 'denied' && 'Browser notifications are blocked in the browser’s settings for this page.'}
     </div>
   );

@@ -1,4 +1,6 @@
 import { call } from '../../api/http';
+import { RealtimeError } from '../../realtime/socket';
+import type { PushStore } from './push';
 import type { NotificationItem, NotificationStore } from './useNotifications';
 
 const PAGE = 30;
@@ -15,5 +17,18 @@ export const notificationStore: NotificationStore = {
   },
 };
 
-export const sendNotification = (userId: string, title: string, message: string) =>
-  call('POST', '/api/notifications', { userId, type: 'note', title, message });
+export const pushStore: PushStore = {
+  publicKey: async () => {
+    try {
+      return (await call<{ publicKey: string }>('GET', '/api/push/key')).publicKey;
+    } catch (error) {
+      if (error instanceof RealtimeError && error.code === 'not_found') return null;
+      throw error;
+    }
+  },
+  add: ({ endpoint, keys }) => call('POST', '/api/push/subscriptions', { endpoint, keys }),
+  remove: (endpoint) => call('DELETE', '/api/push/subscriptions', { endpoint }),
+};
+
+export const sendNotification = (userId: string, title: string, message: string, critical: boolean) =>
+  call('POST', '/api/notifications', { userId, type: 'note', title, message, critical });

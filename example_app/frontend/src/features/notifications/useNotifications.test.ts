@@ -62,6 +62,26 @@ it('is in step with what is read on other devices', async () => {
   expect(result.current.unreadCount).toBe(0);
 });
 
+it('confirms each unread one that has come, once', async () => {
+  const { result, socket } = await open(storeOf(item('3'), item('2', true), item('1')));
+  expect(socket.sentEvents('notification:delivered')).toEqual([['3']]);
+  act(() => socket.receive('notification:new', item('4')));
+  act(() => socket.receive('notification:new', item('4')));
+  await act(() => result.current.loadEarlier());
+  expect(socket.sentEvents('notification:delivered')).toEqual([['3'], ['4']]);
+});
+
+it('confirms what came without a connection when there is one', async () => {
+  const store = storeOf();
+  const { socket } = await open(store);
+  act(() => socket.lose());
+  act(() => socket.receive('notification:new', item('1')));
+  expect(socket.sentEvents('notification:delivered')).toEqual([]);
+  store.stored = [item('1')];
+  act(() => socket.open());
+  await waitFor(() => expect(socket.sentEvents('notification:delivered')).toEqual([['1']]));
+});
+
 it('asks the server to mark, and waits until it has', async () => {
   const { result, socket } = await open(storeOf(item('1')));
   await act(() => result.current.markRead('1'));

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 
 import { useRealtime } from '../../realtime/RealtimeProvider';
 import { makeRefresher, type Refresher } from '../../realtime/refresher';
-import { request } from '../../realtime/socket';
+import { request, type RealtimeSocket } from '../../realtime/socket';
 import { useEachConnection, useSocketEvent } from '../../realtime/useSocketEvent';
 
 export interface NotificationItem {
@@ -42,6 +42,7 @@ export function useNotifications(store: NotificationStore, onNew?: (notification
   const [isLoaded, setIsLoaded] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const refresher = useRef<Refresher | null>(null);
+  const confirm = useConfirmation(socket);
 
   useEffect(() => {
     const current = makeRefresher(
@@ -49,6 +50,7 @@ export function useNotifications(store: NotificationStore, onNew?: (notification
       (loaded) => {
         setPage(loaded);
         setIsLoaded(true);
+        confirm(loaded.notifications);
         setError(null);
       },
       setError,
@@ -56,7 +58,7 @@ export function useNotifications(store: NotificationStore, onNew?: (notification
     refresher.current = current;
     current.refresh();
     return () => current.stop();
-  }, [store]);
+  }, [store, confirm]);
 
   const refresh = useCallback(() => refresher.current?.refresh(), []);
   useEachConnection(refresh);
@@ -64,6 +66,7 @@ export function useNotifications(store: NotificationStore, onNew?: (notification
   useSocketEvent('notification:new', (notification) => {
     refresher.current?.touch();
     setPage((before) => withNew(before, notification));
+    confirm([notification]);
     onNew?.(notification);
   });
   useSocketEvent('notification:read', (notificationId) => {
@@ -107,6 +110,23 @@ export function useNotifications(store: NotificationStore, onNew?: (notification
     markAllRead,
     loadEarlier,
   };
+}
+
+/** Tell the server which notifications have reached this device, each once: a critical one then needs no other way to the user. */
+function useConfirmation(socket: RealtimeSocket | null) {
+  const latest = useRef(socket);
+  useEffect(() => {
+    latest.current = socket;
+  }, [socket]);
+  const confirmed = useRef(new Set<string>());
+  return useCallback((notifications: NotificationItem[]) => {
+    for (const { id, isRead } of notifications) {
+      // Without a connection they are confirmed when they are loaded again, which each new connection does.
+      if (!latest.current?.connected || isRead || confirmed.current.has(id)) continue;
+      confirmed.current.add(id);
+      latest.current.emit('notification:delivered', id);
+    }
+  }, []);
 }
 
 function withNew(page: NotificationPage, notification: NotificationItem): NotificationPage {

@@ -1,0 +1,252 @@
+"""Critical notifications in real servers and workers, which are killed in the middle of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+import trustme
+
+from flask_realtime.store import PushSubscription
+from tests.e2e.clients import PyClient
+from tests.e2e.critical import CELERY_APP, SECONDS, Critical
+from tests.e2e.servers import Server
+from tests.integration.example_support import sqlite_url
+from tests.postgresql_server import PostgresqlServer
+from tests.push_service import CONTACT, PRIVATE_KEY, Browser, push_server
+from tests.redis_server import RedisServer
+
+FLASK_WORKER = ["flask", "--app", "tests.e2e.apps.critical_app:create_app", "realtime", "worker"]
+CELERY_WORKER = ["celery", "--app", f"{CELERY_APP}:celery", "worker", "--concurrency", "2", "--loglevel", "INFO"]
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgresqlServer]:
+    with PostgresqlServer() as server:
+        yield server
+
+
+@contextmanager
+def opened(critical: Critical) -> Iterator[Critical]:
+    try:
+        yield critical
+    finally:
+        critical.close()
+
+
+@pytest.fixture
+def critical(tmp_path: Path) -> Iterator[Critical]:
+    """On SQLite."""
+    with opened(Critical(sqlite_url(tmp_path), tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Critical]:
+    with ExitStack() as stack:
+        url = sqlite_url(tmp_path)
+        if request.param == "postgresql":
+            server: PostgresqlServer = request.getfixturevalue("postgresql")
+            url = stack.enter_context(server.new_database())
+        yield stack.enter_context(opened(Critical(url, tmp_path)))
+
+
+@pytest.fixture
+def external(tmp_path: Path) -> Iterator[Critical]:
+    """Without workers in the servers."""
+    with opened(Critical(sqlite_url(tmp_path), tmp_path, REALTIME_JOBS_IN_SERVER=False)) as made:
+        yield made
+
+
+def notify(server: Server, user_id: str = "ann") -> str:
+    """Have the server notify a user, and return the notification's id."""
+    answer = requests.post(f"{server.url}/notify/{user_id}", timeout=SECONDS)
+    assert answer.ok, answer.text
+    return str(answer.json()["id"])
+
+
+# Workers in servers -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_no_device_confirms_goes_to_the_channel(critical: Critical) -> None:
+    with critical.serving() as server:
+        added = notify(server)
+        assert [note.notification_id for note in critical.wait_for("end")] == [added]
+        critical.wait_until_done()
+
+
+@pytest.mark.parametrize("options", [(), ("--preload",), ("--worker-class", "flask_realtime.worker.RealtimeWorker")])
+def test_a_server_that_nobody_asks_for_anything_does_what_was_left(critical: Critical, options: tuple[str, ...]) -> None:
+    added = critical.add()
+    with critical.serving(*options, ready=None):
+        assert [note.notification_id for note in critical.wait_for("end")] == [added.id]
+        critical.wait_until_done()
+
+
+def test_a_server_with_threads_begins_with_its_first_request(critical: Critical) -> None:
+    critical.add()
+    with critical.serving("--worker-class", "gthread", "--threads", "4"):
+        critical.wait_for("end")
+        critical.wait_until_done()
+
+
+def test_a_job_whose_process_is_killed_is_done_by_the_next_one(critical: Critical) -> None:
+    with critical.serving(ready=None):
+        critical.add()
+        critical.hold()
+        (begun,) = critical.wait_for("begin")
+        os.kill(begun.pid, signal.SIGKILL)
+        critical.let_go()
+        (ended,) = critical.wait_for("end")
+        assert ended.pid != begun.pid
+        assert (ended.job_id, ended.notification_id) == (begun.job_id, begun.notification_id)
+        critical.wait_until_done()
+
+
+def test_of_four_processes_another_one_does_the_job_of_one_that_is_killed(on_each_database: Critical) -> None:
+    critical = on_each_database
+    with critical.serving("--workers", "4", ready=None):
+        critical.hold()
+        added = [critical.add().id for _ in range(3)]
+        begun = critical.wait_for("begin", 3)
+        assert {note.notification_id for note in begun} == set(added), "each by one of them"
+        killed = begun[0].pid
+        lost = {note.job_id for note in begun if note.pid == killed}
+        os.kill(killed, signal.SIGKILL)
+        critical.let_go()
+        critical.wait_until_done()
+        ended = critical.notes("end")
+        assert {note.notification_id for note in ended} == set(added)
+        assert killed not in {note.pid for note in ended if note.job_id in lost}
+
+
+# Workers with a process of their own ------------------------------------------------------------------------------------------
+
+
+def test_what_a_device_confirms_goes_to_no_channel(external: Critical) -> None:
+    with external.serving() as server:
+        client = PyClient(server.url, {"auth": {"token": external.token("ben")}, "transports": ["websocket"]})
+        confirmed, unconfirmed = notify(server, "ben"), notify(server)
+        assert client.wait_for("notification:new").data["id"] == confirmed
+        assert client.call("notification:delivered", confirmed) == {"ok": True}
+        client.disconnect()
+    with external.program(FLASK_WORKER):
+        external.wait_until_done()
+    assert [note.notification_id for note in external.notes("end")] == [unconfirmed]
+
+
+def test_a_worker_of_its_own_does_what_servers_leave(external: Critical) -> None:
+    with external.serving() as server, external.program(FLASK_WORKER) as worker:
+        notify(server)
+        assert [note.pid for note in external.wait_for("end")] == [worker.pid]
+        external.wait_until_done()
+
+
+def test_a_worker_that_is_told_to_end_ends_its_job_first(external: Critical) -> None:
+    external.hold()
+    external.add()
+    with external.program(FLASK_WORKER) as worker:
+        external.wait_for("begin")
+        worker.terminate()
+        external.let_go()
+        assert worker.wait(SECONDS) == 0
+        assert (len(external.notes("end")), external.pending()) == (1, [])
+
+
+def test_the_job_of_a_worker_that_is_killed_is_done_by_another(external: Critical) -> None:
+    external.hold()
+    external.add()
+    with external.program(FLASK_WORKER) as first, external.program(FLASK_WORKER) as second:
+        (begun,) = external.wait_for("begin")
+        workers = {worker.pid: worker for worker in (first, second)}
+        workers.pop(begun.pid).kill()
+        external.let_go()
+        assert [note.pid for note in external.wait_for("end")] == list(workers)
+        external.wait_until_done()
+
+
+# Celery -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+def test_celerys_workers_do_what_servers_send_them(critical: Critical, redis: RedisServer) -> None:
+    with critical.program(CELERY_WORKER, BROKER_URL=redis.url) as worker:
+        worker.wait_for_line("ready")
+        with critical.serving(application=f"{CELERY_APP}:app", BROKER_URL=redis.url) as server:
+            added = notify(server)
+            (ended,) = critical.wait_for("end")
+            critical.wait_until_done()
+            assert ended.notification_id == added
+            assert os.getpgid(ended.pid) == worker.pid
+
+
+def test_a_job_of_celerys_whose_process_is_killed_is_done_again(critical: Critical, redis: RedisServer) -> None:
+    critical.hold()
+    with (
+        critical.program(CELERY_WORKER, BROKER_URL=redis.url) as worker,
+        critical.serving(application=f"{CELERY_APP}:app", BROKER_URL=redis.url) as server,
+    ):
+        worker.wait_for_line("ready")
+        notify(server)
+        (begun,) = critical.wait_for("begin")
+        os.kill(begun.pid, signal.SIGKILL)
+        critical.let_go()
+        assert begun.pid not in {note.pid for note in critical.wait_for("end")}
+        critical.wait_until_done()
+
+
+def test_a_job_survives_that_all_of_celery_and_its_broker_lose_it(critical: Critical, redis: RedisServer) -> None:
+    with critical.serving(application=f"{CELERY_APP}:app", BROKER_URL=redis.url) as server:
+        critical.hold()
+        with critical.program(CELERY_WORKER, BROKER_URL=redis.url) as worker:
+            worker.wait_for_line("ready")
+            notify(server)
+            (begun,) = critical.wait_for("begin")
+            redis.kill()
+            worker.kill()
+        critical.let_go()
+        redis.start()
+        with critical.program(CELERY_WORKER, BROKER_URL=redis.url):
+            (ended,) = critical.wait_for("end")
+            assert ended.job_id == begun.job_id
+            critical.wait_until_done()
+
+
+# Web push ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_browser_gets_it_through_its_push_service(tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    with push_server(context) as service:
+        settings = {
+            "REALTIME_PUSH_PRIVATE_KEY": PRIVATE_KEY,
+            "REALTIME_PUSH_CONTACT": CONTACT,
+            "REALTIME_PUSH_SERVICES": service.url,
+        }
+        with opened(Critical(sqlite_url(tmp_path), tmp_path, **settings)) as critical:
+            phone, gone = Browser(service, "phone"), Browser(service, "gone")
+            gone.answers(410)
+            with critical.here.app.app_context():
+                for browser in (phone, gone):
+                    critical.here.store.push.subscribe("ann", PushSubscription(browser.endpoint, **browser.keys))
+            with critical.serving(SSL_CERT_FILE=str(tmp_path / "authority.pem")) as server:
+                added = notify(server)
+                (message,) = phone.wait_for_messages(1)
+                assert (message["id"], message["title"]) == (added, "Fire")
+                critical.wait_until_done()
+            with critical.here.app.app_context():
+                left = critical.here.store.push.of_user("ann")
+            assert [stored.subscription.endpoint for stored in left] == [phone.endpoint]

@@ -1,0 +1,126 @@
+"""When a worker looks for jobs, and how many it runs at once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flask_realtime.jobs.runner import JobRunner, RunningJob
+from flask_realtime.jobs.worker import JobWorker
+from tests.clock import Clock
+from tests.unit.jobs.memory_queue import MemoryQueue
+
+INTERVAL = 5.0
+PLACES = 2
+
+
+class Worker:
+    """A worker whose tasks wait until a test runs them."""
+
+    def __init__(self, hand_over: Callable[[str], None] | None = None) -> None:
+        self.clock = Clock()
+        self.queue = MemoryQueue(self.clock)
+        self.started: list[Callable[[], None]] = []
+        self.wakes: list[float] = []
+        self.ran: list[str] = []
+        self.fails = False
+        runner = JobRunner(self.queue, {"test": self._code}, self._in_context, lease=60.0, clock=self.queue.now)
+        self.worker = JobWorker(
+            runner,
+            start=self.started.append,
+            wake=self.wakes.append,
+            clock=self.clock,
+            interval=INTERVAL,
+            hand_over=hand_over,
+            places=PLACES,
+        )
+
+    def _code(self, running: RunningJob) -> None:
+        self.ran.append(running.job.id)
+
+    def _in_context(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self.fails:
+            msg = "the database is away"
+            raise OSError(msg)
+        return function(*args)
+
+    def turn(self) -> float:
+        """Take a turn, and return in how many seconds the next one is."""
+        self.worker.turn()
+        return self.worker.next_turn - self.clock()
+
+    def run_started(self) -> None:
+        tasks, self.started[:] = list(self.started), []
+        for task in tasks:
+            task()
+
+
+@pytest.fixture
+def made() -> Worker:
+    return Worker()
+
+
+def test_a_worker_with_nothing_to_do_looks_once_an_interval(made: Worker) -> None:
+    assert made.worker.next_turn == made.clock()
+    assert made.turn() == INTERVAL
+    assert made.queue.looks == 1
+
+
+def test_it_looks_again_when_a_job_that_it_knows_of_is_due(made: Worker) -> None:
+    made.queue.add(due_in=2)
+    assert made.turn() == 2.0
+    made.clock.now += 2
+    assert made.turn() == INTERVAL
+    made.run_started()
+    assert made.ran == ["1"]
+    made.queue.add(due_in=INTERVAL + 1)
+    assert made.turn() == INTERVAL
+
+
+def test_a_job_that_is_added_here_wakes_it_if_it_is_due_earlier(made: Worker) -> None:
+    made.turn()
+    made.worker.due_in(INTERVAL + 1)
+    assert made.wakes == []
+    made.worker.due_in(1.0)
+    assert made.wakes == [made.clock() + 1.0] == [made.worker.next_turn]
+
+
+def test_no_more_jobs_run_at_once_than_there_are_places(made: Worker) -> None:
+    ids = [made.queue.add() for _ in range(5)]
+    made.turn()
+    assert len(made.started) == PLACES
+    assert not made.worker.is_idle
+    made.turn()
+    assert len(made.started) == PLACES
+    made.run_started()
+    assert made.worker.is_idle
+    assert made.wakes == [made.clock()], "there is a place again"
+    made.turn()
+    made.run_started()
+    made.turn()
+    made.run_started()
+    assert made.ran == ids
+
+
+def test_a_database_that_is_away_is_asked_again_after_an_interval(made: Worker) -> None:
+    made.queue.add()
+    made.fails = True
+    with pytest.raises(OSError, match="away"):
+        made.worker.turn()
+    assert made.worker.next_turn == made.clock() + INTERVAL
+    made.fails = False
+    made.turn()
+    made.fails = True
+    made.run_started()
+    assert made.worker.is_idle, "the job is run again once its claim has ended"
+    assert list(made.queue.jobs) == ["1"]
+
+
+def test_jobs_can_be_handed_over_instead_of_run() -> None:
+    handed_over: list[str] = []
+    made = Worker(handed_over.append)
+    ids = [made.queue.add() for _ in range(3)]
+    assert made.turn() == 0.0, "there are more"
+    made.turn()
+    assert (handed_over, made.started, made.ran) == (ids, [], [])
+    assert made.worker.is_idle

@@ -376,6 +376,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/messages/models.py": _MODELS,
     "flask_realtime/features/notifications/models.py": _MODELS,
     "flask_realtime/store/models.py": _MODELS,
+    "flask_realtime/features/messages/send_store.py": Suite(("integration/store/test_store_sends.py",), _STORE[:4]),
     "flask_realtime/features/messages/store.py": Suite(
         (_STORE[1], "integration/store/test_store_sends.py"), (*_STORE[2:], "integration/features/test_messages.py", *_EXAMPLE_API)
     ),

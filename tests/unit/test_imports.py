@@ -105,7 +105,7 @@ ABOUT_FLASK = {
     "flask_realtime.contract.json": {"flask"},
 }
 DATABASES = {"flask_sqlalchemy", "sqlalchemy"}
-# The modules of a feature that are about the database, and what they know of it.
+# The modules of a feature that are about the database, and what they know of it; a store's parts are named `..._store`.
 ABOUT_DATABASES = {"models": {"sqlalchemy"}, "store": DATABASES}
 
 
@@ -144,7 +144,8 @@ def part(module: str) -> str:
 def about_database(module: str) -> set[str]:
     """What a module of a feature that is about the database knows of it; nothing for any other module."""
     root, _, name = module.rpartition(".")
-    return ABOUT_DATABASES.get(name, set()) if part(module) == "features" and root.count(".") == 2 else set()
+    kind = "store" if name.endswith("_store") else name
+    return ABOUT_DATABASES.get(kind, set()) if part(module) == "features" and root.count(".") == 2 else set()
 
 
 def above(module: str) -> set[str]:

@@ -1,36 +1,28 @@
-"""Stores messages, read receipts and what clients have sent in the database, and answers their hook from there."""
+"""Stores messages and read receipts in the database, and answers their hook from there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select
 
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
-from flask_realtime.errors import ConfigError, Forbidden, NotFound
+from flask_realtime.errors import ConfigError, Forbidden
 from flask_realtime.features.conversations.models import ParticipantMixin
 from flask_realtime.features.messages.events import stored_message_payload
 from flask_realtime.features.messages.hooks import MessageHooks
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
+from flask_realtime.features.messages.send_store import MessageKey, SentMessages
 from flask_realtime.features.messages.sending import NewMessage, SentMessage
 from flask_realtime.identity import Identity
 
 DEFAULT_PAGE_SIZE = 50
-
-SEND_WINDOW: Final = timedelta(hours=24)
-"""Time for which a client's id of a message stands for the same message."""
-
-_KEPT: Final = SEND_WINDOW + timedelta(hours=1)
-"""Time for which it is kept: nothing that somebody may be looking for right now is deleted."""
-
-_DELETED_AT_ONCE: Final = 10
-"""Expired sendings that are deleted with each new one: few enough to delay nobody, and more than are added."""
 
 
 @dataclass(frozen=True)
@@ -80,62 +72,6 @@ class ReadResult:
 
     read_ids: tuple[str, ...]
     newly_read_ids: tuple[str, ...]
-
-
-_Key = tuple[int | None, str, str]
-"""The conversation, the sender, and the client's id of the message."""
-
-
-class _SentMessages:
-    """Rows of what clients have sent: one for each message, for as long as its key stands for the same message.
-
-    Args:
-        db: The application's Flask-SQLAlchemy object.
-        model: The model of the rows.
-    """
-
-    def __init__(self, db: SQLAlchemy, model: type[MessageSendMixin]) -> None:
-        self._db = db
-        self._model = model
-
-    def claim(self, key: _Key, now: datetime) -> int | None:
-        """Return the id of the row of a message that is to be stored now, or None if it was sent before.
-
-        Of several transactions at once, one gets the row, and the others wait until it has committed.
-        """
-        model = self._model
-        columns = (model.conversation_id, model.sender_id, model.client_id)
-        added = insert_into(self._db, model).values(dict(zip(columns, key, strict=True)) | {model.created_at: now})
-        claimed = added.on_conflict_do_update(
-            index_elements=columns, set_={"created_at": now}, where=model.created_at <= now - SEND_WINDOW
-        )
-        return self._db.session.scalars(claimed.returning(model.id)).one_or_none()
-
-    def finish(self, claim: int, number: int, now: datetime) -> None:
-        """Record which message was stored, and delete a few expired rows."""
-        model = self._model
-        finished = update(model).where(model.id == claim).values(message_id=number)
-        expired = select(model.id).where(model.created_at < now - _KEPT).order_by(model.created_at).limit(_DELETED_AT_ONCE)
-        deleted = delete(model).where(model.id.in_(expired.with_for_update(skip_locked=True)))
-        for statement in (finished, deleted):
-            self._db.session.execute(statement.execution_options(synchronize_session=False))
-
-    def find(self, key: _Key) -> tuple[int, datetime]:
-        """Return the id of the message that was stored, and when it was.
-
-        Raises:
-            NotFound: The conversation, or the sender, has just been deleted.
-        """
-        model = self._model
-        conversation, sender_id, client_id = key
-        found = self._db.session.execute(
-            select(model.message_id, model.created_at).where(
-                model.conversation_id == conversation, model.sender_id == sender_id, model.client_id == client_id
-            )
-        ).one_or_none()
-        if found is None or found.message_id is None:
-            raise NotFound
-        return found.message_id, found.created_at
 
 
 class MessageStore:
@@ -228,13 +164,13 @@ class MessageStore:
                 sent.finish(claim, number, now)
         return SendResult(MessageRecord(str(number), conversation_id, sender_id, content, now), claim is not None)
 
-    def _sent(self) -> _SentMessages:
+    def _sent(self) -> SentMessages:
         if self._message_send is None:
             msg = "Sending messages needs a model of what clients have sent: pass message_send to Models, as define_models does."
             raise ConfigError(msg)
-        return _SentMessages(self._db, self._message_send)
+        return SentMessages(self._db, self._message_send)
 
-    def _sent_before(self, sent: _SentMessages, key: _Key, content: str) -> tuple[int, str, datetime]:
+    def _sent_before(self, sent: SentMessages, key: MessageKey, content: str) -> tuple[int, str, datetime]:
         """Return the id, content and time of a message that was sent before; if it was deleted, with the content sent now."""
         number, created_at = sent.find(key)
         stored = self._db.session.scalar(select(self._message.content).where(self._message.id == number))

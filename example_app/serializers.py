@@ -36,6 +36,7 @@ def message_json(message: MessageRecord, sender: User) -> Json:
     return {
         "id": message.id,
         "conversationId": message.conversation_id,
+        "seq": message.seq,
         "senderId": message.sender_id,
         "content": message.content,
         "sender": user_json(sender),

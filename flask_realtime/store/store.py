@@ -34,7 +34,14 @@ class Store:
 
     def __init__(self, db: SQLAlchemy, models: Models) -> None:
         self.models = models
-        self.messages = MessageStore(db, models.message, models.read_receipt, models.participant, models.message_send)
+        self.messages = MessageStore(
+            db,
+            conversation=models.conversation,
+            message=models.message,
+            read_receipt=models.read_receipt,
+            participant=models.participant,
+            message_send=models.message_send,
+        )
         self.conversations = ConversationStore(db, models.conversation, models.participant, self.messages.unread_in)
         self.notifications = NotificationStore(db, models.notification)
 

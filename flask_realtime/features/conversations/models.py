@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import String
+from sqlalchemy import BigInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flask_realtime.database.base import MAX_TITLE_LENGTH, Constraint, RealtimeModelMixin, foreign_keys, index, unique
@@ -12,10 +12,15 @@ from flask_realtime.database.columns import IntegerKey, StringUserId
 
 
 class ConversationMixin(RealtimeModelMixin):
-    """A conversation. Its participants are in the participant model."""
+    """A conversation. Its participants are in the participant model.
+
+    `last_seq` is the number of its last message. The transaction that stores a message increments it, so that numbers are given in
+    the order of the commits, and none is left out.
+    """
 
     __tablename__ = "realtime_conversation"
     title: Mapped[str | None] = mapped_column(String(MAX_TITLE_LENGTH))
+    last_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class ParticipantMixin(RealtimeModelMixin):

@@ -50,6 +50,7 @@ class StoredMessagePayload(TypedDict):
 
     id: str
     conversationId: str
+    seq: int | None
     senderId: str
     content: str
     createdAt: str
@@ -130,18 +131,21 @@ def sent_answer(message: Any) -> MessageSentAnswer:
     return {"ok": True, "message": message}
 
 
-def stored_message_payload(  # noqa: PLR0913, PLR0917 - a message has that many fields
+def stored_message_payload(  # noqa: PLR0913 - a message has that many fields
+    *,
     message_id: str,
     conversation_id: str,
+    seq: int | None,
     sender_id: str,
     content: str,
     created_at: datetime,
-    is_read: bool,  # noqa: FBT001
+    is_read: bool,
 ) -> StoredMessagePayload:
     """Build the payload of a message of the store."""
     return {
         "id": message_id,
         "conversationId": conversation_id,
+        "seq": seq,
         "senderId": sender_id,
         "content": content,
         "createdAt": wire_time(created_at),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import delete, select, update
@@ -23,6 +23,20 @@ _DELETED_AT_ONCE: Final = 10
 
 MessageKey = tuple[int | None, str, str]
 """The conversation, the sender, and the client's id of the message."""
+
+
+class StoredMessage(NamedTuple):
+    """A message that a client has sent.
+
+    Args:
+        number: Its id.
+        seq: Its place in the conversation.
+        created_at: When it was stored.
+    """
+
+    number: int
+    seq: int | None
+    created_at: datetime
 
 
 class SentMessages:
@@ -50,17 +64,19 @@ class SentMessages:
         )
         return self._db.session.scalars(claimed.returning(model.id)).one_or_none()
 
-    def finish(self, claim: int, number: int, now: datetime) -> None:
+    def finish(self, claim: int, stored: StoredMessage) -> None:
         """Record which message was stored, and delete a few expired rows."""
         model = self._model
-        finished = update(model).where(model.id == claim).values(message_id=number)
-        expired = select(model.id).where(model.created_at < now - _KEPT).order_by(model.created_at).limit(_DELETED_AT_ONCE)
+        finished = update(model).where(model.id == claim).values(message_id=stored.number, seq=stored.seq)
+        expired = (
+            select(model.id).where(model.created_at < stored.created_at - _KEPT).order_by(model.created_at).limit(_DELETED_AT_ONCE)
+        )
         deleted = delete(model).where(model.id.in_(expired.with_for_update(skip_locked=True)))
         for statement in (finished, deleted):
             self._db.session.execute(statement.execution_options(synchronize_session=False))
 
-    def find(self, key: MessageKey) -> tuple[int, datetime]:
-        """Return the id of the message that was stored, and when it was.
+    def find(self, key: MessageKey) -> StoredMessage:
+        """Return the message that was stored.
 
         Raises:
             NotFound: The conversation, or the sender, has just been deleted.
@@ -68,10 +84,10 @@ class SentMessages:
         model = self._model
         conversation, sender_id, client_id = key
         found = self._db.session.execute(
-            select(model.message_id, model.created_at).where(
+            select(model.message_id, model.seq, model.created_at).where(
                 model.conversation_id == conversation, model.sender_id == sender_id, model.client_id == client_id
             )
         ).one_or_none()
         if found is None or found.message_id is None:
             raise NotFound
-        return found.message_id, found.created_at
+        return StoredMessage(found.message_id, found.seq, found.created_at)

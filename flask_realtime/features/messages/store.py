@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select, update
 
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
-from flask_realtime.errors import ConfigError, Forbidden
-from flask_realtime.features.conversations.models import ParticipantMixin
+from flask_realtime.errors import ConfigError, Forbidden, NotFound
+from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.messages.events import stored_message_payload
 from flask_realtime.features.messages.hooks import MessageHooks
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
-from flask_realtime.features.messages.send_store import MessageKey, SentMessages
+from flask_realtime.features.messages.send_store import MessageKey, SentMessages, StoredMessage
 from flask_realtime.features.messages.sending import NewMessage, SentMessage
 from flask_realtime.identity import Identity
 
@@ -30,6 +30,8 @@ class MessageRecord:
     """A message as one user sees it.
 
     `is_read` of the viewer's own message: another user has read it. Of another user's: the viewer has read it.
+    `seq` numbers the messages of a conversation from 1 on, in the order of their commits and without gaps; None for one that
+    something else than the store has stored.
     """
 
     id: str
@@ -38,6 +40,7 @@ class MessageRecord:
     content: str
     created_at: datetime
     is_read: bool = False
+    seq: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,18 @@ class MessageStore:
 
     Args:
         db: The application's Flask-SQLAlchemy object.
+        conversation: The model of conversations.
         message: The model of messages.
         read_receipt: The model of their read receipts.
         participant: The model of the participants of their conversations.
         message_send: The model of what clients have sent; None if they send nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it works on that many models
         self,
         db: SQLAlchemy,
+        *,
+        conversation: type[ConversationMixin],
         message: type[MessageMixin],
         read_receipt: type[ReadReceiptMixin],
         participant: type[ParticipantMixin],
@@ -95,6 +101,7 @@ class MessageStore:
     ) -> None:
         self._db = db
         self._message_send = message_send
+        self._conversation = conversation
         self._message = message
         self._read_receipt = read_receipt
         self._participant = participant
@@ -107,14 +114,29 @@ class MessageStore:
         """
         now = utc_now()
         with committing(self._db):
-            number = self._insert(conversation_id, sender_id, content, now)
-        return MessageRecord(str(number), conversation_id, sender_id, content, now)
+            stored = self._insert(conversation_id, sender_id, content, now)
+        return _new_record(stored, conversation_id, sender_id, content)
 
-    def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> int:
-        message = self._message
+    def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> StoredMessage:
+        message, number = self._message, parse_row_id(conversation_id)
         values = {"sender_id": sender_id, "content": content, "created_at": now}
-        added = insert(message).values(conversation_id=parse_row_id(conversation_id), **values)
-        return self._db.session.execute(added.returning(message.id)).scalar_one()
+        seq = self._next_seq(number)
+        added = insert(message).values(conversation_id=number, seq=seq, **values)
+        return StoredMessage(self._db.session.execute(added.returning(message.id)).scalar_one(), seq, now)
+
+    def _next_seq(self, number: int | None) -> int:
+        """Return the number of a conversation's next message; until the commit, its other writers wait.
+
+        Raises:
+            NotFound: The conversation does not exist.
+        """
+        conversation = self._conversation
+        counted = update(conversation).where(conversation.id == number).values(last_seq=conversation.last_seq + 1)
+        returning = counted.returning(conversation.last_seq).execution_options(synchronize_session=False)
+        seq: int | None = self._db.session.scalars(returning).one_or_none()
+        if seq is None:
+            raise NotFound
+        return seq
 
     def register(self, hooks: MessageHooks, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
         """Register the hook that stores what clients send, unless there is no model for it.
@@ -158,11 +180,11 @@ class MessageStore:
         with committing(self._db):
             claim = sent.claim(key, now)
             if claim is None:
-                number, content, now = self._sent_before(sent, key, content)
+                stored, content = self._sent_before(sent, key, content)
             else:
-                number = self._insert(conversation_id, sender_id, content, now)
-                sent.finish(claim, number, now)
-        return SendResult(MessageRecord(str(number), conversation_id, sender_id, content, now), claim is not None)
+                stored = self._insert(conversation_id, sender_id, content, now)
+                sent.finish(claim, stored)
+        return SendResult(_new_record(stored, conversation_id, sender_id, content), claim is not None)
 
     def _sent(self) -> SentMessages:
         if self._message_send is None:
@@ -170,11 +192,11 @@ class MessageStore:
             raise ConfigError(msg)
         return SentMessages(self._db, self._message_send)
 
-    def _sent_before(self, sent: SentMessages, key: MessageKey, content: str) -> tuple[int, str, datetime]:
-        """Return the id, content and time of a message that was sent before; if it was deleted, with the content sent now."""
-        number, created_at = sent.find(key)
-        stored = self._db.session.scalar(select(self._message.content).where(self._message.id == number))
-        return number, content if stored is None else stored, created_at
+    def _sent_before(self, sent: SentMessages, key: MessageKey, content: str) -> tuple[StoredMessage, str]:
+        """Return a message that was sent before, and its content; if it was deleted, the content sent now."""
+        stored = sent.find(key)
+        found = self._db.session.scalar(select(self._message.content).where(self._message.id == stored.number))
+        return stored, content if found is None else found
 
     def _takes_part(self, conversation_id: str, user_id: str) -> bool:
         participant = self._participant
@@ -305,15 +327,21 @@ class MessageStore:
                 message.content,
                 message.created_at,
                 is_read,
+                message.seq,
             )
             .where(*conditions)
             .order_by(message.id.desc())
             .limit(limit)
         )
         return [
-            MessageRecord(str(number), str(conversation), sender_id, content, created_at, read)
-            for number, conversation, sender_id, content, created_at, read in rows
+            MessageRecord(str(number), str(conversation), sender_id, content, created_at, read, seq)
+            for number, conversation, sender_id, content, created_at, read, seq in rows
         ]
+
+
+def _new_record(stored: StoredMessage, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
+    """Return a message as it is when it is stored: nobody has read it."""
+    return MessageRecord(str(stored.number), conversation_id, sender_id, content, stored.created_at, seq=stored.seq)
 
 
 def _in_order(message_ids: Sequence[str], numbers: Iterable[int]) -> tuple[str, ...]:
@@ -324,5 +352,11 @@ def _in_order(message_ids: Sequence[str], numbers: Iterable[int]) -> tuple[str, 
 
 def _as_json(message: MessageRecord) -> Any:
     return stored_message_payload(
-        message.id, message.conversation_id, message.sender_id, message.content, message.created_at, message.is_read
+        message_id=message.id,
+        conversation_id=message.conversation_id,
+        seq=message.seq,
+        sender_id=message.sender_id,
+        content=message.content,
+        created_at=message.created_at,
+        is_read=message.is_read,
     )

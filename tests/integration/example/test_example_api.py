@@ -171,6 +171,7 @@ def test_message_is_stored_and_returned(example: Example) -> None:
     assert message == {
         "id": "1",
         "conversationId": "1",
+        "seq": 1,
         "senderId": "2",
         "content": "hello\nworld 👋",
         "sender": {"id": "2", "username": "bob"},

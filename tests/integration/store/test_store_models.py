@@ -43,6 +43,7 @@ NAMES = {
         "fk_realtime_message_conversation_id_realtime_conversation",
         "ix_realtime_message_conversation_id_id_sender_id",
         "ix_realtime_message_sender_id",
+        "ix_realtime_message_conversation_id_seq",
     },
     "realtime_read_receipt": {
         "pk_realtime_read_receipt",

@@ -9,10 +9,14 @@
 from flask_realtime.database.columns import IntegerKey, IntegerUserId, StringUserId, UtcDateTime, parse_row_id, utc_now
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.conversations.store import ConversationRecord, ConversationStore
-from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
-from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, ReadResult, SendResult
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
+from flask_realtime.features.messages.reading import ReadResult
+from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, SendResult
 from flask_realtime.features.notifications.models import NotificationMixin
 from flask_realtime.features.notifications.store import NotificationRecord, NotificationStore
+from flask_realtime.features.receipts.models import ReadReceiptMixin
+from flask_realtime.features.receipts.seen import DeliveryResult
+from flask_realtime.features.receipts.store import MessageReceipts, ReceiptRecord, ReceiptStore
 from flask_realtime.store.models import Models, define_models
 from flask_realtime.store.store import Store
 
@@ -23,10 +27,12 @@ __all__ = [
     "ConversationMixin",
     "ConversationRecord",
     "ConversationStore",
+    "DeliveryResult",
     "IntegerKey",
     "IntegerUserId",
     "MessageMixin",
     "MessagePage",
+    "MessageReceipts",
     "MessageRecord",
     "MessageSendMixin",
     "MessageStore",
@@ -37,6 +43,8 @@ __all__ = [
     "ParticipantMixin",
     "ReadReceiptMixin",
     "ReadResult",
+    "ReceiptRecord",
+    "ReceiptStore",
     "SendResult",
     "Store",
     "StringUserId",

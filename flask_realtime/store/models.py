@@ -13,8 +13,9 @@ from sqlalchemy.types import TypeEngine
 from flask_realtime.database.base import RealtimeModelMixin
 from flask_realtime.database.columns import StringUserId
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
-from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
 from flask_realtime.features.notifications.models import NotificationMixin
+from flask_realtime.features.receipts.models import ReadReceiptMixin
 
 ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
 
@@ -23,13 +24,14 @@ ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
 class Models:
     """The models of one application, each built from the mixin of that name.
 
-    Without `message_send`, clients cannot send messages with `message:send`.
+    Without `message_send`, clients cannot send messages with `message:send`. With `read_receipt`, users mark messages as read one
+    by one, and counting the unread ones takes time in proportion to the messages; with None the participants have cursors.
     """
 
     conversation: type[ConversationMixin]
     participant: type[ParticipantMixin]
     message: type[MessageMixin]
-    read_receipt: type[ReadReceiptMixin]
+    read_receipt: type[ReadReceiptMixin] | None
     notification: type[NotificationMixin]
     message_send: type[MessageSendMixin] | None = None
 
@@ -40,6 +42,7 @@ def define_models(
     prefix: str = "realtime_",
     user_key: str | None = None,
     user_id_type: TypeEngine[str] | None = None,
+    read_receipts: bool = False,
 ) -> Models:
     """Define the models on `db`, for an application that has none of its own. Call it once for each `db`.
 
@@ -49,6 +52,7 @@ def define_models(
         user_key: The column that user ids refer to, such as `"users.id"`; None for no foreign key.
         user_id_type: The type of the user id columns, `StringUserId()` by default; `IntegerUserId()` where
             `user_key` is an integer column.
+        read_receipts: Whether read receipts are rows, as version 0.1 had them, instead of cursors of the participants.
 
     Returns:
         The models, for a `Store`.
@@ -58,7 +62,7 @@ def define_models(
         conversation=define.model("Conversation", "conversation", ConversationMixin),
         participant=define.model("Participant", "participant", ParticipantMixin, "user_id"),
         message=define.model("Message", "message", MessageMixin, "sender_id"),
-        read_receipt=define.model("ReadReceipt", "read_receipt", ReadReceiptMixin, "user_id"),
+        read_receipt=define.model("ReadReceipt", "read_receipt", ReadReceiptMixin, "user_id") if read_receipts else None,
         notification=define.model("Notification", "notification", NotificationMixin, "user_id"),
         message_send=define.model("MessageSend", "message_send", MessageSendMixin, "sender_id"),
     )

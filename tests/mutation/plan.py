@@ -65,6 +65,9 @@ _STORE: Final = (
     "integration/store/test_store_queries.py",
     "integration/store/test_store_races.py",
     "integration/store/test_store_sends.py",
+    "integration/store/test_store_sequences.py",
+    "integration/store/test_store_receipts.py",
+    "integration/store/test_store_read_rows.py",
 )
 _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
@@ -81,6 +84,16 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/messages": Suite(
         ("unit/contract/test_payloads.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_messages.py"),
         ("e2e/features/test_messages.py", "e2e/features/test_messages_sent.py"),
+    ),
+    "flask_realtime/features/receipts/cursor_store.py": Suite(
+        (_STORE[6],), (*_STORE[1:4], "integration/features/test_receipts.py")
+    ),
+    "flask_realtime/features/receipts/row_store.py": Suite((_STORE[7],), ("integration/features/test_receipts.py", _STORE[0])),
+    "flask_realtime/features/receipts/store.py": Suite((_STORE[6], _STORE[7]), ("integration/features/test_receipts.py",)),
+    "flask_realtime/features/receipts/models.py": Suite(_STORE[:1], (_STORE[7],)),
+    "flask_realtime/features/receipts": Suite(
+        ("unit/features/test_receipts.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_receipts.py"),
+        ("e2e/features/test_receipts.py",),
     ),
     "flask_realtime/features": Suite(
         (

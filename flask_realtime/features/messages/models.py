@@ -1,4 +1,4 @@
-"""Models of messages, their read receipts, and what clients have sent."""
+"""Models of messages, and of what clients have sent."""
 
 from __future__ import annotations
 
@@ -40,28 +40,6 @@ class MessageMixin(RealtimeModelMixin):
             index(table, "sender_id"),
             # An index and not a constraint, which SQLite could not add to a table that is there already.
             Index(conv(f"ix_{table}_conversation_id_seq"), "conversation_id", "seq", unique=True),
-        )
-
-
-class ReadReceiptMixin(RealtimeModelMixin):
-    """A receipt that a user has read another user's message; created when it was read."""
-
-    __tablename__ = "realtime_read_receipt"
-    message_key: ClassVar[str] = "realtime_message.id"
-    user_key: ClassVar[str | None] = None
-
-    message_id: Mapped[int] = mapped_column(IntegerKey)
-    user_id: Mapped[str] = mapped_column(StringUserId)
-
-    @classmethod
-    def constraints(cls) -> tuple[Constraint, ...]:
-        """Return the table's constraints and indexes; a user reads a message once."""
-        table = cls.__tablename__
-        return (
-            *super().constraints(),
-            *foreign_keys(table, message_id=cls.message_key, user_id=cls.user_key),
-            unique(table, "message_id", "user_id"),
-            index(table, "user_id"),
         )
 
 

@@ -1,23 +1,23 @@
-"""Stores messages and read receipts in the database, and answers their hook from there."""
+"""Stores messages in the database, and answers their hook from there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from flask_realtime.database.columns import parse_row_id, utc_now
-from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import ConfigError, Forbidden, NotFound
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.messages.events import stored_message_payload
 from flask_realtime.features.messages.hooks import MessageHooks
-from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
+from flask_realtime.features.messages.reading import ReadResult
 from flask_realtime.features.messages.send_store import MessageKey, SentMessages, StoredMessage
 from flask_realtime.features.messages.sending import NewMessage, SentMessage
 from flask_realtime.identity import Identity
@@ -31,7 +31,8 @@ class MessageRecord:
 
     `is_read` of the viewer's own message: another user has read it. Of another user's: the viewer has read it.
     `seq` numbers the messages of a conversation from 1 on, in the order of their commits and without gaps; None for one that
-    something else than the store has stored.
+    something else than the store has stored. `status` is "sent", "delivered" to all others, or "read" by all others; None where
+    receipts are rows.
     """
 
     id: str
@@ -41,6 +42,7 @@ class MessageRecord:
     created_at: datetime
     is_read: bool = False
     seq: int | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,30 @@ class MessagePage:
     next_before: str | None
 
 
-@dataclass(frozen=True)
-class ReadResult:
-    """The result of marking messages as read.
+class Reads(Protocol):
+    """Reads of messages, as far as their store needs them: the receipts of the application's store."""
 
-    `read_ids` are those of the requested messages that the user has read now, in the order requested;
-    `newly_read_ids` those among them that this call marked.
-    """
+    @property
+    def first_status(self) -> str | None:
+        """The status of a message that has just been stored."""
 
-    read_ids: tuple[str, ...]
-    newly_read_ids: tuple[str, ...]
+    def is_read(self, viewer_id: str) -> ColumnElement[bool]:
+        """Return, as a part of a query about messages, whether the viewer has read one, or another user the viewer's own."""
+
+    def status(self) -> ColumnElement[Any]:
+        """Return, as a part of a query about messages, how far one has got, or NULL."""
+
+    def sent(self, conversation: int | None, sender_id: str) -> None:
+        """Record that a message is stored; in its transaction."""
+
+    def deleted(self, conversation: int | None, sender_id: str, seq: int | None) -> None:
+        """Record that a message is deleted; in the transaction that does so."""
+
+    def mark_read(self, conversation_id: str, user_id: str, message_ids: Sequence[str], up_to: str | None = None) -> ReadResult:
+        """Record that a user has read messages, and commit."""
+
+    def unread_count(self, user_id: str) -> int:
+        """Count a user's unread messages in all conversations."""
 
 
 class MessageStore:
@@ -84,8 +100,8 @@ class MessageStore:
         db: The application's Flask-SQLAlchemy object.
         conversation: The model of conversations.
         message: The model of messages.
-        read_receipt: The model of their read receipts.
         participant: The model of the participants of their conversations.
+        reads: Who has read what.
         message_send: The model of what clients have sent; None if they send nothing.
     """
 
@@ -95,16 +111,16 @@ class MessageStore:
         *,
         conversation: type[ConversationMixin],
         message: type[MessageMixin],
-        read_receipt: type[ReadReceiptMixin],
         participant: type[ParticipantMixin],
+        reads: Reads,
         message_send: type[MessageSendMixin] | None = None,
     ) -> None:
         self._db = db
         self._message_send = message_send
         self._conversation = conversation
         self._message = message
-        self._read_receipt = read_receipt
         self._participant = participant
+        self._reads = reads
 
     def add(self, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
         """Store a message and commit. The caller first checks that the sender may write there.
@@ -115,14 +131,16 @@ class MessageStore:
         now = utc_now()
         with committing(self._db):
             stored = self._insert(conversation_id, sender_id, content, now)
-        return _new_record(stored, conversation_id, sender_id, content)
+        return self._new_record(stored, conversation_id, sender_id, content)
 
     def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> StoredMessage:
         message, number = self._message, parse_row_id(conversation_id)
         values = {"sender_id": sender_id, "content": content, "created_at": now}
         seq = self._next_seq(number)
         added = insert(message).values(conversation_id=number, seq=seq, **values)
-        return StoredMessage(self._db.session.execute(added.returning(message.id)).scalar_one(), seq, now)
+        stored = StoredMessage(self._db.session.execute(added.returning(message.id)).scalar_one(), seq, now)
+        self._reads.sent(number, sender_id)
+        return stored
 
     def _next_seq(self, number: int | None) -> int:
         """Return the number of a conversation's next message; until the commit, its other writers wait.
@@ -184,7 +202,12 @@ class MessageStore:
             else:
                 stored = self._insert(conversation_id, sender_id, content, now)
                 sent.finish(claim, stored)
-        return SendResult(_new_record(stored, conversation_id, sender_id, content), claim is not None)
+        return SendResult(self._new_record(stored, conversation_id, sender_id, content), claim is not None)
+
+    def _new_record(self, stored: StoredMessage, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
+        """Return a message as it is when it is stored: nobody has read it."""
+        made = (str(stored.number), conversation_id, sender_id, content, stored.created_at)
+        return MessageRecord(*made, seq=stored.seq, status=self._reads.first_status)
 
     def _sent(self) -> SentMessages:
         if self._message_send is None:
@@ -235,90 +258,38 @@ class MessageStore:
         return MessagePage(page, page[0].id if len(found) > limit else None)
 
     def mark_read(self, conversation_id: str, user_id: str, message_ids: Sequence[str]) -> ReadResult:
-        """Record that a user has read messages, and commit.
-
-        The user's own messages, those of other conversations and unknown ids are skipped. Marking a message again,
-        or from two devices at once, is no error: exactly one call finds it newly read. Works on SQLite and
-        PostgreSQL, in two statements.
-
-        Returns:
-            The messages that the user has read now, and those that this call marked.
-        """
-        message, receipt = self._message, self._read_receipt
-        numbers = [number for number in map(parse_row_id, message_ids) if number is not None]
-        readable = (
-            message.conversation_id == parse_row_id(conversation_id),
-            message.id.in_(numbers),
-            message.sender_id != user_id,
-        )
-        with committing(self._db):
-            newly_read = self._add_receipts(user_id, *readable)
-            read = self._db.session.scalars(
-                select(message.id).join(receipt, receipt.message_id == message.id).where(receipt.user_id == user_id, *readable)
-            ).all()
-        return ReadResult(_in_order(message_ids, read), _in_order(message_ids, newly_read))
-
-    def _add_receipts(self, user_id: str, *conditions: ColumnElement[bool]) -> Sequence[int]:
-        """Insert the receipts that are missing; return the ids of their messages."""
-        message, receipt = self._message, self._read_receipt
-        # The lock keeps a message from being deleted before its receipt refers to it. The common order makes two
-        # devices that mark the same messages wait for each other instead of deadlocking.
-        source = (
-            select(message.id, literal(user_id, receipt.user_id.type), literal(utc_now(), receipt.created_at.type))
-            .where(*conditions)
-            .order_by(message.id)
-            .with_for_update(read=True, key_share=True)
-        )
-        added = insert_into(self._db, receipt).from_select(["message_id", "user_id", "created_at"], source)
-        return self._db.session.scalars(added.on_conflict_do_nothing().returning(receipt.message_id)).all()
+        """Record that a user has read messages, and commit; see `ReceiptStore.mark_read`."""
+        return self._reads.mark_read(conversation_id, user_id, message_ids)
 
     def delete(self, conversation_id: str, message_id: str) -> bool:
-        """Delete a message with its receipts, and commit.
+        """Delete a message, and commit.
 
         Returns:
             Whether it existed: of two concurrent calls, one gets True.
         """
-        message = self._message
+        message, conversation = self._message, self._conversation
+        locked = select(conversation.id).where(conversation.id == parse_row_id(conversation_id)).with_for_update(key_share=True)
         with committing(self._db):
-            deleted = self._db.session.scalars(
-                delete(message).where(*self._is(conversation_id, message_id)).returning(message.id)
-            ).all()
-        return bool(deleted)
+            number = self._db.session.scalar(locked)  # Two that delete at once would wait for each other's participants.
+            removed = delete(message).where(*self._is(conversation_id, message_id)).returning(message.sender_id, message.seq)
+            deleted = self._db.session.execute(removed).one_or_none()
+            if deleted is not None:
+                self._reads.deleted(number, deleted.sender_id, deleted.seq)
+        return deleted is not None
 
     def unread_count(self, user_id: str) -> int:
         """Count the messages that a user has not read, over all conversations that the user takes part in.
 
-        Takes time in proportion to the messages of these conversations.
+        Takes time in proportion to these conversations; with read receipts in rows, to their messages.
         """
-        message, participant = self._message, self._participant
-        query = (
-            select(func.count())
-            .select_from(message)
-            .join(participant, participant.conversation_id == message.conversation_id)
-            .where(participant.user_id == user_id, self._is_unread(user_id))
-        )
-        return self._db.session.execute(query).scalar_one()
-
-    def unread_in(self, conversation_id: SQLColumnExpression[int], user_id: str) -> ScalarSelect[int]:
-        """Return how many messages a user has not read in a conversation, as a part of a query about that conversation."""
-        message = self._message
-        count = select(func.count()).select_from(message)
-        return count.where(message.conversation_id == conversation_id, self._is_unread(user_id)).scalar_subquery()
-
-    def _is_unread(self, user_id: str) -> ColumnElement[bool]:
-        """Return the condition that a message is another user's and the user has not read it."""
-        message, receipt = self._message, self._read_receipt
-        read = select(receipt.id).where(receipt.message_id == message.id, receipt.user_id == user_id).exists()
-        return and_(message.sender_id != user_id, ~read)
+        return self._reads.unread_count(user_id)
 
     def _is(self, conversation_id: str, message_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         message = self._message
         return message.id == parse_row_id(message_id), message.conversation_id == parse_row_id(conversation_id)
 
     def _newest_first(self, viewer_id: str, *conditions: ColumnElement[bool], limit: int) -> list[MessageRecord]:
-        message, receipt = self._message, self._read_receipt
-        by_whom = or_(message.sender_id == viewer_id, receipt.user_id == viewer_id)
-        is_read = select(receipt.id).where(receipt.message_id == message.id, by_whom).exists()
+        message = self._message
         rows = self._db.session.execute(
             select(
                 message.id,
@@ -326,28 +297,18 @@ class MessageStore:
                 message.sender_id,
                 message.content,
                 message.created_at,
-                is_read,
+                self._reads.is_read(viewer_id),
                 message.seq,
+                self._reads.status(),
             )
             .where(*conditions)
             .order_by(message.id.desc())
             .limit(limit)
         )
         return [
-            MessageRecord(str(number), str(conversation), sender_id, content, created_at, read, seq)
-            for number, conversation, sender_id, content, created_at, read, seq in rows
+            MessageRecord(str(number), str(conversation), sender_id, content, created_at, read, seq, status)
+            for number, conversation, sender_id, content, created_at, read, seq, status in rows
         ]
-
-
-def _new_record(stored: StoredMessage, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
-    """Return a message as it is when it is stored: nobody has read it."""
-    return MessageRecord(str(stored.number), conversation_id, sender_id, content, stored.created_at, seq=stored.seq)
-
-
-def _in_order(message_ids: Sequence[str], numbers: Iterable[int]) -> tuple[str, ...]:
-    """Return the ids that are among the numbers, once each, in their original order."""
-    found = {str(number) for number in numbers}
-    return tuple(message_id for message_id in dict.fromkeys(message_ids) if message_id in found)
 
 
 def _as_json(message: MessageRecord) -> Any:
@@ -359,4 +320,5 @@ def _as_json(message: MessageRecord) -> Any:
         content=message.content,
         created_at=message.created_at,
         is_read=message.is_read,
+        status=message.status,
     )

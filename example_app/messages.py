@@ -9,8 +9,8 @@ from flask import Blueprint, abort
 from example_app.conversations import require_participant
 from example_app.extensions import realtime
 from example_app.models import find_users, store
-from example_app.schemas import NewMessage, Page, ReadMessages, read_body, read_query
-from example_app.serializers import Json, message_json
+from example_app.schemas import NewMessage, Page, SeenMessages, read_body, read_query
+from example_app.serializers import Json, message_json, receipts_json
 from example_app.tokens import require_access_token, signed_in_user, signed_in_user_id
 from flask_realtime.store import MessageRecord, SendResult
 
@@ -59,11 +59,30 @@ def sent_message_json(message: MessageRecord) -> Json:
 def read_messages(conversation_id: str) -> Json:
     """Mark messages as read. The response names all that are read now; others are sent the newly read ones."""
     require_participant(conversation_id)
-    body = read_body(ReadMessages)
-    result = store.messages.mark_read(conversation_id, signed_in_user_id(), body.message_ids)
-    if result.newly_read_ids:
-        realtime.emit_message_read(conversation_id, result.newly_read_ids, signed_in_user_id())
+    body = read_body(SeenMessages)
+    result = store.receipts.mark_read(conversation_id, signed_in_user_id(), body.message_ids, up_to=body.up_to)
+    realtime.emit_receipts(conversation_id, signed_in_user_id(), result)
     return {"messageIds": result.read_ids}
+
+
+@messages.post("/conversations/<conversation_id>/delivered")
+def deliver_messages(conversation_id: str) -> Json:
+    """Mark messages as delivered to the user; otherwise as for read ones."""
+    require_participant(conversation_id)
+    body = read_body(SeenMessages)
+    result = store.receipts.mark_delivered(conversation_id, signed_in_user_id(), body.message_ids, up_to=body.up_to)
+    realtime.emit_receipts(conversation_id, signed_in_user_id(), result)
+    return {"messageIds": result.delivered_ids}
+
+
+@messages.get("/conversations/<conversation_id>/messages/<message_id>/receipts")
+def list_receipts(conversation_id: str, message_id: str) -> Json:
+    """Return who has got and read a message."""
+    require_participant(conversation_id)
+    receipts = store.receipts.of_message(conversation_id, message_id)
+    if receipts is None:
+        abort(HTTPStatus.NOT_FOUND, "Message not found")
+    return receipts_json(receipts)
 
 
 @messages.delete("/conversations/<conversation_id>/messages/<message_id>")

@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -129,10 +130,18 @@ class NewMessage(Body):
     attachment_ids: Annotated[list[Id], Field(max_length=0)] | None = None
 
 
-class ReadMessages(Body):
-    """The messages that the user has read."""
+class SeenMessages(Body):
+    """The messages that the user has got or read: some by their ids, or all up to one."""
 
-    message_ids: Annotated[list[Id], Field(max_length=MAX_READ_IDS)]
+    message_ids: Annotated[list[Id], Field(max_length=MAX_READ_IDS)] = []
+    up_to: Id | None = None
+
+    @model_validator(mode="after")
+    def _has_one_of_them(self) -> SeenMessages:
+        if ("message_ids" in self.model_fields_set) == (self.up_to is not None):
+            msg = "messageIds or upTo is expected"
+            raise ValueError(msg)
+        return self
 
 
 class Page(Body):

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from example_app.models import Order, User
-from flask_realtime.store import ConversationRecord, MessageRecord, NotificationRecord
+from flask_realtime.store import ConversationRecord, MessageReceipts, MessageRecord, NotificationRecord, ReceiptRecord
 
 Json = dict[str, Any]
 
@@ -36,12 +36,26 @@ def message_json(message: MessageRecord, sender: User) -> Json:
     return {
         "id": message.id,
         "conversationId": message.conversation_id,
+        "seq": message.seq,
         "senderId": message.sender_id,
         "content": message.content,
         "sender": user_json(sender),
         "createdAt": timestamp(message.created_at),
         "isRead": message.is_read,
+        "status": message.status,
     }
+
+
+def receipts_json(receipts: MessageReceipts) -> Json:
+    """Return who has got and read a message."""
+    return {
+        "delivered": [_receipt_json(receipt) for receipt in receipts.delivered],
+        "read": [_receipt_json(receipt) for receipt in receipts.read],
+    }
+
+
+def _receipt_json(receipt: ReceiptRecord) -> Json:
+    return {"userId": receipt.user_id, "at": timestamp(receipt.at)}
 
 
 def notification_json(notification: NotificationRecord) -> Json:

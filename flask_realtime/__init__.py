@@ -4,18 +4,21 @@ from flask_realtime.backends.base import PresenceEntry
 from flask_realtime.emitter import RealtimeEmitter
 from flask_realtime.extension import Realtime
 from flask_realtime.feature import Caller, Emit, Feature, FeatureContext, Hook, Outcome, OutgoingEvent
-from flask_realtime.features.messages import NewMessage, SentMessage
+from flask_realtime.features.messages import NewMessage, ReadResult, SentMessage
 from flask_realtime.features.notifications import CriticalNotification, new_push_key
+from flask_realtime.features.receipts import DeliveryResult, SeenMessages
 from flask_realtime.functions import (
     broadcast_to_all,
     disconnect_token,
     disconnect_user,
     emit,
     emit_message_deleted,
+    emit_message_delivered,
     emit_message_read,
     emit_new_message,
     emit_notification_to_user,
     emit_order_update,
+    emit_receipts,
     get_online_users,
     get_online_users_count,
     get_user_connections,
@@ -34,6 +37,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Caller",
     "CriticalNotification",
+    "DeliveryResult",
     "Emit",
     "Feature",
     "FeatureContext",
@@ -43,8 +47,10 @@ __all__ = [
     "Outcome",
     "OutgoingEvent",
     "PresenceEntry",
+    "ReadResult",
     "Realtime",
     "RealtimeEmitter",
+    "SeenMessages",
     "SentMessage",
     "__version__",
     "broadcast_to_all",
@@ -53,10 +59,12 @@ __all__ = [
     "disconnect_user",
     "emit",
     "emit_message_deleted",
+    "emit_message_delivered",
     "emit_message_read",
     "emit_new_message",
     "emit_notification_to_user",
     "emit_order_update",
+    "emit_receipts",
     "get_online_users",
     "get_online_users_count",
     "get_user_connections",

@@ -23,6 +23,7 @@ LIMITS: Final = {
     "presence": "10/second, burst 50",
     "joins": "20/second, burst 200",
     "messages": "10/second, burst 30",
+    "receipts": "20/second, burst 100",
     "notifications": "10/second, burst 50",
     "application": "20/second, burst 50",
 }
@@ -192,6 +193,13 @@ class RealtimeConfig:
     )
     max_rooms: int = _setting(
         200, "an integer above 0", _is_positive_integer, doc="Conversations that one connection may have joined at once."
+    )
+    receipts_limit: int = _setting(
+        500,
+        "an integer above 0",
+        _is_positive_integer,
+        doc="Participants of a conversation beyond which `messages:read` and `messages:delivered` are sent at most once a second "
+        "for a conversation, merged.",
     )
     max_nesting: int = _setting(
         32,

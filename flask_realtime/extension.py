@@ -25,6 +25,7 @@ from flask_realtime.features.messages import MessageCalls, MessageHooks, message
 from flask_realtime.features.notifications import NotificationCalls, NotificationHooks, notifications
 from flask_realtime.features.orders import OrderCalls, orders
 from flask_realtime.features.presence import PresenceCalls, PresenceHooks, presence
+from flask_realtime.features.receipts import ReceiptCalls, ReceiptHooks, receipts
 from flask_realtime.features.typing_indicators import typing_indicators
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.gateway import Essential, Gateway
@@ -72,6 +73,7 @@ BUILT_IN: Final[tuple[Feature[Any], ...]] = (
     conversations,
     typing_indicators,
     messages,
+    receipts,
     notifications,
     orders,
     presence,
@@ -82,11 +84,13 @@ BUILT_IN: Final[tuple[Feature[Any], ...]] = (
 _ESSENTIAL: Final = Essential(presence, authentication)
 
 
-class Calls(Sending, ConversationCalls, MessageCalls, NotificationCalls, OrderCalls, PresenceCalls, AuthenticationCalls):
+class Calls(
+    Sending, ConversationCalls, MessageCalls, ReceiptCalls, NotificationCalls, OrderCalls, PresenceCalls, AuthenticationCalls
+):
     """The calls of the built-in features."""
 
 
-class Realtime(Calls, ConversationHooks, MessageHooks, NotificationHooks, PresenceHooks, AuthenticationHooks):
+class Realtime(Calls, ConversationHooks, MessageHooks, ReceiptHooks, NotificationHooks, PresenceHooks, AuthenticationHooks):
     """Real-time messaging, notifications, typing indicators and presence for Flask applications.
 
     One object may serve several applications: their state is kept in each one's `extensions`. The object holds the hooks,

@@ -17,6 +17,8 @@ _calls: Final = _OnCurrentApplication()
 
 emit_new_message = _calls.emit_new_message
 emit_message_read = _calls.emit_message_read
+emit_message_delivered = _calls.emit_message_delivered
+emit_receipts = _calls.emit_receipts
 emit_message_deleted = _calls.emit_message_deleted
 emit_notification_to_user = _calls.emit_notification_to_user
 emit_order_update = _calls.emit_order_update

@@ -9,11 +9,15 @@
 from flask_realtime.database.columns import IntegerKey, IntegerUserId, StringUserId, UtcDateTime, parse_row_id, utc_now
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.conversations.store import ConversationRecord, ConversationStore
-from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
-from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, ReadResult, SendResult
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
+from flask_realtime.features.messages.reading import ReadResult
+from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, SendResult
 from flask_realtime.features.notifications.models import NotificationMixin, PushSubscriptionMixin
 from flask_realtime.features.notifications.store import NotificationRecord, NotificationStore, PushStore
 from flask_realtime.features.notifications.subscriptions import PushSubscription
+from flask_realtime.features.receipts.models import ReadReceiptMixin
+from flask_realtime.features.receipts.seen import DeliveryResult
+from flask_realtime.features.receipts.store import MessageReceipts, ReceiptRecord, ReceiptStore
 from flask_realtime.jobs.job import Job
 from flask_realtime.jobs.models import JobMixin
 from flask_realtime.jobs.store import JobStore
@@ -27,6 +31,7 @@ __all__ = [
     "ConversationMixin",
     "ConversationRecord",
     "ConversationStore",
+    "DeliveryResult",
     "IntegerKey",
     "IntegerUserId",
     "Job",
@@ -34,6 +39,7 @@ __all__ = [
     "JobStore",
     "MessageMixin",
     "MessagePage",
+    "MessageReceipts",
     "MessageRecord",
     "MessageSendMixin",
     "MessageStore",
@@ -47,6 +53,8 @@ __all__ = [
     "PushSubscriptionMixin",
     "ReadReceiptMixin",
     "ReadResult",
+    "ReceiptRecord",
+    "ReceiptStore",
     "SendResult",
     "Store",
     "StringUserId",

@@ -13,8 +13,9 @@ from sqlalchemy.types import TypeEngine
 from flask_realtime.database.base import RealtimeModelMixin
 from flask_realtime.database.columns import StringUserId
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
-from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
 from flask_realtime.features.notifications.models import NotificationMixin, PushSubscriptionMixin
+from flask_realtime.features.receipts.models import ReadReceiptMixin
 from flask_realtime.jobs.models import JobMixin
 
 ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
@@ -25,13 +26,14 @@ class Models:
     """The models of one application, each built from the mixin of that name.
 
     Without `message_send`, clients cannot send messages with `message:send`; without `job` no notification can be critical, and
-    without `push_subscription` there is no web push.
+    without `push_subscription` there is no web push. With `read_receipt`, users mark messages as read one by one, and counting the
+    unread ones takes time in proportion to the messages; with None the participants have cursors.
     """
 
     conversation: type[ConversationMixin]
     participant: type[ParticipantMixin]
     message: type[MessageMixin]
-    read_receipt: type[ReadReceiptMixin]
+    read_receipt: type[ReadReceiptMixin] | None
     notification: type[NotificationMixin]
     message_send: type[MessageSendMixin] | None = None
     job: type[JobMixin] | None = None
@@ -44,6 +46,7 @@ def define_models(
     prefix: str = "realtime_",
     user_key: str | None = None,
     user_id_type: TypeEngine[str] | None = None,
+    read_receipts: bool = False,
 ) -> Models:
     """Define the models on `db`, for an application that has none of its own. Call it once for each `db`.
 
@@ -53,6 +56,7 @@ def define_models(
         user_key: The column that user ids refer to, such as `"users.id"`; None for no foreign key.
         user_id_type: The type of the user id columns, `StringUserId()` by default; `IntegerUserId()` where
             `user_key` is an integer column.
+        read_receipts: Whether read receipts are rows, as version 0.1 had them, instead of cursors of the participants.
 
     Returns:
         The models, for a `Store`.
@@ -62,7 +66,7 @@ def define_models(
         conversation=define.model("Conversation", "conversation", ConversationMixin),
         participant=define.model("Participant", "participant", ParticipantMixin, "user_id"),
         message=define.model("Message", "message", MessageMixin, "sender_id"),
-        read_receipt=define.model("ReadReceipt", "read_receipt", ReadReceiptMixin, "user_id"),
+        read_receipt=define.model("ReadReceipt", "read_receipt", ReadReceiptMixin, "user_id") if read_receipts else None,
         notification=define.model("Notification", "notification", NotificationMixin, "user_id"),
         message_send=define.model("MessageSend", "message_send", MessageSendMixin, "sender_id"),
         job=define.model("Job", "job", JobMixin, "user_id"),

@@ -13,6 +13,7 @@ from flask_realtime.features.conversations.store import ConversationStore
 from flask_realtime.features.messages.store import MessageRecord, MessageStore
 from flask_realtime.features.notifications import notifications
 from flask_realtime.features.notifications.store import CriticalDatabase, NotificationStore, PushStore
+from flask_realtime.features.receipts.store import ReceiptStore
 from flask_realtime.jobs.store import JobStore
 from flask_realtime.store.models import Models
 
@@ -31,7 +32,8 @@ class Store:
 
     Attributes:
         conversations: Conversations and who takes part in them.
-        messages: Messages and who has read them.
+        messages: Messages.
+        receipts: Messages' receipts: to whom they are delivered, and who has read them.
         notifications: Notifications to single users.
         push: Their subscriptions to web push.
         jobs: Jobs, such as critical notifications; None without a model of them.
@@ -39,8 +41,22 @@ class Store:
 
     def __init__(self, db: SQLAlchemy, models: Models) -> None:
         self.models = models
-        self.messages = MessageStore(db, models.message, models.read_receipt, models.participant, models.message_send)
-        self.conversations = ConversationStore(db, models.conversation, models.participant, self.messages.unread_in)
+        self.receipts = ReceiptStore(
+            db,
+            conversation=models.conversation,
+            participant=models.participant,
+            message=models.message,
+            read_receipt=models.read_receipt,
+        )
+        self.messages = MessageStore(
+            db,
+            conversation=models.conversation,
+            message=models.message,
+            participant=models.participant,
+            reads=self.receipts.reads,
+            message_send=models.message_send,
+        )
+        self.conversations = ConversationStore(db, models.conversation, models.participant, self.receipts.reads.unread_in)
         self.jobs = None if models.job is None else JobStore(db, models.job)
         self.notifications = NotificationStore(db, models.notification, self.jobs)
         self.push = PushStore(db, models.push_subscription)
@@ -48,18 +64,21 @@ class Store:
     def register(self, realtime: Realtime, *, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
         """Register the hooks that the store implements.
 
-        Participants may join their conversations and send messages there; `notification:read` and `notifications:read-all` are
-        stored, and critical notifications are confirmed and escalated. The application registers the other hooks.
+        Participants may join their conversations, send messages there, and say what they have got and read; `notification:read`
+        and `notifications:read-all` are stored, and critical notifications are confirmed and escalated. The application
+        registers the other hooks.
 
         Args:
             realtime: The extension object.
             message_json: Returns a message as clients get it after `message:send`; by default an object of the record's fields.
 
         Raises:
-            RegistrationError: `authorize_join` or `on_message_send` is registered already, or `realtime` serves connections.
+            RegistrationError: `realtime` serves connections, or one of `authorize_join`, `on_message_send`, `on_messages_read` and
+                `on_messages_delivered` is registered already.
         """
         self.conversations.register(realtime)
         self.messages.register(realtime, message_json)
+        self.receipts.register(realtime)
         state_of_notifications = partial(realtime.state_of, notifications)
         self.notifications.register(realtime, state_of_notifications)
         self.push.register(state_of_notifications)

@@ -59,7 +59,7 @@ def test_the_page_of_events_has_a_section_for_every_event_of_the_contract(built:
 
 def test_the_page_of_events_shows_payloads_as_json(built: Path) -> None:
     text = text_of(built / "reference" / "events.html")
-    assert "{ conversationId: string | number, messageIds: (string | number)[], userId?: string }" in text
+    assert "{ conversationId: string | number, messageIds: (string | number)[], userId?: string, upTo?: string | number }" in text
     assert "{ userId: string, status: 'online' | 'offline' }[]" in text
     assert "{ error: { code: string, message: string, retryAfter?: number }, event: string }" in text
     assert "{ ok: true }" in text

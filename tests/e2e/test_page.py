@@ -83,6 +83,19 @@ def test_two_people_chat(new_person: NewPerson, example: Server) -> None:
         person.sees("Pizza?")
 
 
+def test_a_message_is_shown_as_sent_then_as_delivered_then_as_read(new_person: NewPerson, example: Server) -> None:
+    conversation(example.url, "Ticks")
+    alice = new_person().log_in("alice").open_conversation("Ticks")
+    alice.send("Are you there?")
+    expect(alice.messages.get_by_role("img", name="Sent")).to_have_count(1)
+    bob = new_person().log_in("bob")
+    expect(bob.page.get_by_role("link", name="Ticks 1 unread")).to_be_visible()
+    alice.send("Hello?")
+    expect(alice.messages.get_by_role("img", name="Delivered")).to_have_count(2)
+    bob.open_conversation("Ticks")
+    expect(alice.messages.get_by_role("img", name="Read")).to_have_count(2)
+
+
 def test_people_come_and_go(new_person: NewPerson) -> None:
     alice = new_person().log_in("alice")
     carol = new_person().log_in("carol")

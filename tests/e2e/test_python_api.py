@@ -15,6 +15,7 @@ SENDERS: dict[str, tuple[str, list[Any]]] = {
     "emit_new_message": ("message:new", [{"id": "m1"}]),
     "emit_message_read": ("messages:read", [["m1"]]),
     "emit_message_deleted": ("message:deleted", ["m1"]),
+    "emit_message_delivered": ("messages:delivered", [["m1"], "another user"]),
     "send_to_conversation": ("custom:event", ["custom:event", 1]),
     "emit_notification_to_user": ("notification:new", [{"id": "n1"}]),
     "emit_order_update": ("order:update", [{"id": "o1"}]),

@@ -147,9 +147,9 @@ def error(answer: Answer) -> tuple[int, str]:
 class StoreApp:
     """An application with nothing but a store, whose user ids refer to no table."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, **options: Any) -> None:
         self.db = SQLAlchemy()
-        self.models = define_models(self.db)
+        self.models = define_models(self.db, **options)
         self.store = Store(self.db, self.models)
         self.app = Flask("store_app")
         self.app.config["SQLALCHEMY_DATABASE_URI"] = database_url
@@ -171,9 +171,9 @@ class StoreApp:
 
 
 @contextmanager
-def new_store_app(database_url: str) -> Iterator[StoreApp]:
-    """An application with a store on a new database; its application context is open."""
-    made = StoreApp(database_url)
+def new_store_app(database_url: str, **options: Any) -> Iterator[StoreApp]:
+    """An application with a store on a new database, and `define_models`' options; its application context is open."""
+    made = StoreApp(database_url, **options)
     with made.app.app_context():
         if made.db.engine.dialect.name == "sqlite":
             event.listen(made.db.engine, "connect", enforce_foreign_keys)

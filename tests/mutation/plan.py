@@ -63,9 +63,12 @@ _STORE: Final = (
     "integration/store/test_store_models.py",
     "integration/store/test_store_operations.py",
     "integration/store/test_store_queries.py",
-    "integration/store/test_store_jobs.py",
     "integration/store/test_store_races.py",
     "integration/store/test_store_sends.py",
+    "integration/store/test_store_sequences.py",
+    "integration/store/test_store_receipts.py",
+    "integration/store/test_store_read_rows.py",
+    "integration/store/test_store_jobs.py",
 )
 _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
@@ -97,6 +100,16 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/jobs", "integration/store/test_store_jobs.py", "integration/features/test_notifications_critical.py"),
     ),
     "flask_realtime/job_commands.py": Suite(("integration/test_job_commands.py",)),
+    "flask_realtime/features/receipts/cursor_store.py": Suite(
+        (_STORE[6],), (*_STORE[1:4], "integration/features/test_receipts.py")
+    ),
+    "flask_realtime/features/receipts/row_store.py": Suite((_STORE[7],), ("integration/features/test_receipts.py", _STORE[0])),
+    "flask_realtime/features/receipts/store.py": Suite((_STORE[6], _STORE[7]), ("integration/features/test_receipts.py",)),
+    "flask_realtime/features/receipts/models.py": Suite(_STORE[:1], (_STORE[7],)),
+    "flask_realtime/features/receipts": Suite(
+        ("unit/features/test_receipts.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_receipts.py"),
+        ("e2e/features/test_receipts.py",),
+    ),
     "flask_realtime/features": Suite(
         (
             "unit/features/test_presence.py",
@@ -411,6 +424,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/messages/models.py": _MODELS,
     "flask_realtime/features/notifications/models.py": _MODELS,
     "flask_realtime/store/models.py": _MODELS,
+    "flask_realtime/features/messages/send_store.py": Suite(("integration/store/test_store_sends.py",), _STORE[:4]),
     "flask_realtime/features/messages/store.py": Suite(
         (_STORE[1], "integration/store/test_store_sends.py"), (*_STORE[2:], "integration/features/test_messages.py", *_EXAMPLE_API)
     ),

@@ -34,11 +34,16 @@ def test_messages_go_to_their_conversation_with_the_ids_as_they_were_spelt() -> 
     calls.emit_message_read(7, [1, "2"], "ann")
     calls.emit_message_read("7", [1])
     calls.emit_message_deleted("7", 1)
+    calls.emit_message_read(7, [1], up_to=2)
+    calls.emit_message_delivered(7, ["1"], 3, up_to="2")
     assert [emit.args for emit in calls.sent[2:]] == [
         ({"conversationId": 7, "messageIds": [1, "2"], "userId": "ann"},),
         ({"conversationId": "7", "messageIds": [1]},),
         ({"conversationId": "7", "messageId": 1},),
+        ({"conversationId": 7, "messageIds": [1], "upTo": 2},),
+        ({"conversationId": 7, "messageIds": ["1"], "userId": "3", "upTo": "2"},),
     ]
+    assert calls.sent[-1].except_rooms == ("user:3",)
 
 
 @pytest.mark.parametrize("bad", ["", None, True, [], "x" * 129])
@@ -96,6 +101,10 @@ def test_each_id_of_a_message_is_checked_and_the_error_names_it(bad: Any) -> Non
         calls.emit_message_read("7", ["1", bad], "ann")
     with pytest.raises(InvalidId, match="conversation_id"):
         calls.emit_message_read(bad, ["1"], "ann")
+    with pytest.raises(InvalidId, match="message_ids"):
+        calls.emit_message_delivered("7", [bad], "ann")
+    with pytest.raises(InvalidId, match="user_id"):
+        calls.emit_message_delivered("7", ["1"], bad)
     with pytest.raises(InvalidId, match="message_id"):
         calls.emit_message_deleted("7", bad)
     with pytest.raises(InvalidId, match="conversation_id"):

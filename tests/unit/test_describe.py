@@ -14,8 +14,8 @@ from flask_realtime.describe.events import describe as describe_all
 from flask_realtime.describe.schemas import Schemas
 from flask_realtime.describe.typescript import expression, typescript
 from flask_realtime.extension import BUILT_IN
-from flask_realtime.features.messages.events import MessagesReadPayload
 from flask_realtime.features.presence.events import UserStatus
+from flask_realtime.features.receipts.events import MessagesReadPayload
 from flask_realtime.hooks import ApplicationEvent
 
 describe = functools.partial(describe_all, BUILT_IN)

@@ -113,7 +113,7 @@ ABOUT_FLASK = {
     "flask_realtime.jobs.celery": {"flask"},
 }
 DATABASES = {"flask_sqlalchemy", "sqlalchemy"}
-# The modules of a feature, and of jobs, that are about the database, and what they know of it.
+# The modules of a feature, and of jobs, that are about the database, and what they know of it; a store's parts are `..._store`.
 ABOUT_DATABASES = {"models": {"sqlalchemy"}, "store": DATABASES}
 
 
@@ -152,7 +152,8 @@ def part(module: str) -> str:
 def about_database(module: str) -> set[str]:
     """What a module of a feature or of jobs that is about the database knows of it; nothing for any other module."""
     root, _, name = module.rpartition(".")
-    return ABOUT_DATABASES.get(name, set()) if (part(module), root.count(".")) in {("features", 2), ("jobs", 1)} else set()
+    kind = "store" if name.endswith("_store") else name
+    return ABOUT_DATABASES.get(kind, set()) if (part(module), root.count(".")) in {("features", 2), ("jobs", 1)} else set()
 
 
 def above(module: str) -> set[str]:

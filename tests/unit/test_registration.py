@@ -26,6 +26,8 @@ HOOKS = {
     "on_join": 2,
     "on_leave": 2,
     "on_message_send": 2,
+    "on_messages_read": 2,
+    "on_messages_delivered": 2,
     "on_notification_read": 2,
     "on_notifications_read_all": 1,
     "on_notification_delivered": 2,

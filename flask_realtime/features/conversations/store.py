@@ -94,7 +94,7 @@ class ConversationStore:
     def of_user(self, user_id: str, *, before: str | None = None, limit: int | None = None) -> list[ConversationRecord]:
         """Return conversations that a user takes part in, newest first, in two statements.
 
-        Counting unread messages takes time in proportion to the messages of these conversations.
+        With read receipts in rows, counting unread messages takes time in proportion to the messages of these conversations.
 
         Args:
             user_id: The user.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict
 
@@ -50,21 +50,12 @@ class StoredMessagePayload(TypedDict):
 
     id: str
     conversationId: str
+    seq: int | None
     senderId: str
     content: str
     createdAt: str
     isRead: bool
-
-
-class _MessagesReadRequired(TypedDict):
-    conversationId: WireId
-    messageIds: list[WireId]
-
-
-class MessagesReadPayload(_MessagesReadRequired, total=False):
-    """`messages:read`; the reader is included if the application named one."""
-
-    userId: str
+    status: Literal["sent", "delivered", "read"] | None
 
 
 class MessageDeletedPayload(TypedDict):
@@ -75,23 +66,9 @@ class MessageDeletedPayload(TypedDict):
 
 
 MESSAGE_NEW: Final[OutgoingEvent[Any]] = OutgoingEvent("message:new", Document, _AUDIENCE, "A message was sent.", "message")
-MESSAGES_READ: Final[OutgoingEvent[MessagesReadPayload]] = OutgoingEvent(
-    "messages:read",
-    MessagesReadPayload,
-    _AUDIENCE,
-    "Messages were read; `userId` is the reader, if the application named one.",
-)
 MESSAGE_DELETED: Final[OutgoingEvent[MessageDeletedPayload]] = OutgoingEvent(
     "message:deleted", MessageDeletedPayload, _AUDIENCE, "A message was deleted."
 )
-
-
-def messages_read_payload(conversation_id: WireId, message_ids: Iterable[WireId], user_id: str | None) -> MessagesReadPayload:
-    """Build the payload of `messages:read`."""
-    payload: MessagesReadPayload = {"conversationId": conversation_id, "messageIds": list(message_ids)}
-    if user_id is not None:
-        payload["userId"] = user_id
-    return payload
 
 
 def message_deleted_payload(conversation_id: WireId, message_id: WireId) -> MessageDeletedPayload:
@@ -130,20 +107,25 @@ def sent_answer(message: Any) -> MessageSentAnswer:
     return {"ok": True, "message": message}
 
 
-def stored_message_payload(  # noqa: PLR0913, PLR0917 - a message has that many fields
+def stored_message_payload(  # noqa: PLR0913 - a message has that many fields
+    *,
     message_id: str,
     conversation_id: str,
+    seq: int | None,
     sender_id: str,
     content: str,
     created_at: datetime,
-    is_read: bool,  # noqa: FBT001
+    is_read: bool,
+    status: Any,
 ) -> StoredMessagePayload:
     """Build the payload of a message of the store."""
     return {
         "id": message_id,
         "conversationId": conversation_id,
+        "seq": seq,
         "senderId": sender_id,
         "content": content,
         "createdAt": wire_time(created_at),
         "isRead": is_read,
+        "status": status,
     }

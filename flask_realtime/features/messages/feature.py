@@ -10,7 +10,6 @@ from flask_realtime.features.messages.events import (
     MESSAGE_DELETED,
     MESSAGE_NEW,
     MESSAGE_SEND,
-    MESSAGES_READ,
     MessageSendPayload,
     MessageSentAnswer,
     parse_message_send,
@@ -18,7 +17,7 @@ from flask_realtime.features.messages.events import (
 
 messages: Final = Feature("messages", state=stateless, section="Messaging")
 
-messages.add_outgoing(MESSAGE_NEW, MESSAGES_READ, MESSAGE_DELETED)
+messages.add_outgoing(MESSAGE_NEW, MESSAGE_DELETED)
 messages.add_hook(hooks.ON_MESSAGE_SEND)
 
 messages.event(

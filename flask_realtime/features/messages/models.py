@@ -1,11 +1,12 @@
-"""Models of messages, their read receipts, and what clients have sent."""
+"""Models of messages, and of what clients have sent."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import String, Text
+from sqlalchemy import BigInteger, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.elements import conv
 
 from flask_realtime.contract.ids import MAX_ID_LENGTH
 from flask_realtime.database.base import Constraint, RealtimeModelMixin, foreign_keys, index, unique
@@ -13,7 +14,10 @@ from flask_realtime.database.columns import IntegerKey, StringUserId
 
 
 class MessageMixin(RealtimeModelMixin):
-    """A message in a conversation. Messages are ordered by id."""
+    """A message in a conversation. Messages are ordered by id.
+
+    `seq` numbers the messages of a conversation from 1 on. The store sets it; a message without one counts for no receipt.
+    """
 
     __tablename__ = "realtime_message"
     conversation_key: ClassVar[str] = "realtime_conversation.id"
@@ -22,6 +26,7 @@ class MessageMixin(RealtimeModelMixin):
     conversation_id: Mapped[int] = mapped_column(IntegerKey)
     sender_id: Mapped[str] = mapped_column(StringUserId)
     content: Mapped[str] = mapped_column(Text)
+    seq: Mapped[int | None] = mapped_column(BigInteger)
 
     @classmethod
     def constraints(cls) -> tuple[Constraint, ...]:
@@ -33,28 +38,8 @@ class MessageMixin(RealtimeModelMixin):
             # Includes the sender, so that counting unread messages reads only the index.
             index(table, "conversation_id", "id", "sender_id"),
             index(table, "sender_id"),
-        )
-
-
-class ReadReceiptMixin(RealtimeModelMixin):
-    """A receipt that a user has read another user's message; created when it was read."""
-
-    __tablename__ = "realtime_read_receipt"
-    message_key: ClassVar[str] = "realtime_message.id"
-    user_key: ClassVar[str | None] = None
-
-    message_id: Mapped[int] = mapped_column(IntegerKey)
-    user_id: Mapped[str] = mapped_column(StringUserId)
-
-    @classmethod
-    def constraints(cls) -> tuple[Constraint, ...]:
-        """Return the table's constraints and indexes; a user reads a message once."""
-        table = cls.__tablename__
-        return (
-            *super().constraints(),
-            *foreign_keys(table, message_id=cls.message_key, user_id=cls.user_key),
-            unique(table, "message_id", "user_id"),
-            index(table, "user_id"),
+            # An index and not a constraint, which SQLite could not add to a table that is there already.
+            Index(conv(f"ix_{table}_conversation_id_seq"), "conversation_id", "seq", unique=True),
         )
 
 
@@ -72,6 +57,7 @@ class MessageSendMixin(RealtimeModelMixin):
     sender_id: Mapped[str] = mapped_column(StringUserId)
     client_id: Mapped[str] = mapped_column(String(MAX_ID_LENGTH))
     message_id: Mapped[int | None] = mapped_column(IntegerKey)
+    seq: Mapped[int | None] = mapped_column(BigInteger)
 
     @classmethod
     def constraints(cls) -> tuple[Constraint, ...]:

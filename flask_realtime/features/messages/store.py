@@ -1,36 +1,28 @@
-"""Stores messages, read receipts and what clients have sent in the database, and answers their hook from there."""
+"""Stores messages in the database, and answers their hook from there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Protocol
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from flask_realtime.database.columns import parse_row_id, utc_now
-from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import ConfigError, Forbidden, NotFound
-from flask_realtime.features.conversations.models import ParticipantMixin
+from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.messages.events import stored_message_payload
 from flask_realtime.features.messages.hooks import MessageHooks
-from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
+from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
+from flask_realtime.features.messages.reading import ReadResult
+from flask_realtime.features.messages.send_store import MessageKey, SentMessages, StoredMessage
 from flask_realtime.features.messages.sending import NewMessage, SentMessage
 from flask_realtime.identity import Identity
 
 DEFAULT_PAGE_SIZE = 50
-
-SEND_WINDOW: Final = timedelta(hours=24)
-"""Time for which a client's id of a message stands for the same message."""
-
-_KEPT: Final = SEND_WINDOW + timedelta(hours=1)
-"""Time for which it is kept: nothing that somebody may be looking for right now is deleted."""
-
-_DELETED_AT_ONCE: Final = 10
-"""Expired sendings that are deleted with each new one: few enough to delay nobody, and more than are added."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,9 @@ class MessageRecord:
     """A message as one user sees it.
 
     `is_read` of the viewer's own message: another user has read it. Of another user's: the viewer has read it.
+    `seq` numbers the messages of a conversation from 1 on, in the order of their commits and without gaps; None for one that
+    something else than the store has stored. `status` is "sent", "delivered" to all others, or "read" by all others; None where
+    receipts are rows.
     """
 
     id: str
@@ -46,6 +41,8 @@ class MessageRecord:
     content: str
     created_at: datetime
     is_read: bool = False
+    seq: int | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,72 +67,30 @@ class MessagePage:
     next_before: str | None
 
 
-@dataclass(frozen=True)
-class ReadResult:
-    """The result of marking messages as read.
+class Reads(Protocol):
+    """Reads of messages, as far as their store needs them: the receipts of the application's store."""
 
-    `read_ids` are those of the requested messages that the user has read now, in the order requested;
-    `newly_read_ids` those among them that this call marked.
-    """
+    @property
+    def first_status(self) -> str | None:
+        """The status of a message that has just been stored."""
 
-    read_ids: tuple[str, ...]
-    newly_read_ids: tuple[str, ...]
+    def is_read(self, viewer_id: str) -> ColumnElement[bool]:
+        """Return, as a part of a query about messages, whether the viewer has read one, or another user the viewer's own."""
 
+    def status(self) -> ColumnElement[Any]:
+        """Return, as a part of a query about messages, how far one has got, or NULL."""
 
-_Key = tuple[int | None, str, str]
-"""The conversation, the sender, and the client's id of the message."""
+    def sent(self, conversation: int | None, sender_id: str) -> None:
+        """Record that a message is stored; in its transaction."""
 
+    def deleted(self, conversation: int | None, sender_id: str, seq: int | None) -> None:
+        """Record that a message is deleted; in the transaction that does so."""
 
-class _SentMessages:
-    """Rows of what clients have sent: one for each message, for as long as its key stands for the same message.
+    def mark_read(self, conversation_id: str, user_id: str, message_ids: Sequence[str], up_to: str | None = None) -> ReadResult:
+        """Record that a user has read messages, and commit."""
 
-    Args:
-        db: The application's Flask-SQLAlchemy object.
-        model: The model of the rows.
-    """
-
-    def __init__(self, db: SQLAlchemy, model: type[MessageSendMixin]) -> None:
-        self._db = db
-        self._model = model
-
-    def claim(self, key: _Key, now: datetime) -> int | None:
-        """Return the id of the row of a message that is to be stored now, or None if it was sent before.
-
-        Of several transactions at once, one gets the row, and the others wait until it has committed.
-        """
-        model = self._model
-        columns = (model.conversation_id, model.sender_id, model.client_id)
-        added = insert_into(self._db, model).values(dict(zip(columns, key, strict=True)) | {model.created_at: now})
-        claimed = added.on_conflict_do_update(
-            index_elements=columns, set_={"created_at": now}, where=model.created_at <= now - SEND_WINDOW
-        )
-        return self._db.session.scalars(claimed.returning(model.id)).one_or_none()
-
-    def finish(self, claim: int, number: int, now: datetime) -> None:
-        """Record which message was stored, and delete a few expired rows."""
-        model = self._model
-        finished = update(model).where(model.id == claim).values(message_id=number)
-        expired = select(model.id).where(model.created_at < now - _KEPT).order_by(model.created_at).limit(_DELETED_AT_ONCE)
-        deleted = delete(model).where(model.id.in_(expired.with_for_update(skip_locked=True)))
-        for statement in (finished, deleted):
-            self._db.session.execute(statement.execution_options(synchronize_session=False))
-
-    def find(self, key: _Key) -> tuple[int, datetime]:
-        """Return the id of the message that was stored, and when it was.
-
-        Raises:
-            NotFound: The conversation, or the sender, has just been deleted.
-        """
-        model = self._model
-        conversation, sender_id, client_id = key
-        found = self._db.session.execute(
-            select(model.message_id, model.created_at).where(
-                model.conversation_id == conversation, model.sender_id == sender_id, model.client_id == client_id
-            )
-        ).one_or_none()
-        if found is None or found.message_id is None:
-            raise NotFound
-        return found.message_id, found.created_at
+    def unread_count(self, user_id: str) -> int:
+        """Count a user's unread messages in all conversations."""
 
 
 class MessageStore:
@@ -143,25 +98,29 @@ class MessageStore:
 
     Args:
         db: The application's Flask-SQLAlchemy object.
+        conversation: The model of conversations.
         message: The model of messages.
-        read_receipt: The model of their read receipts.
         participant: The model of the participants of their conversations.
+        reads: Who has read what.
         message_send: The model of what clients have sent; None if they send nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it works on that many models
         self,
         db: SQLAlchemy,
+        *,
+        conversation: type[ConversationMixin],
         message: type[MessageMixin],
-        read_receipt: type[ReadReceiptMixin],
         participant: type[ParticipantMixin],
+        reads: Reads,
         message_send: type[MessageSendMixin] | None = None,
     ) -> None:
         self._db = db
         self._message_send = message_send
+        self._conversation = conversation
         self._message = message
-        self._read_receipt = read_receipt
         self._participant = participant
+        self._reads = reads
 
     def add(self, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
         """Store a message and commit. The caller first checks that the sender may write there.
@@ -171,14 +130,31 @@ class MessageStore:
         """
         now = utc_now()
         with committing(self._db):
-            number = self._insert(conversation_id, sender_id, content, now)
-        return MessageRecord(str(number), conversation_id, sender_id, content, now)
+            stored = self._insert(conversation_id, sender_id, content, now)
+        return self._new_record(stored, conversation_id, sender_id, content)
 
-    def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> int:
-        message = self._message
+    def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> StoredMessage:
+        message, number = self._message, parse_row_id(conversation_id)
         values = {"sender_id": sender_id, "content": content, "created_at": now}
-        added = insert(message).values(conversation_id=parse_row_id(conversation_id), **values)
-        return self._db.session.execute(added.returning(message.id)).scalar_one()
+        seq = self._next_seq(number)
+        added = insert(message).values(conversation_id=number, seq=seq, **values)
+        stored = StoredMessage(self._db.session.execute(added.returning(message.id)).scalar_one(), seq, now)
+        self._reads.sent(number, sender_id)
+        return stored
+
+    def _next_seq(self, number: int | None) -> int:
+        """Return the number of a conversation's next message; until the commit, its other writers wait.
+
+        Raises:
+            NotFound: The conversation does not exist.
+        """
+        conversation = self._conversation
+        counted = update(conversation).where(conversation.id == number).values(last_seq=conversation.last_seq + 1)
+        returning = counted.returning(conversation.last_seq).execution_options(synchronize_session=False)
+        seq: int | None = self._db.session.scalars(returning).one_or_none()
+        if seq is None:
+            raise NotFound
+        return seq
 
     def register(self, hooks: MessageHooks, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
         """Register the hook that stores what clients send, unless there is no model for it.
@@ -222,23 +198,28 @@ class MessageStore:
         with committing(self._db):
             claim = sent.claim(key, now)
             if claim is None:
-                number, content, now = self._sent_before(sent, key, content)
+                stored, content = self._sent_before(sent, key, content)
             else:
-                number = self._insert(conversation_id, sender_id, content, now)
-                sent.finish(claim, number, now)
-        return SendResult(MessageRecord(str(number), conversation_id, sender_id, content, now), claim is not None)
+                stored = self._insert(conversation_id, sender_id, content, now)
+                sent.finish(claim, stored)
+        return SendResult(self._new_record(stored, conversation_id, sender_id, content), claim is not None)
 
-    def _sent(self) -> _SentMessages:
+    def _new_record(self, stored: StoredMessage, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
+        """Return a message as it is when it is stored: nobody has read it."""
+        made = (str(stored.number), conversation_id, sender_id, content, stored.created_at)
+        return MessageRecord(*made, seq=stored.seq, status=self._reads.first_status)
+
+    def _sent(self) -> SentMessages:
         if self._message_send is None:
             msg = "Sending messages needs a model of what clients have sent: pass message_send to Models, as define_models does."
             raise ConfigError(msg)
-        return _SentMessages(self._db, self._message_send)
+        return SentMessages(self._db, self._message_send)
 
-    def _sent_before(self, sent: _SentMessages, key: _Key, content: str) -> tuple[int, str, datetime]:
-        """Return the id, content and time of a message that was sent before; if it was deleted, with the content sent now."""
-        number, created_at = sent.find(key)
-        stored = self._db.session.scalar(select(self._message.content).where(self._message.id == number))
-        return number, content if stored is None else stored, created_at
+    def _sent_before(self, sent: SentMessages, key: MessageKey, content: str) -> tuple[StoredMessage, str]:
+        """Return a message that was sent before, and its content; if it was deleted, the content sent now."""
+        stored = sent.find(key)
+        found = self._db.session.scalar(select(self._message.content).where(self._message.id == stored.number))
+        return stored, content if found is None else found
 
     def _takes_part(self, conversation_id: str, user_id: str) -> bool:
         participant = self._participant
@@ -277,90 +258,38 @@ class MessageStore:
         return MessagePage(page, page[0].id if len(found) > limit else None)
 
     def mark_read(self, conversation_id: str, user_id: str, message_ids: Sequence[str]) -> ReadResult:
-        """Record that a user has read messages, and commit.
-
-        The user's own messages, those of other conversations and unknown ids are skipped. Marking a message again,
-        or from two devices at once, is no error: exactly one call finds it newly read. Works on SQLite and
-        PostgreSQL, in two statements.
-
-        Returns:
-            The messages that the user has read now, and those that this call marked.
-        """
-        message, receipt = self._message, self._read_receipt
-        numbers = [number for number in map(parse_row_id, message_ids) if number is not None]
-        readable = (
-            message.conversation_id == parse_row_id(conversation_id),
-            message.id.in_(numbers),
-            message.sender_id != user_id,
-        )
-        with committing(self._db):
-            newly_read = self._add_receipts(user_id, *readable)
-            read = self._db.session.scalars(
-                select(message.id).join(receipt, receipt.message_id == message.id).where(receipt.user_id == user_id, *readable)
-            ).all()
-        return ReadResult(_in_order(message_ids, read), _in_order(message_ids, newly_read))
-
-    def _add_receipts(self, user_id: str, *conditions: ColumnElement[bool]) -> Sequence[int]:
-        """Insert the receipts that are missing; return the ids of their messages."""
-        message, receipt = self._message, self._read_receipt
-        # The lock keeps a message from being deleted before its receipt refers to it. The common order makes two
-        # devices that mark the same messages wait for each other instead of deadlocking.
-        source = (
-            select(message.id, literal(user_id, receipt.user_id.type), literal(utc_now(), receipt.created_at.type))
-            .where(*conditions)
-            .order_by(message.id)
-            .with_for_update(read=True, key_share=True)
-        )
-        added = insert_into(self._db, receipt).from_select(["message_id", "user_id", "created_at"], source)
-        return self._db.session.scalars(added.on_conflict_do_nothing().returning(receipt.message_id)).all()
+        """Record that a user has read messages, and commit; see `ReceiptStore.mark_read`."""
+        return self._reads.mark_read(conversation_id, user_id, message_ids)
 
     def delete(self, conversation_id: str, message_id: str) -> bool:
-        """Delete a message with its receipts, and commit.
+        """Delete a message, and commit.
 
         Returns:
             Whether it existed: of two concurrent calls, one gets True.
         """
-        message = self._message
+        message, conversation = self._message, self._conversation
+        locked = select(conversation.id).where(conversation.id == parse_row_id(conversation_id)).with_for_update(key_share=True)
         with committing(self._db):
-            deleted = self._db.session.scalars(
-                delete(message).where(*self._is(conversation_id, message_id)).returning(message.id)
-            ).all()
-        return bool(deleted)
+            number = self._db.session.scalar(locked)  # Two that delete at once would wait for each other's participants.
+            removed = delete(message).where(*self._is(conversation_id, message_id)).returning(message.sender_id, message.seq)
+            deleted = self._db.session.execute(removed).one_or_none()
+            if deleted is not None:
+                self._reads.deleted(number, deleted.sender_id, deleted.seq)
+        return deleted is not None
 
     def unread_count(self, user_id: str) -> int:
         """Count the messages that a user has not read, over all conversations that the user takes part in.
 
-        Takes time in proportion to the messages of these conversations.
+        Takes time in proportion to these conversations; with read receipts in rows, to their messages.
         """
-        message, participant = self._message, self._participant
-        query = (
-            select(func.count())
-            .select_from(message)
-            .join(participant, participant.conversation_id == message.conversation_id)
-            .where(participant.user_id == user_id, self._is_unread(user_id))
-        )
-        return self._db.session.execute(query).scalar_one()
-
-    def unread_in(self, conversation_id: SQLColumnExpression[int], user_id: str) -> ScalarSelect[int]:
-        """Return how many messages a user has not read in a conversation, as a part of a query about that conversation."""
-        message = self._message
-        count = select(func.count()).select_from(message)
-        return count.where(message.conversation_id == conversation_id, self._is_unread(user_id)).scalar_subquery()
-
-    def _is_unread(self, user_id: str) -> ColumnElement[bool]:
-        """Return the condition that a message is another user's and the user has not read it."""
-        message, receipt = self._message, self._read_receipt
-        read = select(receipt.id).where(receipt.message_id == message.id, receipt.user_id == user_id).exists()
-        return and_(message.sender_id != user_id, ~read)
+        return self._reads.unread_count(user_id)
 
     def _is(self, conversation_id: str, message_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         message = self._message
         return message.id == parse_row_id(message_id), message.conversation_id == parse_row_id(conversation_id)
 
     def _newest_first(self, viewer_id: str, *conditions: ColumnElement[bool], limit: int) -> list[MessageRecord]:
-        message, receipt = self._message, self._read_receipt
-        by_whom = or_(message.sender_id == viewer_id, receipt.user_id == viewer_id)
-        is_read = select(receipt.id).where(receipt.message_id == message.id, by_whom).exists()
+        message = self._message
         rows = self._db.session.execute(
             select(
                 message.id,
@@ -368,25 +297,28 @@ class MessageStore:
                 message.sender_id,
                 message.content,
                 message.created_at,
-                is_read,
+                self._reads.is_read(viewer_id),
+                message.seq,
+                self._reads.status(),
             )
             .where(*conditions)
             .order_by(message.id.desc())
             .limit(limit)
         )
         return [
-            MessageRecord(str(number), str(conversation), sender_id, content, created_at, read)
-            for number, conversation, sender_id, content, created_at, read in rows
+            MessageRecord(str(number), str(conversation), sender_id, content, created_at, read, seq, status)
+            for number, conversation, sender_id, content, created_at, read, seq, status in rows
         ]
-
-
-def _in_order(message_ids: Sequence[str], numbers: Iterable[int]) -> tuple[str, ...]:
-    """Return the ids that are among the numbers, once each, in their original order."""
-    found = {str(number) for number in numbers}
-    return tuple(message_id for message_id in dict.fromkeys(message_ids) if message_id in found)
 
 
 def _as_json(message: MessageRecord) -> Any:
     return stored_message_payload(
-        message.id, message.conversation_id, message.sender_id, message.content, message.created_at, message.is_read
+        message_id=message.id,
+        conversation_id=message.conversation_id,
+        seq=message.seq,
+        sender_id=message.sender_id,
+        content=message.content,
+        created_at=message.created_at,
+        is_read=message.is_read,
+        status=message.status,
     )

@@ -39,6 +39,7 @@ HELPERS = {
     "disconnect_token",
     "disconnect_user",
     "emit_message_deleted",
+    "emit_message_delivered",
     "emit_message_read",
     "emit_new_message",
     "emit_notification_to_user",

@@ -171,10 +171,12 @@ def test_message_is_stored_and_returned(example: Example) -> None:
     assert message == {
         "id": "1",
         "conversationId": "1",
+        "seq": 1,
         "senderId": "2",
         "content": "hello\nworld 👋",
         "sender": {"id": "2", "username": "bob"},
         "isRead": False,
+        "status": "sent",
     }
     page = example.user("alice").get("/api/conversations/1/messages")
     assert page.json == {"messages": [answer.json | {"createdAt": page.json["messages"][0]["createdAt"]}], "nextBefore": None}
@@ -253,6 +255,8 @@ def test_bad_cursor_is_refused(example: Example, before: str) -> None:
         ("GET", "/api/conversations/{}/messages", None),
         ("POST", "/api/conversations/{}/messages", HELLO),
         ("POST", "/api/conversations/{}/read", {"messageIds": ["1"]}),
+        ("POST", "/api/conversations/{}/delivered", {"upTo": "1"}),
+        ("GET", "/api/conversations/{}/messages/1/receipts", None),
         ("DELETE", "/api/conversations/{}/messages/1", None),
     ],
 )
@@ -320,6 +324,33 @@ def test_reading_passes_over_what_is_not_there_to_read(example: Example) -> None
 )
 def test_bad_message_ids_are_refused(example: Example, field: str, value: object) -> None:
     assert is_bad_request(example.user("bob").post("/api/conversations/1/read", {"messageIds": value}), field)
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["read", "delivered"])
+@pytest.mark.parametrize("body", [{}, {"upTo": None}, {"messageIds": ["1"], "upTo": "1"}])
+def test_messages_are_named_either_by_their_ids_or_by_the_last_one(example: Example, path: str, body: dict[str, Any]) -> None:
+    answer = example.user("bob").post(f"/api/conversations/1/{path}", body)
+    assert error(answer) == (400, "bad_request")
+    assert "messageIds or upTo is expected" in answer.json["error"]["message"]
+
+
+@on_sqlite
+def test_receipts_say_who_has_got_and_read_a_message(example: Example) -> None:
+    alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
+    first, second = (example.message(alice, "1") for _ in range(2))
+    path = "/api/conversations/1"
+    assert alice.get(f"{path}/messages/{first}/receipts").json == {"delivered": [], "read": []}
+    assert bob.post(f"{path}/read", {"upTo": second}).json == {"messageIds": [first, second]}
+    assert carol.post(f"{path}/delivered", {"messageIds": [first]}).json == {"messageIds": [first]}
+    found = alice.get(f"{path}/messages/{first}/receipts").json
+    assert [[item["userId"] for item in found[kind]] for kind in ("delivered", "read")] == [
+        [bob.user_id, carol.user_id],
+        [bob.user_id],
+    ]
+    assert all(TIME.fullmatch(item["at"]) for kind in ("delivered", "read") for item in found[kind])
+    assert [item["status"] for item in alice.get(f"{path}/messages").json["messages"]] == ["delivered", "sent"]
+    assert error(alice.get(f"{path}/messages/99/receipts")) == (404, "not_found")
 
 
 def test_unread_counts(example: Example) -> None:

@@ -51,7 +51,7 @@ def test_a_text_has_its_length(schema: type[Body], rest: dict[str, Any], field: 
 
 @pytest.mark.parametrize(
     ("schema", "field", "least", "most"),
-    [(schemas.NewConversation, "participantIds", 1, 100), (schemas.ReadMessages, "messageIds", 0, 500)],
+    [(schemas.NewConversation, "participantIds", 1, 100), (schemas.SeenMessages, "messageIds", 0, 500)],
 )
 def test_a_list_has_its_length(schema: type[Body], field: str, least: int, most: int) -> None:
     lengths = (least - 1, least, most, most + 1)
@@ -123,9 +123,9 @@ def test_a_password_is_not_the_name(password: str) -> None:
 
 
 def test_ids_are_texts_or_integers() -> None:
-    assert schemas.ReadMessages.model_validate_json('{"messageIds": [7, "8"]}').message_ids == ["7", "8"]
+    assert schemas.SeenMessages.model_validate_json('{"messageIds": [7, "8"]}').message_ids == ["7", "8"]
     for wrong in (True, 1.5, None, ["7"]):
-        assert not is_valid(schemas.ReadMessages, {"messageIds": [wrong]})
+        assert not is_valid(schemas.SeenMessages, {"messageIds": [wrong]})
 
 
 def test_the_first_wrong_field_is_named() -> None:

@@ -72,9 +72,12 @@ def test_newly_read_messages_are_told_to_the_conversation(example: Example, sent
     bob.post("/api/conversations/1/read", {"messageIds": ids[:1]})
     bob.post("/api/conversations/1/read", {"messageIds": ids})
     bob.post("/api/conversations/1/read", {"messageIds": ids})
-    expected = [{"conversationId": "1", "messageIds": [message_id], "userId": bob.user_id} for message_id in ids]
-    assert [(event.event, event.data) for event in sent] == [("messages:read", data) for data in expected]
-    assert all(event.is_to_conversation("1") for event in sent)
+    read, unread = ([event for event in sent if event.event == name] for name in ("messages:read", "unread:changed"))
+    told = [{"conversationId": "1", "messageIds": [one], "userId": bob.user_id, "upTo": one} for one in ids]
+    assert ([event.data for event in read], len(read) + len(unread)) == (told, len(sent))
+    assert all(event.is_to_conversation("1") for event in read)
+    assert [event.data["unreadCount"] for event in unread] == [1, 0]
+    assert all(event.is_to_user(bob.user_id) for event in unread)
 
 
 def test_deleted_message_is_told_to_the_conversation(example: Example, sent: list[CapturedEvent]) -> None:

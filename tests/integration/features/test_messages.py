@@ -78,7 +78,15 @@ def test_a_message_is_stored_answered_and_sent_once(world: World) -> None:
     message = answer["message"]
     assert answer == {"ok": True, "message": message}
     assert message.pop("createdAt").endswith("Z")
-    expected = {"id": "1", "conversationId": "1", "senderId": "ann", "content": "hello", "isRead": False}
+    expected = {
+        "id": "1",
+        "conversationId": "1",
+        "seq": 1,
+        "senderId": "ann",
+        "content": "hello",
+        "isRead": False,
+        "status": "sent",
+    }
     assert message == expected
     again = [world.ann.call("message:send", hello(conversationId=number)) for number in ("1", 1)]
     assert [item["message"]["id"] for item in again] == ["1", "1"]

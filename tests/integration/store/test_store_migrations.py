@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 
 from tests.docs.pages import blocks
 from tests.integration.example_support import StoreApp, new_store_app
@@ -21,52 +21,109 @@ OF_0_1 = {
     "realtime_read_receipt",
     "realtime_notification",
 }
+SENDING, RECEIPTS, CRITICAL = (f"docs/how-to/{name}.md" for name in ("sending", "receipts", "critical-notifications"))
 
-MIGRATIONS = ("docs/how-to/sending.md", "docs/how-to/critical-notifications.md")
+
+NEWER = [
+    "DROP INDEX ix_realtime_message_conversation_id_seq",
+    "ALTER TABLE realtime_message DROP COLUMN seq",
+    "ALTER TABLE realtime_conversation DROP COLUMN last_seq",
+    *[
+        f"ALTER TABLE realtime_participant DROP COLUMN {column}"
+        for column in ("delivered_seq", "delivered_at", "read_seq", "read_at", "uncounted")
+    ],
+]
+"""What is newer in the tables of version 0.1."""
+
+ROWS = [
+    "INSERT INTO realtime_conversation (id, created_at) VALUES (1, :now), (2, :now), (3, :now)",
+    """
+    INSERT INTO realtime_participant (conversation_id, user_id, created_at)
+    VALUES (1, 'ann', :now), (1, 'ben', :now), (2, 'ann', :now), (2, 'ben', :now), (3, 'ann', :now)
+    """,
+    """
+    INSERT INTO realtime_message (id, conversation_id, sender_id, content, created_at)
+    VALUES (2, 1, 'ann', 'one', :now), (3, 2, 'ann', 'one', :now), (5, 1, 'ben', 'two', :now), (6, 1, 'ann', 'three', :now),
+        (9, 2, 'ben', 'two', :now)
+    """,
+    "INSERT INTO realtime_read_receipt (message_id, user_id, created_at) VALUES (6, 'ben', :now), (9, 'ann', :now)",
+]
 
 
 @pytest.fixture
 def old(database_url: str) -> Iterator[StoreApp]:
-    """A store on the tables of version 0.1."""
+    """A store on the tables of version 0.1, with a few rows."""
     with new_store_app(database_url) as made:
+        StoreApp(database_url, read_receipts=True).db.metadata.tables["realtime_read_receipt"].create(made.db.engine)
         newer = [table for name, table in made.db.metadata.tables.items() if name not in OF_0_1]
         made.db.metadata.drop_all(made.db.engine, tables=newer)
+        with made.db.engine.begin() as connection:
+            for statement in NEWER:
+                connection.execute(text(statement))
+            for statement in ROWS:
+                connection.execute(text(statement), {"now": "2026-01-31 12:00:00"})
+            if connection.dialect.name == "postgresql":
+                for table in ("conversation", "message"):
+                    connection.execute(text(f"SELECT setval('realtime_{table}_id_seq', 9)"))
         yield made
 
 
-def migrate(app: StoreApp, step: str) -> list[Any]:
+def migrate(app: StoreApp, step: str, *guides: str) -> list[Any]:
     """Run a step of the migrations that the documentation has, and return what differs from the models then."""
     with app.db.engine.begin() as connection:
         context = MigrationContext.configure(connection)
-        with Operations.context(context):
-            for page in MIGRATIONS:
-                (code,) = [block for block in blocks(page, "python") if "alembic" in block]
-                migration: dict[str, Any] = {}
-                exec(compile(code, page, "exec"), migration)  # noqa: S102 - it is the documentation's own
-                migration[step]()
+        for guide in guides or (SENDING, RECEIPTS, CRITICAL)[:: 1 if step == "upgrade" else -1]:
+            with Operations.context(context):
+                migration(guide)[step]()
         return list(compare_metadata(context, app.db.metadata))
 
 
+def migration(guide: str) -> dict[str, Any]:
+    (code,) = [block for block in blocks(guide, "python") if "alembic" in block]
+    made: dict[str, Any] = {}
+    exec(compile(code, guide, "exec"), made)  # noqa: S102 - it is the documentation's own
+    return made
+
+
 def test_the_documented_migrations_make_the_tables_as_the_models_have_them(old: StoreApp) -> None:
-    conversation = old.store.conversations.create(["ann"])
-    earlier = old.store.messages.add(conversation.id, "ann", "stored by 0.1")
     assert migrate(old, "upgrade") == []
-    assert old.store.messages.send(conversation.id, "ann", "hello", "c1").is_new
-    assert not old.store.messages.send(conversation.id, "ann", "hello", "c1").is_new
-    assert old.store.messages.page(conversation.id, "ann").messages[0] == earlier
-    old.db.session.delete(old.db.session.get_one(old.models.conversation, int(conversation.id)))
+    assert old.store.messages.send("1", "ann", "hello", "c1").is_new
+    assert not old.store.messages.send("1", "ann", "hello", "c1").is_new
+    old.db.session.delete(old.db.session.get_one(old.models.conversation, 1))
     old.db.session.commit()
 
 
-def test_the_migration_can_be_taken_back(old: StoreApp) -> None:
+def test_the_migrations_number_the_messages_that_are_there(old: StoreApp) -> None:
+    migrate(old, "upgrade")
+    stored = [(message.id, message.seq) for number in "123" for message in old.store.messages.page(number, "ann").messages]
+    assert stored == [("2", 1), ("5", 2), ("6", 3), ("3", 1), ("9", 2)]
+    assert [old.store.messages.add(number, "ann", "new").seq for number in "123"] == [4, 3, 1]
+
+
+def test_the_migrations_make_cursors_of_the_rows(old: StoreApp) -> None:
+    migrate(old, "upgrade")
+    unread = {user: old.store.messages.unread_count(user) for user in ("ann", "ben")}
+    assert unread == {"ann": 1, "ben": 1}, "the message of the other that was not read; ben has read the last one of the first two"
+    assert [message.status for message in old.store.messages.page("1", "ann").messages] == ["read", "sent", "read"]
+    receipts = old.store.receipts.of_message("1", "2")
+    assert receipts is not None
+    assert [(receipt.user_id, receipt.at.isoformat()) for receipt in receipts.read] == [("ben", "2026-01-31T12:00:00+00:00")]
+    assert old.store.receipts.mark_read("2", "ben", up_to="3").unread_count == 0
+
+
+def test_the_migrations_can_be_taken_back_and_made_again(old: StoreApp) -> None:
+    before = columns(old)
     migrate(old, "upgrade")
     migrate(old, "downgrade")
-    left = MetaData()
-    left.reflect(old.db.engine)
-    assert left.tables.keys() == OF_0_1 | ({"sqlite_sequence"} & left.tables.keys())
+    assert columns(old) == before
+    with old.db.engine.connect() as connection:
+        rows = connection.execute(text("SELECT message_id, user_id FROM realtime_read_receipt ORDER BY message_id, user_id"))
+        assert [tuple(row) for row in rows] == [(2, "ben"), (6, "ben"), (9, "ann")]
+    assert migrate(old, "upgrade") == []
 
 
-def test_creating_what_is_missing_does_too(old: StoreApp) -> None:
-    conversation = old.store.conversations.create(["ann"])
-    old.db.create_all()
-    assert old.store.messages.send(conversation.id, "ann", "hello", "c1").is_new
+def columns(app: StoreApp) -> set[str]:
+    """Every column of the database, with its table."""
+    found = MetaData()
+    found.reflect(app.db.engine)
+    return {str(column) for table in found.tables.values() for column in table.columns if table.name.startswith("realtime_")}

@@ -43,6 +43,7 @@ NAMES = {
         "fk_realtime_message_conversation_id_realtime_conversation",
         "ix_realtime_message_conversation_id_id_sender_id",
         "ix_realtime_message_sender_id",
+        "ix_realtime_message_conversation_id_seq",
     },
     "realtime_read_receipt": {
         "pk_realtime_read_receipt",
@@ -87,7 +88,7 @@ CONVENTION = {
 
 @pytest.fixture
 def chat(database_url: str) -> Iterator[StoreApp]:
-    with new_store_app(database_url) as made:
+    with new_store_app(database_url, read_receipts=True) as made:
         yield made
 
 
@@ -102,7 +103,7 @@ def names(metadata: MetaData) -> dict[str, set[Any]]:
 @pytest.mark.parametrize("metadata", [None, MetaData(naming_convention=CONVENTION)], ids=["plain", "convention"])
 def test_every_constraint_and_index_has_a_fixed_name(metadata: MetaData | None) -> None:
     db = SQLAlchemy(metadata=metadata)
-    define_models(db)
+    define_models(db, read_receipts=True)
     assert names(db.metadata) == NAMES
 
 
@@ -117,7 +118,7 @@ def test_names_in_the_database_are_those_of_the_models(chat: StoreApp) -> None:
 
 def test_every_foreign_key_has_an_index() -> None:
     db = SQLAlchemy()
-    define_models(db, user_key="users.id")
+    define_models(db, user_key="users.id", read_receipts=True)
     for table in db.metadata.tables.values():
         unique = [item for item in table.constraints if isinstance(item, UniqueConstraint)]
         found_quickly = {next(iter(item.columns)).name for item in unique} | {
@@ -149,7 +150,7 @@ def test_texts_have_their_lengths_in_the_database() -> None:
 
 def test_users_have_the_type_that_is_asked_for() -> None:
     db = SQLAlchemy()
-    define_models(db, user_key="users.id", user_id_type=IntegerUserId())
+    define_models(db, user_key="users.id", user_id_type=IntegerUserId(), read_receipts=True)
     users = [column for table in db.metadata.tables.values() for column in table.columns if column.name in {"user_id", "sender_id"}]
     assert len(users) == 7
     assert all(isinstance(column.type, IntegerUserId) and not column.nullable for column in users)
@@ -157,7 +158,7 @@ def test_users_have_the_type_that_is_asked_for() -> None:
 
 def test_names_fit_postgresql() -> None:
     db = SQLAlchemy()
-    define_models(db, user_key="users.id")
+    define_models(db, user_key="users.id", read_receipts=True)
     found = set().union(*names(db.metadata).values())
     assert "fk_realtime_read_receipt_user_id_users" in found
     assert max(len(name) for name in found) <= LONGEST_NAME_ON_POSTGRESQL
@@ -225,7 +226,9 @@ def test_what_belongs_to_a_conversation_goes_with_it(chat: StoreApp) -> None:
     chat.store.messages.mark_read(conversation.id, "ben", [message.id])
     chat.db.session.delete(chat.db.session.get_one(chat.models.conversation, int(conversation.id)))
     chat.db.session.commit()
-    for model in (chat.models.participant, chat.models.message, chat.models.read_receipt):
+    assert chat.models.read_receipt is not None
+    models: list[Any] = [chat.models.participant, chat.models.message, chat.models.read_receipt]
+    for model in models:
         assert chat.db.session.scalar(select(func.count()).select_from(model)) == 0
 
 

@@ -96,18 +96,6 @@ def test_pages_hold_every_message_once(store: Store) -> None:
     assert seen == ids
 
 
-def test_reading_tells_newly_read_from_read(store: Store) -> None:
-    conversation = store.conversations.create(["ann", "ben"])
-    ids = [store.messages.add(conversation.id, "ann", str(number)).id for number in range(3)]
-    own = store.messages.add(conversation.id, "ben", "own").id
-
-    first = store.messages.mark_read(conversation.id, "ben", [ids[1], own])
-    second = store.messages.mark_read(conversation.id, "ben", [ids[2], ids[1], ids[0], ids[2]])
-
-    assert (first.read_ids, first.newly_read_ids) == ((ids[1],), (ids[1],))
-    assert (second.read_ids, second.newly_read_ids) == ((ids[2], ids[1], ids[0]), (ids[2], ids[0]))
-
-
 def test_reading_nothing_is_no_error(store: Store) -> None:
     conversation = store.conversations.create(["ann"])
     assert store.messages.mark_read(conversation.id, "ann", []).read_ids == ()

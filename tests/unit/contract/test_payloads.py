@@ -18,6 +18,7 @@ from flask_realtime.features.messages import NewMessage
 from flask_realtime.features.messages import events as messages
 from flask_realtime.features.notifications import events as notifications
 from flask_realtime.features.presence import events as presence
+from flask_realtime.features.receipts import events as receipts
 from flask_realtime.features.typing_indicators.events import TYPING_START, relayed
 
 SEND = {"conversationId": 7, "clientId": "c1", "content": "hello"}
@@ -27,12 +28,12 @@ Parse = Callable[[Any, Any], Any]
 
 def test_payloads_are_spelt_as_in_the_contract() -> None:
     assert relayed(TYPING_START, "ann", "7", 7).args == ({"conversationId": 7, "userId": "ann"},)
-    assert messages.messages_read_payload("7", [1, "2"], "ann") == {
+    assert receipts.messages_read_payload("7", [1, "2"], "ann") == {
         "conversationId": "7",
         "messageIds": [1, "2"],
         "userId": "ann",
     }
-    assert messages.messages_read_payload(7, (), None) == {"conversationId": 7, "messageIds": []}
+    assert receipts.messages_read_payload(7, (), None) == {"conversationId": 7, "messageIds": []}
     assert messages.message_deleted_payload("7", 1) == {"conversationId": "7", "messageId": 1}
     assert presence.user_status("ann", online=True) == {"userId": "ann", "status": "online"}
     assert presence.user_status("ann", online=False) == {"userId": "ann", "status": "offline"}

@@ -15,6 +15,7 @@ import { useNotifications } from '../features/notifications/useNotifications';
 import { useUpdates } from '../features/orders/useUpdates';
 import { PeopleList } from '../features/presence/PeopleList';
 import { usePresence } from '../features/presence/usePresence';
+import { useDelivered } from '../features/receipts/useReceipts';
 import { useRealtime } from '../realtime/RealtimeProvider';
 import { useAnnouncer } from '../ui/Announcer';
 import { useToasts } from '../ui/Toasts';
@@ -44,6 +45,7 @@ export function ChatPage({ user }: { user: User }) {
     [announce],
   );
   const inbox = useInbox(user.id, onMessage);
+  useDelivered(user.id);
   const present = usePresence(inbox.people.map(({ id }) => id));
   const online = status === 'connected' ? present : null;
   const notifications = useNotifications(notificationStore, (item) => {

@@ -59,11 +59,23 @@ export interface MessageSentAnswer {
   message: Record<string, any>;
 }
 
-/** `messages:read`; the reader is included if the application named one. */
+/** `messages:delivered`; with the user who has got them, unless several users' receipts are merged. */
+export interface MessagesDeliveredPayload {
+  conversationId: string | number;
+  messageIds: (string | number)[];
+  userId?: string;
+  upTo?: string | number;
+}
+
+/**
+ * `messages:read`; the reader is included if the application named one, and the last message where
+ * cursors are kept.
+ */
 export interface MessagesReadPayload {
   conversationId: string | number;
   messageIds: (string | number)[];
   userId?: string;
+  upTo?: string | number;
 }
 
 /**
@@ -86,10 +98,24 @@ export interface RefusalData {
   retryAfter?: number;
 }
 
+/** A client's `messages:read` and `messages:delivered`: some messages, or all up to one. */
+export interface SeenPayload {
+  conversationId: string | number;
+  messageIds?: (string | number)[];
+  upTo?: string | number;
+}
+
 /** `typing:start` and `typing:stop`, to the other users of a conversation. */
 export interface TypingPayload {
   conversationId: string | number;
   userId: string;
+}
+
+/** `unread:changed`. */
+export interface UnreadChangedPayload {
+  conversationId: string | number;
+  unreadCount: number;
+  mentionCount: number;
 }
 
 /** `user:status-changed`, and the answer to a query for a user's status. */
@@ -109,13 +135,23 @@ export interface ServerToClientEvents {
   'typing:stop': (payload: TypingPayload) => void;
   /** A message was sent. Sent to every connection joined to the conversation. */
   'message:new': (message: Record<string, any>) => void;
-  /**
-   * Messages were read; `userId` is the reader, if the application named one. Sent to every connection
-   * joined to the conversation.
-   */
-  'messages:read': (payload: MessagesReadPayload) => void;
   /** A message was deleted. Sent to every connection joined to the conversation. */
   'message:deleted': (payload: MessageDeletedPayload) => void;
+  /**
+   * Messages were read; `userId` is the reader, if the application named one. With `upTo`, everything up
+   * to that message is read. Sent to every connection joined to the conversation.
+   */
+  'messages:read': (payload: MessagesReadPayload) => void;
+  /**
+   * Messages have reached a user. With `upTo`, everything up to that message has. Sent to every other
+   * user's connections joined to the conversation.
+   */
+  'messages:delivered': (payload: MessagesDeliveredPayload) => void;
+  /**
+   * The user has read messages of a conversation: how many are unread now. `mentionCount` is 0, as
+   * nobody can be mentioned yet. Sent to all of the user's connections.
+   */
+  'unread:changed': (payload: UnreadChangedPayload) => void;
   /** There is a new notification for the user. Sent to all of the user's connections. */
   'notification:new': (notification: Record<string, any>) => void;
   /**
@@ -183,6 +219,18 @@ export interface ClientToServerEvents {
    * one of them the answer is `bad_request`.
    */
   'message:send': (payload: MessageSendPayload, callback: (answer: MessageSentAnswer | ErrorAnswer) => void) => void;
+  /**
+   * Say that the user has read messages: either `messageIds`, 500 at most, or all up to `upTo`. Only for
+   * participants of the conversation. The application's `on_messages_read` hook stores it; without one
+   * the answer is `unknown_event`. With the store's cursors, whoever has read a message has read all
+   * before it.
+   */
+  'messages:read': (payload: SeenPayload, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * Say that messages have reached the user: as `messages:read`, with the `on_messages_delivered` hook.
+   * A message that was read is delivered.
+   */
+  'messages:delivered': (payload: SeenPayload, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
    * Mark a notification as read. The application's `on_notification_read` hook stores it; if it fails,
    * no device is notified.

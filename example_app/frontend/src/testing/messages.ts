@@ -8,11 +8,13 @@ export function makeMessage(id: number, changes: Partial<Message> = {}): Message
   return {
     id: String(id),
     conversationId: '1',
+    seq: id,
     senderId: BOB.id,
     sender: BOB,
     content: `message ${id}`,
     createdAt: new Date(Date.UTC(2026, 0, 1) + id * 1000).toISOString(),
     isRead: false,
+    status: 'sent',
     ...changes,
   };
 }

@@ -2,6 +2,7 @@ import { act, cleanup, waitFor } from '@testing-library/react';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { openSocket } from '../../testing/fakeSocket';
+import { makeMessage } from '../../testing/messages';
 import { renderRealtimeHook } from '../../testing/realtime';
 import { setSession } from '../authentication/session';
 import { useInbox } from './useInbox';
@@ -23,7 +24,7 @@ async function open() {
   const hook = renderRealtimeHook(socket, () => useInbox('1', () => undefined));
   await waitFor(() => expect(hook.result.current.isLoaded).toBe(true));
   const listed = () => hook.result.current.conversations.length;
-  return { ...hook, listed, joined: () => new Set(socket.sentEvents('join:conversation').map(([id]) => id)).size };
+  return { ...hook, socket, listed, joined: () => new Set(socket.sentEvents('join:conversation').map(([id]) => id)).size };
 }
 
 beforeEach(() => {
@@ -57,6 +58,20 @@ it('loads one page for all who ask at the same time, and keeps it when it loads 
   act(result.current.refresh);
   await waitFor(() => expect(result.current.conversations[0]?.id).toBe('401'));
   expect(listed()).toBe(100);
+});
+
+it('takes the unread count from the server when something was read on any device, and counts what comes then', async () => {
+  serve(3);
+  const { result, socket } = await open();
+  const counts = () => result.current.conversations.map(({ unreadCount }) => unreadCount);
+  const message = (id: number, senderId: string) => ({ ...makeMessage(id), conversationId: '2', senderId });
+  act(() => socket.receive('unread:changed', { conversationId: '2', unreadCount: 7, mentionCount: 0 }));
+  expect(counts()).toEqual([0, 7, 0]);
+  act(() => {
+    socket.receive('message:new', message(1, '2'));
+    socket.receive('message:new', message(2, '1'));
+  });
+  expect(counts()).toEqual([0, 8, 0]);
 });
 
 it('joins no more conversations than the server lets a connection join', async () => {

@@ -63,22 +63,22 @@ export function useInbox(userId: string, onMessage: (message: Message) => void) 
   }, [socket]);
 
   const refresh = useCallback(() => refresher.current?.refresh(), []);
-  const count = (conversationId: string, difference: number) => {
+  const count = (conversationId: string, counted: (unreadCount: number) => number) => {
     refresher.current?.touch();
     setConversations((known) =>
       known.map((one) =>
-        one.id === conversationId ? { ...one, unreadCount: Math.max(0, one.unreadCount + difference) } : one,
+        one.id === conversationId ? { ...one, unreadCount: counted(one.unreadCount) } : one,
       ),
     );
   };
 
   useSocketEvent('message:new', (message) => {
     if (message.senderId === userId) return;
-    count(String(message.conversationId), 1);
+    count(String(message.conversationId), (unreadCount) => unreadCount + 1);
     onMessage(message);
   });
-  useSocketEvent('messages:read', (payload) => {
-    if (payload.userId === userId) count(String(payload.conversationId), -payload.messageIds.length);
+  useSocketEvent('unread:changed', ({ conversationId, unreadCount }) => {
+    count(String(conversationId), () => unreadCount);
   });
   // Only the server knows whether what was deleted had been read, and what has been written in a conversation that is new.
   useSocketEvent('message:deleted', refresh);

@@ -1,8 +1,9 @@
-import { Check, CheckCheck, Trash2 } from 'lucide-react';
+import { Trash2 } from 'lucide-react';
 import { memo } from 'react';
 
 import { Avatar } from '../../ui/Avatar';
 import { dateAndTime, dayName, isSameDay, timeOfDay } from '../../ui/time';
+import { Receipt } from '../receipts/Receipt';
 import type { Message } from './messageList';
 
 const GROUP_MS = 5 * 60_000;
@@ -34,7 +35,7 @@ export const MessageItem = memo(function MessageItem({ message, previous, isOwn,
             <time dateTime={message.createdAt} title={dateAndTime(message.createdAt)}>
               {timeOfDay(message.createdAt)}
             </time>
-            {isOwn && <Receipt isRead={message.isRead} />}
+            {isOwn && <Receipt status={message.status} isRead={message.isRead} />}
           </p>
         </div>
         {canDelete && !isOwn && <DeleteButton message={message} onDelete={onDelete} />}
@@ -70,16 +71,6 @@ function SenderPicture({ message, isShown }: { message: Message; isShown: boolea
   return (
     <span className="self-start pt-1">
       <Avatar id={message.senderId} name={message.sender.username} size="small" />
-    </span>
-  );
-}
-
-function Receipt({ isRead }: { isRead: boolean }) {
-  const Icon = isRead ? CheckCheck : Check;
-  const label = isRead ? 'Read' : 'Sent';
-  return (
-    <span role="img" aria-label={label} title={label}>
-      <Icon className="size-3.5" aria-hidden />
     </span>
   );
 }

@@ -33,6 +33,11 @@ describe('messages that arrive', () => {
     const list = after(received(makeMessage(1, { isRead: true })), received(makeMessage(1)));
     expect(list.messages[0]?.isRead).toBe(true);
   });
+
+  it('keep the latest status when an older page has an earlier one', () => {
+    const list = after(received(makeMessage(1, { status: 'read' })), received(makeMessage(1, { status: 'delivered' })));
+    expect(list.messages[0]?.status).toBe('read');
+  });
 });
 
 describe('what is being sent', () => {

@@ -1,12 +1,17 @@
+import { laterStatus, type MessageStatus } from '../receipts/status';
+
 export interface Message {
   id: string;
   conversationId: string;
+  /** Its place in the conversation; null if the server does not number messages. */
+  seq: number | null;
   senderId: string;
   content: string;
   sender: { id: string; username: string };
   createdAt: string;
   /** Of one's own message: somebody else has read it. Of another's: one has read it oneself. */
   isRead: boolean;
+  status: MessageStatus;
 }
 
 export interface MessagePage {
@@ -56,8 +61,9 @@ export function mergeMessages(known: Message[], more: Message[], deleted: Readon
   const byId = new Map(known.map((message) => [message.id, message]));
   for (const message of more) {
     // A receipt may come while the page that does not hold it yet is on its way.
-    const isRead = message.isRead || (byId.get(message.id)?.isRead ?? false);
-    byId.set(message.id, { ...message, isRead });
+    const before = byId.get(message.id);
+    const status = laterStatus(before?.status ?? null, message.status);
+    byId.set(message.id, { ...message, isRead: message.isRead || (before?.isRead ?? false), status });
   }
   return [...byId.values()].filter(({ id }) => !deleted.has(id)).sort((a, b) => compareIds(a.id, b.id));
 }

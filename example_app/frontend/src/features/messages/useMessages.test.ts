@@ -48,6 +48,19 @@ describe('events', () => {
   });
 });
 
+describe('receipts of others', () => {
+  it('bring the statuses of the messages, which only the server knows', async () => {
+    const store = new FakeStore(0);
+    const own = store.add({ senderId: ALICE.id, sender: ALICE });
+    const { socket, result } = await open(store);
+    for (const status of ['delivered', 'read'] as const) {
+      store.messages = [{ ...own, status }];
+      act(() => socket.receive(`messages:${status}`, { conversationId: '1', messageIds: [own.id], userId: BOB.id, upTo: own.id }));
+      await waitFor(() => expect(result.current.messages.map((message) => message.status)).toEqual([status]));
+    }
+  });
+});
+
 describe('after a lost connection', () => {
   it('nothing is missing, nothing is there twice, and what was deleted is gone', async () => {
     const store = new FakeStore(4);

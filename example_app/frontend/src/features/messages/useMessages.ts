@@ -4,6 +4,7 @@ import { useRealtime } from '../../realtime/RealtimeProvider';
 import { makeRefresher, type Refresher } from '../../realtime/refresher';
 import { useSocketEvent } from '../../realtime/useSocketEvent';
 import { enterRoom, retainRoom } from '../conversations/rooms';
+import { useReceipts } from '../receipts/useReceipts';
 import { changeList, compareIds, EMPTY_LIST, type Message, type MessagePage } from './messageList';
 
 /** Where messages are stored. The same object from render to render. */
@@ -71,6 +72,7 @@ export function useMessages(conversationId: string, userId: string, store: Messa
   const concerns = (payload: { conversationId: string | number }) => String(payload.conversationId) === conversationId;
 
   useSocketEvent('connect', reload);
+  useReceipts(conversationId, userId, reload);
   useSocketEvent('message:new', (message) => {
     if (concerns(message)) change({ type: 'received', messages: [message], userId });
   });

@@ -1,0 +1,120 @@
+"""Handlers of receipts: the application's hook stores them, then the others and the user's devices are notified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeVar
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.contract.effects import Emit, Outcome
+from flask_realtime.errors import UnknownEvent
+from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.feature.hook import Hook
+from flask_realtime.features.messages import ReadResult
+from flask_realtime.features.receipts.events import (
+    MESSAGES_DELIVERED,
+    MESSAGES_READ,
+    UNREAD_CHANGED,
+    messages_delivered_payload,
+    messages_read_payload,
+    unread_changed_payload,
+)
+from flask_realtime.features.receipts.hooks import ON_MESSAGES_DELIVERED, ON_MESSAGES_READ
+from flask_realtime.features.receipts.seen import DeliveryResult, SeenMessages
+from flask_realtime.features.receipts.state import TURN, MergedReceipts, Receipt
+
+ResultT = TypeVar("ResultT", ReadResult, DeliveryResult)
+
+TURNS: Final = "turns"
+"""The record of the large conversations of which some server has sent receipts within the last second."""
+
+
+class Receipts:
+    """The state of receipts in one application: those of large conversations, which wait to be merged.
+
+    Args:
+        context: The surroundings of the feature.
+    """
+
+    def __init__(self, context: FeatureContext) -> None:
+        self.context = context
+        self._limit: int = context.config.receipts_limit
+        self._merged = MergedReceipts(context.clock, context.lock())
+        self._turns = context.record(TURNS, ttl=TURN)
+        self._timer = context.timer(self._merged.next_deadline, self._send_due)
+
+    def emits(self, conversation_id: str, user_id: str, result: ReadResult | DeliveryResult) -> Iterator[Emit]:
+        """Return the events that tell of a result now; receipts of large conversations follow later.
+
+        Args:
+            conversation_id: The conversation.
+            user_id: The user who has read or got something.
+            result: What it was.
+        """
+        receipt = _receipt(conversation_id, user_id, result)
+        if receipt.message_ids and result.participants > self._limit:
+            self._timer.wake_by(self._merged.add(receipt))
+        elif receipt.message_ids:
+            yield _emit(receipt)
+        if isinstance(result, ReadResult) and result.unread_count is not None:
+            yield UNREAD_CHANGED.to_user(user_id, unread_changed_payload(conversation_id, result.unread_count))
+
+    def _send_due(self) -> Iterable[Emit]:
+        due = self._merged.take_due()
+        turns = {receipt.conversation_id: self._has_turn(receipt.conversation_id) for receipt in due}
+        self._merged.put_back(receipt for receipt in due if not turns[receipt.conversation_id])
+        return [_emit(receipt) for receipt in due if turns[receipt.conversation_id]]
+
+    def _has_turn(self, conversation_id: str) -> bool:
+        """Return whether no server has sent receipts of a conversation within the last second, and take the turn."""
+        try:
+            return self._turns.put(conversation_id, True, expected=0) > 0  # noqa: FBT003 - any value
+        except BackendUnavailable:
+            return True
+
+
+def _receipt(conversation_id: str, user_id: str, result: ReadResult | DeliveryResult) -> Receipt:
+    if isinstance(result, ReadResult):
+        event, message_ids = MESSAGES_READ.name, result.newly_read_ids
+    else:
+        event, message_ids = MESSAGES_DELIVERED.name, result.newly_delivered_ids
+    return Receipt(event, conversation_id, user_id, tuple(message_ids), result.up_to, result.position)
+
+
+def _emit(receipt: Receipt) -> Emit:
+    said = (receipt.conversation_id, receipt.message_ids, receipt.user_id, receipt.up_to)
+    if receipt.event == MESSAGES_READ.name:
+        return MESSAGES_READ.to_conversation(receipt.conversation_id, messages_read_payload(*said))
+    payload = messages_delivered_payload(*said)
+    return MESSAGES_DELIVERED.to_conversation(receipt.conversation_id, payload, except_user=receipt.user_id)
+
+
+def read(state: Receipts, caller: Caller, seen: SeenMessages) -> Outcome:
+    """Handle `messages:read`."""
+    result = _stored(state.context, ON_MESSAGES_READ, ReadResult, caller, seen, MESSAGES_READ.name)
+    return Outcome(emits=state.emits(seen.conversation_id, caller.user_id, result))
+
+
+def delivered(state: Receipts, caller: Caller, seen: SeenMessages) -> Outcome:
+    """Handle `messages:delivered`."""
+    result = _stored(state.context, ON_MESSAGES_DELIVERED, DeliveryResult, caller, seen, MESSAGES_DELIVERED.name)
+    return Outcome(emits=state.emits(seen.conversation_id, caller.user_id, result))
+
+
+def _stored(  # noqa: PLR0913, PLR0917 - what a call of the hook takes
+    context: FeatureContext, hook: Hook, kind: type[ResultT], caller: Caller, seen: SeenMessages, event: str
+) -> ResultT:
+    """Let the application's hook store what a client says.
+
+    Raises:
+        UnknownEvent: There is no hook.
+        TypeError: The hook returned anything else than its result.
+    """
+    if not context.is_registered(hook):
+        msg = f"The server does not take {event}: the application has no {hook.name} hook"
+        raise UnknownEvent(msg)
+    result: Any = context.call(hook, caller.identity, seen, caller=caller, event=event)
+    if not isinstance(result, kind):
+        msg = f"An {hook.name} hook must return a {kind.__name__}, not {type(result).__name__}"
+        raise TypeError(msg)
+    return result

@@ -1,0 +1,175 @@
+"""Stores what users have got and read in the database, and answers the hooks of receipts from there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import SQLColumnExpression, select
+
+from flask_realtime.database.columns import parse_row_id
+from flask_realtime.errors import ConfigError, Forbidden
+from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
+from flask_realtime.features.messages import ReadResult
+from flask_realtime.features.messages.models import MessageMixin
+from flask_realtime.features.receipts.cursor_store import Cursors
+from flask_realtime.features.receipts.hooks import ReceiptHooks
+from flask_realtime.features.receipts.models import ReadReceiptMixin
+from flask_realtime.features.receipts.row_store import ReadRows
+from flask_realtime.features.receipts.seen import DeliveryResult, SeenMessages
+from flask_realtime.identity import Identity
+
+
+@dataclass(frozen=True)
+class ReceiptRecord:
+    """A user whom a message has reached.
+
+    `at` is when the user's cursor last moved: the message was reached then, or earlier if the user has gone on since.
+    """
+
+    user_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class MessageReceipts:
+    """The users, other than its sender, who have got a message and those who have read it; the first to do so first."""
+
+    delivered: tuple[ReceiptRecord, ...]
+    read: tuple[ReceiptRecord, ...]
+
+
+class ReceiptStore:
+    """The receipts of one application: cursors of the participants, or rows of read messages as version 0.1 had them.
+
+    Args:
+        db: The application's Flask-SQLAlchemy object.
+        conversation: The model of conversations.
+        participant: The model of their participants.
+        message: The model of messages.
+        read_receipt: The model of read receipts in rows; None for cursors.
+
+    Attributes:
+        reads: Who has read what, for the stores of messages and conversations.
+    """
+
+    def __init__(
+        self,
+        db: SQLAlchemy,
+        *,
+        conversation: type[ConversationMixin],
+        participant: type[ParticipantMixin],
+        message: type[MessageMixin],
+        read_receipt: type[ReadReceiptMixin] | None = None,
+    ) -> None:
+        self._db = db
+        self._participant = participant
+        self._message = message
+        cursors = Cursors(db, conversation=conversation, participant=participant, message=message)
+        self._cursors = cursors if read_receipt is None else None
+        self.reads: Cursors | ReadRows = (
+            cursors if read_receipt is None else ReadRows(db, participant=participant, message=message, read_receipt=read_receipt)
+        )
+
+    def register(self, hooks: ReceiptHooks) -> None:
+        """Register the hooks that store what clients have got and read; with rows only what they have read."""
+        hooks.on_messages_read(self._read)
+        if self._cursors is not None:
+            hooks.on_messages_delivered(self._delivered)
+
+    def _read(self, identity: Identity, seen: SeenMessages) -> ReadResult:
+        self._require_participant(identity.user_id, seen.conversation_id)
+        return self.mark_read(seen.conversation_id, identity.user_id, seen.message_ids, up_to=seen.up_to)
+
+    def _delivered(self, identity: Identity, seen: SeenMessages) -> DeliveryResult:
+        self._require_participant(identity.user_id, seen.conversation_id)
+        return self.mark_delivered(seen.conversation_id, identity.user_id, seen.message_ids, up_to=seen.up_to)
+
+    def _require_participant(self, user_id: str, conversation_id: str) -> None:
+        participant = self._participant
+        taking_part = (participant.conversation_id == parse_row_id(conversation_id), participant.user_id == user_id)
+        if not self._db.session.scalar(select(select(participant.id).where(*taking_part).exists())):
+            msg = "You do not take part in this conversation"
+            raise Forbidden(msg)
+
+    def mark_read(
+        self, conversation_id: str, user_id: str, message_ids: Sequence[str] = (), *, up_to: str | None = None
+    ) -> ReadResult:
+        """Record that a user has read messages, and commit.
+
+        With cursors, everything before the last of them is read too, and nothing becomes unread again; only participants have
+        cursors. The user's own messages, those of other conversations and unknown ids are skipped. Marking a message again, or from
+        two devices at once, is no error: exactly one call finds it newly read. Works on SQLite and PostgreSQL.
+
+        Args:
+            conversation_id: The conversation.
+            user_id: The reader.
+            message_ids: The messages.
+            up_to: Instead of them, the last of all messages that were read; with cursors alone.
+
+        Returns:
+            The messages that the user has read now, and those that this call marked.
+
+        Raises:
+            BadRequest: There is an `up_to`, and receipts are rows.
+        """
+        return self.reads.mark_read(conversation_id, user_id, message_ids, up_to)
+
+    def mark_delivered(
+        self, conversation_id: str, user_id: str, message_ids: Sequence[str] = (), *, up_to: str | None = None
+    ) -> DeliveryResult:
+        """Record that messages are delivered to a user, and commit; otherwise as `mark_read`.
+
+        Args:
+            conversation_id: The conversation.
+            user_id: The user who has got them.
+            message_ids: The messages.
+            up_to: Instead of them, the last of all messages that were delivered.
+
+        Raises:
+            ConfigError: Receipts are rows.
+        """
+        return self._with_cursors().mark_delivered(conversation_id, user_id, message_ids, up_to)
+
+    def of_message(self, conversation_id: str, message_id: str) -> MessageReceipts | None:
+        """Return who has got and read a message, or None if the conversation does not hold it.
+
+        Raises:
+            ConfigError: Receipts are rows.
+        """
+        self._with_cursors()
+        message, participant = self._message, self._participant
+        this = (message.id == parse_row_id(message_id), message.conversation_id == parse_row_id(conversation_id))
+        found = self._db.session.execute(select(message.conversation_id, message.sender_id, message.seq).where(*this)).one_or_none()
+        if found is None:
+            return None
+        others = (participant.conversation_id == found.conversation_id, participant.user_id != found.sender_id)
+
+        def reached(cursor: SQLColumnExpression[int], at: SQLColumnExpression[datetime | None]) -> tuple[ReceiptRecord, ...]:
+            query = select(participant.user_id, at).where(*others, cursor >= found.seq).order_by(at, participant.id)
+            rows = self._db.session.execute(query)
+            return tuple(ReceiptRecord(user_id, moment) for user_id, moment in rows if moment is not None)
+
+        return MessageReceipts(
+            delivered=reached(participant.delivered_seq, participant.delivered_at),
+            read=reached(participant.read_seq, participant.read_at),
+        )
+
+    def unread_counts(self, user_id: str) -> dict[str, int]:
+        """Map each of a user's conversations that has unread messages to their number, in one statement."""
+        return {str(number): count for number, count in self.reads.unread_counts(user_id).items()}
+
+    def unread_count(self, user_id: str) -> int:
+        """Count the messages that a user has not read, over all conversations that the user takes part in.
+
+        With cursors this takes time in proportion to the conversations, with rows to their messages.
+        """
+        return self.reads.unread_count(user_id)
+
+    def _with_cursors(self) -> Cursors:
+        if self._cursors is None:
+            msg = "Receipts are rows here, which know nothing of deliveries. Pass Models without read_receipt for cursors."
+            raise ConfigError(msg)
+        return self._cursors

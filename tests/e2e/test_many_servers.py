@@ -240,6 +240,7 @@ def test_the_settings_of_the_message_queue_are_kept_to(cluster: Cluster, new_id:
         "REALTIME_MESSAGE_QUEUE_CHANNEL": "shop",
         "REALTIME_MESSAGE_QUEUE_RETENTION": 7.0,
         "REALTIME_SERVER_LEASE": lease,
+        "REALTIME_RECOVERY_WINDOW": None,  # With recovery, events are kept for longer.
     }
     _, here = cluster.start()
     cluster.connect(here, new_id("ann"))

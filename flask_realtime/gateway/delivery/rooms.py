@@ -143,7 +143,7 @@ class Rooms:
         self._ids[pending.eio_sid] = sid
         for room in pending.rooms:
             lease.enter(room, pending.entered.get(room, self._last()))
-        for room in tuple(lease.entered):
+        for room in lease.entered():
             self._enter(sid, room)
         for send in pending.held:
             send()

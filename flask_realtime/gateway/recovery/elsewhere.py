@@ -98,7 +98,7 @@ class Elsewhere:
             journal.has_seen(record.sid, seen)
             lease = journal.leases.by_key.get(key)
             if lease is None or lease.is_over:
-                lease = Lease(key, record.sid, user_id, since=0, entered=dict.fromkeys(record.rooms, 0), log=self.shared)
+                lease = Lease(key, record.sid, user_id, since=0, rooms=dict.fromkeys(record.rooms, 0), log=self.shared)
                 journal.leases.adopt(lease, record.token_id or None)
             lease.turn = record.turn
             self.shared.see(lease, seen)
@@ -144,7 +144,7 @@ class _Missed:
         self._here = here
         self._since = parse_offset(record.since)
         self._seen = record.seen
-        self._entered = {room: parse_offset(at) for room, at in record.rooms.items() if room in lease.entered}
+        self._entered = {room: parse_offset(at) for room, at in record.rooms.items() if lease.is_in(room)}
 
     def parts_of(self, event: LoggedEvent) -> Iterator[str | bytes]:
         """Return an event's packet with its offset, or nothing if the client does not lack it."""

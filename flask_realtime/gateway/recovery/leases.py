@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any, Final, Protocol
@@ -53,7 +53,9 @@ class Lease:
         sid: The connection's id.
         user_id: Its user.
         since: The last event before it connected.
-        entered: The rooms that it is in, each with the last event before it entered.
+        room: The first of the rooms that it is in, its user's as a rule; kept apart, since a dictionary of one is large.
+        room_since: The last event before it entered that.
+        rooms: The others, each with the last event before it entered; None for none.
         connection: The connection; None while it is lost.
         receiver: Its engine session.
         claim: A connection that is about to take its place.
@@ -70,7 +72,9 @@ class Lease:
     sid: str
     user_id: str
     since: int
-    entered: dict[Any, int] = field(default_factory=dict)
+    room: Any = None
+    room_since: int = 0
+    rooms: dict[Any, int] | None = None
     connection: Any = None
     receiver: Arrivals | None = None
     claim: Claimant | None = None
@@ -84,14 +88,35 @@ class Lease:
 
     def enter(self, room: Any, number: int) -> None:
         """Record a room that the connection enters, unless it is in it already."""
-        if room not in self.entered:
-            self.entered[room] = number
-            if self.log is not None:
-                self.log.entered(self, room)
+        if self.is_in(room):
+            return
+        if self.room is None:
+            self.room, self.room_since = room, number
+        elif self.rooms is None:
+            self.rooms = {room: number}
+        else:
+            self.rooms[room] = number
+        if self.log is not None:
+            self.log.entered(self, room)
+
+    def is_in(self, room: Any) -> bool:
+        """Return whether the connection is in a room."""
+        return room == self.room or (self.rooms is not None and room in self.rooms)
+
+    def entered(self) -> dict[Any, int]:
+        """Return the rooms that it is in, each with the last event before it entered."""
+        first = {} if self.room is None else {self.room: self.room_since}
+        return first | (self.rooms or {})
 
     def leave_room(self, room: Any) -> None:
         """Record that the connection left a room, or lost the right to be in it."""
-        if self.entered.pop(room, None) is not None and self.log is not None:
+        if not self.is_in(room):
+            return
+        if room == self.room:
+            self.room = None
+        elif self.rooms is not None:
+            del self.rooms[room]
+        if self.log is not None:
             self.log.left(self, room)
 
     def end(self) -> None:
@@ -120,7 +145,9 @@ class Lease:
         return any(self._was_in(room, entry.number) for room in entry.rooms)
 
     def _was_in(self, room: Any, number: int) -> bool:
-        return bool(room == self.sid) or self.entered.get(room, number) < number
+        if room in {self.sid, self.room}:
+            return bool(room == self.sid) or self.room_since < number
+        return self.rooms is not None and self.rooms.get(room, number) < number
 
 
 class Leases:

@@ -184,7 +184,7 @@ class SharedLeases:
         """Write a lease that was forgotten, as if everything that others have sent were new to it: nothing may be missing."""
         era = self._journal.place.partition("-")[0]
         place = f"{era}-0-0-0" if era else ""
-        rooms = {room: self._journal.offsets.text(number, place) for room, number in list(lease.entered.items())}
+        rooms = {room: self._journal.offsets.text(number, place) for room, number in lease.entered().items()}
         since = self._journal.offsets.text(lease.since, place)
         self._write("open", lease, lease.user_id, lease.sid, _token_of(lease), since, since, rooms)
 

@@ -51,6 +51,7 @@ class JobWorker:
         self._interval = interval
         self._places = places
         self._running = 0
+        self._has_failed = False
         self._lock = Lock()
         self._hand_over = hand_over
         self.next_turn = clock()
@@ -68,8 +69,18 @@ class JobWorker:
             self._wake(at)
 
     def turn(self) -> None:
-        """Start what is due and there is a place for."""
-        self.next_turn = self._clock() + self._interval  # First: a database that is away is asked again no sooner.
+        """Start what is due and there is a place for. A failure is logged once, until a turn succeeds again."""
+        self.next_turn = self._clock() + self._interval
+        try:
+            self._look()
+        except Exception:
+            if not self._has_failed:
+                logger.exception("Jobs could not be looked for; the worker goes on trying")
+            self._has_failed = True
+        else:
+            self._has_failed = False
+
+    def _look(self) -> None:
         due = self._runner.next_due()
         if due is not None and due <= 0:
             self._start_due()

@@ -105,15 +105,32 @@ def test_no_more_jobs_run_at_once_than_there_are_places(made: Worker) -> None:
 def test_a_database_that_is_away_is_asked_again_after_an_interval(made: Worker) -> None:
     made.queue.add()
     made.fails = True
-    with pytest.raises(OSError, match="away"):
-        made.worker.turn()
-    assert made.worker.next_turn == made.clock() + INTERVAL
+    assert made.turn() == INTERVAL
+    made.fails = False
+    made.turn()
+    assert len(made.started) == 1
+
+
+def test_a_database_that_stays_away_is_in_the_log_once(made: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    made.fails = True
+    for _ in range(3):
+        made.turn()
+    assert len(caplog.records) == 1
     made.fails = False
     made.turn()
     made.fails = True
+    made.turn()
+    assert [record.getMessage() for record in caplog.records] == ["Jobs could not be looked for; the worker goes on trying"] * 2
+
+
+def test_a_job_whose_end_cannot_be_written_is_run_again_later(made: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    made.queue.add()
+    made.turn()
+    made.fails = True
     made.run_started()
-    assert made.worker.is_idle, "the job is run again once its claim has ended"
+    assert made.worker.is_idle
     assert list(made.queue.jobs) == ["1"]
+    assert "it is run again once its claim has ended" in caplog.text
 
 
 def test_jobs_can_be_handed_over_instead_of_run() -> None:

@@ -290,7 +290,7 @@ class RealtimeConfig:
         60.0,
         "a number of seconds above 0",
         _is_positive_number,
-        doc="Seconds after which a job whose worker has not been heard of is another worker's. A channel should take less.",
+        doc="Seconds after which a job whose worker has not been heard of is another worker's.",
     )
     push_private_key: str | None = _setting(
         None,

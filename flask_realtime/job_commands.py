@@ -18,6 +18,7 @@ from flask_realtime.jobs.host import JobHost, job_host_of
 from flask_realtime.jobs.job import Job, JobQueue
 from flask_realtime.jobs.process import WorkerProcess
 from flask_realtime.jobs.worker import PLACES
+from flask_realtime.logs import escape
 
 ResultT = TypeVar("ResultT")
 
@@ -92,7 +93,8 @@ def _print(found: Iterable[Job]) -> None:
     for job in found:
         when = f"given up {_time(job.dead_at)}" if job.dead_at else f"due {_time(job.due_at)}"
         attempts = f"{job.attempts} attempt{'' if job.attempts == 1 else 's'}"
-        click.echo(f"{job.id}\t{job.kind} {job.key} for {job.user_id}\t{attempts}, {when}\t{job.last_error or ''}".rstrip())
+        what = escape(f"{job.kind} {job.key} for {job.user_id}")
+        click.echo(f"{job.id}\t{what}\t{attempts}, {when}\t{escape(job.last_error or '')}".rstrip())
 
 
 def _as_json(job: Job) -> dict[str, Any]:

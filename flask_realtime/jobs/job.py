@@ -85,6 +85,9 @@ class JobQueue(Protocol):
             Whether the claim still holds; if not, the job is gone or somebody else's.
         """
 
+    def extend(self, job: Job, until: datetime) -> None:
+        """Extend the lease of a claimed job, if the claim still holds."""
+
     def finish(self, job: Job) -> None:
         """Remove a claimed job."""
 

@@ -8,9 +8,6 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from flask_realtime.jobs.host import JobHost
-from flask_realtime.logs import get_logger
-
-logger = get_logger(__name__)
 
 
 class WorkerProcess:
@@ -39,10 +36,7 @@ class WorkerProcess:
         with ThreadPoolExecutor(self._places) as pool:
             worker = self._host.new_worker(pool.submit, self._wakes.put, monotonic, self._places)
             while not self._is_stopped:
-                try:
-                    worker.turn()
-                except Exception:
-                    logger.exception("Jobs could not be looked for; the worker tries again")
+                worker.turn()
                 self._sleep(worker.next_turn - monotonic())
 
     def _stop(self, _number: int, _frame: object) -> None:

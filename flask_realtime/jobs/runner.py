@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from flask_realtime.jobs.backoff import retry_delay
 from flask_realtime.jobs.job import Job, JobQueue
@@ -79,7 +79,7 @@ class JobRunner:
         self._queue = queue
         self._handlers = handlers
         self._in_context = in_context
-        self._lease = timedelta(seconds=lease)
+        self.lease: Final = lease
         self._clock = clock
         self._delay = delay
 
@@ -97,6 +97,10 @@ class JobRunner:
         """Return the ids of some jobs that are due, for others to run."""
         handed_out: list[str] = self._in_context(self._queue.hand_out, limit, self._until())
         return handed_out
+
+    def extend(self, job: Job) -> None:
+        """Extend the lease of a job that is running."""
+        self._in_context(self._queue.extend, job, self._until())
 
     def run_due(self) -> int:
         """Run jobs one after the other until none is due, and return how many there were."""
@@ -155,4 +159,4 @@ class JobRunner:
             self._in_context(self._queue.retry, job, at, text)
 
     def _until(self) -> datetime:
-        return self._clock() + self._lease
+        return self._clock() + timedelta(seconds=self.lease)

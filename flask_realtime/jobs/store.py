@@ -106,6 +106,10 @@ class JobStore:
         """Record what has been done of a claimed job, and extend its lease; see `JobQueue`."""
         return self._write(job, due_at=until, claimed_until=until, data=dict(data))
 
+    def extend(self, job: Job, until: datetime) -> None:
+        """Extend the lease of a claimed job, if the claim still holds."""
+        self._write(job, due_at=until, claimed_until=until)
+
     def finish(self, job: Job) -> None:
         """Remove a claimed job."""
         with committing(self._db):

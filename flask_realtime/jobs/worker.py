@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from threading import Lock
 from typing import Any, Final
 
+from flask_realtime.jobs.job import Job
 from flask_realtime.jobs.runner import JobRunner
 from flask_realtime.logs import get_logger
 
@@ -15,13 +16,24 @@ logger = get_logger(__name__)
 PLACES: Final = 4
 """Jobs that one worker runs at once."""
 
+LONGEST_RUN: Final = 10
+"""Leases for which a job may run before it is anybody's again: its code may never return."""
+
 Task = Callable[[], None]
+
+
+@dataclass(eq=False)
+class _Run:
+    job: Job
+    since: float
+    extended_at: float
 
 
 class JobWorker:
     """Looks for jobs at `next_turn`, when it has a place free, and as soon as one is added here.
 
-    Whoever calls `turn` at these times drives it: a timer in a server, a loop in a process of its own.
+    Whoever calls `turn` at these times drives it: a timer in a server, a loop in a process of its own. It extends the leases of
+    the jobs that it runs.
 
     Args:
         runner: Runs the jobs.
@@ -50,15 +62,15 @@ class JobWorker:
         self._clock = clock
         self._interval = interval
         self._places = places
-        self._running = 0
-        self._lock = Lock()
+        self._runs: set[_Run] = set()
+        self._has_failed = False
         self._hand_over = hand_over
         self.next_turn = clock()
 
     @property
     def is_idle(self) -> bool:
         """Return whether it runs nothing."""
-        return self._running == 0
+        return not self._runs
 
     def due_in(self, seconds: float) -> None:
         """Look no later than in some seconds."""
@@ -68,38 +80,55 @@ class JobWorker:
             self._wake(at)
 
     def turn(self) -> None:
-        """Start what is due and there is a place for."""
-        self.next_turn = self._clock() + self._interval  # First: a database that is away is asked again no sooner.
+        """Start what is due and there is a place for. A failure is logged once, until a turn succeeds again."""
+        self.next_turn = self._clock() + self._interval
+        try:
+            self._look()
+        except Exception:
+            if not self._has_failed:
+                logger.exception("Jobs could not be looked for; the worker goes on trying")
+            self._has_failed = True
+        else:
+            self._has_failed = False
+
+    def _look(self) -> None:
+        self._extend_leases()
         due = self._runner.next_due()
         if due is not None and due <= 0:
             self._start_due()
             due = self._runner.next_due() if self._has_place() else None
         if due is not None:
             self.next_turn = min(self.next_turn, self._clock() + max(due, 0.0))
+        if self._runs:
+            self.next_turn = min(self.next_turn, self._clock() + self._runner.lease / 2)
+
+    def _extend_leases(self) -> None:
+        now, lease = self._clock(), self._runner.lease
+        for run in list(self._runs):
+            if now - run.extended_at >= lease / 2 and now - run.since < LONGEST_RUN * lease:
+                self._runner.extend(run.job)
+                run.extended_at = now
 
     def _has_place(self) -> bool:
-        return self._running < self._places
+        return len(self._runs) < self._places
 
     def _start_due(self) -> None:
         if self._hand_over is not None:
             for job_id in self._runner.hand_out(self._places):
                 self._hand_over(job_id)  # If it fails, the job is due again when nobody has taken it.
             return
-        for job in self._runner.claim(self._places - self._running) if self._has_place() else ():
-            self._count(1)
-            self._start(partial(self._run, partial(self._runner.run, job)))
+        for job in self._runner.claim(self._places - len(self._runs)) if self._has_place() else ():
+            run = _Run(job, self._clock(), self._clock())
+            self._runs.add(run)
+            self._start(partial(self._run, run))
 
-    def _run(self, run: Task) -> None:
+    def _run(self, run: _Run) -> None:
         try:
-            run()
+            self._runner.run(run.job)
         except Exception:
             logger.exception("A job could not be finished; it is run again once its claim has ended")
         finally:
             was_full = not self._has_place()
-            self._count(-1)
+            self._runs.discard(run)
             if was_full:
                 self.due_in(0)
-
-    def _count(self, change: int) -> None:
-        with self._lock:
-            self._running += change

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,8 @@ from flask import Flask
 from flask_realtime import Realtime
 from flask_realtime.cli import commands
 from flask_realtime.config import RealtimeConfig
-from tests.integration.example_support import on_sqlite
+from tests.integration.example_support import sqlite_url
 from tests.integration.features.critical_support import CriticalApp, critical_app
-
-pytestmark = on_sqlite
 
 
 def run(app: Flask, *arguments: str, code: int = 0) -> str:
@@ -25,8 +24,8 @@ def run(app: Flask, *arguments: str, code: int = 0) -> str:
 
 
 @pytest.fixture
-def chat(database_url: str) -> Iterator[CriticalApp]:
-    with critical_app(database_url, "email", REALTIME_CRITICAL_RETRY_TIME=0.5) as made:
+def chat(tmp_path: Path) -> Iterator[CriticalApp]:
+    with critical_app(sqlite_url(tmp_path), "email", REALTIME_CRITICAL_RETRY_TIME=0.5) as made:
         yield made
 
 
@@ -52,8 +51,19 @@ def test_dead_letters_are_listed_with_what_failed(chat: CriticalApp) -> None:
     lines = run(chat.app, "jobs").splitlines()
     assert [line.split("\t")[0] for line in lines] == [first, second]
     assert lines[0].startswith(f"{first}\tcritical_notification 1 for ann\t1 attempt, given up 20")
-    assert lines[0].endswith("\tfailed: email")
+    assert lines[0].endswith("\temail: OSError: no route to host")
     assert len(run(chat.app, "jobs", "--limit", "1").splitlines()) == 1
+
+
+def test_what_failed_is_one_line_whatever_it_says(chat: CriticalApp) -> None:
+    kill(chat, 1)
+    with chat.app.app_context():
+        assert chat.store.models.job is not None
+        row = chat.db.session.get_one(chat.store.models.job, 1)
+        row.last_error = "refused\n2\tforged\x1b[2J"
+        chat.db.session.commit()
+    (line,) = run(chat.app, "jobs").splitlines()
+    assert line.endswith("\trefused\\n2\\tforged\\x1b[2J")
 
 
 def test_what_is_still_tried_is_listed_too(chat: CriticalApp) -> None:
@@ -66,7 +76,7 @@ def test_the_list_is_there_as_json(chat: CriticalApp) -> None:
     (job_id,) = kill(chat, 1)
     (job,) = json.loads(run(chat.app, "jobs", "--json"))["jobs"]
     assert (job["id"], job["user_id"], job["key"], job["attempts"]) == (job_id, "ann", "1", 1)
-    assert job["last_error"] == "failed: email"
+    assert job["last_error"] == "email: OSError: no route to host"
     assert job["dead_at"].endswith("+00:00")
     assert not {"claim", "data"} & set(job)
 

@@ -69,7 +69,7 @@ MAY_IMPORT = {
     "worker": {"engine"},
     "testing": {"contract", "errors", "extension", "features", "jobs", "signals"},
     "describe": {"contract", "feature", "hooks"},
-    "job_commands": {"errors", "features", "jobs"},
+    "job_commands": {"errors", "features", "jobs", "logs"},
     "cli": {"checks", "contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks", "job_commands"},
     "__init__": {"backends", "emitter", "extension", "feature", "features", "functions", "gateway", "identity"},
 }

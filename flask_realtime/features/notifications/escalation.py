@@ -60,16 +60,20 @@ class Escalation:
         if notification is None:
             return
         done: list[str] = list(job.data.get("done", ()))
-        failed: list[str] = []
+        failures: list[str] = []
         for step in self._steps(notification):
             if step.name in done:
                 continue
             running.keep(done=done)
-            (done if self._took(step, job.id) else failed).append(step.name)
-        if failed:
+            try:
+                step.deliver()
+            except Exception as error:  # noqa: BLE001 - it is kept with the job, and the other channels are to get it nevertheless
+                failures.append(f"{step.name}: {type(error).__name__}: {error}")
+            else:
+                done.append(step.name)
+        if failures:
             running.keep(done=done)
-            msg = f"failed: {', '.join(failed)}"
-            raise JobFailed(msg)
+            raise JobFailed("; ".join(failures))
         if not done:
             logger.warning("No device has confirmed the critical notification %s, and no channel takes it", job.key)
 
@@ -79,14 +83,6 @@ class Escalation:
         if self._push is not None:
             for stored in self._context.in_app_context(self._store.subscriptions, notification.user_id):
                 yield Step(f"{WEBPUSH} {stored.id}", partial(self._send, self._push, stored, notification))
-
-    def _took(self, step: Step, job_id: str) -> bool:
-        try:
-            step.deliver()
-        except Exception:
-            logger.warning("The channel %s failed for the job %s", step.name, job_id, exc_info=True)
-            return False
-        return True
 
     def _call(self, channel: Channel, notification: CriticalNotification) -> None:
         try:

@@ -65,9 +65,8 @@ class NotificationHooks(HookDecorators):
     def notification_channel(self, name: str) -> Callable[[NotificationChannelT], NotificationChannelT]:
         """Register a channel for critical notifications that no device has confirmed in time.
 
-        The function gets a `CriticalNotification`. It raises any exception to be called again later, and has to return within
-        `REALTIME_JOBS_LEASE`. The notification goes to the channels in the order in which they are registered; one that fails does
-        not keep it from the next.
+        The function gets a `CriticalNotification`. It raises any exception to be called again later. The notification goes to the
+        channels in the order in which they are registered; one that fails does not keep it from the next.
 
         Args:
             name: The channel's name; `webpush` is the extension's own.

@@ -16,7 +16,7 @@ import trustme
 from flask_realtime.store import PushSubscription
 from tests.e2e.clients import PyClient
 from tests.e2e.critical import CELERY_APP, SECONDS, Critical
-from tests.e2e.servers import Server
+from tests.e2e.servers import Server, poll
 from tests.integration.example_support import sqlite_url
 from tests.postgresql_server import PostgresqlServer
 from tests.push_service import CONTACT, PRIVATE_KEY, Browser, push_server
@@ -124,6 +124,26 @@ def test_of_four_processes_another_one_does_the_job_of_one_that_is_killed(on_eac
         ended = critical.notes("end")
         assert {note.notification_id for note in ended} == set(added)
         assert killed not in {note.pid for note in ended if note.job_id in lost}
+
+
+def test_none_is_lost_while_processes_are_killed_again_and_again(on_each_database: Critical) -> None:
+    critical = on_each_database
+    added: list[str] = []
+    with critical.serving("--workers", "4", ready=None) as server:
+        critical.hold()
+        for round_ in range(1, 4):
+            added += [critical.add().id for _ in range(4)]
+            critical.wait_for("begin", len(added))
+            os.kill(critical.notes("begin")[-1].pid, signal.SIGKILL)
+            assert poll(lambda: len(booted(server)) == 4 + round_, SECONDS)  # noqa: B023 - called at once
+        critical.let_go()
+        critical.wait_until_done()
+    assert {note.notification_id for note in critical.notes("end")} == set(added)
+
+
+def booted(server: Server) -> list[str]:
+    """The lines about workers that have been started."""
+    return [line for line in server.lines if "Booting worker" in line]
 
 
 # Workers with a process of their own ------------------------------------------------------------------------------------------

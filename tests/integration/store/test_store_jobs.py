@@ -117,6 +117,20 @@ def test_a_late_worker_may_still_finish_what_nobody_else_has_taken(jobs: Jobs) -
     assert jobs.keys() == []
 
 
+def test_a_lease_is_extended_by_whom_it_is(jobs: Jobs) -> None:
+    jobs.add("1")
+    (job,) = jobs.store.claim(1, jobs.until)
+    assert jobs.store.keep(job, jobs.until, {"done": ["email"]})
+    jobs.clock.now += 50
+    jobs.store.extend(job, jobs.until)
+    (extended,) = jobs.store.pending(1)
+    assert (extended.due_at, extended.claimed_until, extended.data) == (jobs.until, jobs.until, {"done": ["email"]})
+    jobs.clock.now += 60
+    (again,) = jobs.store.claim(1, jobs.until)
+    jobs.store.extend(job, jobs.until + MINUTE)
+    assert jobs.store.pending(1) == [again]
+
+
 def test_a_failure_is_kept_and_the_job_is_due_again_then(jobs: Jobs) -> None:
     jobs.add("1")
     (job,) = jobs.store.claim(1, jobs.until)

@@ -69,6 +69,9 @@ class MemoryQueue:
     def keep(self, job: Job, until: datetime, data: Mapping[str, Any]) -> bool:
         return self._write(job, due_at=until, claimed_until=until, data=data)
 
+    def extend(self, job: Job, until: datetime) -> None:
+        self._write(job, due_at=until, claimed_until=until)
+
     def finish(self, job: Job) -> None:
         if self._write(job):
             del self.jobs[job.id]

@@ -1,36 +1,38 @@
 """When a worker looks for jobs, and how many it runs at once."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from flask_realtime.jobs.runner import JobRunner, RunningJob
-from flask_realtime.jobs.worker import JobWorker
+from flask_realtime.jobs.worker import LONGEST_RUN, JobWorker
 from tests.clock import Clock
 from tests.unit.jobs.memory_queue import MemoryQueue
 
 INTERVAL = 5.0
+LEASE = 60.0
 PLACES = 2
 
 
 class Worker:
     """A worker whose tasks wait until a test runs them."""
 
-    def __init__(self, hand_over: Callable[[str], None] | None = None) -> None:
+    def __init__(self, hand_over: Callable[[str], None] | None = None, interval: float = INTERVAL) -> None:
         self.clock = Clock()
         self.queue = MemoryQueue(self.clock)
         self.started: list[Callable[[], None]] = []
         self.wakes: list[float] = []
         self.ran: list[str] = []
         self.fails = False
-        runner = JobRunner(self.queue, {"test": self._code}, self._in_context, lease=60.0, clock=self.queue.now)
+        runner = JobRunner(self.queue, {"test": self._code}, self._in_context, lease=LEASE, clock=self.queue.now)
         self.worker = JobWorker(
             runner,
             start=self.started.append,
             wake=self.wakes.append,
             clock=self.clock,
-            interval=INTERVAL,
+            interval=interval,
             hand_over=hand_over,
             places=PLACES,
         )
@@ -105,15 +107,71 @@ def test_no_more_jobs_run_at_once_than_there_are_places(made: Worker) -> None:
 def test_a_database_that_is_away_is_asked_again_after_an_interval(made: Worker) -> None:
     made.queue.add()
     made.fails = True
-    with pytest.raises(OSError, match="away"):
-        made.worker.turn()
-    assert made.worker.next_turn == made.clock() + INTERVAL
+    assert made.turn() == INTERVAL
+    made.fails = False
+    made.turn()
+    assert len(made.started) == 1
+
+
+def test_a_database_that_stays_away_is_in_the_log_once(made: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    made.fails = True
+    for _ in range(3):
+        made.turn()
+    assert len(caplog.records) == 1
     made.fails = False
     made.turn()
     made.fails = True
+    made.turn()
+    assert [record.getMessage() for record in caplog.records] == ["Jobs could not be looked for; the worker goes on trying"] * 2
+
+
+def test_a_job_whose_end_cannot_be_written_is_run_again_later(made: Worker, caplog: pytest.LogCaptureFixture) -> None:
+    made.queue.add()
+    made.turn()
+    made.fails = True
     made.run_started()
-    assert made.worker.is_idle, "the job is run again once its claim has ended"
+    assert made.worker.is_idle
     assert list(made.queue.jobs) == ["1"]
+    assert "it is run again once its claim has ended" in caplog.text
+
+
+def test_the_lease_of_a_running_job_is_extended_in_time(made: Worker) -> None:
+    job_id = made.queue.add()
+    made.turn()
+    for _ in range(4):
+        made.clock.now += LEASE / 2
+        made.turn()
+        assert (made.queue.jobs[job_id].attempts, len(made.started)) == (1, 1)
+    assert made.queue.jobs[job_id].due_at == made.queue.now() + timedelta(seconds=LEASE)
+    made.run_started()
+    assert made.queue.jobs == {}
+
+
+def test_what_was_done_of_it_meanwhile_stays(made: Worker) -> None:
+    job_id = made.queue.add()
+    made.turn()
+    job = made.queue.jobs[job_id]
+    assert made.queue.keep(job, job.due_at, {"done": ["email"]})
+    made.clock.now += LEASE / 2
+    made.turn()
+    assert made.queue.jobs[job_id].data == {"done": ["email"]}
+
+
+def test_a_worker_with_a_long_interval_comes_back_for_the_leases() -> None:
+    made = Worker(interval=10 * LEASE)
+    assert made.turn() == 10 * LEASE
+    made.queue.add()
+    assert made.turn() == LEASE / 2
+
+
+def test_a_job_that_never_returns_is_anybodys_after_a_while(made: Worker) -> None:
+    job_id = made.queue.add()
+    made.turn()
+    for _ in range(2 * LONGEST_RUN + 1):
+        assert made.queue.jobs[job_id].attempts == 1
+        made.clock.now += LEASE / 2
+        made.turn()
+    assert made.queue.jobs[job_id].attempts == 2
 
 
 def test_jobs_can_be_handed_over_instead_of_run() -> None:

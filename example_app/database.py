@@ -39,16 +39,32 @@ def prepare_database(app: Flask) -> None:
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             event.listen(db.engine, "connect", _set_pragmas)
-        with db.engine.begin() as connection:
-            _lock_out_others(connection)
-            is_new = not inspect(connection).has_table(User.__tablename__)
-            db.metadata.create_all(connection)
-            if is_new:
-                _insert_demo_rows(connection)
-            if connection.scalar(select(HealthCheck.id)) is None:
-                connection.execute(insert(HealthCheck).values(id=1, checked_at=utc_now()))
-        # Forked workers would inherit open connections, and two processes would use one.
-        db.engine.dispose()
+        try:
+            with db.engine.begin() as connection:
+                _lock_out_others(connection)
+                is_new = not inspect(connection).has_table(User.__tablename__)
+                db.metadata.create_all(connection)
+                _require_current_tables(connection)
+                if is_new:
+                    _insert_demo_rows(connection)
+                if connection.scalar(select(HealthCheck.id)) is None:
+                    connection.execute(insert(HealthCheck).values(id=1, checked_at=utc_now()))
+        finally:
+            # Forked workers would inherit open connections, and two processes would use one.
+            db.engine.dispose()
+
+
+def _require_current_tables(connection: Connection) -> None:
+    """Refuse to start on tables of an earlier version, to which `create_all` adds no columns."""
+    inspector = inspect(connection)
+    for table in db.metadata.sorted_tables:
+        missing = set(table.columns.keys()) - {column["name"] for column in inspector.get_columns(table.name)}
+        if missing:
+            msg = (
+                f"The table {table.name} has no column {min(missing)}: an earlier version made the database. Migrate it as "
+                "docs/how-to/sending.md and docs/how-to/receipts.md say, or start with a new one."
+            )
+            raise RuntimeError(msg)
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:

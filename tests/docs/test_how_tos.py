@@ -288,6 +288,19 @@ def test_emitting_after_the_commit(serve: Serve) -> None:
     alice.assert_none("order:update")
 
 
+def test_receipts(serve: Serve) -> None:
+    page = serve("docs/how-to/receipts.md")
+    alice, bob = page.connect("alice"), page.connect("bob")
+    for client in (alice, bob):
+        assert client.call("join:conversation", "lobby") == {"ok": True}
+    for _ in range(2):
+        assert bob.call("messages:read", {"conversationId": "lobby", "messageIds": ["1"]}) == {"ok": True}
+    assert alice.wait_for("messages:read").data == {"conversationId": "lobby", "messageIds": ["1"], "userId": "bob"}
+    alice.assert_none("messages:read")
+    assert bob.call("messages:read", {"conversationId": "lobby", "upTo": "1"})["error"]["code"] == "bad_request"
+    assert bob.call("messages:delivered", {"conversationId": "lobby", "upTo": "1"})["error"]["code"] == "unknown_event"
+
+
 def test_storing(serve: Serve) -> None:
     page = serve("docs/how-to/storing.md")
     alice, bob, carol = page.connect("alice"), page.connect("bob"), page.connect("carol")
@@ -303,7 +316,8 @@ def test_storing(serve: Serve) -> None:
     assert page.request("GET", f"{path}/messages", "bob") == {"messages": [message], "nextBefore": None}
     read = {"messageIds": [message["id"]]}
     assert page.request("POST", f"{path}/read", "bob", read) == read
-    assert alice.wait_for("messages:read").data == {"conversationId": conversation["id"], **read, "userId": "bob"}
+    told = {"conversationId": conversation["id"], **read, "userId": "bob", "upTo": message["id"]}
+    assert alice.wait_for("messages:read").data == told
     page.request("POST", f"{path}/read", "bob", read)
     alice.assert_none("messages:read")
 

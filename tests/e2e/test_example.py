@@ -58,7 +58,8 @@ def test_a_message_is_delivered_read_and_deleted(connect_example: ClientFactory,
     about = {"conversationId": conversation}
     for client in clients:
         assert client.wait_for("message:new").data == message
-        assert client.wait_for("messages:read").data == {**about, "messageIds": [message["id"]], "userId": bob.id}
+        read = {**about, "messageIds": [message["id"]], "userId": bob.id, "upTo": message["id"]}
+        assert client.wait_for("messages:read").data == read
         assert client.wait_for("message:deleted").data == {**about, "messageId": message["id"]}
 
 

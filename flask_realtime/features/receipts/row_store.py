@@ -69,7 +69,7 @@ class ReadRows:
             .where(participant.user_id == user_id, self._is_unread(user_id))
             .group_by(message.conversation_id)
         )
-        return dict(self._db.session.execute(query).tuples().all())
+        return {number: int(count) for number, count in self._db.session.execute(query)}
 
     def unread_count(self, user_id: str) -> int:
         """Count a user's unread messages in all conversations."""

@@ -57,6 +57,14 @@ def test_restart_keeps_data_and_tokens(database_url: str, tmp_path: Path) -> Non
         assert len(alice.get("/api/conversations").json) == 1
 
 
+def test_a_database_of_an_earlier_version_is_refused_with_what_to_do(database_url: str, tmp_path: Path) -> None:
+    with running(database_url, tmp_path) as app, app.app_context(), db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE realtime_participant DROP COLUMN read_seq"))
+    told = "realtime_participant has no column read_seq: .* docs/how-to/receipts.md"
+    with pytest.raises(RuntimeError, match=told), running(database_url, tmp_path):
+        pass
+
+
 def test_every_connection_to_sqlite_keeps_references_and_waits_for_writers(tmp_path: Path) -> None:
     with running(f"sqlite:///{tmp_path / 'own.sqlite3'}", tmp_path) as app, app.app_context():
         pragmas = ("foreign_keys", "journal_mode", "busy_timeout", "synchronous")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any
 
 import pytest
 
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.memory import MemoryRecord
+from flask_realtime.config import RealtimeConfig
+from flask_realtime.contract.effects import Emit
 from flask_realtime.errors import BadRequest
+from flask_realtime.features.messages import ReadResult
 from flask_realtime.features.receipts.events import (
     MESSAGES_DELIVERED,
     MESSAGES_READ,
@@ -16,8 +22,9 @@ from flask_realtime.features.receipts.events import (
     parse_seen,
     unread_changed_payload,
 )
+from flask_realtime.features.receipts.handlers import Receipts
 from flask_realtime.features.receipts.seen import SeenMessages, in_order
-from flask_realtime.features.receipts.state import INTERVAL, MergedReceipts, Receipt
+from flask_realtime.features.receipts.state import INTERVAL, TURN, MergedReceipts, Receipt
 from tests.clock import Clock
 
 
@@ -83,6 +90,77 @@ def test_a_merged_receipt_names_the_newest_messages(merged: MergedReceipts) -> N
     merged.add(receipt("ben", *range(300, 601)))
     (found,) = merged.take_due()
     assert found.message_ids == tuple(str(number) for number in range(101, 601))
+
+
+class Server:
+    """The surroundings of the feature on one server of several, with the timer in the test's hand.
+
+    Args:
+        clock: The clock of all of them.
+        turns: The record that they share.
+    """
+
+    def __init__(self, clock: Clock, turns: Any) -> None:
+        self.clock = clock
+        self.config = RealtimeConfig(receipts_limit=2)
+        self.expire: Callable[[], Iterable[Emit]] = lambda: ()
+        self._turns = turns
+        self.receipts = Receipts(self)  # type: ignore[arg-type]  # the part of a context that it uses
+
+    def lock(self) -> Any:
+        return Lock()
+
+    def record(self, _kind: str, *, ttl: float) -> Any:
+        assert ttl == TURN
+        return self._turns
+
+    def timer(self, _next_deadline: object, expire: Callable[[], Iterable[Emit]]) -> Server:
+        self.expire = expire
+        return self
+
+    def wake_by(self, deadline: float) -> None:
+        assert deadline >= self.clock()
+
+    def read(self, user: str, message: str, participants: int = 3) -> list[str]:
+        """Tell of a message that a user has read, and return the events that are sent at once."""
+        result = ReadResult((message,), (message,), message, int(message), participants, 0)
+        return [emit.event for emit in self.receipts.emits("7", user, result)]
+
+    def due(self) -> list[Any]:
+        """The payloads that are sent when the timer has its turn."""
+        return [emit.args[0] for emit in self.expire()]
+
+
+def payload(*ids: str, user: str | None = None) -> dict[str, Any]:
+    said = {"conversationId": "7", "messageIds": list(ids), "upTo": ids[-1]}
+    return said if user is None else {**said, "userId": user}
+
+
+def test_servers_send_receipts_of_a_large_conversation_once_a_second_together(clock: Clock) -> None:
+    turns = MemoryRecord(TURN, clock=clock)
+    first, second = Server(clock, turns), Server(clock, turns)
+    assert (first.read("ann", "1"), second.read("ben", "2")) == (["unread:changed"], ["unread:changed"])
+    assert (first.due(), second.due()) == ([payload("1", user="ann")], [])
+    assert (second.read("cat", "3"), second.due()) == (["unread:changed"], [])
+    clock.now += INTERVAL
+    assert (first.due(), second.due()) == ([], [payload("2", "3")])
+
+
+def test_a_conversation_of_the_limit_is_none_of_the_large_ones(clock: Clock) -> None:
+    server = Server(clock, MemoryRecord(TURN, clock=clock))
+    assert server.read("ann", "1", participants=2) == ["messages:read", "unread:changed"]
+    assert server.due() == []
+
+
+def test_without_redis_each_server_sends_its_own(clock: Clock) -> None:
+    class Gone:
+        def put(self, *_args: object, **_options: object) -> int:
+            raise BackendUnavailable
+
+    servers = [Server(clock, Gone()) for _ in range(2)]
+    for server, message in zip(servers, "12", strict=True):
+        server.read("ann", message)
+    assert [server.due() for server in servers] == [[payload("1", user="ann")], [payload("2", user="ann")]]
 
 
 def test_payloads_are_spelt_as_in_the_contract() -> None:

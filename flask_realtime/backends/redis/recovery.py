@@ -55,6 +55,11 @@ class RedisRecovery(RecoveryStore):
         """Return the unique name of this server."""
         return server_name(self._bus.origin)
 
+    @property
+    def is_reachable(self) -> bool:
+        """Return whether Redis can be reached, as far as is known."""
+        return self._server.link.is_up
+
     def start(self, on_passed: Callable[[str], None], on_refused: OnRefused, on_tick: Callable[[], None]) -> None:
         """Begin to write changes; starting twice changes nothing."""
         with self._lock:
@@ -92,7 +97,7 @@ class RedisRecovery(RecoveryStore):
             self._thread.join(timeout)
 
     def _begin(self) -> None:
-        self._writer = LeaseWriter(self._write)
+        self._writer = LeaseWriter(self._write, lambda: self.is_reachable)
         self._thread = None
 
     def _write(self, changes: list[LeaseChange]) -> Callable[[], None]:

@@ -235,6 +235,19 @@ def test_what_was_written_twice_since_no_answer_came_is_read_once(here: Server, 
     assert here.missed(begin) == ["b"]
 
 
+def test_what_was_written_again_after_a_long_time_is_read_once(here: Server, redis_server: RedisServer) -> None:
+    now = here.send().milliseconds
+    first, item = fields_of("other", [_item()]), _item()
+    item.age = 59_000
+    again = fields_of("other", [item])
+    with Redis.from_url(redis_server.url) as client:
+        client.delete(here.stream)
+        for number in range(250):
+            client.execute_command("XADD", here.stream, f"{now - 60_000 + number}", *first)
+        client.execute_command("XADD", here.stream, f"{now - 1_000}", *again)
+    assert here.missed(Place(now - 10_000, 0, 0)) == []
+
+
 def test_a_process_with_a_shorter_retention_removes_nothing_that_servers_keep(here: Server, redis_server: RedisServer) -> None:
     begin = here.send("a")
     with Redis.from_url(redis_server.url) as client:

@@ -146,7 +146,7 @@ class _Reading(Reading):
         return events if first and first[0][0] <= needed else None
 
     def _learn(self, start: StreamId) -> None:
-        """Note the sequence numbers from an earlier entry on, where what was written again was written first."""
+        """Record the sequence numbers from an earlier entry on, where what was written again was written first."""
         end, self._known_from = self._known_from, min(start, self._known_from)
         while start < end and (page := self._range(f"{start}", _PAGE)):
             for entry_id, fields in page:

@@ -25,7 +25,7 @@ from tests.redis_server import RedisServer
 ROUNDS = 100
 """How often a connection is lost in a row."""
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def port_of(api: Api) -> int:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from flask_realtime.errors import NotFound, RateLimited
+from flask_realtime.errors import BadRequest, NotFound, RateLimited
 
 # Statuses whose code is not their own name.
 CODES = {
@@ -21,6 +21,7 @@ def register_error_handlers(app: Flask) -> None:
     """Answer every error of the application in that form, including Flask's own."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(NotFound, _not_found)
+    app.register_error_handler(BadRequest, _bad_request)
     app.register_error_handler(RateLimited, _rate_limited)
 
 
@@ -43,6 +44,10 @@ def _http_error(error: HTTPException) -> Response:
 
 def _not_found(error: NotFound) -> Response:
     return error_response(HTTPStatus.NOT_FOUND, error.message)
+
+
+def _bad_request(error: BadRequest) -> Response:
+    return error_response(HTTPStatus.BAD_REQUEST, error.message)
 
 
 def _rate_limited(error: RateLimited) -> Response:

@@ -21,6 +21,7 @@ from flask_realtime.feature.feature import SHARED_LIMIT, Feature
 from flask_realtime.feature.hook import Hook, hook_decorator, named
 from flask_realtime.features.authentication import AuthenticationCalls, AuthenticationHooks, authentication
 from flask_realtime.features.conversations import ConversationCalls, ConversationHooks, conversations
+from flask_realtime.features.log import LogCalls, log
 from flask_realtime.features.messages import MessageCalls, MessageHooks, messages
 from flask_realtime.features.notifications import NotificationCalls, NotificationHooks, notifications
 from flask_realtime.features.orders import OrderCalls, orders
@@ -74,6 +75,7 @@ BUILT_IN: Final[tuple[Feature[Any], ...]] = (
     notifications,
     orders,
     presence,
+    log,
     authentication,
 )
 """The features that every application has, in the order of the reference."""
@@ -81,7 +83,7 @@ BUILT_IN: Final[tuple[Feature[Any], ...]] = (
 _ESSENTIAL: Final = Essential(presence, authentication)
 
 
-class Calls(Sending, ConversationCalls, MessageCalls, NotificationCalls, OrderCalls, PresenceCalls, AuthenticationCalls):
+class Calls(Sending, ConversationCalls, MessageCalls, NotificationCalls, OrderCalls, PresenceCalls, LogCalls, AuthenticationCalls):
     """The calls of the built-in features."""
 
 

@@ -90,11 +90,12 @@ class Gateway:
         limiter = EventLimiter(config, hooks)
         connect_limiter = ConnectLimiter(config.max_connects_per_user, config.max_failed_connects)
         delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish)
+        after_commit = AfterCommit(app, by_default=config.after_commit)
         surroundings = Surroundings(
-            app, config, application, backend, server, registry, connect_limiter, delivery, self._disconnect
+            app, config, application, backend, server, registry, connect_limiter, delivery, after_commit, self._disconnect
         )
         features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of)
-        self.control = Control(registry, delivery, backend, features, AfterCommit(app, by_default=config.after_commit))
+        self.control = Control(registry, delivery, backend, features, after_commit)
         presence_state = features.state_of(essential.presence)
         notifier = self._notifier = presence_state.notifier
         presence = UserPresence(presence_state, backend, config.max_connections_per_user, config.retry_after, server.sleep)

@@ -9,6 +9,8 @@
 from flask_realtime.database.columns import IntegerKey, IntegerUserId, StringUserId, UtcDateTime, parse_row_id, utc_now
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.conversations.store import ConversationRecord, ConversationStore
+from flask_realtime.features.log.models import LogEntryMixin
+from flask_realtime.features.log.store import LogStore
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
 from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, ReadResult, SendResult
 from flask_realtime.features.notifications.models import NotificationMixin
@@ -25,6 +27,8 @@ __all__ = [
     "ConversationStore",
     "IntegerKey",
     "IntegerUserId",
+    "LogEntryMixin",
+    "LogStore",
     "MessageMixin",
     "MessagePage",
     "MessageRecord",

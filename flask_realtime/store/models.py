@@ -13,6 +13,7 @@ from sqlalchemy.types import TypeEngine
 from flask_realtime.database.base import RealtimeModelMixin
 from flask_realtime.database.columns import StringUserId
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
+from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
 from flask_realtime.features.notifications.models import NotificationMixin
 
@@ -23,7 +24,8 @@ ModelT = TypeVar("ModelT", bound=RealtimeModelMixin)
 class Models:
     """The models of one application, each built from the mixin of that name.
 
-    Without `message_send`, clients cannot send messages with `message:send`.
+    Without `message_send`, clients cannot send messages with `message:send`. Without `log_entry` there is no log: the application
+    emits the events itself.
     """
 
     conversation: type[ConversationMixin]
@@ -32,6 +34,7 @@ class Models:
     read_receipt: type[ReadReceiptMixin]
     notification: type[NotificationMixin]
     message_send: type[MessageSendMixin] | None = None
+    log_entry: type[LogEntryMixin] | None = None
 
 
 def define_models(
@@ -40,6 +43,7 @@ def define_models(
     prefix: str = "realtime_",
     user_key: str | None = None,
     user_id_type: TypeEngine[str] | None = None,
+    log: bool = False,
 ) -> Models:
     """Define the models on `db`, for an application that has none of its own. Call it once for each `db`.
 
@@ -49,6 +53,7 @@ def define_models(
         user_key: The column that user ids refer to, such as `"users.id"`; None for no foreign key.
         user_id_type: The type of the user id columns, `StringUserId()` by default; `IntegerUserId()` where
             `user_key` is an integer column.
+        log: Whether there is a log, which sends the events of all that the store changes; the application no longer does so.
 
     Returns:
         The models, for a `Store`.
@@ -61,6 +66,7 @@ def define_models(
         read_receipt=define.model("ReadReceipt", "read_receipt", ReadReceiptMixin, "user_id"),
         notification=define.model("Notification", "notification", NotificationMixin, "user_id"),
         message_send=define.model("MessageSend", "message_send", MessageSendMixin, "sender_id"),
+        log_entry=define.model("LogEntry", "log", LogEntryMixin) if log else None,
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 
+from flask_realtime.errors import ConfigError
 from flask_realtime.extension import Realtime
 from flask_realtime.features.conversations.store import ConversationStore
+from flask_realtime.features.log.store import LogStore
 from flask_realtime.features.messages.store import MessageRecord, MessageStore
-from flask_realtime.features.notifications.store import NotificationStore
+from flask_realtime.features.notifications.store import NotificationRecord, NotificationStore
 from flask_realtime.store.models import Models
 
 
@@ -34,23 +36,50 @@ class Store:
 
     def __init__(self, db: SQLAlchemy, models: Models) -> None:
         self.models = models
-        self.messages = MessageStore(db, models.message, models.read_receipt, models.participant, models.message_send)
+        self._log = None if models.log_entry is None else LogStore(db, models.log_entry, models.participant)
+        append = None if self._log is None else self._log.append
+        self.messages = MessageStore(
+            db, models.message, models.read_receipt, models.participant, models.message_send, append=append
+        )
         self.conversations = ConversationStore(db, models.conversation, models.participant, self.messages.unread_in)
-        self.notifications = NotificationStore(db, models.notification)
+        self.notifications = NotificationStore(db, models.notification, append)
 
-    def register(self, realtime: Realtime, *, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
+    def register(
+        self,
+        realtime: Realtime,
+        *,
+        message_json: Callable[[MessageRecord], Any] | None = None,
+        notification_json: Callable[[NotificationRecord], Any] | None = None,
+    ) -> None:
         """Register the hooks that the store implements.
 
         Participants may join their conversations and send messages there; `notification:read` and `notifications:read-all` are
-        stored. The application registers the other hooks.
+        stored. The application registers the other hooks. With a log, `sync` is answered from it, and what the store changes is
+        sent.
 
         Args:
             realtime: The extension object.
-            message_json: Returns a message as clients get it after `message:send`; by default an object of the record's fields.
+            message_json: Returns a message as clients get it after `message:send`, and from the log; by default an object of the
+                record's fields.
+            notification_json: Returns a notification as clients get it from the log; by default an object of the record's fields.
 
         Raises:
             RegistrationError: `authorize_join` or `on_message_send` is registered already, or `realtime` serves connections.
         """
         self.conversations.register(realtime)
         self.messages.register(realtime, message_json)
-        self.notifications.register(realtime)
+        self.notifications.register(realtime, notification_json)
+        if self._log is not None:
+            self._log.register(realtime, self.messages.logged_by_hooks + self.notifications.logged_by_hooks)
+
+    @property
+    def log(self) -> LogStore:
+        """Return the log.
+
+        Raises:
+            ConfigError: The store has no model of it.
+        """
+        if self._log is None:
+            msg = "The store has no log: pass log_entry to Models, as define_models(db, log=True) does."
+            raise ConfigError(msg)
+        return self._log

@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "extension": {"backends", "checks", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
     "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
     "functions": {"extension", "feature"},
-    "store": {"database", "extension", "features"},
+    "store": {"database", "errors", "extension", "features"},
     "worker": {"engine"},
     "testing": {"contract", "errors", "extension", "features", "signals"},
     "describe": {"contract", "feature", "hooks"},

@@ -15,7 +15,15 @@ from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import ConfigError, Forbidden, NotFound
 from flask_realtime.features.conversations.models import ParticipantMixin
-from flask_realtime.features.messages.events import stored_message_payload
+from flask_realtime.features.log import Append
+from flask_realtime.features.messages.events import (
+    MESSAGE_DELETED,
+    MESSAGE_NEW,
+    MESSAGES_READ,
+    message_deleted_payload,
+    messages_read_payload,
+    stored_message_payload,
+)
 from flask_realtime.features.messages.hooks import MessageHooks
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin, ReadReceiptMixin
 from flask_realtime.features.messages.sending import NewMessage, SentMessage
@@ -147,21 +155,31 @@ class MessageStore:
         read_receipt: The model of their read receipts.
         participant: The model of the participants of their conversations.
         message_send: The model of what clients have sent; None if they send nothing.
+        append: Writes an event to the log with the change that it tells of; None if there is no log.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the models that it works on
         self,
         db: SQLAlchemy,
         message: type[MessageMixin],
         read_receipt: type[ReadReceiptMixin],
         participant: type[ParticipantMixin],
         message_send: type[MessageSendMixin] | None = None,
+        *,
+        append: Append | None = None,
     ) -> None:
         self._db = db
         self._message_send = message_send
         self._message = message
         self._read_receipt = read_receipt
         self._participant = participant
+        self._append = append
+        self._message_json: Callable[[MessageRecord], Any] = _as_json
+
+    @property
+    def logged_by_hooks(self) -> tuple[str, ...]:
+        """Return the events that the hook writes to the log, so that its handler does not send them."""
+        return () if self._append is None or self._message_send is None else (MESSAGE_NEW.name,)
 
     def add(self, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
         """Store a message and commit. The caller first checks that the sender may write there.
@@ -169,16 +187,18 @@ class MessageStore:
         Raises:
             NotFound: The conversation or the user does not exist.
         """
-        now = utc_now()
         with committing(self._db):
-            number = self._insert(conversation_id, sender_id, content, now)
-        return MessageRecord(str(number), conversation_id, sender_id, content, now)
+            return self._insert(conversation_id, sender_id, content, utc_now())
 
-    def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> int:
+    def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> MessageRecord:
         message = self._message
         values = {"sender_id": sender_id, "content": content, "created_at": now}
         added = insert(message).values(conversation_id=parse_row_id(conversation_id), **values)
-        return self._db.session.execute(added.returning(message.id)).scalar_one()
+        number = self._db.session.execute(added.returning(message.id)).scalar_one()
+        record = MessageRecord(str(number), conversation_id, sender_id, content, now)
+        if self._append is not None:
+            self._append(MESSAGE_NEW.to_conversation(conversation_id, self._message_json(record)))
+        return record
 
     def register(self, hooks: MessageHooks, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
         """Register the hook that stores what clients send, unless there is no model for it.
@@ -187,9 +207,9 @@ class MessageStore:
             hooks: The extension object.
             message_json: Returns a message as clients get it; by default an object of the record's fields.
         """
+        as_json = self._message_json = message_json or _as_json
         if self._message_send is None:
             return
-        as_json = message_json or _as_json
 
         def send(identity: Identity, message: NewMessage) -> SentMessage:
             if not self._takes_part(message.conversation_id, identity.user_id):
@@ -223,10 +243,10 @@ class MessageStore:
             claim = sent.claim(key, now)
             if claim is None:
                 number, content, now = self._sent_before(sent, key, content)
-            else:
-                number = self._insert(conversation_id, sender_id, content, now)
-                sent.finish(claim, number, now)
-        return SendResult(MessageRecord(str(number), conversation_id, sender_id, content, now), claim is not None)
+                return SendResult(MessageRecord(str(number), conversation_id, sender_id, content, now), is_new=False)
+            record = self._insert(conversation_id, sender_id, content, now)
+            sent.finish(claim, int(record.id), now)
+        return SendResult(record, is_new=True)
 
     def _sent(self) -> _SentMessages:
         if self._message_send is None:
@@ -298,7 +318,11 @@ class MessageStore:
             read = self._db.session.scalars(
                 select(message.id).join(receipt, receipt.message_id == message.id).where(receipt.user_id == user_id, *readable)
             ).all()
-        return ReadResult(_in_order(message_ids, read), _in_order(message_ids, newly_read))
+            result = ReadResult(_in_order(message_ids, read), _in_order(message_ids, newly_read))
+            if self._append is not None and result.newly_read_ids:
+                payload = messages_read_payload(conversation_id, result.newly_read_ids, user_id)
+                self._append(MESSAGES_READ.to_conversation(conversation_id, payload))
+        return result
 
     def _add_receipts(self, user_id: str, *conditions: ColumnElement[bool]) -> Sequence[int]:
         """Insert the receipts that are missing; return the ids of their messages."""
@@ -325,6 +349,9 @@ class MessageStore:
             deleted = self._db.session.scalars(
                 delete(message).where(*self._is(conversation_id, message_id)).returning(message.id)
             ).all()
+            if self._append is not None and deleted:
+                payload = message_deleted_payload(conversation_id, message_id)
+                self._append(MESSAGE_DELETED.to_conversation(conversation_id, payload))
         return bool(deleted)
 
     def unread_count(self, user_id: str) -> int:

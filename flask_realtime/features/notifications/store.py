@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,13 @@ from sqlalchemy import func, insert, select, update
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import NotFound
+from flask_realtime.features.log import Append
+from flask_realtime.features.notifications.events import (
+    NOTIFICATION_NEW,
+    NOTIFICATION_READ,
+    NOTIFICATIONS_READ_ALL,
+    stored_notification_payload,
+)
 from flask_realtime.features.notifications.hooks import NotificationHooks
 from flask_realtime.features.notifications.models import NotificationMixin
 from flask_realtime.identity import Identity
@@ -40,14 +48,28 @@ class NotificationStore:
     Args:
         db: The application's Flask-SQLAlchemy object.
         model: The model of notifications.
+        append: Writes an event to the log with the change that it tells of; None if there is no log.
     """
 
-    def __init__(self, db: SQLAlchemy, model: type[NotificationMixin]) -> None:
+    def __init__(self, db: SQLAlchemy, model: type[NotificationMixin], append: Append | None = None) -> None:
         self._db = db
         self._model = model
+        self._append = append
+        self._notification_json: Callable[[NotificationRecord], Any] = _as_json
 
-    def register(self, hooks: NotificationHooks) -> None:
-        """Register the hooks that store which notifications users have read."""
+    @property
+    def logged_by_hooks(self) -> tuple[str, ...]:
+        """Return the events that the hooks write to the log, so that their handlers do not send them."""
+        return () if self._append is None else (NOTIFICATION_READ.name, NOTIFICATIONS_READ_ALL.name)
+
+    def register(self, hooks: NotificationHooks, notification_json: Callable[[NotificationRecord], Any] | None = None) -> None:
+        """Register the hooks that store which notifications users have read.
+
+        Args:
+            hooks: The extension object.
+            notification_json: Returns a notification as clients get it from the log; by default an object of the record's fields.
+        """
+        self._notification_json = notification_json or _as_json
         hooks.on_notification_read(self._read)
         hooks.on_notifications_read_all(self._read_all)
 
@@ -87,7 +109,10 @@ class NotificationStore:
         with committing(self._db):
             added = insert(self._model).values(user_id=user_id, created_at=now, **values)
             number = self._db.session.execute(added.returning(self._model.id)).scalar_one()
-        return NotificationRecord(str(number), user_id, kind, title, message, link, data, now)
+            record = NotificationRecord(str(number), user_id, kind, title, message, link, data, now)
+            if self._append is not None:
+                self._append(NOTIFICATION_NEW.to_user(user_id, self._notification_json(record)))
+        return record
 
     def of_user(self, user_id: str, *, before: str | None = None, limit: int = DEFAULT_LIST_SIZE) -> list[NotificationRecord]:
         """Return a user's notifications, newest first.
@@ -135,6 +160,8 @@ class NotificationStore:
         )
         with committing(self._db):
             found = self._db.session.scalars(marked).all()
+            if self._append is not None and found:
+                self._append(NOTIFICATION_READ.to_user(user_id, notification_id))
         return bool(found)
 
     def mark_all_read(self, user_id: str) -> None:
@@ -142,3 +169,18 @@ class NotificationStore:
         marked = update(self._model).where(self._model.user_id == user_id, self._model.read_at.is_(None)).values(read_at=utc_now())
         with committing(self._db):
             self._db.session.execute(marked.execution_options(synchronize_session=False))
+            if self._append is not None:
+                self._append(NOTIFICATIONS_READ_ALL.to_user(user_id))
+
+
+def _as_json(notification: NotificationRecord) -> Any:
+    return stored_notification_payload(
+        notification.id,
+        notification.type,
+        notification.title,
+        notification.message,
+        notification.link,
+        notification.data,
+        notification.created_at,
+        notification.is_read,
+    )

@@ -13,7 +13,9 @@ from sqlalchemy import MetaData
 
 from tests.docs.pages import blocks
 from tests.integration.example_support import StoreApp, new_store_app
+from tests.integration.store.test_store_log import LogApp, log_app
 
+OUTBOX = "docs/how-to/outbox.md"
 OF_0_1 = {
     "realtime_conversation",
     "realtime_participant",
@@ -32,11 +34,11 @@ def old(database_url: str) -> Iterator[StoreApp]:
         yield made
 
 
-def migrate(app: StoreApp, step: str) -> list[Any]:
-    """Run a step of the migration that the documentation has, and return what differs from the models then."""
-    (code,) = [block for block in blocks("docs/how-to/sending.md", "python") if "alembic" in block]
+def migrate(app: StoreApp | LogApp, step: str, page: str = "docs/how-to/sending.md") -> list[Any]:
+    """Run a step of the migration that a page of the documentation has, and return what differs from the models then."""
+    (code,) = [block for block in blocks(page, "python") if "alembic" in block]
     migration: dict[str, Any] = {}
-    exec(compile(code, "sending.md", "exec"), migration)  # noqa: S102 - it is the documentation's own
+    exec(compile(code, page, "exec"), migration)  # noqa: S102 - it is the documentation's own
     with app.db.engine.begin() as connection:
         context = MigrationContext.configure(connection)
         with Operations.context(context):
@@ -67,3 +69,17 @@ def test_creating_what_is_missing_does_too(old: StoreApp) -> None:
     conversation = old.store.conversations.create(["ann"])
     old.db.create_all()
     assert old.store.messages.send(conversation.id, "ann", "hello", "c1").is_new
+
+
+def test_the_documented_migration_adds_the_log_to_an_application(database_url: str) -> None:
+    with log_app(database_url) as made:
+        made.db.metadata.drop_all(made.db.engine, tables=[made.db.metadata.tables["realtime_log"]])
+        assert migrate(made, "upgrade", OUTBOX) == []
+        message = made.store.messages.add("1", "ann", "hello")
+        answer: Any = made.store.log.sync("ben", "log-0")
+        assert [item["args"][0]["id"] for item in answer["events"]] == [message.id]
+        made.db.session.rollback()
+        migrate(made, "downgrade", OUTBOX)
+        left = MetaData()
+        left.reflect(made.db.engine)
+        assert "realtime_log" not in left.tables

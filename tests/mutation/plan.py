@@ -82,6 +82,16 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/contract/test_payloads.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_messages.py"),
         ("e2e/features/test_messages.py", "e2e/features/test_messages_sent.py"),
     ),
+    "flask_realtime/features/log": Suite(
+        (
+            "unit/features/test_log.py",
+            "unit/contract/test_payloads.py",
+            "unit/test_calls.py",
+            "integration/store/test_store_log.py",
+            "integration/features/test_log.py",
+        ),
+        ("integration/store/test_store_migrations.py", "e2e/features/test_log.py"),
+    ),
     "flask_realtime/features": Suite(
         (
             "unit/features/test_presence.py",

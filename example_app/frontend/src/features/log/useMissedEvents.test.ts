@@ -5,7 +5,8 @@ import { openSocket } from '../../testing/fakeSocket';
 import { renderRealtimeHook } from '../../testing/realtime';
 import { useMissedEvents } from './useMissedEvents';
 
-const event = (number: number) => ({ event: 'note', args: [number], at: '2026-01-31T12:00:00.000Z' });
+const order = (number: number) => ({ id: String(number), userId: '1', status: 'sent', createdAt: '2026-01-31T12:00:00.000Z' });
+const event = (number: number) => ({ event: 'order:update', args: [order(number)], at: order(number).createdAt });
 
 /** A server whose log has that many events, two on a page; a cursor is how many of them the client has. */
 function serve(count: number) {
@@ -26,7 +27,7 @@ function open(count: number) {
   const socket = openSocket();
   socket.answers.set('sync', server.answer);
   const missed = vi.fn();
-  const hook = renderRealtimeHook(socket, () => useMissedEvents(missed));
+  const hook = renderRealtimeHook(socket, () => useMissedEvents({ 'order:update': missed }));
   const reconnect = async () => {
     const before = socket.sentEvents('sync').length;
     act(() => socket.lose());
@@ -47,9 +48,18 @@ it('hands over what was missed, page after page, and nothing twice', async () =>
   await waitFor(() => expect(missed).not.toHaveBeenCalled());
   log.count = 8;
   await reconnect();
-  await waitFor(() => expect(missed.mock.calls.map(([one]) => one)).toEqual([3, 4, 5, 6, 7].map(event)));
+  await waitFor(() => expect(missed.mock.calls.map(([one]) => one)).toEqual([3, 4, 5, 6, 7].map(order)));
   await reconnect();
   expect(missed).toHaveBeenCalledTimes(5);
+});
+
+it('leaves what nobody handles', async () => {
+  const { log, socket, missed, reconnect } = open(0);
+  const other = { event: 'message:deleted', args: [{ conversationId: '1', messageId: '1' }], at: '2026-01-31T12:00:00.000Z' };
+  await waitFor(() => expect(socket.sentEvents('sync')).toHaveLength(1));
+  socket.answers.set('sync', () => ({ events: [other, event(1)], cursor: String(log.count), more: false }));
+  await reconnect();
+  await waitFor(() => expect(missed.mock.calls).toEqual([[order(1)]]));
 });
 
 it('goes on from the present where the events are no longer kept', async () => {
@@ -59,5 +69,5 @@ it('goes on from the present where the events are no longer kept', async () => {
   await reconnect();
   log.count = 9;
   await reconnect();
-  await waitFor(() => expect(missed.mock.calls).toEqual([[event(8)]]));
+  await waitFor(() => expect(missed.mock.calls).toEqual([[order(8)]]));
 });

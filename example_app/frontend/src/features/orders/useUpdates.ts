@@ -43,9 +43,7 @@ export function useUpdates(onNew: (update: Update) => void): Update[] {
   }
 
   useSocketEvent('order:update', addOrder);
-  useMissedEvents(({ event, args }) => {
-    if (event === 'order:update') addOrder(args[0] as OrderUpdate);
-  });
+  useMissedEvents({ 'order:update': addOrder });
   useSocketEvent('announcement', ({ message, createdAt }) =>
     add({ kind: 'announcement', title: 'Announcement', text: message, createdAt }),
   );

@@ -24,6 +24,8 @@ from flask_realtime.features.log.outbox import Outbox
 from flask_realtime.store import Store, define_models, utc_now
 from tests.integration.conftest import KEY
 from tests.integration.example_support import enforce_foreign_keys, full_scans, on_sqlite, recorded
+from tests.postgresql_server import PostgresqlServer
+from tests.redis_server import wait_until
 
 WRITERS = 3
 EACH = 20
@@ -248,6 +250,25 @@ def test_a_reader_among_writers_gets_everything_once(chat: LogApp) -> None:
     for writer in range(WRITERS):
         own = [number for number in found if number // EACH == writer]
         assert own == sorted(own)
+
+
+@on_postgresql
+def test_positions_are_given_by_one_at_a_time(chat: LogApp, postgresql_server: PostgresqlServer) -> None:
+    def ask() -> list[Any]:
+        with chat.app.app_context():
+            return chat.notes("ann", "log-0")
+
+    table: Any = chat.outbox
+    with Session(chat.db.engine) as slow, ThreadPoolExecutor(1) as pool:
+        row = {"event": "note", "arguments": "[1]", "room": "user:ann", "created_at": utc_now()}
+        slow.execute(insert(chat.entry).values(row))
+        chat.note(2)
+        table._place_some()
+        slow.commit()
+        asked = pool.submit(ask)
+        wait_until(lambda: postgresql_server.waiting() == 1)
+        chat.db.session.commit()
+        assert asked.result() == [2, 1]
 
 
 def test_positions_have_no_gaps_and_are_given_in_steps(chat: LogApp, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from flask_realtime.features.log.events import SyncAnswer, SyncRequest
 Append = Callable[[Emit], None]
 """Writes an event to the log, in the current transaction of `db.session`."""
 
-RESERVED_FOR: Final = 2.0
+RESERVED_FOR: Final = 2.5
 """Seconds that a process has to deliver an event after it wrote or took it, before another one may take it."""
 
 

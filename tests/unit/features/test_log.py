@@ -24,7 +24,7 @@ from flask_realtime.features.log.outbox import LoggedEvent
 from flask_realtime.features.log.state import Log
 from tests.clock import Clock
 
-BEFORE_A_RESERVATION_ENDS = 1.9
+BEFORE_A_RESERVATION_ENDS = 2.4
 REQUEST = SyncRequest(None, 100)
 
 

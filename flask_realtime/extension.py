@@ -74,8 +74,8 @@ BUILT_IN: Final[tuple[Feature[Any], ...]] = (
     messages,
     notifications,
     orders,
-    presence,
     log,
+    presence,
     authentication,
 )
 """The features that every application has, in the order of the reference."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,26 @@ def four_workers(kind: str, folder: Path) -> Iterator[tuple[Workers, str]]:
         workers = stack.enter_context(running_workers(folder, application=APP, environment=variables))
         workers.server.wait_until_ready("/healthz")
         yield workers, variables["DATABASE_URL"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_several_workers_write_at_once_arrives_once(driver: JSDriver, tmp_path: Path, kind: str) -> None:
+    with four_workers(kind, tmp_path) as (workers, database_url):
+        connect = ClientFactory("js-websocket", driver, Api(workers.url))
+        bob = User(workers.url, "bob")
+        reader = connect(token=bob.token)
+        cursor = missed(reader, None)[1]
+        names = [f"note:{number}" for number in range(24)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda name: ask(workers.url, "log", name, 5, bob), names))
+        for name in names:
+            assert [reader.wait_for(name).data for _ in range(5)] == list(range(5))
+        wait_until_recorded(database_url)
+        for name in names:
+            reader.assert_none(name)
+        events, _ = missed(reader, cursor, limit=11)
+        assert [numbers(events, name) for name in names] == [list(range(5))] * 24
+        connect.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

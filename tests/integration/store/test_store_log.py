@@ -316,7 +316,7 @@ def test_old_events_are_deleted_in_small_steps_from_the_first_one_on(chat: LogAp
             break
     assert left == [8, 4, 2]
     reset = {"reset": True, "cursor": chat.now()}
-    assert [chat.store.log.sync("ann", cursor) for cursor in ["log-0", *cursors]] == [reset] * 3
+    assert [chat.store.log.sync("ann", cursor) for cursor in ["log-0", *cursors, "log-9"]] == [reset] * 4
     assert chat.notes("ann", "log-10") == [10, 11]
     assert chat.notes("ann", "log-11") == [11]
 

@@ -39,11 +39,13 @@ class Settings:
         port: Where it listens, on 127.0.0.1.
         ping_interval: Seconds between two pings to one connection; 25 is the default of all of them.
         presence: To whom the extension announces who came and went: `nobody`, `room` or `everyone`.
+        recovery: Whether clients that lost their connection get what they missed.
     """
 
     port: int
     ping_interval: int = 25
     presence: str = "nobody"
+    recovery: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PING_INTERVAL": str(settings.ping_interval),
         "FLASK_REALTIME_PING_INTERVAL": str(settings.ping_interval),
         "BENCHMARK_PRESENCE": settings.presence,
+        **({"RECOVERY": "1"} if settings.recovery else {}),
     }
 
 

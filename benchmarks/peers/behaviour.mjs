@@ -8,6 +8,7 @@ export const OPTIONS = {
   pingInterval: 1000 * Number(process.env.PING_INTERVAL ?? 25),
   pingTimeout: 20_000,
   transports: ["polling", "websocket"],
+  ...(process.env.RECOVERY && { connectionStateRecovery: { maxDisconnectionDuration: 120_000 } }),
 };
 
 export function behave(io) {

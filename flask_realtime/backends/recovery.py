@@ -144,6 +144,11 @@ class RecoveryStore(ABC):
     def name(self) -> str:
         """Return the unique name of this server, of letters, digits and hyphens; a forked child has its own."""
 
+    @property
+    @abstractmethod
+    def is_reachable(self) -> bool:
+        """Return whether the other servers' state can be reached, as far as is known."""
+
     @abstractmethod
     def start(self, on_passed: Callable[[str], None], on_refused: OnRefused, on_tick: Callable[[], None]) -> None:
         """Begin to write changes.

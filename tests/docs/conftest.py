@@ -15,7 +15,7 @@ from tests.e2e.clients import PyClient
 from tests.e2e.servers import Server, gunicorn, poll
 
 KEY = "a secret of at least 32 characters"
-SECONDS = 10.0
+SECONDS = 30.0
 
 # Lets a test look at the variables of the page's program, and call what is in it.
 PROBE = """

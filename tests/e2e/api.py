@@ -8,7 +8,7 @@ import requests
 
 from tests.e2e.servers import poll
 
-SECONDS = 10.0
+SECONDS = 30.0
 
 
 class Sessions(threading.local):

@@ -23,7 +23,7 @@ import engineio
 import socketio
 
 JS_FOLDER = Path(__file__).with_name("js")
-SECONDS = 10.0
+SECONDS = 30.0
 TRANSPORTS: dict[str, list[str]] = {
     "polling": ["polling"],
     "websocket": ["websocket"],

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-SECONDS = 10.0
+SECONDS = 30.0
 KEY = "a secret of at least 32 characters"
 
 

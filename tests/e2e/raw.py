@@ -6,7 +6,7 @@ from typing import Any
 import requests
 import websocket
 
-SECONDS = 10.0
+SECONDS = 30.0
 SEPARATOR = "\x1e"
 
 

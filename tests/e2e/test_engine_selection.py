@@ -17,7 +17,7 @@ from tests.e2e.test_tls import write_certificate
 from tests.e2e.wire import BINARY, Wire
 
 MODULE = "tests.e2e.apps.engine_app"
-SECONDS = 10.0
+SECONDS = 30.0
 UNKNOWN_SESSION = "EIO=4&transport=polling&sid=nobody"
 STOCK = {"CONTRACT_APP_CONFIG": json.dumps({"REALTIME_ENGINE": "stock"})}
 OWN = {"CONTRACT_APP_CONFIG": json.dumps({"REALTIME_ENGINE": "gevent"})}

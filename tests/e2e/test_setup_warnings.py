@@ -1,5 +1,6 @@
 """What is wrong with an application is in the log of its server, from the first request on."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -46,8 +47,8 @@ def test_what_keeps_clients_out_is_said_once_before_any_comes(
     with start(forgotten) as server:
         for _ in range(3):
             assert requests.get(server.url + "/ready", timeout=10).text == "ready"
-        (line,) = warnings(server)
-        assert told in line
+        server.wait_for_line(re.escape(told))
+        assert len(warnings(server)) == 1
 
 
 def test_an_application_that_is_set_up_is_not_warned_about(start: Callable[[str], AbstractContextManager[Server]]) -> None:

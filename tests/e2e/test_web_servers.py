@@ -21,7 +21,7 @@ from tests.e2e.wire import CONTINUATION, TEXT
 MODULE = "tests.e2e.apps.contract_app"
 SERVED = "tests.e2e.apps.served_app"
 EARLY = "tests.e2e.apps.early_app"
-SECONDS = 10.0
+SECONDS = 30.0
 COMMAND = f'gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1 "{MODULE}:create_app()"'
 UNSUITABLE = "This server is not run in a way that serves Socket.IO clients; its log says why"
 THREADING = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "threading"}'}

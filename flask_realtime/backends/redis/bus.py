@@ -90,9 +90,12 @@ class RedisBus(Bus):
             self._reader.on_passed(function)
 
     def wait_sent(self, timeout: float) -> bool:
-        """Wait until the envelopes published so far are written, and return whether they are."""
+        """Wait until the envelopes published so far are written, and return whether they are; not while Redis is down."""
         item = self._last
-        return item is None or self._outbox.wait_for_outcome(lambda: item.written is not NO_ID, timeout)
+        if item is None:
+            return True
+        self._outbox.wait_for_outcome(lambda: item.written is not NO_ID or not self._link.is_up, timeout)
+        return item.written is not NO_ID
 
     def publish(self, envelope: Envelope) -> bool:
         """Queue an envelope to be sent, without waiting; see `Bus.publish`.

@@ -6,6 +6,7 @@ An entry has these fields, in this order:
 - `n` the number of the first; the others follow without a gap
 - `h` a JSON list with one item for each: kind, header, and the sizes of its parts, -1 - size for binary ones
 - `p` all parts, concatenated
+- `a` only where some may have been written before, without an answer: milliseconds since the first of them was published
 - `w` only where some were written before: the ids of the entries that they were first in, 0-0 for none
 """
 
@@ -60,6 +61,7 @@ class Item:
         size: The bytes of both.
         number: Its sequence number among those of its origin, from 1.
         written: The id of the entry that it was first written in, `NO_ID` before that.
+        age: If it may have been written before, without an answer: milliseconds since it was published; otherwise 0.
     """
 
     published_at: float
@@ -68,6 +70,7 @@ class Item:
     size: int
     number: int = 0
     written: StreamId = NO_ID
+    age: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Entry:
         heads: Kind, header and sizes of each.
         body: All parts.
         written: The ids of the entries that they were first in; empty if this is the first.
+        age: Milliseconds before it in which they may have been written already, without an answer; 0 if they were not.
     """
 
     origin: str
@@ -87,6 +91,7 @@ class Entry:
     heads: list[Head]
     body: bytes
     written: list[StreamId]
+    age: int = 0
 
     def first_written(self, index: int, entry_id: StreamId) -> StreamId:
         """Return the id of the entry that an envelope was first in; `entry_id` is this entry's."""
@@ -109,6 +114,8 @@ def fields_of(origin: str, items: Sequence[Item]) -> list[str | bytes | int]:
     """Return the fields of the entry that holds these items: alternating names and values."""
     heads = b"[" + b",".join([item.head for item in items]) + b"]"
     fields: list[str | bytes | int] = ["o", origin, "n", items[0].number, "h", heads, "p", b"".join([item.body for item in items])]
+    if age := max(item.age for item in items):
+        fields += ["a", age]
     if any(item.written is not NO_ID for item in items):
         fields += ["w", " ".join(str(item.written) for item in items)]
     return fields
@@ -129,7 +136,7 @@ def read(fields: Sequence[bytes]) -> Entry:
     try:
         heads = orjson.loads(values[b"h"])
         written = [StreamId.parse(text) for text in values.get(b"w", b"").split()]
-        entry = Entry(values[b"o"].decode(), int(values[b"n"]), heads, values[b"p"], written)
+        entry = Entry(values[b"o"].decode(), int(values[b"n"]), heads, values[b"p"], written, int(values.get(b"a", 0)))
     except KeyError as error:
         msg = f"the entry has no field {error}"
         raise ValueError(msg) from None

@@ -28,15 +28,16 @@ class LeaseWriter:
 
     Args:
         write: Writes a batch, and returns what is to be done about changes that were refused.
+        is_up: Returns whether Redis can be reached, as far as is known.
     """
 
-    def __init__(self, write: Callable[[list[LeaseChange]], Callable[[], None]]) -> None:
+    def __init__(self, write: Callable[[list[LeaseChange]], Callable[[], None]], is_up: Callable[[], bool]) -> None:
         self._write = write
+        self._is_up = is_up
         self._waiting: deque[LeaseChange] = deque(maxlen=_MAX_WAITING)
         self._has_news = threading.Event()
         self._outcome = threading.Condition()
         self._ended = False
-        self._on_tick: Callable[[], None] = _nothing
         self._added = self._done = 0
         self._has_failed = False
 
@@ -48,10 +49,11 @@ class LeaseWriter:
             self._has_news.set()
 
     def wait_written(self, timeout: float) -> bool:
-        """Wait until the changes queued so far are written, and return whether they are."""
+        """Wait until the changes queued so far are written, and return whether they are; not while Redis is down."""
         number = self._added
         with self._outcome:
-            return self._outcome.wait_for(lambda: self._done >= number, timeout)
+            self._outcome.wait_for(lambda: self._done >= number or not self._is_up(), timeout)
+        return self._done >= number
 
     def run(self, on_tick: Callable[[], None]) -> None:
         """Write until `end` is called, and what waits then."""
@@ -76,22 +78,21 @@ class LeaseWriter:
             follow_up = self._write(batch)
             for _ in batch:
                 self._waiting.popleft()
-            with self._outcome:
-                self._done = self._added - len(self._waiting)
-                self._outcome.notify_all()
+            self._done = self._added - len(self._waiting)
+            self._notify()
             follow_up()
         self._has_failed = False
+
+    def _notify(self) -> None:
+        with self._outcome:
+            self._outcome.notify_all()
 
     def _safely(self, function: Callable[[], None]) -> None:
         try:
             function()
         except BackendUnavailable:
-            pass  # They wait for the next time.
+            self._notify()  # The changes wait for the next time, but nobody waits for them.
         except Exception:
             if not self._has_failed:
                 logger.exception("The state of connections that may be recovered could not be written to Redis")
             self._has_failed = True
-
-
-def _nothing() -> None:
-    """Do nothing."""

@@ -108,11 +108,15 @@ class Outbox:
         self._in_hand = next_batch(self._waiting)
         for _ in self._in_hand:
             self._waiting.popleft()
+        for item in self._in_hand:
+            if item.age:
+                item.age = max(1, round(1000 * (self._clock() - item.published_at)))
         return self._in_hand
 
     def confirm(self, written: StreamId) -> None:
         """Record that the taken envelopes were written."""
         for item in self._in_hand:
+            item.age = 0
             if item.written is NO_ID:
                 item.written = written
         self._written.extend(self._in_hand)
@@ -122,6 +126,8 @@ class Outbox:
 
     def give_back(self) -> None:
         """Put the taken envelopes back: they were not written, or that is unknown."""
+        for item in self._in_hand:
+            item.age = 1
         self._waiting.extendleft(reversed(self._in_hand))
         self._in_hand = []
         self._notify()

@@ -55,6 +55,11 @@ class RedisRecovery(RecoveryStore):
         """Return the unique name of this server."""
         return server_name(self._bus.origin)
 
+    @property
+    def is_reachable(self) -> bool:
+        """Return whether Redis can be reached, as far as is known."""
+        return self._server.link.is_up
+
     def start(self, on_passed: Callable[[str], None], on_refused: OnRefused, on_tick: Callable[[], None]) -> None:
         """Begin to write changes; starting twice changes nothing."""
         with self._lock:
@@ -92,7 +97,7 @@ class RedisRecovery(RecoveryStore):
             self._thread.join(timeout)
 
     def _begin(self) -> None:
-        self._writer = LeaseWriter(self._write)
+        self._writer = LeaseWriter(self._write, lambda: self.is_reachable)
         self._thread = None
 
     def _write(self, changes: list[LeaseChange]) -> Callable[[], None]:
@@ -121,7 +126,7 @@ class _Reading(Reading):
         self._after = after
         self._era = era
         # It begins a little earlier, so that the sequence numbers tell which envelopes had been written before, without an answer.
-        self._start = StreamId(max(0, after.milliseconds - _RETRIED_WITHIN))
+        self._start = self._known_from = StreamId(max(0, after.milliseconds - _RETRIED_WITHIN))
         self._sequences = SequenceTracker(math.inf)
 
     def go_on(self) -> list[LoggedEvent] | None:
@@ -140,12 +145,25 @@ class _Reading(Reading):
         needed = max(began, StreamId(self._after.milliseconds, self._after.number))
         return events if first and first[0][0] <= needed else None
 
+    def _learn(self, start: StreamId) -> None:
+        """Record the sequence numbers from an earlier entry on, where what was written again was written first."""
+        end, self._known_from = self._known_from, min(start, self._known_from)
+        while start < end and (page := self._range(f"{start}", _PAGE)):
+            for entry_id, fields in page:
+                if entry_id < end:
+                    entry = read(fields)
+                    self._sequences.receive(entry.origin, entry.first, len(entry.heads))
+            last, _ = page[-1]
+            start = StreamId(last.milliseconds, last.number + 1)
+
     def _range(self, start: str, count: int) -> list[tuple[StreamId, list[bytes]]]:
         entries: Any = self._link.call(lambda client: client.xrange(self._bus.stream_key, start, "+", count))
         return [(StreamId.parse(entry_id), [part for field in fields.items() for part in field]) for entry_id, fields in entries]
 
     def _events_of(self, entry_id: StreamId, fields: Sequence[bytes]) -> list[LoggedEvent]:
         entry = read(fields)
+        if entry.age:
+            self._learn(StreamId(max(0, entry_id.milliseconds - entry.age - _RETRIED_WITHIN)))
         known = self._sequences.receive(entry.origin, entry.first, len(entry.heads))
         return [
             LoggedEvent(Place(*entry_id, index), envelope.origin, envelope.kind, envelope.header, envelope.parts)

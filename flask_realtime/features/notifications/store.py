@@ -119,8 +119,6 @@ class NotificationStore:
     ) -> NotificationRecord:
         """Store a notification and commit.
 
-        A critical one that no device of the user confirms within `REALTIME_CRITICAL_TIMEOUT` goes to the application's channels.
-
         Args:
             user_id: The user.
             kind: The kind of notification, chosen by the application: its `type` on the wire.
@@ -128,7 +126,7 @@ class NotificationStore:
             message: Its text.
             link: Its link, or None.
             data: Any JSON value.
-            critical: Whether it has to reach the user.
+            critical: Whether it has to reach the user: if no device confirms it in time, it goes to the application's channels.
 
         Raises:
             NotFound: The user does not exist; raised only where user ids refer to a users table.
@@ -138,8 +136,7 @@ class NotificationStore:
         now = utc_now()
         values = {"type": kind, "title": title, "message": message, "link": link, "data": data}
         with committing(self._db):
-            added = insert(self._model).values(user_id=user_id, created_at=now, **values)
-            number = self._db.session.execute(added.returning(self._model.id)).scalar_one()
+            number = self._insert(user_id=user_id, created_at=now, **values)
             record = NotificationRecord(str(number), user_id, kind, title, message, link, data, now)
             if escalation is not None:
                 escalation.begin(user_id, record.id)
@@ -148,6 +145,9 @@ class NotificationStore:
         if escalation is not None:
             escalation.state.added()
         return record
+
+    def _insert(self, **values: Any) -> int:
+        return self._db.session.execute(insert(self._model).values(values).returning(self._model.id)).scalar_one()
 
     def _escalation(self) -> _Escalation:
         if self._jobs is None or self._get_state is None:

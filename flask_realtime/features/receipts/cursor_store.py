@@ -2,11 +2,12 @@
 
 ::
 
-    seq          1   2   3   4   5   6   7            last_seq = 7
-    sender       b   b   a   b   x   b   a            x was deleted
-    cursors of a         ▲ delivered_seq = 4 … ▲
-                     └ read_seq = 2                   uncounted = 3: of those after the cursor, 3 and 7 are a's own, 5 is deleted
-                                                      unread = 7 - 2 - 3 = 2: messages 4 and 6
+    seq      1   2   3   4   5   6   7      last_seq = 7
+    sender   b   b   a   b   -   b   a      5 was deleted
+
+    of a:    read_seq = 2, delivered_seq = 4
+             uncounted = 3                  after read_seq, 3 and 7 are a's own, and 5 is gone
+             unread = 7 - 2 - 3 = 2         4 and 6
 
 `uncounted` is kept by whatever changes it: sending and deleting add one, reading takes away what the cursor passes. A cursor that
 reaches the end sets it to 0.

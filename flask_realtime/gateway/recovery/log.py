@@ -66,22 +66,27 @@ class EventLog:
             self._forget()
 
     def _read_on(self, after: Place, era: str) -> bool:
-        reading = self._reading
-        if reading is None or self._era != era or after < self._start or monotonic() - self._used_at > _KEPT_SECONDS:
-            self._forget()
-            self._start, self._era = after, era
-            reading = self._reading = self.store.reading(after, era)
+        is_outdated = monotonic() - self._used_at > _KEPT_SECONDS
+        is_usable = self._reading is not None and self._era == era and after >= self._start and not is_outdated
+        if is_usable and self._go_on() and self._bytes <= self._max_bytes:
+            return True
+        # Anew also where it has grown while many asked: perhaps less is needed by now.
+        self._forget()
+        self._start, self._era, self._reading = after, era, self.store.reading(after, era)
+        return self._go_on() and self._bytes <= self._max_bytes
+
+    def _go_on(self) -> bool:
+        if self._reading is None:
+            return False
         try:
-            events = reading.go_on()
+            events = self._reading.go_on()
         except BackendUnavailable:
             self._forget()  # It may have read some, and would not return them again.
             raise
         self._used_at = monotonic()
-        if events is None:
-            return False
-        for event in events:
+        for event in events or ():
             self._add(event)
-        return self._bytes <= self._max_bytes
+        return events is not None
 
     def _add(self, event: LoggedEvent) -> None:
         if event.kind not in {SEND, KEPT} or event.header["volatile"]:

@@ -89,7 +89,7 @@ class SharedLeases:
     def wait_for_place(self) -> None:
         """Wait until this server knows its place in the order of all servers: without it an offset is of no use elsewhere."""
         deadline = monotonic() + _WAIT_SECONDS
-        while not self._journal.place and monotonic() < deadline:
+        while not self._journal.place and self.store.is_reachable and monotonic() < deadline:
             self._sleep(_WAIT_TICK)
 
     def open(self, lease: Lease, room: str, place: str, token_id: object) -> None:

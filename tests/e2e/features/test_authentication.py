@@ -16,7 +16,7 @@ from tests.e2e.servers import gunicorn
 from tests.redis_server import RedisServer
 
 APP = "tests.e2e.apps.authentication_app:create_app()"
-SECONDS = 10.0
+SECONDS = 30.0
 BRIEF = {"REALTIME_EXPIRY_WARNING": 1.0, "REALTIME_EXPIRY_GRACE": 0.5}
 SERVER_SAYS_GOODBYE = {"io server disconnect", "server disconnect"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import socket
 import ssl
 import threading
@@ -22,6 +21,7 @@ from redis.exceptions import ResponseError
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.errors import ConfigError
+from flask_realtime.jitter import jitter
 from tests.redis_server import RedisServer, wait_until
 from tests.scripts import run_script, start_script
 
@@ -283,7 +283,7 @@ def test_attempts_to_reach_a_server_are_spread_and_soon_two_seconds_apart_at_mos
         pauses.append((shortest, longest))
         return 0.0
 
-    monkeypatch.setattr(random, "uniform", choose)
+    monkeypatch.setattr(jitter, "uniform", choose)
     server.stop()
     with closing(RedisLink(server.url)) as link:
         assert is_refused(link)

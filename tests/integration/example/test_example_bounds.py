@@ -104,7 +104,7 @@ def test_data_is_strict_json_of_a_bounded_size() -> None:
 
 
 def test_what_fits_is_read_as_it_is() -> None:
-    body = {**NOTIFICATION, "link": "/orders/7", "data": {"a": [1, None]}}
+    body = {**NOTIFICATION, "link": "/orders/7", "data": {"a": [1, None]}, "critical": True}
     read = schemas.NewNotification.model_validate_json(json.dumps(body))
     assert read.model_dump(by_alias=True) == body
     assert schemas.Registration(**CREDENTIALS).model_dump() == CREDENTIALS

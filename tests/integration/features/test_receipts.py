@@ -163,7 +163,8 @@ def test_servers_take_turns_in_a_large_conversation(
 ) -> None:
     settings = {"REALTIME_RECEIPTS_LIMIT": 1, "REALTIME_MESSAGE_QUEUE": redis.url, "SQLALCHEMY_DATABASE_URI": database_url}
     world = World(make_app(**settings), connect, stack)
-    other = Realtime(make_app(REALTIME_RECEIPTS_LIMIT=1, REALTIME_MESSAGE_QUEUE=redis.url))
+    app = make_app(REALTIME_RECEIPTS_LIMIT=1, REALTIME_MESSAGE_QUEUE=redis.url)  # The extension does not keep it alive.
+    other = Realtime(app)
     ids = world.write(2)
     for realtime, message, user in ((world.realtime, ids[0], "ben"), (other, ids[1], "cat")):
         result = ReadResult((message,), (message,), message, int(message), participants=2)

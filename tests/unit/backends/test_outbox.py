@@ -78,6 +78,20 @@ def test_what_was_given_back_comes_first_again(clock: Clock) -> None:
     assert write_all(outbox, StreamId(1)) == [1, 2, 3, 4]
 
 
+def test_what_may_have_been_written_before_has_an_age_until_it_was(clock: Clock) -> None:
+    outbox = Outbox(BusOptions(), clock)
+    fill(outbox, 1)
+    assert [item.age for item in outbox.take()] == [0]
+    clock.now += 2.5
+    outbox.give_back()
+    (item,) = outbox.take()
+    assert item.age == 2500
+    assert fields_of("a", [item])[-2:] == ["a", 2500]
+    outbox.confirm(StreamId(1))
+    outbox.rewind()
+    assert [item.age for item in outbox.take()] == [0]
+
+
 def test_what_is_being_written_is_still_pending(clock: Clock) -> None:
     outbox = Outbox(BusOptions(), clock)
     assert (outbox.pending, outbox.is_empty) == (0, True)

@@ -236,6 +236,15 @@ def test_what_is_not_all_there_or_too_much_is_nothing() -> None:
     assert read(EventLog(store, 100_000), 0) is None
 
 
+def test_a_log_that_has_grown_is_begun_anew_where_less_is_needed() -> None:
+    store: Any = Store(event(1))
+    log = EventLog(store, 3_000)
+    for number in range(2, 20):
+        store.events.append(event(number))
+        assert read(log, number - 1) == [f"{number}"]
+    assert 1 < store.readings < 15
+
+
 def test_after_a_failure_a_log_is_read_from_the_start() -> None:
     store: Any = Store(event(1), event(2))
     log = EventLog(store, 100_000)

@@ -20,7 +20,7 @@ from flask_realtime import Identity, Realtime
 ROOM = 10
 """How many users share a room in most scenarios."""
 
-CLASSES = ("typing", "presence", "joins", "messages", "notifications", "application")
+CLASSES = ("typing", "presence", "joins", "messages", "notifications", "log", "application")
 LIMITS = {
     "REALTIME_LIMITS": dict.fromkeys(CLASSES, "1000000/second"),
     "REALTIME_USER_LIMITS": dict.fromkeys(CLASSES, "1000000/second"),

@@ -23,13 +23,16 @@ from example_app.notifications import notifications
 from example_app.orders import orders
 from example_app.pages import pages
 from example_app.push import push
+from example_app.serializers import notification_json
 from example_app.settings import configure
+from example_app.sync import sync
 from example_app.users import users
 
-BLUEPRINTS = (auth, users, conversations, messages, notifications, push, orders, health, pages)
+BLUEPRINTS = (auth, users, conversations, messages, notifications, push, orders, sync, health, pages)
 
-# Answers authorize_join from the database, and stores there what clients send and which notifications they have read.
-store.register(realtime, message_json=sent_message_json)
+# Answers authorize_join from the database, and stores there what clients send and which notifications they have read. What the
+# store has changed, its log sends.
+store.register(realtime, message_json=sent_message_json, notification_json=notification_json)
 realtime.register(announcements)
 realtime.notification_channel("email")(send_email)
 

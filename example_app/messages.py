@@ -1,4 +1,4 @@
-"""Messages: each change is committed first and then sent to everyone in the conversation."""
+"""Messages. The store writes each change and its event in one transaction, and sends the event after the commit."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from http import HTTPStatus
 from flask import Blueprint, abort
 
 from example_app.conversations import require_participant
-from example_app.extensions import realtime
-from example_app.models import find_users, store
+from example_app.extensions import db, realtime
+from example_app.models import User, find_users, store
 from example_app.schemas import NewMessage, Page, SeenMessages, read_body, read_query
 from example_app.serializers import Json, message_json, receipts_json
 from example_app.tokens import require_access_token, signed_in_user, signed_in_user_id
-from flask_realtime.store import MessageRecord, SendResult
+from flask_realtime.store import MessageRecord
 
 messages = Blueprint("messages", __name__, url_prefix="/api")
 messages.before_request(require_access_token)
@@ -34,25 +34,21 @@ def list_messages(conversation_id: str) -> Json:
 
 @messages.post("/conversations/<conversation_id>/messages")
 def post_message(conversation_id: str) -> tuple[Json, HTTPStatus]:
-    """Store and send a message, once for each of the client's own ids."""
+    """Store a message, once for each of the client's own ids."""
     require_participant(conversation_id)
     body = read_body(NewMessage)
-    sent = _store(conversation_id, body)
-    message = message_json(sent.message, signed_in_user())
-    if sent.is_new:
-        realtime.emit_new_message(conversation_id, message)
-    return message, HTTPStatus.CREATED
+    return message_json(_store(conversation_id, body), signed_in_user()), HTTPStatus.CREATED
 
 
-def _store(conversation_id: str, body: NewMessage) -> SendResult:
+def _store(conversation_id: str, body: NewMessage) -> MessageRecord:
     if body.client_id is None:
-        return SendResult(store.messages.add(conversation_id, signed_in_user_id(), body.content), is_new=True)
-    return store.messages.send(conversation_id, signed_in_user_id(), body.content, body.client_id)
+        return store.messages.add(conversation_id, signed_in_user_id(), body.content)
+    return store.messages.send(conversation_id, signed_in_user_id(), body.content, body.client_id).message
 
 
 def sent_message_json(message: MessageRecord) -> Json:
-    """Return a message that a client sent with `message:send`, with its sender's name."""
-    return message_json(message, find_users([message.sender_id])[message.sender_id])
+    """Return a message as clients get it, with its sender's name."""
+    return message_json(message, db.session.get_one(User, int(message.sender_id)))
 
 
 @messages.post("/conversations/<conversation_id>/read")
@@ -98,7 +94,6 @@ def delete_message(conversation_id: str, message_id: str) -> tuple[str, HTTPStat
         abort(HTTPStatus.FORBIDDEN, "Only its sender may delete a message")
     if not store.messages.delete(conversation_id, message_id):
         abort(HTTPStatus.NOT_FOUND, "Message not found")
-    realtime.emit_message_deleted(conversation_id, message_id)
     return "", HTTPStatus.NO_CONTENT
 
 

@@ -74,7 +74,7 @@ class Order(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
-models = define_models(db, user_key="users.id", user_id_type=IntegerUserId())
+models = define_models(db, user_key="users.id", user_id_type=IntegerUserId(), log=True)
 store = Store(db, models)
 
 

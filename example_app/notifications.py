@@ -1,4 +1,4 @@
-"""Notifications. They are marked as read over Socket.IO, which `Store.register` handles."""
+"""Notifications. `Store.register` sends them, and handles their being marked as read over Socket.IO."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from http import HTTPStatus
 
 from flask import Blueprint, abort
 
-from example_app.extensions import realtime
 from example_app.models import find_user, store
 from example_app.schemas import NewNotification, Page, read_body, read_query
 from example_app.serializers import Json, notification_json
@@ -39,6 +38,4 @@ def notify() -> tuple[Json, HTTPStatus]:
         abort(HTTPStatus.BAD_REQUEST, "userId: no such user")
     content = (body.type, body.title, body.message)
     stored = store.notifications.add(body.user_id, *content, link=body.link, data=body.data, critical=body.critical)
-    notification = notification_json(stored)
-    realtime.emit_notification_to_user(body.user_id, notification)
-    return notification, HTTPStatus.CREATED
+    return notification_json(stored), HTTPStatus.CREATED

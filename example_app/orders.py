@@ -21,15 +21,16 @@ orders.before_request(require_administrator)
 
 @orders.post("/orders")
 def create_order() -> tuple[Json, HTTPStatus]:
-    """Store an order and notify its user."""
+    """Store an order and, in the same transaction, the event that notifies its user."""
     body = read_body(NewOrder)
     if find_user(body.user_id) is None:
         abort(HTTPStatus.BAD_REQUEST, "userId: no such user")
     order = Order(user_id=body.user_id, status=body.status)
     db.session.add(order)
-    db.session.commit()
+    db.session.flush()  # The event holds the order's id.
     answer = order_json(order)
-    realtime.emit_order_update(body.user_id, answer)
+    realtime.log("order:update", answer, user_id=body.user_id)
+    db.session.commit()
     return answer, HTTPStatus.CREATED
 
 

@@ -39,6 +39,7 @@ MAX_PARTICIPANTS = 100
 MAX_READ_IDS = 500
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 50
+DEFAULT_SYNC_SIZE = 100
 
 
 def _id_as_text(value: object) -> object:
@@ -156,6 +157,13 @@ class UserPage(Body):
 
     after: Annotated[int, Field(ge=0, le=MAX_DATABASE_ID)] = 0
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = MAX_PAGE_SIZE
+
+
+class SyncQuery(Body):
+    """The requested events, in the query string; the store checks the cursor, and the limit's range."""
+
+    cursor: str | None = None
+    limit: int = DEFAULT_SYNC_SIZE
 
 
 class NewNotification(Body):

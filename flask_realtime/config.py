@@ -25,6 +25,7 @@ LIMITS: Final = {
     "messages": "10/second, burst 30",
     "receipts": "20/second, burst 100",
     "notifications": "10/second, burst 50",
+    "log": "5/second, burst 20",
     "application": "20/second, burst 50",
 }
 """Default limits of one connection, by the classes of events that share an allowance."""
@@ -47,6 +48,7 @@ TRANSPORT_SETTINGS: Final = (
 """Settings of the SocketIO object; one that the application made itself has its own."""
 
 
+_TEN_YEARS: Final = 10 * 366 * 86_400
 _RATE_EXPECTED: Final = "None for no limit, or a rate such as '10/second, burst 20'"
 _LIMITS_EXPECTED: Final = f"a mapping of {', '.join(LIMITS)} to rates such as '10/second, burst 20' or None for no limit"
 
@@ -389,6 +391,12 @@ class RealtimeConfig:
         expected="True or False",
         valid=lambda value: isinstance(value, bool),
         doc="Whether calls that send wait for the commit of `db.session` unless they are given `after_commit=False`.",
+    )
+    log_retention: float = _setting(
+        604_800.0,
+        "a number of seconds above 0, and at most ten years",
+        lambda value: _is_positive_number(value) and value <= _TEN_YEARS,
+        doc="Seconds for which the store's log keeps events for clients that are away: 7 days.",
     )
     engine: str = _setting(
         "gevent",

@@ -21,6 +21,7 @@ from flask_realtime.feature.feature import SHARED_LIMIT, Feature
 from flask_realtime.feature.hook import Hook, hook_decorator, named
 from flask_realtime.features.authentication import AuthenticationCalls, AuthenticationHooks, authentication
 from flask_realtime.features.conversations import ConversationCalls, ConversationHooks, conversations
+from flask_realtime.features.log import LogCalls, log
 from flask_realtime.features.messages import MessageCalls, MessageHooks, messages
 from flask_realtime.features.notifications import NotificationCalls, NotificationHooks, notifications
 from flask_realtime.features.orders import OrderCalls, orders
@@ -76,6 +77,7 @@ BUILT_IN: Final[tuple[Feature[Any], ...]] = (
     receipts,
     notifications,
     orders,
+    log,
     presence,
     authentication,
 )
@@ -85,7 +87,15 @@ _ESSENTIAL: Final = Essential(presence, authentication)
 
 
 class Calls(
-    Sending, ConversationCalls, MessageCalls, ReceiptCalls, NotificationCalls, OrderCalls, PresenceCalls, AuthenticationCalls
+    Sending,
+    ConversationCalls,
+    MessageCalls,
+    ReceiptCalls,
+    NotificationCalls,
+    OrderCalls,
+    PresenceCalls,
+    LogCalls,
+    AuthenticationCalls,
 ):
     """The calls of the built-in features."""
 

@@ -34,4 +34,5 @@ disconnect_user = _calls.disconnect_user
 disconnect_token = _calls.disconnect_token
 remove_from_conversation = _calls.remove_from_conversation
 emit = _calls.emit
+log = _calls.log
 state_of = _calls.state_of

@@ -239,6 +239,20 @@ class FeatureContext(Protocol):
     def emit(self, emit: Emit) -> bool:
         """Send an event from outside a handler, and return whether it is on its way to all servers."""
 
+    def after_commit(self, name: str, function: Callable[[], object]) -> bool:
+        """Call a function when the current transaction of `db.session` commits, and not at all if it is rolled back.
+
+        Args:
+            name: What it is about, for the log.
+            function: The function; its exceptions are logged.
+
+        Returns:
+            Whether there is a transaction; if not, the function is not called.
+
+        Raises:
+            ConfigError: The application has no Flask-SQLAlchemy.
+        """
+
     def emit_here(self, emit: Emit) -> None:
         """Send an event to this server's connections only."""
 

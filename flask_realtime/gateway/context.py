@@ -19,6 +19,7 @@ from flask_realtime.feature.hook import Hook
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.changes import carry_out
 from flask_realtime.gateway.connection import Connection, Registry
+from flask_realtime.gateway.delivery.after_commit import AfterCommit
 from flask_realtime.gateway.delivery.delivery import Delivery
 from flask_realtime.gateway.delivery.envelopes import command_envelope
 from flask_realtime.gateway.dispatch.mailbox import Mailbox
@@ -60,6 +61,7 @@ class Surroundings(NamedTuple):
         registry: The connections of this server.
         limiter: Counts attempts to connect.
         delivery: Sends events.
+        after_commit: Lets events wait for a commit.
         disconnect: Ends a connection, for a reason.
         lost_connections: Returns a user's lost connections, or everybody's.
     """
@@ -72,6 +74,7 @@ class Surroundings(NamedTuple):
     registry: Registry
     limiter: ConnectLimiter
     delivery: Delivery
+    after_commit: AfterCommit
     disconnect: Callable[[Connection, str], None]
     lost_connections: Callable[..., Sequence[LostConnection]]
 
@@ -103,6 +106,7 @@ class _Context:
         self.emit_again = delivery.send_again
         self.repeated_emit = Repeated
         self.emit_here = delivery.send_here
+        self._after_commit = surroundings.after_commit
         self.joined = features.joined
         self.left = features.left
         self.find: Any = registry.get
@@ -141,6 +145,9 @@ class _Context:
                 self.emit(emit)
 
         return DeadlineTimer(self._concurrency, self._new_event, clock or self.clock, next_deadline, expired)
+
+    def after_commit(self, name: str, function: Callable[[], object]) -> bool:
+        return self._after_commit.wait(name, lambda: function)
 
     def send_to(self, connection: Any, event: str, payload: Any) -> None:
         if connection.namespace == DEFAULT_NAMESPACE:

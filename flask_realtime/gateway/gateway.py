@@ -99,10 +99,10 @@ class Gateway:
         shared = self._shared = None if journal is None else new_shared(config, journal, backend, server.sleep)
         recovery = None if journal is None else new_recovery(config, journal, server, shared)
         lost_connections = _nobody if recovery is None else recovery.lost_connections
-        calls = (self._disconnect, lost_connections)
+        after_commit = AfterCommit(app, by_default=config.after_commit)
+        calls = (after_commit, self._disconnect, lost_connections)
         surroundings = Surroundings(app, config, application, backend, server, registry, connect_limiter, delivery, *calls)
         features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of)
-        after_commit = AfterCommit(app, by_default=config.after_commit)
         self.control = Control(registry, delivery, backend, features, after_commit, lost_connections)
         presence_state = features.state_of(essential.presence)
         notifier = self._notifier = presence_state.notifier

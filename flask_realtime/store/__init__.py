@@ -9,6 +9,8 @@
 from flask_realtime.database.columns import IntegerKey, IntegerUserId, StringUserId, UtcDateTime, parse_row_id, utc_now
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.conversations.store import ConversationRecord, ConversationStore
+from flask_realtime.features.log.models import LogEntryMixin
+from flask_realtime.features.log.store import LogStore
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
 from flask_realtime.features.messages.reading import ReadResult
 from flask_realtime.features.messages.store import MessagePage, MessageRecord, MessageStore, SendResult
@@ -37,6 +39,8 @@ __all__ = [
     "Job",
     "JobMixin",
     "JobStore",
+    "LogEntryMixin",
+    "LogStore",
     "MessageMixin",
     "MessagePage",
     "MessageReceipts",

@@ -13,6 +13,7 @@ from sqlalchemy.types import TypeEngine
 from flask_realtime.database.base import RealtimeModelMixin
 from flask_realtime.database.columns import StringUserId
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
+from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
 from flask_realtime.features.notifications.models import NotificationMixin, PushSubscriptionMixin
 from flask_realtime.features.receipts.models import ReadReceiptMixin
@@ -27,7 +28,8 @@ class Models:
 
     Without `message_send`, clients cannot send messages with `message:send`; without `job` no notification can be critical, and
     without `push_subscription` there is no web push. With `read_receipt`, users mark messages as read one by one, and counting the
-    unread ones takes time in proportion to the messages; with None the participants have cursors.
+    unread ones takes time in proportion to the messages; with None the participants have cursors. Without `log_entry` there is no
+    log: the application emits the events itself.
     """
 
     conversation: type[ConversationMixin]
@@ -38,15 +40,17 @@ class Models:
     message_send: type[MessageSendMixin] | None = None
     job: type[JobMixin] | None = None
     push_subscription: type[PushSubscriptionMixin] | None = None
+    log_entry: type[LogEntryMixin] | None = None
 
 
-def define_models(
+def define_models(  # noqa: PLR0913 - what an application chooses
     db: SQLAlchemy,
     *,
     prefix: str = "realtime_",
     user_key: str | None = None,
     user_id_type: TypeEngine[str] | None = None,
     read_receipts: bool = False,
+    log: bool = False,
 ) -> Models:
     """Define the models on `db`, for an application that has none of its own. Call it once for each `db`.
 
@@ -57,6 +61,7 @@ def define_models(
         user_id_type: The type of the user id columns, `StringUserId()` by default; `IntegerUserId()` where
             `user_key` is an integer column.
         read_receipts: Whether read receipts are rows, as version 0.1 had them, instead of cursors of the participants.
+        log: Whether there is a log, which sends the events of all that the store changes; the application no longer does so.
 
     Returns:
         The models, for a `Store`.
@@ -71,6 +76,7 @@ def define_models(
         message_send=define.model("MessageSend", "message_send", MessageSendMixin, "sender_id"),
         job=define.model("Job", "job", JobMixin, "user_id"),
         push_subscription=define.model("PushSubscription", "push_subscription", PushSubscriptionMixin, "user_id"),
+        log_entry=define.model("LogEntry", "log", LogEntryMixin) if log else None,
     )
 
 

@@ -8,11 +8,14 @@ from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 
+from flask_realtime.errors import ConfigError
 from flask_realtime.extension import Realtime
 from flask_realtime.features.conversations.store import ConversationStore
+from flask_realtime.features.log.store import LogStore
 from flask_realtime.features.messages.store import MessageRecord, MessageStore
 from flask_realtime.features.notifications import notifications
-from flask_realtime.features.notifications.store import CriticalDatabase, NotificationStore, PushStore
+from flask_realtime.features.notifications.store import CriticalDatabase, NotificationRecord, NotificationStore, PushStore
+from flask_realtime.features.receipts import receipts
 from flask_realtime.features.receipts.store import ReceiptStore
 from flask_realtime.jobs.store import JobStore
 from flask_realtime.store.models import Models
@@ -41,12 +44,15 @@ class Store:
 
     def __init__(self, db: SQLAlchemy, models: Models) -> None:
         self.models = models
+        self._log = None if models.log_entry is None else LogStore(db, models.log_entry, models.participant)
+        append = None if self._log is None else self._log.append
         self.receipts = ReceiptStore(
             db,
             conversation=models.conversation,
             participant=models.participant,
             message=models.message,
             read_receipt=models.read_receipt,
+            has_log=self._log is not None,
         )
         self.messages = MessageStore(
             db,
@@ -55,22 +61,31 @@ class Store:
             participant=models.participant,
             reads=self.receipts.reads,
             message_send=models.message_send,
+            append=append,
         )
         self.conversations = ConversationStore(db, models.conversation, models.participant, self.receipts.reads.unread_in)
         self.jobs = None if models.job is None else JobStore(db, models.job)
-        self.notifications = NotificationStore(db, models.notification, self.jobs)
+        self.notifications = NotificationStore(db, models.notification, self.jobs, append=append)
         self.push = PushStore(db, models.push_subscription)
 
-    def register(self, realtime: Realtime, *, message_json: Callable[[MessageRecord], Any] | None = None) -> None:
+    def register(
+        self,
+        realtime: Realtime,
+        *,
+        message_json: Callable[[MessageRecord], Any] | None = None,
+        notification_json: Callable[[NotificationRecord], Any] | None = None,
+    ) -> None:
         """Register the hooks that the store implements.
 
         Participants may join their conversations, send messages there, and say what they have got and read; `notification:read`
         and `notifications:read-all` are stored, and critical notifications are confirmed and escalated. The application
-        registers the other hooks.
+        registers the other hooks. With a log, `sync` is answered from it, and what the store changes is sent.
 
         Args:
             realtime: The extension object.
-            message_json: Returns a message as clients get it after `message:send`; by default an object of the record's fields.
+            message_json: Returns a message as clients get it after `message:send`, and from the log; by default an object of the
+                record's fields.
+            notification_json: Returns a notification as clients get it from the log; by default an object of the record's fields.
 
         Raises:
             RegistrationError: `realtime` serves connections, or one of `authorize_join`, `on_message_send`, `on_messages_read` and
@@ -78,9 +93,24 @@ class Store:
         """
         self.conversations.register(realtime)
         self.messages.register(realtime, message_json)
-        self.receipts.register(realtime)
+        self.receipts.register(realtime, partial(realtime.state_of, receipts))
         state_of_notifications = partial(realtime.state_of, notifications)
-        self.notifications.register(realtime, state_of_notifications)
+        self.notifications.register(realtime, state_of_notifications, notification_json)
         self.push.register(state_of_notifications)
         if self.jobs is not None:
             CriticalDatabase(self.jobs, self.notifications, self.push).register(realtime)
+        if self._log is not None:
+            stores = (self.messages, self.receipts, self.notifications)
+            self._log.register(realtime, [event for store in stores for event in store.logged_by_hooks])
+
+    @property
+    def log(self) -> LogStore:
+        """Return the log.
+
+        Raises:
+            ConfigError: The store has no model of it.
+        """
+        if self._log is None:
+            msg = "The store has no log: pass log_entry to Models, as define_models(db, log=True) does."
+            raise ConfigError(msg)
+        return self._log

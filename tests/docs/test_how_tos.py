@@ -358,6 +358,42 @@ def test_sending_with_tables_of_ones_own(serve: Serve) -> None:
     assert carol.call("message:send", sent)["error"]["code"] == "forbidden"
 
 
+OUTBOX = "docs/how-to/outbox.md"
+
+
+def test_what_is_logged_is_sent_and_given_to_who_was_away(serve: Serve) -> None:
+    page = serve(OUTBOX)
+    alice, bob = page.connect("alice"), page.connect("bob")
+    assert bob.call("join:conversation", "1") == {"ok": True}
+    cursor = bob.call("sync", {"cursor": None, "limit": 200})["cursor"]
+    assert page.request("POST", "/conversations/1/messages", "alice", {"content": "hello"}) == {"id": "1"}
+    message = bob.wait_for("message:new").data
+    assert message["content"] == "hello"
+    order = page.request("POST", "/users/bob/orders", "alice", {"status": "sent"})
+    assert bob.wait_for("order:update").data == {**order, "status": "new"}
+    events = bob.call("sync", {"cursor": cursor})["events"]
+    assert [(item["event"], item["args"]) for item in events] == [
+        ("message:new", [message]),
+        ("order:update", [{**order, "status": "new"}]),
+    ]
+    assert page.request("GET", f"/sync?cursor={cursor}", "bob")["events"] == events
+    assert alice.received("order:update") == []
+
+
+def test_an_order_that_is_not_committed_is_never_heard_of(serve: Serve) -> None:
+    page = serve(OUTBOX)
+    bob = page.connect("bob")
+    headers = {"Authorization": f"Bearer {token('bob')}"}
+    refused = requests.post(f"{page.url}/users/bob/orders", json={"status": "lost"}, headers=headers, timeout=SECONDS)
+    assert refused.status_code == 400
+    order = page.request("POST", "/users/bob/orders", "bob", {"status": "sent"})
+    assert bob.wait_for("order:update").data["id"] == order["id"]
+    bob.assert_none("order:update")
+    assert len(bob.call("sync", {"cursor": "log-0"})["events"]) == 1
+    wrong = requests.get(f"{page.url}/sync?cursor=x", headers=headers, timeout=SECONDS)
+    assert wrong.status_code == 400
+
+
 def test_adopting(serve: Serve) -> None:
     page = serve("docs/how-to/adopting.md")
     with pytest.raises(Refused):

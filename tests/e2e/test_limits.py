@@ -56,6 +56,7 @@ def attempt(url: str, token: str, address: str | None = None) -> dict[str, Any] 
         ("joins", "leave:conversation", [1]),
         ("messages", "message:send", [1]),
         ("notifications", "notifications:read-all", []),
+        ("log", "sync", []),
         ("application", "app:echo", [1]),
         ("application", "no:such-event", []),
     ],

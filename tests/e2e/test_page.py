@@ -244,6 +244,7 @@ def test_after_a_restart_of_the_server_nothing_is_missing_and_nothing_there_twic
     second = start()
     with stopped_at_the_end(second):
         post(alice, "after")
+        alice.call("POST", "/api/orders", {"userId": alice.id, "status": "sent meanwhile"})
         for person in people:
             person.is_connected()
             person.sees("before")
@@ -253,6 +254,8 @@ def test_after_a_restart_of_the_server_nothing_is_missing_and_nothing_there_twic
             person.sees("written meanwhile")
         people[1].send("all well")
         people[0].sees("all well")
+        updates = people[0].open_notifications().get_by_role("list", name="Orders and announcements")
+        expect(updates.get_by_text("sent meanwhile")).to_have_count(1)
 
 
 def test_a_token_that_expires_is_renewed_and_nobody_notices(new_person: NewPerson, tmp_path: Path) -> None:

@@ -110,6 +110,16 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/features/test_receipts.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_receipts.py"),
         ("e2e/features/test_receipts.py",),
     ),
+    "flask_realtime/features/log": Suite(
+        (
+            "unit/features/test_log.py",
+            "unit/contract/test_payloads.py",
+            "unit/test_calls.py",
+            "integration/store/test_store_log.py",
+            "integration/features/test_log.py",
+        ),
+        ("integration/store/test_store_migrations.py", "e2e/features/test_log.py"),
+    ),
     "flask_realtime/features": Suite(
         (
             "unit/features/test_presence.py",

@@ -109,3 +109,42 @@ def test_each_id_of_a_message_is_checked_and_the_error_names_it(bad: Any) -> Non
         calls.emit_message_deleted("7", bad)
     with pytest.raises(InvalidId, match="conversation_id"):
         calls.emit_message_deleted(bad, "1")
+
+
+class Logged(Calls):
+    """The calls, with everything they log kept."""
+
+    def __init__(self) -> None:
+        self.logged: list[Emit] = []
+
+    def _target(self) -> Any:
+        return self
+
+    def state_of(self, feature: Any) -> Any:
+        assert feature.name == "log"
+        return self
+
+    def append(self, emit: Emit) -> None:
+        self.logged.append(emit)
+
+
+def test_what_is_logged_is_for_one_room_or_for_everyone() -> None:
+    calls = Logged()
+    calls.log("wave", 1, {}, user_id=7)
+    calls.log("wave", conversation_id="7")
+    calls.log("wave", everyone=True)
+    assert [(emit.args, emit.rooms) for emit in calls.logged] == [((1, {}), ("user:7",)), ((), ("conversation:7",)), ((), None)]
+
+
+@pytest.mark.parametrize(
+    "receivers", [{}, {"user_id": 1, "everyone": True}, {"user_id": 1, "conversation_id": 1}, {"everyone": False}]
+)
+def test_what_is_logged_has_one_kind_of_receiver(receivers: Any) -> None:
+    with pytest.raises(ValueError, match="exactly one of user_id, conversation_id and everyone=True"):
+        Logged().log("wave", **receivers)
+
+
+@pytest.mark.parametrize("receivers", [{"user_id": ""}, {"conversation_id": True}])
+def test_nothing_is_logged_for_what_is_no_id(receivers: Any) -> None:
+    with pytest.raises(InvalidId):
+        Logged().log("wave", **receivers)

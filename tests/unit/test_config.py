@@ -27,6 +27,7 @@ def test_the_defaults_are_those_that_are_documented() -> None:
     assert (config.max_status_ids, config.max_connections_per_user, config.max_rooms, config.max_nesting) == (100, 20, 200, 32)
     assert (config.max_pending_events, config.max_head_bytes, config.revocation_interval) == (256, 32_768, 30)
     assert config.after_commit is False
+    assert config.log_retention == 7 * 24 * 3600
 
 
 def test_a_value_is_taken_from_its_key() -> None:
@@ -72,6 +73,9 @@ def test_a_value_is_taken_from_its_key() -> None:
         ("MAX_FAILED_CONNECTS", "30/day"),
         ("AFTER_COMMIT", 1),
         ("AFTER_COMMIT", None),
+        ("LOG_RETENTION", 0),
+        ("LOG_RETENTION", None),
+        ("LOG_RETENTION", 1e10),
         ("ASYNC_MODE", "eventlet"),
     ],
 )

@@ -65,7 +65,7 @@ MAY_IMPORT = {
     "extension": {"backends", "checks", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
     "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
     "functions": {"extension", "feature"},
-    "store": {"database", "extension", "features", "jobs"},
+    "store": {"database", "errors", "extension", "features", "jobs"},
     "worker": {"engine"},
     "testing": {"contract", "errors", "extension", "features", "jobs", "signals"},
     "describe": {"contract", "feature", "hooks"},

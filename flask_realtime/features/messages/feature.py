@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from flask_realtime.feature.feature import Feature, stateless
+from flask_realtime.features.log import log
 from flask_realtime.features.messages import handlers, hooks
 from flask_realtime.features.messages.events import (
     MESSAGE_DELETED,
@@ -15,7 +16,7 @@ from flask_realtime.features.messages.events import (
     parse_message_send,
 )
 
-messages: Final = Feature("messages", state=stateless, section="Messaging")
+messages: Final = Feature("messages", state=stateless, requires=[log], section="Messaging")
 
 messages.add_outgoing(MESSAGE_NEW, MESSAGE_DELETED)
 messages.add_hook(hooks.ON_MESSAGE_SEND)

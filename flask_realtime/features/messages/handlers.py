@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_realtime.contract.effects import Outcome
 from flask_realtime.errors import UnknownEvent
 from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.features.log import log
 from flask_realtime.features.messages.events import MESSAGE_NEW, MESSAGE_SEND, sent_answer
 from flask_realtime.features.messages.hooks import ON_MESSAGE_SEND
 from flask_realtime.features.messages.sending import NewMessage, SentMessage
@@ -19,5 +20,6 @@ def send(context: FeatureContext, caller: Caller, message: NewMessage) -> Outcom
     if not isinstance(sent, SentMessage):
         msg = f"An on_message_send hook must return a SentMessage, not {type(sent).__name__}"
         raise TypeError(msg)
-    emits = [MESSAGE_NEW.to_conversation(message.conversation_id, sent.message)] if sent.is_new else []
-    return Outcome(sent_answer(sent.message), emits)
+    if not sent.is_new or context.state_of(log).is_logged(MESSAGE_NEW.name):
+        return Outcome(sent_answer(sent.message))
+    return Outcome(sent_answer(sent.message), [MESSAGE_NEW.to_conversation(message.conversation_id, sent.message)])

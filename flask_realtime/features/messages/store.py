@@ -14,7 +14,13 @@ from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import ConfigError, Forbidden, NotFound
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
-from flask_realtime.features.messages.events import stored_message_payload
+from flask_realtime.features.log import Append
+from flask_realtime.features.messages.events import (
+    MESSAGE_DELETED,
+    MESSAGE_NEW,
+    message_deleted_payload,
+    stored_message_payload,
+)
 from flask_realtime.features.messages.hooks import MessageHooks
 from flask_realtime.features.messages.models import MessageMixin, MessageSendMixin
 from flask_realtime.features.messages.reading import ReadResult
@@ -103,6 +109,7 @@ class MessageStore:
         participant: The model of the participants of their conversations.
         reads: Who has read what.
         message_send: The model of what clients have sent; None if they send nothing.
+        append: Writes an event to the log with the change that it tells of; None if there is no log.
     """
 
     def __init__(  # noqa: PLR0913 - it works on that many models
@@ -114,6 +121,7 @@ class MessageStore:
         participant: type[ParticipantMixin],
         reads: Reads,
         message_send: type[MessageSendMixin] | None = None,
+        append: Append | None = None,
     ) -> None:
         self._db = db
         self._message_send = message_send
@@ -121,6 +129,13 @@ class MessageStore:
         self._message = message
         self._participant = participant
         self._reads = reads
+        self._append = append
+        self._message_json: Callable[[MessageRecord], Any] = _as_json
+
+    @property
+    def logged_by_hooks(self) -> tuple[str, ...]:
+        """Return the events that the hook writes to the log, so that its handler does not send them."""
+        return () if self._append is None or self._message_send is None else (MESSAGE_NEW.name,)
 
     def add(self, conversation_id: str, sender_id: str, content: str) -> MessageRecord:
         """Store a message and commit. The caller first checks that the sender may write there.
@@ -128,9 +143,8 @@ class MessageStore:
         Raises:
             NotFound: The conversation or the user does not exist.
         """
-        now = utc_now()
         with committing(self._db):
-            stored = self._insert(conversation_id, sender_id, content, now)
+            stored = self._insert(conversation_id, sender_id, content, utc_now())
         return self._new_record(stored, conversation_id, sender_id, content)
 
     def _insert(self, conversation_id: str, sender_id: str, content: str, now: datetime) -> StoredMessage:
@@ -140,6 +154,9 @@ class MessageStore:
         added = insert(message).values(conversation_id=number, seq=seq, **values)
         stored = StoredMessage(self._db.session.execute(added.returning(message.id)).scalar_one(), seq, now)
         self._reads.sent(number, sender_id)
+        if self._append is not None:
+            record = self._new_record(stored, conversation_id, sender_id, content)
+            self._append(MESSAGE_NEW.to_conversation(conversation_id, self._message_json(record)))
         return stored
 
     def _next_seq(self, number: int | None) -> int:
@@ -163,9 +180,9 @@ class MessageStore:
             hooks: The extension object.
             message_json: Returns a message as clients get it; by default an object of the record's fields.
         """
+        as_json = self._message_json = message_json or _as_json
         if self._message_send is None:
             return
-        as_json = message_json or _as_json
 
         def send(identity: Identity, message: NewMessage) -> SentMessage:
             if not self._takes_part(message.conversation_id, identity.user_id):
@@ -275,7 +292,13 @@ class MessageStore:
             deleted = self._db.session.execute(removed).one_or_none()
             if deleted is not None:
                 self._reads.deleted(number, deleted.sender_id, deleted.seq)
+                self._log_deletion(conversation_id, message_id)
         return deleted is not None
+
+    def _log_deletion(self, conversation_id: str, message_id: str) -> None:
+        if self._append is not None:
+            payload = message_deleted_payload(conversation_id, message_id)
+            self._append(MESSAGE_DELETED.to_conversation(conversation_id, payload))
 
     def unread_count(self, user_id: str) -> int:
         """Count the messages that a user has not read, over all conversations that the user takes part in.

@@ -6,7 +6,8 @@ import json
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypedDict
 
 from flask_realtime.contract.events import Document, OutgoingEvent
 from flask_realtime.contract.ids import EXPECTED, WireId
@@ -44,6 +45,19 @@ NOTIFICATIONS_READ_ALL: Final[OutgoingEvent[None]] = OutgoingEvent(
 _ELLIPSIS: Final = "\u2026"
 
 
+class StoredNotificationPayload(TypedDict):
+    """A notification of the store, where the application does not choose the fields itself."""
+
+    id: str
+    type: str
+    title: str
+    message: str
+    link: str | None
+    data: Any
+    isRead: bool
+    createdAt: str
+
+
 class OneNotification(NamedTuple):
     """An event about one notification."""
 
@@ -54,6 +68,29 @@ class OneNotification(NamedTuple):
 def parse_notification_id(args: Sequence[Any], _settings: object) -> OneNotification:
     """Parse an event whose only argument is a notification's id."""
     return OneNotification(*raw_id(only_argument(args, NOTIFICATION_ID, EXPECTED), NOTIFICATION_ID))
+
+
+def stored_notification_payload(  # noqa: PLR0913, PLR0917 - a notification has that many fields
+    notification_id: str,
+    kind: str,
+    title: str,
+    message: str,
+    link: str | None,
+    data: Any,
+    created_at: datetime,
+    is_read: bool,  # noqa: FBT001
+) -> StoredNotificationPayload:
+    """Build the payload of a notification of the store."""
+    return {
+        "id": notification_id,
+        "type": kind,
+        "title": title,
+        "message": message,
+        "link": link,
+        "data": data,
+        "isRead": is_read,
+        "createdAt": wire_time(created_at),
+    }
 
 
 def push_payload(notification: CriticalNotification) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 from flask_realtime.contract.ids import WireId
 from flask_realtime.contract.parsing import parse_nothing
 from flask_realtime.feature.feature import Feature
+from flask_realtime.features.log import log
 from flask_realtime.features.notifications import handlers, hooks
 from flask_realtime.features.notifications.events import (
     NOTIFICATION_DELIVERED,
@@ -19,7 +20,7 @@ from flask_realtime.features.notifications.events import (
 )
 from flask_realtime.features.notifications.state import Notifications
 
-notifications: Final = Feature("notifications", state=Notifications)
+notifications: Final = Feature("notifications", state=Notifications, requires=[log])
 
 notifications.add_outgoing(NOTIFICATION_NEW, NOTIFICATION_READ, NOTIFICATIONS_READ_ALL)
 notifications.add_hook(hooks.ON_NOTIFICATION_READ)

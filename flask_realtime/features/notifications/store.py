@@ -14,7 +14,14 @@ from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import ConfigError, NotFound
+from flask_realtime.features.log import Append
 from flask_realtime.features.notifications.critical import CRITICAL, CriticalNotification
+from flask_realtime.features.notifications.events import (
+    NOTIFICATION_NEW,
+    NOTIFICATION_READ,
+    NOTIFICATIONS_READ_ALL,
+    stored_notification_payload,
+)
 from flask_realtime.features.notifications.hooks import CRITICAL_STORE, NotificationHooks
 from flask_realtime.features.notifications.models import NotificationMixin, PushSubscriptionMixin
 from flask_realtime.features.notifications.state import Notifications
@@ -51,22 +58,39 @@ class NotificationStore:
         db: The application's Flask-SQLAlchemy object.
         model: The model of notifications.
         jobs: The jobs of critical ones; None if there are none.
+        append: Writes an event to the log with the change that it tells of; None if there is no log.
     """
 
-    def __init__(self, db: SQLAlchemy, model: type[NotificationMixin], jobs: JobStore | None = None) -> None:
+    def __init__(
+        self, db: SQLAlchemy, model: type[NotificationMixin], jobs: JobStore | None = None, *, append: Append | None = None
+    ) -> None:
         self._db = db
         self._model = model
         self._jobs = jobs
+        self._append = append
         self._get_state: GetState | None = None
+        self._notification_json: Callable[[NotificationRecord], Any] = _as_json
 
-    def register(self, hooks: NotificationHooks, get_state: GetState | None = None) -> None:
+    @property
+    def logged_by_hooks(self) -> tuple[str, ...]:
+        """Return the events that the hooks write to the log, so that their handlers do not send them."""
+        return () if self._append is None else (NOTIFICATION_READ.name, NOTIFICATIONS_READ_ALL.name)
+
+    def register(
+        self,
+        hooks: NotificationHooks,
+        get_state: GetState | None = None,
+        notification_json: Callable[[NotificationRecord], Any] | None = None,
+    ) -> None:
         """Register the hooks that store which notifications users have got and read.
 
         Args:
             hooks: The extension object.
             get_state: Returns the feature's state in the current application; None if there are no critical notifications.
+            notification_json: Returns a notification as clients get it from the log; by default an object of the record's fields.
         """
         self._get_state = get_state
+        self._notification_json = notification_json or _as_json
         hooks.on_notification_read(self._read)
         hooks.on_notifications_read_all(self._read_all)
         hooks.on_notification_delivered(self._delivered)
@@ -113,11 +137,14 @@ class NotificationStore:
         values = {"type": kind, "title": title, "message": message, "link": link, "data": data}
         with committing(self._db):
             number = self._insert(user_id=user_id, created_at=now, **values)
+            record = NotificationRecord(str(number), user_id, kind, title, message, link, data, now)
             if escalation is not None:
-                escalation.begin(user_id, str(number))
+                escalation.begin(user_id, record.id)
+            if self._append is not None:
+                self._append(NOTIFICATION_NEW.to_user(user_id, self._notification_json(record)))
         if escalation is not None:
             escalation.state.added()
-        return NotificationRecord(str(number), user_id, kind, title, message, link, data, now)
+        return record
 
     def _insert(self, **values: Any) -> int:
         return self._db.session.execute(insert(self._model).values(values).returning(self._model.id)).scalar_one()
@@ -166,7 +193,12 @@ class NotificationStore:
             found = self._db.session.scalars(marked).all()
             if found:
                 self._confirm(user_id, str(found[0]))
+                self._log_read(user_id, notification_id)
         return bool(found)
+
+    def _log_read(self, user_id: str, notification_id: str) -> None:
+        if self._append is not None:
+            self._append(NOTIFICATION_READ.to_user(user_id, notification_id))
 
     def mark_delivered(self, user_id: str, notification_id: str) -> None:
         """Record that a device of a user has got a notification, and commit: a critical one goes to no channel any more.
@@ -184,6 +216,8 @@ class NotificationStore:
         with committing(self._db):
             self._db.session.execute(marked.execution_options(synchronize_session=False))
             self._confirm(user_id)
+            if self._append is not None:
+                self._append(NOTIFICATIONS_READ_ALL.to_user(user_id))
 
     def _confirm(self, user_id: str, notification_id: str | None = None) -> None:
         if self._jobs is not None:
@@ -207,6 +241,19 @@ def _record(row: NotificationMixin) -> NotificationRecord:
         data=row.data,
         created_at=row.created_at,
         is_read=row.read_at is not None,
+    )
+
+
+def _as_json(notification: NotificationRecord) -> Any:
+    return stored_notification_payload(
+        notification.id,
+        notification.type,
+        notification.title,
+        notification.message,
+        notification.link,
+        notification.data,
+        notification.created_at,
+        notification.is_read,
     )
 
 

@@ -29,7 +29,7 @@ class ReceiptCalls(Calls):
         Args:
             conversation_id: The conversation.
             user_id: The user who has read or got the messages.
-            result: What `store.receipts` or a hook has returned.
+            result: What `store.receipts` or a hook has returned. A store with a log has seen to the former two already.
         """
         told = (parse_id(conversation_id, "conversation_id"), parse_id(user_id, "user_id"), result)
         emits = list(self._target().state_of(receipts).emits(*told))

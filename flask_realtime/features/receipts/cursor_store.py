@@ -27,7 +27,7 @@ from flask_realtime.database.sessions import committing
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
 from flask_realtime.features.messages import ReadResult
 from flask_realtime.features.messages.models import MessageMixin
-from flask_realtime.features.receipts.seen import MAX_MESSAGE_IDS, DeliveryResult, in_order
+from flask_realtime.features.receipts.seen import MAX_MESSAGE_IDS, DeliveryResult, LogReceipt, in_order
 
 
 class _Goal(NamedTuple):
@@ -82,6 +82,7 @@ class Cursors:
         conversation: The model of conversations.
         participant: The model of their participants.
         message: The model of messages.
+        log: Writes a receipt to the log, if there is one.
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class Cursors:
         conversation: type[ConversationMixin],
         participant: type[ParticipantMixin],
         message: type[MessageMixin],
+        log: LogReceipt,
     ) -> None:
         self._db = db
+        self._log = log
         self._conversation = conversation
         self._participant = participant
         self._message = message
@@ -168,10 +171,12 @@ class Cursors:
             last_seq, participants = self._size(move.goal.conversation)
             uncounted = self._uncounted(move.goal, move.before, last_seq)
             self._set(move.goal, move.before, read=True, uncounted=uncounted)
-        unread = max(0, last_seq - move.goal.seq - uncounted)
-        read = newly_read if up_to is not None else move.requested
-        told = (str(move.goal.number), move.goal.seq, participants, unread) if newly_read else ()
-        return ReadResult(read, newly_read, *told)
+            unread = max(0, last_seq - move.goal.seq - uncounted)
+            read = newly_read if up_to is not None else move.requested
+            told = (str(move.goal.number), move.goal.seq, participants, unread) if newly_read else ()
+            result = ReadResult(read, newly_read, *told)
+            self._log(conversation_id, user_id, result)
+        return result
 
     def mark_delivered(
         self, conversation_id: str, user_id: str, message_ids: Sequence[str], up_to: str | None = None
@@ -185,9 +190,11 @@ class Cursors:
             newly_delivered = self._passed(move.goal, move.before.delivered_seq, most)
             _, participants = self._size(move.goal.conversation)
             self._set(move.goal, move.before, read=False, uncounted=move.before.uncounted)
-        delivered = newly_delivered if up_to is not None else move.requested
-        told = (str(move.goal.number), move.goal.seq, participants) if newly_delivered else ()
-        return DeliveryResult(delivered, newly_delivered, *told)
+            delivered = newly_delivered if up_to is not None else move.requested
+            told = (str(move.goal.number), move.goal.seq, participants) if newly_delivered else ()
+            result = DeliveryResult(delivered, newly_delivered, *told)
+            self._log(conversation_id, user_id, result)
+        return result
 
     def _move(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 from flask_realtime.contract.events import OutgoingEvent
 from flask_realtime.contract.ids import EXPECTED, WireId, parse_id
@@ -97,6 +97,23 @@ def messages_delivered_payload(
     if up_to is not None:
         payload["upTo"] = up_to
     return payload
+
+
+class SentReceipt(NamedTuple):
+    """The fields of a receipt as it is sent."""
+
+    conversation_id: str
+    message_ids: tuple[str, ...]
+    user_id: str
+    up_to: str
+
+
+def parse_sent(args: Sequence[Any]) -> SentReceipt | None:
+    """Parse what this server sends as `messages:read` and `messages:delivered`; None for other fields, which other programs log."""
+    match args:
+        case [{"conversationId": str(conversation_id), "messageIds": [*message_ids], "userId": str(user_id), "upTo": str(up_to)}]:
+            return SentReceipt(conversation_id, tuple(message_ids), user_id, up_to)
+    return None
 
 
 def unread_changed_payload(conversation_id: WireId, unread_count: int) -> UnreadChangedPayload:

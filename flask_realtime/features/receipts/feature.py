@@ -6,16 +6,18 @@ from functools import partial
 from typing import Final
 
 from flask_realtime.feature.feature import Feature
+from flask_realtime.features.log import log
 from flask_realtime.features.messages import messages
 from flask_realtime.features.receipts import handlers, hooks
 from flask_realtime.features.receipts.events import MESSAGES_DELIVERED, MESSAGES_READ, UNREAD_CHANGED, SeenPayload, parse_seen
 from flask_realtime.features.receipts.handlers import Receipts
 
-receipts: Final = Feature("receipts", state=Receipts, requires=[messages], section="Messaging")
+receipts: Final = Feature("receipts", state=Receipts, requires=[messages, log], section="Messaging")
 
 receipts.add_outgoing(MESSAGES_READ, MESSAGES_DELIVERED, UNREAD_CHANGED)
 receipts.add_hook(hooks.ON_MESSAGES_READ)
 receipts.add_hook(hooks.ON_MESSAGES_DELIVERED)
+receipts.add_hook(hooks.RECEIPT_PLACE)
 
 _event: Final = partial(receipts.event, payload=SeenPayload, parse=parse_seen, limit="receipts", app_context=False)
 

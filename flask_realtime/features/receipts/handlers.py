@@ -1,8 +1,13 @@
-"""Handlers of receipts: the application's hook stores them, then the others and the user's devices are notified."""
+"""Handlers of receipts: the application's hook stores them, then the others and the user's devices are notified.
+
+A store with a log writes a receipt with the change. After the commit the log sends it as it is sent without a log: merged with
+others where the conversation is large.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
@@ -10,6 +15,7 @@ from flask_realtime.contract.effects import Emit, Outcome
 from flask_realtime.errors import UnknownEvent
 from flask_realtime.feature.context import Caller, FeatureContext
 from flask_realtime.feature.hook import Hook
+from flask_realtime.features.log import log
 from flask_realtime.features.messages import ReadResult
 from flask_realtime.features.receipts.events import (
     MESSAGES_DELIVERED,
@@ -17,10 +23,11 @@ from flask_realtime.features.receipts.events import (
     UNREAD_CHANGED,
     messages_delivered_payload,
     messages_read_payload,
+    parse_sent,
     unread_changed_payload,
 )
-from flask_realtime.features.receipts.hooks import ON_MESSAGES_DELIVERED, ON_MESSAGES_READ
-from flask_realtime.features.receipts.seen import DeliveryResult, SeenMessages
+from flask_realtime.features.receipts.hooks import ON_MESSAGES_DELIVERED, ON_MESSAGES_READ, RECEIPT_PLACE
+from flask_realtime.features.receipts.seen import DeliveryResult, ReceiptPlace, SeenMessages
 from flask_realtime.features.receipts.state import TURN, MergedReceipts, Receipt
 
 ResultT = TypeVar("ResultT", ReadResult, DeliveryResult)
@@ -42,9 +49,12 @@ class Receipts:
         self._merged = MergedReceipts(context.clock, context.lock())
         self._turns = context.record(TURNS, ttl=TURN)
         self._timer = context.timer(self._merged.next_deadline, self._send_due)
+        self._log = context.state_of(log)
+        for event in (MESSAGES_READ, MESSAGES_DELIVERED):
+            self._log.relay_with(event.name, self._relay)
 
     def emits(self, conversation_id: str, user_id: str, result: ReadResult | DeliveryResult) -> Iterator[Emit]:
-        """Return the events that tell of a result now; receipts of large conversations follow later.
+        """Return the events that tell of a result now; receipts of large conversations follow later, and the log sends its own.
 
         Args:
             conversation_id: The conversation.
@@ -52,12 +62,49 @@ class Receipts:
             result: What it was.
         """
         receipt = _receipt(conversation_id, user_id, result)
-        if receipt.message_ids and result.participants > self._limit:
-            self._timer.wake_by(self._merged.add(receipt))
-        elif receipt.message_ids:
-            yield _emit(receipt)
+        if receipt.message_ids and not self._log.is_logged(receipt.event):
+            yield from self._due_now(receipt, result.participants)
         if isinstance(result, ReadResult) and result.unread_count is not None:
             yield UNREAD_CHANGED.to_user(user_id, unread_changed_payload(conversation_id, result.unread_count))
+
+    def append(self, conversation_id: str, user_id: str, result: ReadResult | DeliveryResult) -> None:
+        """Write a result to the log, in the current transaction, if others are to hear of it.
+
+        Args:
+            conversation_id: The conversation.
+            user_id: The user who has read or got something.
+            result: What it was.
+        """
+        receipt = _receipt(conversation_id, user_id, result)
+        if receipt.message_ids:
+            self._log.append(_emit(receipt), partial(self._send, receipt, result.participants))
+
+    def _relay(self, emit: Emit) -> None:
+        """Send a logged receipt that another process left behind as that one would have done it."""
+        place, sent = self._find_place(), parse_sent(emit.args)
+        if place is None or sent is None:
+            self.context.emit(emit)
+            return
+        position, participants = self.context.in_app_context(place, sent.conversation_id, sent.up_to)
+        receipt = Receipt(emit.event, sent.conversation_id, sent.user_id, sent.message_ids, sent.up_to, position)
+        self._send(receipt, participants)
+
+    def _find_place(self) -> ReceiptPlace | None:
+        for function in self.context.functions(RECEIPT_PLACE):
+            place: ReceiptPlace = function()
+            return place
+        return None
+
+    def _send(self, receipt: Receipt, participants: int) -> None:
+        for emit in self._due_now(receipt, participants):
+            self.context.emit(emit)
+
+    def _due_now(self, receipt: Receipt, participants: int) -> list[Emit]:
+        """Return what to send now: nothing for a large conversation, whose receipts wait to be merged."""
+        if participants <= self._limit:
+            return [_emit(receipt)]
+        self._timer.wake_by(self._merged.add(receipt))
+        return []
 
     def _send_due(self) -> Iterable[Emit]:
         due = self._merged.take_due()

@@ -13,6 +13,9 @@ from flask_realtime.identity import Identity
 ON_MESSAGES_READ: Final = Hook("on_messages_read", ("identity", "seen"), is_single=True)
 ON_MESSAGES_DELIVERED: Final = Hook("on_messages_delivered", ("identity", "seen"), is_single=True)
 
+RECEIPT_PLACE: Final = Hook("receipts.place", (), is_single=True)
+"""Its function returns a `ReceiptPlace`. `Store.register` registers it where receipts are logged."""
+
 OnMessagesRead = Callable[[Identity, SeenMessages], ReadResult]
 OnMessagesDelivered = Callable[[Identity, SeenMessages], DeliveryResult]
 OnMessagesReadT = TypeVar("OnMessagesReadT", bound=OnMessagesRead)

@@ -16,7 +16,7 @@ from flask_realtime.features.conversations.models import ParticipantMixin
 from flask_realtime.features.messages import ReadResult
 from flask_realtime.features.messages.models import MessageMixin
 from flask_realtime.features.receipts.models import ReadReceiptMixin
-from flask_realtime.features.receipts.seen import in_order
+from flask_realtime.features.receipts.seen import LogReceipt, in_order
 
 
 class ReadRows:
@@ -27,6 +27,7 @@ class ReadRows:
         participant: The model of the participants of conversations.
         message: The model of messages.
         read_receipt: The model of the receipts.
+        log: Writes a receipt to the log, if there is one.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class ReadRows:
         participant: type[ParticipantMixin],
         message: type[MessageMixin],
         read_receipt: type[ReadReceiptMixin],
+        log: LogReceipt,
     ) -> None:
         self._db = db
+        self._log = log
         self._participant = participant
         self._message = message
         self._read_receipt = read_receipt
@@ -111,7 +114,9 @@ class ReadRows:
             read = self._db.session.scalars(
                 select(message.id).join(receipt, receipt.message_id == message.id).where(receipt.user_id == user_id, *readable)
             ).all()
-        return ReadResult(in_order(message_ids, read), in_order(message_ids, newly_read))
+            result = ReadResult(in_order(message_ids, read), in_order(message_ids, newly_read))
+            self._log(conversation_id, user_id, result)
+        return result
 
     def _add_receipts(self, user_id: str, *conditions: ColumnElement[bool]) -> Sequence[int]:
         """Insert the receipts that are missing; return the ids of their messages."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from flask_realtime.features.messages import ReadResult
 
 MAX_MESSAGE_IDS: Final = 500
 """Maximum number of messages that one event names, in either direction."""
@@ -42,6 +44,14 @@ class DeliveryResult:
     up_to: str | None = None
     position: int = 0
     participants: int = 0
+
+
+LogReceipt = Callable[[str, str, ReadResult | DeliveryResult], None]
+"""Writes what a user has read or got in a conversation to the log, in the current transaction, if there is a log."""
+
+
+ReceiptPlace = Callable[[str, str], tuple[int, int]]
+"""Returns a message's place in its conversation, 0 if it is gone, and how many users take part there."""
 
 
 def in_order(message_ids: Sequence[str], numbers: Iterable[int]) -> tuple[str, ...]:

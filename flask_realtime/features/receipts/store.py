@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import SQLColumnExpression, select
+from sqlalchemy import SQLColumnExpression, func, select
 
 from flask_realtime.database.columns import parse_row_id
 from flask_realtime.errors import ConfigError, Forbidden
@@ -15,7 +15,9 @@ from flask_realtime.features.conversations.models import ConversationMixin, Part
 from flask_realtime.features.messages import ReadResult
 from flask_realtime.features.messages.models import MessageMixin
 from flask_realtime.features.receipts.cursor_store import Cursors
-from flask_realtime.features.receipts.hooks import ReceiptHooks
+from flask_realtime.features.receipts.events import MESSAGES_DELIVERED, MESSAGES_READ
+from flask_realtime.features.receipts.handlers import Receipts
+from flask_realtime.features.receipts.hooks import RECEIPT_PLACE, ReceiptHooks
 from flask_realtime.features.receipts.models import ReadReceiptMixin
 from flask_realtime.features.receipts.row_store import ReadRows
 from flask_realtime.features.receipts.seen import DeliveryResult, SeenMessages
@@ -50,12 +52,13 @@ class ReceiptStore:
         participant: The model of their participants.
         message: The model of messages.
         read_receipt: The model of read receipts in rows; None for cursors.
+        has_log: Whether each receipt is written to the log too.
 
     Attributes:
         reads: Who has read what, for the stores of messages and conversations.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the models that it works on
         self,
         db: SQLAlchemy,
         *,
@@ -63,21 +66,41 @@ class ReceiptStore:
         participant: type[ParticipantMixin],
         message: type[MessageMixin],
         read_receipt: type[ReadReceiptMixin] | None = None,
+        has_log: bool = False,
     ) -> None:
         self._db = db
+        self._has_log = has_log
+        self._get_state: Callable[[], Receipts] = _unregistered
         self._participant = participant
         self._message = message
-        cursors = Cursors(db, conversation=conversation, participant=participant, message=message)
+        cursors = Cursors(db, conversation=conversation, participant=participant, message=message, log=self._log)
         self._cursors = cursors if read_receipt is None else None
         self.reads: Cursors | ReadRows = (
-            cursors if read_receipt is None else ReadRows(db, participant=participant, message=message, read_receipt=read_receipt)
+            cursors
+            if read_receipt is None
+            else ReadRows(db, participant=participant, message=message, read_receipt=read_receipt, log=self._log)
         )
 
-    def register(self, hooks: ReceiptHooks) -> None:
-        """Register the hooks that store what clients have got and read; with rows only what they have read."""
+    @property
+    def logged_by_hooks(self) -> tuple[str, ...]:
+        """Return the events that the hooks write to the log, so that their handlers do not send them."""
+        if not self._has_log:
+            return ()
+        return (MESSAGES_READ.name,) if self._cursors is None else (MESSAGES_READ.name, MESSAGES_DELIVERED.name)
+
+    def register(self, hooks: ReceiptHooks, get_state: Callable[[], Receipts]) -> None:
+        """Register the hooks that store what clients have got and read; with rows only what they have read.
+
+        Args:
+            hooks: The extension object.
+            get_state: Returns the feature's state in the current application.
+        """
+        self._get_state = get_state
         hooks.on_messages_read(self._read)
         if self._cursors is not None:
             hooks.on_messages_delivered(self._delivered)
+        if self._has_log:
+            hooks.hook(RECEIPT_PLACE)(lambda: self._place)
 
     def _read(self, identity: Identity, seen: SeenMessages) -> ReadResult:
         self._require_participant(identity.user_id, seen.conversation_id)
@@ -86,6 +109,17 @@ class ReceiptStore:
     def _delivered(self, identity: Identity, seen: SeenMessages) -> DeliveryResult:
         self._require_participant(identity.user_id, seen.conversation_id)
         return self.mark_delivered(seen.conversation_id, identity.user_id, seen.message_ids, up_to=seen.up_to)
+
+    def _log(self, conversation_id: str, user_id: str, result: ReadResult | DeliveryResult) -> None:
+        if self._has_log:
+            self._get_state().append(conversation_id, user_id, result)
+
+    def _place(self, conversation_id: str, message_id: str) -> tuple[int, int]:
+        message, participant, number = self._message, self._participant, parse_row_id(conversation_id)
+        count = select(func.count()).select_from(participant).where(participant.conversation_id == number)
+        this = (message.id == parse_row_id(message_id), message.conversation_id == number)
+        seq = self._db.session.scalar(select(message.seq).where(*this))
+        return seq or 0, self._db.session.execute(count).scalar_one()
 
     def _require_participant(self, user_id: str, conversation_id: str) -> None:
         participant = self._participant
@@ -173,3 +207,8 @@ class ReceiptStore:
             msg = "Receipts are rows here, which know nothing of deliveries. Pass Models without read_receipt for cursors."
             raise ConfigError(msg)
         return self._cursors
+
+
+def _unregistered() -> Receipts:
+    msg = "The store has a log, which sends receipts: call store.register(realtime) before anything is stored."
+    raise ConfigError(msg)

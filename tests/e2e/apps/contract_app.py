@@ -27,8 +27,8 @@ from flask_realtime.errors import ConnectionRefused, Forbidden, NotFound
 KEY = "the contract application's own key, long enough for HS512: 0123456789abcdef0123456789abcdef"
 SLOW_SECONDS = 0.4
 NO_LIMITS = {
-    "REALTIME_LIMITS": dict.fromkeys(("typing", "presence", "joins", "messages", "notifications", "application")),
-    "REALTIME_USER_LIMITS": dict.fromkeys(("typing", "presence", "joins", "messages", "notifications", "application")),
+    "REALTIME_LIMITS": dict.fromkeys(("typing", "presence", "joins", "messages", "notifications", "log", "application")),
+    "REALTIME_USER_LIMITS": dict.fromkeys(("typing", "presence", "joins", "messages", "notifications", "log", "application")),
     "REALTIME_MAX_FAILED_CONNECTS": None,
     "REALTIME_MAX_ROOMS": 1_000_000,
 }

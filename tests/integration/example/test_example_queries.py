@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.example_support import Answer, Caller, Example, full_scans, new_example, recorded
 
-# Of each request's statements, two ask whether the token is revoked and whose it is.
+# Of each request's statements, two ask whether the token is revoked and whose it is. Of those of a change, one writes the log.
 REQUESTS: dict[str, tuple[int, Callable[[Caller], Answer]]] = {
     "conversations": (5, lambda bob: bob.get("/api/conversations")),
     "earlier conversations": (5, lambda bob: bob.get("/api/conversations?before=4&limit=2")),
@@ -17,10 +17,10 @@ REQUESTS: dict[str, tuple[int, Callable[[Caller], Answer]]] = {
     "later users": (3, lambda bob: bob.get("/api/users?after=2&limit=2")),
     "messages": (5, lambda bob: bob.get("/api/conversations/1/messages")),
     "earlier messages": (5, lambda bob: bob.get("/api/conversations/1/messages?before=5&limit=2")),
-    "write": (6, lambda bob: bob.post("/api/conversations/1/messages", {"content": "hello"})),
-    "write once": (9, lambda bob: bob.post("/api/conversations/1/messages", {"content": "hello", "clientId": "c1"})),
-    "read": (10, lambda bob: bob.post("/api/conversations/1/read", {"messageIds": ["1", "2", "3"]})),
-    "delete": (7, lambda bob: bob.delete("/api/conversations/1/messages/4")),
+    "write": (7, lambda bob: bob.post("/api/conversations/1/messages", {"content": "hello"})),
+    "write once": (10, lambda bob: bob.post("/api/conversations/1/messages", {"content": "hello", "clientId": "c1"})),
+    "read": (11, lambda bob: bob.post("/api/conversations/1/read", {"messageIds": ["1", "2", "3"]})),
+    "delete": (8, lambda bob: bob.delete("/api/conversations/1/messages/4")),
     "unread count": (3, lambda bob: bob.get("/api/messages/unread-count")),
     "notifications": (4, lambda bob: bob.get("/api/notifications")),
     "forbidden": (4, lambda bob: bob.get("/api/conversations/2/messages")),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event as database_event
+from sqlalchemy import insert
 
 from flask_realtime import DeliveryResult, Identity, ReadResult, Realtime, SeenMessages
 from flask_realtime.errors import Forbidden, RegistrationError
-from flask_realtime.store import Store, define_models
+from flask_realtime.store import Store, define_models, utc_now
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
 from tests.integration.example_support import on_sqlite, sqlite_url
@@ -182,6 +185,139 @@ def test_rows_take_no_deliveries_and_no_last_message(
     assert world.ben.call("messages:read", seen(messageIds=ids[1:])) == OK
     read = ("messages:read", {"conversationId": "1", "messageIds": ids[1:], "userId": "ben"})
     assert world.heard(world.ann, world.phone) == [[read], []]
+
+
+def logged(client: RealtimeTestClient) -> list[Any]:
+    """What the log has for a client of receipts, from its beginning."""
+    return [
+        (item["event"], *item["args"]) for item in client.call("sync", {"cursor": "log-0"})["events"] if item["event"] in EVENTS
+    ]
+
+
+def test_with_a_log_each_receipt_is_sent_once_and_kept_for_who_is_away(
+    database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack
+) -> None:
+    world = World(make_app(SQLALCHEMY_DATABASE_URI=database_url), connect, stack, log=True)
+    ids = world.write(3)
+    assert world.ben.call("messages:delivered", seen(upTo=ids[1])) == OK
+    assert world.ben.call("messages:read", seen(upTo=ids[0])) == OK
+    with world.app.app_context():
+        for result in (
+            world.store.receipts.mark_delivered("1", "ben", [ids[2]]),
+            world.store.receipts.mark_read("1", "ben", up_to=ids[2]),
+            world.store.receipts.mark_read("1", "ben", up_to=ids[2]),
+        ):
+            assert world.realtime.emit_receipts(1, "ben", result)
+    expected = [
+        (event, {"conversationId": "1", "messageIds": ids[start:end], "userId": "ben", "upTo": ids[end - 1]})
+        for event, start, end in (
+            ("messages:delivered", 0, 2),
+            ("messages:read", 0, 1),
+            ("messages:delivered", 2, 3),
+            ("messages:read", 1, 3),
+        )
+    ]
+    unread = [("unread:changed", {"conversationId": "1", "unreadCount": count, "mentionCount": 0}) for count in (2, 0)]
+    assert world.heard(world.ann, world.ben, world.phone) == [expected, [expected[1], unread[0], expected[3], unread[1]], unread]
+    assert logged(world.ann) == expected
+
+
+def test_a_receipt_that_is_not_stored_is_not_logged(
+    database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack
+) -> None:
+    world = World(make_app(SQLALCHEMY_DATABASE_URI=database_url), connect, stack, log=True)
+    (message,) = world.write()
+    with world.app.app_context():
+        database_event.listen(world.db.session, "before_commit", refuse)
+        for mark in (world.store.receipts.mark_delivered, world.store.receipts.mark_read):
+            with pytest.raises(OSError, match="the disk is full"):
+                mark("1", "ben", up_to=message)
+        database_event.remove(world.db.session, "before_commit", refuse)
+        assert world.store.receipts.unread_count("ben") == 1
+    assert logged(world.ann) == []
+    assert world.heard(world.ann) == [[]]
+
+
+def refuse(_session: object) -> None:
+    msg = "the disk is full"
+    raise OSError(msg)
+
+
+@on_sqlite
+def test_with_a_log_receipts_of_a_large_conversation_are_kept_one_by_one_and_sent_merged(
+    database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack
+) -> None:
+    world = World(make_app(SQLALCHEMY_DATABASE_URI=database_url, REALTIME_RECEIPTS_LIMIT=1), connect, stack, log=True)
+    ids = world.write(5)
+    for message in ids:
+        assert world.ben.call("messages:read", seen(upTo=message)) == OK
+    read: list[Any] = []
+    while ids[-1] not in [data["upTo"] for data in read]:
+        read.append(world.ann.wait_for("messages:read").data)
+    assert len(read) <= 3
+    assert [message for data in read for message in data["messageIds"]] == ids
+    assert [data["messageIds"] for _, data in logged(world.ann)] == [[message] for message in ids]
+
+
+@pytest.fixture
+def left_behind(
+    database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack
+) -> Callable[[int], tuple[World, list[Any]]]:
+    """Makes a world with a limit of large conversations, in whose log another process left ten receipts; returns what ann hears."""
+
+    def make(limit: int) -> tuple[World, list[Any]]:
+        world = World(make_app(SQLALCHEMY_DATABASE_URI=database_url, REALTIME_RECEIPTS_LIMIT=limit), connect, stack, log=True)
+        said = [delivery(message) for message in world.write(10)]
+        row = {"event": "messages:delivered", "room": "conversation:1", "created_at": utc_now()}
+        with world.app.app_context():
+            entry: Any = world.store.models.log_entry
+            world.db.session.execute(insert(entry), [{**row, "arguments": json.dumps([one])} for one in said])
+            world.db.session.commit()
+        heard: list[Any] = []
+        while said[-1]["upTo"] not in [data["upTo"] for data in heard]:
+            heard.append(world.ann.wait_for("messages:delivered").data)
+        return world, heard
+
+    return make
+
+
+def delivery(*ids: str) -> dict[str, Any]:
+    return {"conversationId": "1", "messageIds": list(ids), "userId": "ben", "upTo": ids[-1]}
+
+
+IDS = [str(number) for number in range(1, 11)]
+
+
+@on_sqlite
+def test_receipts_that_another_process_left_behind_are_sent_to_the_others(
+    left_behind: Callable[[int], tuple[World, list[Any]]],
+) -> None:
+    world, heard = left_behind(2)
+    assert heard == [delivery(message) for message in IDS]
+    assert world.heard(world.ben, world.phone) == [[], []]
+
+
+@on_sqlite
+def test_receipts_of_a_large_conversation_that_another_process_left_behind_are_merged(
+    left_behind: Callable[[int], tuple[World, list[Any]]],
+) -> None:
+    world, heard = left_behind(1)
+    assert len(heard) <= 3
+    assert [message for data in heard for message in data["messageIds"]] == IDS
+    assert world.heard(world.ben, world.phone) == [[], []]
+
+
+@on_sqlite
+def test_a_receipt_of_another_program_is_sent_as_it_is(
+    database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack
+) -> None:
+    world = World(make_app(SQLALCHEMY_DATABASE_URI=database_url), connect, stack, log=True)
+    row = {"event": "messages:read", "room": "conversation:1", "created_at": utc_now(), "arguments": '[{"all": true}]'}
+    with world.app.app_context():
+        entry: Any = world.store.models.log_entry
+        world.db.session.execute(insert(entry), [row])
+        world.db.session.commit()
+    assert world.ann.wait_for("messages:read").data == {"all": True}
 
 
 class OwnTables:

@@ -13,7 +13,9 @@ from sqlalchemy import MetaData, text
 
 from tests.docs.pages import blocks
 from tests.integration.example_support import StoreApp, new_store_app
+from tests.integration.store.test_store_log import LogApp, log_app
 
+OUTBOX = "docs/how-to/outbox.md"
 OF_0_1 = {
     "realtime_conversation",
     "realtime_participant",
@@ -68,7 +70,7 @@ def old(database_url: str) -> Iterator[StoreApp]:
         yield made
 
 
-def migrate(app: StoreApp, step: str, *guides: str) -> list[Any]:
+def migrate(app: StoreApp | LogApp, step: str, *guides: str) -> list[Any]:
     """Run a step of the migrations that the documentation has, and return what differs from the models then."""
     with app.db.engine.begin() as connection:
         context = MigrationContext.configure(connection)
@@ -127,3 +129,17 @@ def columns(app: StoreApp) -> set[str]:
     found = MetaData()
     found.reflect(app.db.engine)
     return {str(column) for table in found.tables.values() for column in table.columns if table.name.startswith("realtime_")}
+
+
+def test_the_documented_migration_adds_the_log_to_an_application(database_url: str) -> None:
+    with log_app(database_url) as made:
+        made.db.metadata.drop_all(made.db.engine, tables=[made.db.metadata.tables["realtime_log"]])
+        assert migrate(made, "upgrade", OUTBOX) == []
+        message = made.store.messages.add("1", "ann", "hello")
+        answer: Any = made.store.log.sync("ben", "log-0")
+        assert [item["args"][0]["id"] for item in answer["events"]] == [message.id]
+        made.db.session.rollback()
+        migrate(made, "downgrade", OUTBOX)
+        left = MetaData()
+        left.reflect(made.db.engine)
+        assert "realtime_log" not in left.tables

@@ -76,6 +76,15 @@ NAMES = {
         "ix_realtime_push_subscription_user_id_id",
     },
 }
+WITH_LOG = NAMES | {
+    "realtime_log": {
+        "pk_realtime_log",
+        "uq_realtime_log_position",
+        "ix_realtime_log_room_position",
+        "ix_realtime_log_unplaced",
+        "ix_realtime_log_undelivered",
+    },
+}
 LONGEST_NAME_ON_POSTGRESQL = 63
 CONVENTION = {
     "pk": "app_pk_%(table_name)s",
@@ -103,7 +112,13 @@ def names(metadata: MetaData) -> dict[str, set[Any]]:
 @pytest.mark.parametrize("metadata", [None, MetaData(naming_convention=CONVENTION)], ids=["plain", "convention"])
 def test_every_constraint_and_index_has_a_fixed_name(metadata: MetaData | None) -> None:
     db = SQLAlchemy(metadata=metadata)
-    define_models(db, read_receipts=True)
+    define_models(db, read_receipts=True, log=True)
+    assert names(db.metadata) == WITH_LOG
+
+
+def test_there_is_no_log_unless_it_is_asked_for() -> None:
+    db = SQLAlchemy()
+    assert define_models(db, read_receipts=True).log_entry is None
     assert names(db.metadata) == NAMES
 
 
@@ -129,7 +144,7 @@ def test_every_foreign_key_has_an_index() -> None:
 
 def test_texts_have_their_lengths_in_the_database() -> None:
     db = SQLAlchemy()
-    define_models(db)
+    define_models(db, log=True)
     columns = [column for table in db.metadata.tables.values() for column in table.columns]
     lengths = {(column.name, length) for column in columns if (length := getattr(column.type, "length", None)) is not None}
     assert lengths == {
@@ -145,6 +160,8 @@ def test_texts_have_their_lengths_in_the_database() -> None:
         ("endpoint", 1024),
         ("p256dh", 128),
         ("auth", 128),
+        ("event", 128),
+        ("room", 141),
     }
 
 

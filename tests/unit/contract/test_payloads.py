@@ -14,6 +14,8 @@ from flask_realtime.contract.rooms import conversation_room, user_room
 from flask_realtime.errors import BadRequest, ConnectionRefused, EventError, RateLimited
 from flask_realtime.features.authentication import events as authentication
 from flask_realtime.features.conversations import events as conversations
+from flask_realtime.features.log import events as log
+from flask_realtime.features.log.events import SyncRequest
 from flask_realtime.features.messages import NewMessage
 from flask_realtime.features.messages import events as messages
 from flask_realtime.features.notifications import events as notifications
@@ -80,6 +82,10 @@ def test_no_room_is_anothers() -> None:
         (presence.parse_user_ids, [[]], ((),)),
         (authentication.parse_token, ["a.b.c"], ("a.b.c",)),
         (messages.parse_message_send, [SEND], NewMessage("7", "c1", "hello")),
+        (log.parse_sync, [], SyncRequest(None, 100)),
+        (log.parse_sync, [{"cursor": None}], SyncRequest(None, 100)),
+        (log.parse_sync, [{"cursor": "log-0", "limit": 1, "more": 1}, 2], SyncRequest(0, 1)),
+        (log.parse_sync, [{"cursor": f"log-{2**63 - 1}", "limit": 500}], SyncRequest(2**63 - 1, 500)),
         (messages.parse_message_send, [{**SEND, "clientId": 1, "mentions": [], "more": 1}, 2], NewMessage("7", "1", "hello")),
     ],
 )
@@ -114,6 +120,9 @@ def test_what_is_asked_for_is_parsed(parse: Parse, args: list[Any], request_: An
         (messages.parse_message_send, [{**SEND, "content": "x" * 4001}], "^content must be a string of 1 to 4000 characters"),
         (messages.parse_message_send, [{**SEND, "replyTo": 0}], "^replyTo is not supported yet$"),
         (messages.parse_message_send, [{**SEND, "replyTo": []}], "^replyTo is not supported yet$"),
+        (log.parse_sync, [None], "^payload must be an object with cursor and limit, both optional$"),
+        (log.parse_sync, [{"cursor": "log-x"}], "^cursor must be a cursor that an earlier sync has returned$"),
+        (log.parse_sync, [{"cursor": "x" * 513, "limit": 0}], "^cursor must be .*; limit must be an integer from 1 to 500$"),
     ],
 )
 def test_what_is_wrong_is_named(parse: Parse, args: list[Any], message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +107,9 @@ class Server:
         self.expire: Callable[[], Iterable[Emit]] = lambda: ()
         self._turns = turns
         self.receipts = Receipts(self)  # type: ignore[arg-type]  # the part of a context that it uses
+
+    def state_of(self, _log: object) -> Any:
+        return SimpleNamespace(is_logged=lambda _event: False, relay_with=lambda *_: None)
 
     def lock(self) -> Any:
         return Lock()

@@ -78,6 +78,13 @@ export interface MessagesReadPayload {
   upTo?: string | number;
 }
 
+/** An event of the log, with its arguments as it was sent, and the time at which it was logged. */
+export interface MissedEvent {
+  event: string;
+  args: unknown[];
+  at: string;
+}
+
 /**
  * `realtime:ready`: whether the lost connection was recovered, and whether that was asked for and not
  * possible.
@@ -103,6 +110,25 @@ export interface SeenPayload {
   conversationId: string | number;
   messageIds?: (string | number)[];
   upTo?: string | number;
+}
+
+/** The events since a cursor, and the cursor behind them. */
+export interface SyncPage {
+  events: MissedEvent[];
+  cursor: string;
+  more: boolean;
+}
+
+/** `sync`. */
+export interface SyncPayload {
+  cursor?: string | null;
+  limit?: number;
+}
+
+/** The events since a cursor are no longer kept: load everything anew, and go on with this one. */
+export interface SyncReset {
+  reset: true;
+  cursor: string;
 }
 
 /** `typing:start` and `typing:stop`, to the other users of a conversation. */
@@ -211,6 +237,14 @@ export interface ClientToServerEvents {
   'typing:start': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /** Announce that the user stopped typing. Only from a connection that has joined the conversation. */
   'typing:stop': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * Ask for the logged events that the user may see and has missed since a cursor, in the order of their
+   * commits; over consecutive calls each is given once. `limit` is the maximum number of events, 1 to
+   * 500, 100 by default. Without a cursor the answer has no events, and the present cursor. `more` is
+   * true if the next call has events already. `reset` is the answer to a cursor whose events are no
+   * longer kept. Without a log the answer is `unknown_event`.
+   */
+  'sync': (payload: SyncPayload, callback: (answer: SyncPage | SyncReset | ErrorAnswer) => void) => void;
   /**
    * Send a message to a conversation. Only for its participants. `clientId` is the client's own id of
    * the message: for 24 hours, sending it again stores nothing, notifies nobody, and gets the same

@@ -1,5 +1,6 @@
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 
+import { useMissedEvents } from '../log/useMissedEvents';
 import { useSocketEvent } from '../../realtime/useSocketEvent';
 
 export interface OrderUpdate {
@@ -9,7 +10,10 @@ export interface OrderUpdate {
   createdAt: string;
 }
 
-/** An order or an announcement: the server does not keep them for this page, so the page does while it is open. */
+/**
+ * An order or an announcement: the server does not list them, so the page does while it is open. Orders that were sent while there was
+ * no connection it gets from the log.
+ */
 export interface Update {
   key: number;
   kind: 'order' | 'announcement';
@@ -24,6 +28,7 @@ let lastKey = 0;
 
 export function useUpdates(onNew: (update: Update) => void): Update[] {
   const [updates, setUpdates] = useState<Update[]>([]);
+  const orders = useRef(new Set<string>());
 
   function add(update: Omit<Update, 'key'>) {
     const added = { key: ++lastKey, ...update };
@@ -31,9 +36,14 @@ export function useUpdates(onNew: (update: Update) => void): Update[] {
     onNew(added);
   }
 
-  useSocketEvent('order:update', ({ id, status, createdAt }) =>
-    add({ kind: 'order', title: `Order ${id}`, text: status, createdAt }),
-  );
+  function addOrder({ id, status, createdAt }: OrderUpdate) {
+    if (orders.current.has(id)) return;
+    orders.current.add(id);
+    add({ kind: 'order', title: `Order ${id}`, text: status, createdAt });
+  }
+
+  useSocketEvent('order:update', addOrder);
+  useMissedEvents({ 'order:update': addOrder });
   useSocketEvent('announcement', ({ message, createdAt }) =>
     add({ kind: 'announcement', title: 'Announcement', text: message, createdAt }),
   );

@@ -1,0 +1,199 @@
+"""Log of one application: writes events, sends them after the commit, and delivers what other processes left behind.
+
+An event is written in the transaction that makes the change, and reserved for the process that writes it. After the commit that
+process sends it, and soon afterwards records so, for many events at once. Whatever is not recorded as delivered when its
+reservation ends is sent by the relay, because its process was killed, or serves no connections::
+
+    begin    write event (reserved)        process dies
+    commit ─► send ─► record delivered          │ reservation ends
+                                                └─► relay: take (reserved again) ─► send ─► record delivered
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.json import ApplicationJSON
+from flask_realtime.errors import ConfigError, UnknownEvent
+from flask_realtime.feature.context import FeatureContext
+from flask_realtime.features.log.events import SYNC, SyncAnswer, SyncRequest
+from flask_realtime.features.log.hooks import OUTBOX
+from flask_realtime.features.log.outbox import RESERVED_FOR, LoggedEvent, Outbox, emit_of
+from flask_realtime.features.log.relay import Relay
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
+
+LATEST_START: Final = 1.5
+"""Seconds after the writing up to which the writing process begins to send; later the reservation might end meanwhile."""
+
+RECORD_DELAY: Final = 0.2
+"""Seconds in which delivered events are collected, to be recorded at once."""
+
+RETRY_DELAY: Final = 1.0
+"""Seconds until the next attempt after one that failed: the database is away, or locked."""
+
+MAX_UNSERVED: Final = 10_000
+"""Maximum number of events remembered by a process without connections, which may never have to record them."""
+
+
+class Log:
+    """The log of one application.
+
+    Args:
+        context: The surroundings of the feature.
+    """
+
+    def __init__(self, context: FeatureContext) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._json = ApplicationJSON(context.app.json)
+        self._unrecorded: deque[int] = deque()
+        self._record_at: float | None = None
+        self._relay: Relay | None = None
+        self._relayed_with: dict[str, Callable[[Emit], object]] = {}
+        self._timer = context.timer(self._next_deadline, self._work)
+        self._is_failing = False
+
+    def append(self, emit: Emit, send: Callable[[], object] | None = None) -> None:
+        """Write an event to the log, in the current transaction of `db.session`; it is sent after the commit.
+
+        Args:
+            emit: The event, for everyone or for one room.
+            send: Sends it after the commit, where that takes more than an emit.
+
+        Raises:
+            ConfigError: The application has no log.
+            PayloadNotSerializable: The arguments are not JSON.
+        """
+        outbox = self._outbox()
+        if outbox is None:
+            msg = (
+                "The application has no log. Give the store a model of it, as define_models(db, log=True) does, and call "
+                "store.register(realtime)."
+            )
+            raise ConfigError(msg)
+        arguments, room = self._json.dumps(list(emit.args)), None if emit.rooms is None else emit.rooms[0]
+        # Whoever reaches no client leaves it to the relay of a process that does.
+        number = outbox.add(emit.event, arguments, room, reserved_for=RESERVED_FOR if self._reaches_clients else 0.0)
+        written = LoggedEvent(number, emit.event, arguments, room)
+        send = send or partial(self._context.emit, emit_of(written))
+        self._context.after_commit(emit.event, partial(self._send, number, send, self._clock() + LATEST_START))
+
+    def relay_with(self, event: str, send: Callable[[Emit], object]) -> None:
+        """Let a feature send those of its events that another process left behind.
+
+        Args:
+            event: The event's name.
+            send: Sends one of them, where that takes more than an emit; if it raises an exception, it is called again later.
+        """
+        self._relayed_with[event] = send
+
+    def _relay_event(self, emit: Emit) -> None:
+        self._relayed_with.get(emit.event, self._context.emit)(emit)
+
+    def is_logged(self, event: str) -> bool:
+        """Return whether an event is in the log already when the hook of its handler returns, so that the handler sends nothing."""
+        outbox = self._outbox()
+        return outbox is not None and event in outbox.logged_by_hooks
+
+    def page(self, user_id: str, request: SyncRequest) -> SyncAnswer:
+        """Return a page of the events that a user may see.
+
+        Raises:
+            UnknownEvent: The application has no log.
+        """
+        outbox = self._outbox()
+        if outbox is None:
+            msg = f"The server does not take {SYNC}: the application has no log"
+            raise UnknownEvent(msg)
+        return outbox.page(user_id, request)
+
+    def start_relay(self) -> None:
+        """Start the relay if the application has a log; it stops by itself when there are no connections."""
+        outbox = self._outbox()
+        if outbox is None:
+            return
+        if self._relay is None:
+            self._relay = Relay(self._context, outbox, self._relay_event)
+        if self._unrecorded and self._record_at is None:
+            # What was sent while nobody was connected reached everybody whom it could.
+            self._record_at = self._clock()
+        self._relay.resume()
+        self._timer.wake()
+
+    @property
+    def _reaches_clients(self) -> bool:
+        """Return whether what this process sends can reach anybody."""
+        return self._relay is not None or not self._context.backend.is_local
+
+    def _outbox(self) -> Outbox | None:
+        for function in self._context.functions(OUTBOX):
+            outbox: Outbox = function()
+            return outbox
+        return None
+
+    def _send(self, number: int, send: Callable[[], object], latest_start: float) -> None:
+        if self._reaches_clients and self._clock() > latest_start:
+            return
+        send()
+        if self._relay is not None:
+            self._unrecorded.append(number)
+            self._record_soon()
+        elif not self._context.backend.is_local:
+            # A command may end before any timer is due.
+            self._unrecorded.append(number)
+            self._attempt()
+        elif len(self._unrecorded) < MAX_UNSERVED:
+            self._unrecorded.append(number)
+
+    def _record_soon(self) -> None:
+        if self._record_at is None:
+            self._record_at = self._clock() + RECORD_DELAY
+            self._timer.wake_by(self._record_at)
+
+    def _next_deadline(self) -> float | None:
+        is_relaying = self._relay is not None and self._context.has_connections()
+        deadlines = (self._record_at, self._relay.due if self._relay is not None and is_relaying else None)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _work(self) -> tuple[()]:
+        self._attempt()
+        return ()
+
+    def _attempt(self) -> None:
+        """Record what was delivered, and relay if that is due; the relay must not find what only remains to be recorded."""
+        self._record_at = None
+        try:
+            self._record()
+            if self._relay is not None and self._context.has_connections():
+                self._relay.run_if_due()
+        except Exception:
+            if not self._is_failing:
+                logger.exception("The log could not be worked on; trying again until it can")
+            self._is_failing = True
+            self._retry_later()
+        else:
+            self._is_failing = False
+
+    def _record(self) -> None:
+        numbers = [self._unrecorded.popleft() for _ in range(len(self._unrecorded))]
+        outbox = self._outbox()
+        if outbox is None or not numbers:
+            return
+        try:
+            self._context.in_app_context(outbox.finish, numbers)
+        except BaseException:
+            self._unrecorded.extend(numbers)
+            raise
+
+    def _retry_later(self) -> None:
+        if self._relay is None or not self._context.has_connections():
+            return  # The next connection starts it again.
+        self._relay.delay(RETRY_DELAY)
+        self._record_at = self._clock() + RETRY_DELAY
+        self._timer.wake_by(self._record_at)

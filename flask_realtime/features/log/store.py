@@ -1,0 +1,261 @@
+"""Stores the log in the database, in the order of the commits.
+
+The number of a row says nothing about its commit: a transaction can take number 7, and commit after the one that took 8. So rows
+get their positions afterwards, once they are committed and everybody can see them, from one transaction at a time. A page up to a
+position is complete: no event comes in before it later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Any, Final, Protocol, TypeVar
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Row,
+    String,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.json import loads
+from flask_realtime.contract.rooms import conversation_room, user_room
+from flask_realtime.contract.times import wire_time
+from flask_realtime.database.columns import UtcDateTime, utc_now
+from flask_realtime.database.sessions import committing
+from flask_realtime.errors import ConfigError
+from flask_realtime.feature.context import HasState
+from flask_realtime.feature.hook import Hook
+from flask_realtime.features.conversations.models import ParticipantMixin
+from flask_realtime.features.log.events import (
+    DEFAULT_LIMIT,
+    MissedEvent,
+    SyncAnswer,
+    SyncRequest,
+    sync_page,
+    sync_request,
+    sync_reset,
+)
+from flask_realtime.features.log.feature import log
+from flask_realtime.features.log.hooks import OUTBOX
+from flask_realtime.features.log.models import LogEntryMixin
+from flask_realtime.features.log.outbox import LoggedEvent
+
+StateT = TypeVar("StateT")
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+PLACED_AT_ONCE: Final = 5000
+RECORDED_AT_ONCE: Final = 1000
+TRIMMED_AT_ONCE: Final = 500
+
+MAX_PAGE_LENGTH: Final = 200_000
+"""Characters of arguments after which a page ends, so that no answer fills the buffer of a slow client."""
+
+
+class _Realtime(Protocol):
+    """The extension object, as far as the log needs it."""
+
+    def hook(self, hook: Hook) -> Callable[[FunctionT], FunctionT]:
+        """Register a function for a hook."""
+
+    def state_of(self, feature: HasState[StateT]) -> StateT:
+        """Return a feature's state in the current application."""
+
+
+class LogStore:
+    """The log of one application: events that were written with the changes that they tell of.
+
+    Args:
+        db: The application's Flask-SQLAlchemy object.
+        entry: The model of its rows.
+        participant: The model of the participants of conversations.
+    """
+
+    def __init__(self, db: SQLAlchemy, entry: type[LogEntryMixin], participant: type[ParticipantMixin]) -> None:
+        self._table = _LogTable(db, entry, participant)
+        self._realtime: _Realtime | None = None
+
+    def register(self, realtime: _Realtime, logged_by_hooks: Iterable[str]) -> None:
+        """Register the log.
+
+        Args:
+            realtime: The extension object.
+            logged_by_hooks: The events that the hooks of the other stores log.
+
+        Raises:
+            RegistrationError: There is a log already.
+        """
+        self._realtime = realtime
+        self._table.logged_by_hooks = frozenset(logged_by_hooks)
+        realtime.hook(OUTBOX)(lambda: self._table)
+
+    def append(self, emit: Emit) -> None:
+        """Write an event to the log, in the current transaction; `Realtime.log` does the same.
+
+        Args:
+            emit: The event, for everyone or for one room.
+
+        Raises:
+            ConfigError: The store is not registered.
+            PayloadNotSerializable: The arguments are not JSON.
+        """
+        if self._realtime is None:
+            msg = "The store has a log, which sends events: call store.register(realtime) before anything is stored."
+            raise ConfigError(msg)
+        self._realtime.state_of(log).append(emit)
+
+    def sync(self, user_id: str, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> SyncAnswer:
+        """Return what a user may see and has missed, as the event `sync` answers it, and commit.
+
+        The user sees their own events, those for everyone, and those of conversations that they take part in now, from when they
+        began to.
+
+        Args:
+            user_id: The user.
+            cursor: The cursor that the last call returned; None for the present one and no events.
+            limit: The maximum number of events, from 1 to 500.
+
+        Raises:
+            BadRequest: The cursor is none that a server made, or the limit is out of range.
+        """
+        return self._table.page(user_id, sync_request(cursor, limit))
+
+
+class _LogTable:
+    """The rows of the log; see `Outbox`."""
+
+    def __init__(self, db: SQLAlchemy, entry: type[LogEntryMixin], participant: type[ParticipantMixin]) -> None:
+        self._db = db
+        self._entry = entry
+        self._participant = participant
+        self.logged_by_hooks: Collection[str] = frozenset()
+
+    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> int:
+        entry = self._entry
+        values = {"event": event, "arguments": arguments, "room": room, "created_at": utc_now()}
+        added = insert(entry).values(**values, reserved_until=self._after(reserved_for))
+        return self._db.session.execute(added.returning(entry.id)).scalar_one()
+
+    def take(self, most: int, reserved_for: float) -> Sequence[LoggedEvent]:
+        entry = self._entry
+        is_free = or_(entry.reserved_until.is_(None), entry.reserved_until < self._after(0))
+        free = select(entry.id).where(entry.delivered_at.is_(None), is_free).order_by(entry.id).limit(most)
+        if self._db.session.scalar(free.limit(1)) is None:
+            return []  # A statement that writes would lock all of SQLite's database.
+        taken = (
+            update(entry)
+            .where(entry.id.in_(free.with_for_update(skip_locked=True)))
+            .values(reserved_until=self._after(reserved_for))
+            .returning(entry.id, entry.event, entry.arguments, entry.room)
+            .execution_options(synchronize_session=False)
+        )
+        with committing(self._db):
+            rows = self._db.session.execute(taken).all()
+        return sorted(LoggedEvent(*row) for row in rows)
+
+    def finish(self, numbers: Iterable[int]) -> None:
+        entry, left = self._entry, list(numbers)
+        while left:
+            now, left = left[:RECORDED_AT_ONCE], left[RECORDED_AT_ONCE:]
+            delivered = update(entry).where(entry.id.in_(now)).values(delivered_at=utc_now())
+            with committing(self._db):
+                self._place_some()
+                self._db.session.execute(delivered.execution_options(synchronize_session=False))
+
+    def _place_all(self) -> None:
+        """Give every committed row its position; what a page shows has one."""
+        entry = self._entry
+        unplaced = select(entry.id).where(entry.position.is_(None)).limit(1)
+        while self._db.session.scalar(unplaced) is not None:
+            with committing(self._db):
+                self._place_some()
+
+    def _place_some(self) -> None:
+        """Give the first rows without a position the next ones, in a transaction that no other one does so beside."""
+        session, entry, placed = self._db.session, self._entry, aliased(self._entry)
+        if self._is_postgresql:
+            lock = select(func.pg_advisory_xact_lock(func.hashtextextended(entry.__tablename__, 0)))
+            session.execute(lock, bind_arguments={"mapper": entry})
+        nth = func.row_number().over(order_by=entry.id).label("nth")
+        unplaced = select(entry.id, nth).where(entry.position.is_(None)).order_by(entry.id).limit(PLACED_AT_ONCE).subquery()
+        last = select(func.coalesce(func.max(placed.position), 0)).scalar_subquery()
+        place = update(entry).where(entry.id == unplaced.c.id).values(position=last + unplaced.c.nth)
+        session.execute(place.execution_options(synchronize_session=False))
+
+    def trim(self, before: datetime) -> bool:
+        session, entry = self._db.session, self._entry
+        oldest = select(entry.position, entry.created_at, entry.delivered_at).where(entry.position.is_not(None))
+        rows = session.execute(oldest.order_by(entry.position).limit(TRIMMED_AT_ONCE)).all()
+        expired = list(takewhile(lambda row: row.created_at < before and row.delivered_at is not None, rows))
+        if not expired:
+            return False
+        # The last row stays: the next position is counted from it.
+        last = select(func.max(aliased(entry).position)).scalar_subquery()
+        deleted = delete(entry).where(entry.position <= expired[-1].position, entry.position < last)
+        with committing(self._db):
+            session.execute(deleted.execution_options(synchronize_session=False))
+        return len(expired) == TRIMMED_AT_ONCE
+
+    def page(self, user_id: str, request: SyncRequest) -> SyncAnswer:
+        self._place_all()
+        entry, position = self._entry, request.position
+        last = self._db.session.scalar(select(func.max(entry.position))) or 0
+        if position is None:
+            return sync_page([], last, more=False)
+        rows = self._missed(user_id, position, last, request.limit + 1)
+        # Asked for last: whatever was deleted while the page was read is noticed.
+        first = self._db.session.scalar(select(func.min(entry.position))) or 1
+        if position > last or position + 1 < first:
+            return sync_reset(last)
+        shown = list(takewhile(lambda row: row.arguments is not None, rows[: request.limit]))
+        more = len(shown) < len(rows)
+        return sync_page([_missed_event(row) for row in shown], shown[-1].position if more else last, more=more)
+
+    def _missed(self, user_id: str, position: int, last: int, most: int) -> Sequence[Any]:
+        """Return rows that a user may see, in order; behind the first ones that fill a page, without their arguments."""
+        entry, participant = self._entry, self._participant
+        missed = select(entry.position, entry.event, entry.arguments, entry.created_at).where(
+            entry.position > position, entry.position <= last
+        )
+        room = literal(conversation_room(""), String) + cast(participant.conversation_id, String)
+        parts = (
+            missed.where(entry.room == user_room(user_id)),
+            missed.where(entry.room.is_(None)),
+            missed.join(participant, entry.room == room).where(
+                participant.user_id == user_id, entry.created_at >= participant.created_at
+            ),
+        )
+        every = union_all(*(select(part.order_by(entry.position).limit(most).subquery()) for part in parts)).subquery()
+        length = func.length(every.c.arguments)
+        before = func.sum(length).over(order_by=every.c.position) - length
+        shown = case((before < MAX_PAGE_LENGTH, every.c.arguments))
+        page = select(every.c.position, every.c.event, shown.label("arguments"), every.c.created_at)
+        return self._db.session.execute(page.order_by(every.c.position).limit(most)).all()
+
+    @property
+    def _is_postgresql(self) -> bool:
+        return self._db.session.get_bind(self._entry).dialect.name == "postgresql"
+
+    def _after(self, seconds: float) -> ColumnElement[Any]:
+        """Return the time after some seconds, by the one clock that all servers share."""
+        if self._is_postgresql:
+            return func.clock_timestamp(type_=DateTime(timezone=True)) + timedelta(seconds=seconds)
+        return literal(utc_now() + timedelta(seconds=seconds), UtcDateTime())
+
+
+def _missed_event(row: Row[Any]) -> MissedEvent:
+    return {"event": row.event, "args": loads(row.arguments), "at": wire_time(row.created_at)}

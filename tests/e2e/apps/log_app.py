@@ -1,0 +1,52 @@
+"""The example with views that log many events, roll back, or die between the commit and the sending."""
+
+from __future__ import annotations
+
+import os
+import signal
+from http import HTTPStatus
+
+from flask import Blueprint, Flask
+from sqlalchemy import event
+
+from example_app import create_app as create_example
+from example_app.extensions import db, realtime
+
+views = Blueprint("log_app", __name__)
+
+
+@views.post("/log/<name>/<int:count>/<user_id>")
+def log(name: str, count: int, user_id: str) -> tuple[str, HTTPStatus]:
+    """Log numbered events for a user in one transaction."""
+    _log(name, count, user_id)
+    db.session.commit()
+    return "", HTTPStatus.NO_CONTENT
+
+
+@views.post("/roll-back/<name>/<int:count>/<user_id>")
+def roll_back(name: str, count: int, user_id: str) -> tuple[str, HTTPStatus]:
+    """Log numbered events for a user, each in a transaction that is rolled back."""
+    for number in range(count):
+        realtime.log(name, number, user_id=user_id)
+        db.session.rollback()
+    return "", HTTPStatus.NO_CONTENT
+
+
+@views.post("/die/<name>/<int:count>/<user_id>")
+def die(name: str, count: int, user_id: str) -> tuple[str, HTTPStatus]:
+    """Log numbered events for a user, and die once they are committed, before anything is sent."""
+    # SQLAlchemy calls this when the database has committed; what waits for the commit is sent when the transaction has ended.
+    event.listen(db.session, "after_commit", lambda _session: os.kill(os.getpid(), signal.SIGKILL))
+    return log(name, count, user_id)
+
+
+def _log(name: str, count: int, user_id: str) -> None:
+    for number in range(count):
+        realtime.log(name, number, user_id=user_id)
+
+
+def create_app() -> Flask:
+    """The application, for a server that takes a factory."""
+    app = create_example()
+    app.register_blueprint(views)
+    return app

@@ -1,0 +1,358 @@
+"""The log: who sends an event, when it is recorded, and what the relay does about the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from flask import Flask
+
+from flask_realtime.backends.base import BackendUnavailable
+from flask_realtime.backends.memory import MemoryRecord
+from flask_realtime.config import RealtimeConfig
+from flask_realtime.contract.effects import Emit
+from flask_realtime.errors import ConfigError, UnknownEvent
+from flask_realtime.feature.context import FeatureContext
+from flask_realtime.feature.hook import Hook
+from flask_realtime.features.log.events import SyncAnswer, SyncRequest, sync_page
+from flask_realtime.features.log.hooks import OUTBOX
+from flask_realtime.features.log.outbox import LoggedEvent
+from flask_realtime.features.log.state import Log
+from tests.clock import Clock
+
+BEFORE_A_RESERVATION_ENDS = 2.4
+REQUEST = SyncRequest(None, 100)
+
+
+class Table:
+    """The log's table: rows that several servers share.
+
+    Args:
+        clock: The database's clock.
+    """
+
+    logged_by_hooks = frozenset({"note"})
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.rows: dict[int, LoggedEvent] = {}
+        self.reserved: dict[int, float] = {}
+        self.recorded: list[list[int]] = []
+        self.trims: list[datetime] = []
+        self.left_to_trim = 0
+        self.is_away = False
+
+    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> int:
+        number = len(self.rows) + 1
+        self.rows[number] = LoggedEvent(number, event, arguments, room)
+        self.reserved[number] = self._clock() + reserved_for
+        return number
+
+    def take(self, most: int, reserved_for: float) -> list[LoggedEvent]:
+        self._require()
+        free = [number for number, until in self.reserved.items() if until < self._clock()][:most]
+        self.reserved |= dict.fromkeys(free, self._clock() + reserved_for)
+        return [self.rows[number] for number in free]
+
+    def finish(self, numbers: Iterable[int]) -> None:
+        self._require()
+        self.recorded.append(list(numbers))
+        for number in self.recorded[-1]:
+            del self.reserved[number]
+
+    def trim(self, before: datetime) -> bool:
+        self.trims.append(before)
+        self.left_to_trim -= 1
+        return self.left_to_trim > 0
+
+    def page(self, user_id: str, request: SyncRequest) -> SyncAnswer:
+        assert (user_id, request) == ("ann", REQUEST)
+        return sync_page([], 7, more=False)
+
+    def _require(self) -> None:
+        if self.is_away:
+            msg = "the database is away"
+            raise OSError(msg)
+
+
+class Server:
+    """One server: the surroundings of its log, and what it sent.
+
+    Args:
+        clock: Its clock.
+        table: The table; None if there is no log.
+        lease: The record that it shares with others.
+        is_local: Whether it is the only one.
+    """
+
+    def __init__(self, clock: Clock, table: Table | None, lease: Any = None, *, is_local: bool = True) -> None:
+        self.clock, self.config = clock, RealtimeConfig()
+        self.app = Flask("unit")
+        self.backend = SimpleNamespace(is_local=is_local)
+        self._table, self._lease = table, lease
+        self._committing: list[Callable[[], object]] = []
+        self.connections = 0
+        self.sent: list[tuple[Any, ...]] = []
+        self.log = Log(cast("FeatureContext", self))
+
+    def functions(self, hook: Hook) -> list[Any]:
+        assert hook is OUTBOX
+        return [] if self._table is None else [lambda: self._table]
+
+    def timer(self, next_deadline: Callable[[], float | None], expire: Callable[[], Iterable[Emit]]) -> Any:
+        self._next_deadline, self._expire = next_deadline, expire
+        return SimpleNamespace(wake=lambda: None, wake_by=lambda _deadline: None)
+
+    def record(self, _kind: str, *, ttl: float) -> Any:
+        return self._lease if self._lease is not None else MemoryRecord(ttl, None, self.clock)
+
+    def after_commit(self, _name: str, function: Callable[[], object]) -> bool:
+        self._committing.append(function)
+        return True
+
+    def emit(self, emit: Emit) -> bool:
+        self.sent.append((emit.event, *emit.args))
+        return True
+
+    def in_app_context(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
+
+    def has_connections(self) -> bool:
+        return self.connections > 0
+
+    def let_others_run(self) -> None:
+        pass
+
+    def connect(self) -> None:
+        """A client connects."""
+        self.connections += 1
+        self.log.start_relay()
+
+    def write(self, *args: Any) -> None:
+        """Log an event for ann."""
+        self.log.append(Emit("note", args, ("user:ann",)))
+
+    def commit(self) -> None:
+        committing, self._committing = self._committing, []
+        for function in committing:
+            function()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the timer run until so much time has passed."""
+        end = self.clock.now + seconds
+        for _ in range(1000):
+            deadline = self._next_deadline()
+            if deadline is None or deadline > end:
+                break
+            self.clock.now = max(self.clock.now, deadline)
+            assert list(self._expire()) == []
+        else:
+            pytest.fail("the timer never rests")
+        self.clock.now = end
+
+    @property
+    def rests(self) -> bool:
+        """Whether the timer waits for nothing."""
+        return self._next_deadline() is None
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def table(clock: Clock) -> Table:
+    return Table(clock)
+
+
+def test_events_are_sent_after_the_commit_and_recorded_together(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    server.write(1, {"a": None})
+    server.write(2)
+    assert server.sent == []
+    server.commit()
+    assert server.sent == [("note", 1, {"a": None}), ("note", 2)]
+    assert table.rows[1] == LoggedEvent(1, "note", '[1,{"a":null}]', "user:ann")
+    server.pass_time(0.5)
+    assert table.recorded == [[1, 2]]
+    server.pass_time(60)
+    assert (len(server.sent), table.recorded) == (2, [[1, 2]])
+
+
+def test_while_it_is_not_recorded_nobody_else_takes_an_event(clock: Clock, table: Table) -> None:
+    server, other = Server(clock, table, is_local=False), Server(clock, table, is_local=False)
+    other.connect()
+    server.write(1)
+    other.pass_time(BEFORE_A_RESERVATION_ENDS)
+    assert other.sent == []
+
+
+def test_what_a_dead_server_left_behind_is_sent_within_five_seconds(clock: Clock, table: Table) -> None:
+    lease = MemoryRecord(2.0, None, clock)
+    dead, living = (Server(clock, table, lease, is_local=False) for _ in range(2))
+    dead.connect()
+    living.connect()
+    dead.pass_time(1.0)
+    dead.write(1)
+    living.pass_time(4.9)
+    assert (living.sent, table.recorded) == ([("note", 1)], [[1]])
+
+
+def test_one_relay_of_all_servers_works_until_it_renews_its_lease_no_more(clock: Clock, table: Table) -> None:
+    lease = MemoryRecord(2.0, None, clock)
+    first, second = (Server(clock, table, lease, is_local=False) for _ in range(2))
+    first.connect()
+    second.connect()
+    for number in range(5):
+        table.add("note", f"[{number}]", None, reserved_for=-1.0)
+        first.pass_time(1.0)
+        second.pass_time(0.0)
+    assert (len(first.sent), second.sent) == (5, [])
+    table.add("note", "[5]", None, reserved_for=-1.0)
+    second.pass_time(1.0)
+    assert second.sent == []
+    second.pass_time(2.0)
+    assert second.sent == [("note", 5)]
+
+
+def test_without_its_backend_a_relay_works_all_the_same(clock: Clock, table: Table) -> None:
+    def get(_key: str) -> None:
+        raise BackendUnavailable
+
+    server = Server(clock, table, SimpleNamespace(get=get), is_local=False)
+    server.connect()
+    table.add("note", "[1]", None, reserved_for=-1.0)
+    server.pass_time(1.5)
+    assert server.sent == [("note", 1)]
+
+
+def test_much_that_was_left_behind_is_sent_in_order_at_one_go(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    for number in range(250):
+        table.add("note", f"[{number}]", None, reserved_for=-1.0)
+    server.pass_time(1.0)
+    assert server.sent == [("note", number) for number in range(250)]
+    assert [len(numbers) for numbers in table.recorded] == [100, 100, 50]
+
+
+def test_an_event_whose_transaction_took_long_is_left_to_the_relay(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    server.write(1)
+    clock.now += 1.6
+    server.commit()
+    assert server.sent == []
+    server.pass_time(3)
+    assert (server.sent, table.recorded) == ([("note", 1)], [[1]])
+
+
+def test_a_process_that_reaches_nobody_leaves_its_events_to_a_server(clock: Clock, table: Table) -> None:
+    command, server = Server(clock, table), Server(clock, table)
+    server.connect()
+    command.write(1)
+    command.commit()
+    assert (command.rests, table.recorded) == (True, [])
+    server.pass_time(1.5)
+    assert (server.sent, table.recorded) == ([("note", 1)], [[1]])
+
+
+def test_what_a_server_sent_before_anybody_was_connected_is_not_sent_again(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.write(1)
+    server.commit()
+    clock.now += 3600
+    server.connect()
+    server.pass_time(60)
+    assert (server.sent, table.recorded) == ([("note", 1)], [[1]])
+
+
+def test_a_process_with_a_message_queue_and_no_connections_sends_and_records_at_once(clock: Clock, table: Table) -> None:
+    command = Server(clock, table, is_local=False)
+    command.write(1)
+    command.commit()
+    assert (command.sent, table.recorded, command.rests) == ([("note", 1)], [[1]], True)
+
+
+def test_what_cannot_be_recorded_is_recorded_later_and_not_sent_again_meanwhile(
+    clock: Clock, table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(clock, table)
+    server.connect()
+    server.write(1)
+    server.commit()
+    table.is_away = True
+    server.pass_time(10)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR], "once for all attempts"
+    table.is_away = False
+    server.pass_time(2)
+    assert (server.sent, table.recorded) == ([("note", 1)], [[1]])
+    table.is_away = True
+    server.pass_time(5)
+    assert len(caplog.records) == 2, "another failure is another line"
+
+
+def test_nothing_runs_without_connections_and_it_goes_on_with_the_next(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    server.connections = 0
+    server.pass_time(5)
+    assert server.rests
+    table.add("note", "[1]", None, reserved_for=-1.0)
+    server.connect()
+    server.pass_time(0.9)
+    assert server.sent == [], "whoever comes back can join until then"
+    server.pass_time(0.2)
+    assert server.sent == [("note", 1)]
+
+
+def test_an_unreachable_database_is_left_alone_when_nobody_is_connected(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    server.write(1)
+    server.commit()
+    server.connections, table.is_away = 0, True
+    server.pass_time(5)
+    assert server.rests
+    table.is_away = False
+    server.connect()
+    server.pass_time(5)
+    assert (server.sent, table.recorded) == ([("note", 1)], [[1]])
+
+
+def test_old_events_are_deleted_once_a_minute_and_a_little_at_a_time(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    table.left_to_trim = 25
+    server.pass_time(1.0)
+    assert len(table.trims) == 10
+    server.pass_time(2.0)
+    assert len(table.trims) == 25
+    kept = datetime.now(timezone.utc) - table.trims[0]
+    assert timedelta(days=7) <= kept < timedelta(days=7, minutes=1)
+    server.pass_time(57.0)
+    assert len(table.trims) == 25
+    server.pass_time(5.0)
+    assert len(table.trims) == 26
+
+
+def test_an_application_without_a_log_is_told_so(clock: Clock) -> None:
+    server = Server(clock, None)
+    server.connect()
+    assert (server.rests, server.log.is_logged("note")) == (True, False)
+    with pytest.raises(ConfigError, match="has no log"):
+        server.write(1)
+    with pytest.raises(UnknownEvent, match="does not take sync"):
+        server.log.page("ann", REQUEST)
+
+
+def test_what_handlers_need_not_send_is_what_their_hooks_log(clock: Clock, table: Table) -> None:
+    log = Server(clock, table).log
+    assert (log.is_logged("note"), log.is_logged("order:update")) == (True, False)
+    assert log.page("ann", REQUEST) == {"events": [], "cursor": "log-7", "more": False}

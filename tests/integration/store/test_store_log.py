@@ -155,6 +155,29 @@ def test_each_change_of_the_store_is_logged_with_it(chat: LogApp) -> None:
     assert names(chat.store.log.sync("eve", start)) == []
 
 
+def refuse_to_commit(_session: object) -> None:
+    msg = "the disk is full"
+    raise OSError(msg)
+
+
+def test_a_critical_notification_its_job_and_its_event_are_stored_together_or_not_at_all(chat: LogApp) -> None:
+    job: Any = chat.models.job
+
+    def jobs() -> int:
+        return chat.db.session.scalar(select(func.count()).select_from(job)) or 0
+
+    event.listen(chat.db.session, "before_commit", refuse_to_commit)
+    with pytest.raises(OSError, match="the disk is full"):
+        chat.store.notifications.add("ann", "kind", "Title", "Text", critical=True)
+    event.remove(chat.db.session, "before_commit", refuse_to_commit)
+    assert (chat.store.notifications.of_user("ann"), jobs(), chat.count()) == ([], 0, 0)
+    notification = chat.store.notifications.add("ann", "kind", "Title", "Text", critical=True)
+    assert (jobs(), chat.count()) == (1, 1)
+    chat.store.notifications.mark_read("ann", notification.id)
+    assert jobs() == 0
+    assert names(chat.store.log.sync("ann", "log-0")) == ["notification:new", "notification:read"]
+
+
 def test_what_fails_or_is_rolled_back_is_not_logged(chat: LogApp) -> None:
     with pytest.raises(NotFound):
         chat.store.messages.add("99", "ann", "hello")

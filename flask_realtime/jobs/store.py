@@ -10,6 +10,7 @@ from uuid import uuid4
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 
+from flask_realtime.database.batches import batch
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.sessions import committing
 from flask_realtime.jobs.job import Job
@@ -92,9 +93,7 @@ class JobStore:
         model, now = self._model, self._clock()
         # The condition twice: PostgreSQL skips rows that others are just claiming, and elsewhere the update compares and sets.
         is_due = (model.dead_at.is_(None), model.due_at <= now)
-        due = select(model.id).where(*is_due).order_by(model.due_at).limit(limit).with_for_update(skip_locked=True)
-        # A subquery may be run once for each row on PostgreSQL, and would return others each time; this is run once.
-        return (model.id.in_(select(due.cte("due").c.id)), *is_due)
+        return (model.id.in_(batch(select(model.id).where(*is_due).order_by(model.due_at).limit(limit))), *is_due)
 
     def _claim(self, conditions: Sequence[ColumnElement[bool]], until: datetime, values: Mapping[str, Any]) -> list[Job]:
         claimed = update(self._model).where(*conditions).values(**values, due_at=until, claimed_until=until)

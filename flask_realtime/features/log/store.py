@@ -35,6 +35,7 @@ from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.json import loads
 from flask_realtime.contract.rooms import conversation_room, user_room
 from flask_realtime.contract.times import wire_time
+from flask_realtime.database.batches import batch
 from flask_realtime.database.columns import UtcDateTime, utc_now
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import ConfigError
@@ -158,7 +159,7 @@ class _LogTable:
             return []  # A statement that writes would lock all of SQLite's database.
         taken = (
             update(entry)
-            .where(entry.id.in_(free.with_for_update(skip_locked=True)))
+            .where(entry.id.in_(batch(free)))
             .values(reserved_until=self._after(reserved_for))
             .returning(entry.id, entry.event, entry.arguments, entry.room)
             .execution_options(synchronize_session=False)

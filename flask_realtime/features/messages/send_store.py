@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import delete, select, update
 
+from flask_realtime.database.batches import batch
 from flask_realtime.database.inserts import insert_into
 from flask_realtime.errors import NotFound
 from flask_realtime.features.messages.models import MessageSendMixin
@@ -71,7 +72,7 @@ class SentMessages:
         expired = (
             select(model.id).where(model.created_at < stored.created_at - _KEPT).order_by(model.created_at).limit(_DELETED_AT_ONCE)
         )
-        deleted = delete(model).where(model.id.in_(expired.with_for_update(skip_locked=True)))
+        deleted = delete(model).where(model.id.in_(batch(expired)))
         for statement in (finished, deleted):
             self._db.session.execute(statement.execution_options(synchronize_session=False))
 

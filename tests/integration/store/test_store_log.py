@@ -424,6 +424,13 @@ def test_of_several_relays_one_gets_each_event(chat: LogApp) -> None:
     assert sorted(number for numbers in results for number in numbers) == list(range(1, 41))
 
 
+def test_no_more_are_taken_than_asked_for(chat: LogApp) -> None:
+    for number in range(5):
+        chat.outbox.add("note", f"[{number}]", None, reserved_for=0.0)
+    chat.db.session.commit()
+    assert [len(chat.outbox.take(2, 60.0)) for _ in range(4)] == [2, 2, 1, 0]
+
+
 def test_what_was_taken_and_not_delivered_can_be_taken_when_its_reservation_is_over(chat: LogApp) -> None:
     chat.note(1)
     chat.note(2)

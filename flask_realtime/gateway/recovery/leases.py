@@ -173,12 +173,6 @@ class Leases:
     def __len__(self) -> int:
         return len(self.by_key)
 
-    def open(self, sid: str, user_id: str, since: int) -> tuple[Lease, str]:
-        """Make the lease of a new connection, and return it with its secret."""
-        lease, pid = new_lease(sid, user_id, since)
-        self.add(lease)
-        return lease, pid
-
     def add(self, lease: Lease) -> None:
         """Add the lease of a new connection."""
         self.by_key[lease.key] = lease

@@ -12,7 +12,7 @@ from flask_realtime.engine.websocket import WebSocket
 from flask_realtime.gateway.delivery.rooms import Rooms, deliver_to_each
 from flask_realtime.gateway.recovery.history import History
 from flask_realtime.gateway.recovery.journal import Journal
-from flask_realtime.gateway.recovery.leases import Lease, Leases
+from flask_realtime.gateway.recovery.leases import Lease, Leases, new_lease
 from flask_realtime.gateway.recovery.offsets import Offsets
 from tests.clock import Clock
 
@@ -24,6 +24,13 @@ class Heard:
 
     def __init__(self, acknowledged_at: float) -> None:
         self.acknowledged_at = acknowledged_at
+
+
+def open_lease(leases: Leases, sid: str, user_id: str, since: int) -> tuple[Lease, str]:
+    """Make the lease of a new connection, and return it with its secret."""
+    lease, pid = new_lease(sid, user_id, since)
+    leases.add(lease)
+    return lease, pid
 
 
 @pytest.fixture
@@ -149,7 +156,7 @@ def test_a_lease_gets_nothing_from_before_it_or_from_before_it_entered(clock: Cl
 
 def test_a_lease_is_found_by_its_secret_and_user_alone(clock: Clock) -> None:
     leases = new_leases(clock)
-    lease, pid = leases.open("c1", "ann", 0)
+    lease, pid = open_lease(leases, "c1", "ann", 0)
     assert leases.find(pid, "ann") is lease
     assert leases.find(pid, "bob") is None
     for wrong in (pid[:-1], pid + "x", "", None, 7, [pid], {"pid": pid}, "\ud800"):
@@ -158,14 +165,14 @@ def test_a_lease_is_found_by_its_secret_and_user_alone(clock: Clock) -> None:
 
 def test_secrets_are_not_kept_and_differ(clock: Clock) -> None:
     leases = new_leases(clock)
-    opened = [leases.open(f"c{number}", "ann", 0) for number in range(50)]
+    opened = [open_lease(leases, f"c{number}", "ann", 0) for number in range(50)]
     assert len({pid for _lease, pid in opened}) == 50
     assert all(len(pid) >= 22 and pid not in repr(lease) for lease, pid in opened)
 
 
 def test_a_lost_connection_may_come_back_within_the_window(clock: Clock) -> None:
     leases = new_leases(clock)
-    lease, pid = leases.open("c1", "ann", 0)
+    lease, pid = open_lease(leases, "c1", "ann", 0)
     clock.now += 1_000  # While it is connected, time does not count.
     leases.expire()
     assert leases.find(pid, "ann") is lease
@@ -183,7 +190,7 @@ def test_a_lost_connection_may_come_back_within_the_window(clock: Clock) -> None
 
 def test_who_is_back_does_not_expire(clock: Clock) -> None:
     leases = new_leases(clock)
-    lease, pid = leases.open("c1", "ann", 0)
+    lease, pid = open_lease(leases, "c1", "ann", 0)
     leases.lose(lease, None)
     back = object()
     leases.resume(lease, back)
@@ -196,7 +203,7 @@ def test_who_is_back_does_not_expire(clock: Clock) -> None:
 
 def test_of_a_users_lost_connections_the_oldest_are_forgotten(clock: Clock) -> None:
     leases = new_leases(clock, most=2)
-    opened = [leases.open(f"c{number}", "ann", 0) for number in range(3)]
+    opened = [open_lease(leases, f"c{number}", "ann", 0) for number in range(3)]
     for lease, _pid in opened:
         leases.lose(lease, None)
     assert [leases.find(pid, "ann") is not None for _lease, pid in opened] == [False, True, True]
@@ -207,7 +214,7 @@ def test_a_lease_that_was_ended_is_not_found_and_its_claimant_is_refused(clock: 
         closed = False
 
     leases = new_leases(clock)
-    lease, pid = leases.open("c1", "ann", 0)
+    lease, pid = open_lease(leases, "c1", "ann", 0)
     leases.lose(lease, None)
     claimant = lease.claim = Claimant()
     lease.end()
@@ -223,7 +230,7 @@ def test_who_is_being_admitted_when_the_window_ends_is_not_refused_for_that(cloc
         closed = False
 
     leases = new_leases(clock)
-    lease, _pid = leases.open("c1", "ann", 0)
+    lease, _pid = open_lease(leases, "c1", "ann", 0)
     leases.lose(lease, None)
     claimant = lease.claim = Claimant()
     clock.now += 20
@@ -234,7 +241,7 @@ def test_who_is_being_admitted_when_the_window_ends_is_not_refused_for_that(cloc
 
 def test_what_has_arrived_is_remembered_over_losses(clock: Clock) -> None:
     leases = new_leases(clock)
-    lease, _pid = leases.open("c1", "ann", 0)
+    lease, _pid = open_lease(leases, "c1", "ann", 0)
     lease.receiver = Heard(7.0)
     assert lease.arrived_at() == 7.0
     leases.lose(lease, None)
@@ -277,7 +284,7 @@ def test_an_event_gets_an_offset_if_it_is_kept_or_would_be_taken_for_one(
     clock: Clock, text: str, offset: str | None, kept: int, *, volatile: bool
 ) -> None:
     journal = new_journal(clock)
-    journal.leases.open("c1", "ann", 0)
+    open_lease(journal.leases, "c1", "ann", 0)
     message = OutboundMessage((text,), volatile=volatile)
     journal.record(message, "blue", (), None)
     assert (message.offset, len(journal.history)) == (offset, kept)
@@ -324,7 +331,7 @@ def test_nothing_is_kept_for_who_turns_out_to_have_no_recovery(clock: Clock) -> 
 def test_what_is_kept_for_those_who_may_come_back_stays_while_others_are_turned_away(clock: Clock) -> None:
     journal = new_journal(clock)
     rooms = new_rooms(journal)
-    journal.leases.open("c2", "ann", 0)
+    open_lease(journal.leases, "c2", "ann", 0)
     rooms.send(OutboundMessage(EVENT), None)
     rooms.discard(rooms.reserve("e1"))
     assert len(journal.history) == 1

@@ -267,14 +267,15 @@ def test_a_process_with_a_shorter_retention_removes_nothing_that_servers_keep(he
 def test_a_servers_events_have_a_bound(new_server: Callable[..., Server], redis_server: RedisServer) -> None:
     server = new_server(RecoveryOptions(60.0, 50_000))
     begin = server.send("a")
-    text = "x" * 10_000
     with Redis.from_url(redis_server.url) as client:
+        # A block of one entry, so that what is too much can go; fewer than the 100 blocks that Redis removes at a time.
+        client.config_set("stream-node-max-entries", 1)
+        server.send(*["x" * 10_000] * 60)
 
         def is_bounded() -> bool:
-            server.send(text)
+            server.send("y")
             return server.missed(begin) is None and client.memory_usage(server.stream) < 400_000
 
-        client.config_set("stream-node-max-entries", 1)
         wait_until(is_bounded, 20.0)
 
 

@@ -104,9 +104,8 @@ class Stream:
             ResponseError: Redis refused.
         """
         retention = self._longest_retention(connection)
-        start = StreamId(last.milliseconds - retention)
-        forgotten = max(forgotten, self._forget(start))
-        if forgotten < last:  # It may lie in the future, if Redis restarted with its clock set back.
+        start = self._oldest_kept(StreamId(last.milliseconds - retention), last)
+        if forgotten < last:  # Like what was written before, it may lie in the future, if Redis restarted with its clock set back.
             start = max(start, forgotten)
         expiry = 10 * retention + _SPARE
         commands: list[tuple[str | int, ...]] = [("XTRIM", self._key, "MINID", "~", str(start)), ("PEXPIRE", self._key, expiry)]
@@ -115,13 +114,15 @@ class Stream:
         for reply in connection.ask(*commands):
             _checked(reply)
 
-    def _forget(self, start: StreamId) -> StreamId:
-        """Return the last of the entries of this object's that are too many to be kept, or `NO_ID`."""
-        written, forgotten = self._written, NO_ID
-        while written and (written[0][0] < start or self._bytes > self._max_bytes):
-            forgotten, size = written.popleft()
-            self._bytes -= size
-        return forgotten if forgotten >= start else NO_ID
+    def _oldest_kept(self, start: StreamId, last: StreamId) -> StreamId:
+        """Return the oldest id to keep, from `start` on, so that what this object wrote has room; its newest entry always has."""
+        written = self._written
+        while written and (written[0][0] < start or written[0][0] > last):
+            self._bytes -= written.popleft()[1]
+        while self._bytes > self._max_bytes and len(written) > 1:
+            self._bytes -= written.popleft()[1]
+            start = written[0][0]
+        return start
 
     def _longest_retention(self, connection: OwnConnection) -> int:
         """Return the longest retention of all writers: the servers' may be longer than that of a process without connections."""

@@ -29,7 +29,7 @@ ENDING := $(addprefix tests/,contract integration/backends packaging suite unit)
 FUZZ_SECONDS ?= 600
 MODULES ?= flask_realtime example_app
 SAMPLE ?= 40
-PYTEST := $(BIN)/python -m pytest --dist loadfile
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them. The virtual environment's own
@@ -49,7 +49,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types docs frontend stock-engine four-workers ending screenshots matrix unit-matrix coverage bench mutation fuzz clean
+.PHONY: help run test lint types docs frontend stock-engine four-workers ending everything-else screenshots matrix unit-matrix coverage bench mutation fuzz clean
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
@@ -61,11 +61,9 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m example_app
 
 test: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp $(FRONTEND)/node_modules/stamp
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target unit-matrix ending types docs frontend four-workers lint
-	$(MAKE) --no-print-directory stock-engine
-	$(PYTEST) --numprocesses 3 $(addprefix --ignore=,$(ENDING))
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target frontend lint types docs everything-else ending unit-matrix four-workers stock-engine
 
-stock-engine four-workers ending: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp
+stock-engine four-workers ending everything-else: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp
 
 stock-engine:
 	E2E_ENGINE=stock $(PYTEST) --numprocesses 3 tests/e2e $(ENGINE_DOES_NOT_MATTER)
@@ -75,6 +73,9 @@ four-workers:
 
 ending:
 	$(PYTEST) --numprocesses 2 $(ENDING)
+
+everything-else: frontend
+	$(PYTEST) --numprocesses 3 $(addprefix --ignore=,$(ENDING))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

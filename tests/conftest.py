@@ -20,6 +20,23 @@ FAILED = pytest.StashKey[bool]()
 # `make test` runs these before them: behind them in the same process nobody could tell whose a greenlet is.
 ENDING = ("contract/", "integration/backends/", "packaging/", "suite/", "unit/")
 
+# Begun first, so that no process is left alone with one of them in the end. `make test` keeps xdist from choosing another order.
+LONG = tuple(
+    f"e2e/{name}.py"
+    for name in (
+        "test_recovery_servers",
+        "test_many_servers",
+        "test_workers",
+        "test_drain",
+        "features/test_notifications_critical",
+        "test_page",
+        "features/test_log",
+        "test_engine_bad_clients",
+        "test_web_servers",
+        "test_front_door",
+    )
+)
+
 _others: list[str] = []
 
 guardian.watch()
@@ -42,10 +59,16 @@ def _nothing_is_left_by_a_module(request: pytest.FixtureRequest) -> Iterator[Non
 
 def kinds_left_by(path: Path) -> tuple[str, ...]:
     """Return what a file's tests may not leave behind."""
-    place = path.as_posix().removeprefix(f"{Path(__file__).parent.as_posix()}/")  # A test may run others, of another folder.
+    place = _place(path)
     if not place.startswith(ENDING):
         _others.append(place)
     return PROCESSES if _others else EVERYTHING
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    items.sort(key=lambda item: _place(item.path) not in LONG)
 
 
 def pytest_keyboard_interrupt() -> None:
@@ -83,3 +106,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.longrepr = f"skipped instead of run: {report.longrepr}"
     item.stash[FAILED] = report.failed or item.stash.get(FAILED, False)
     return report
+
+
+def _place(path: Path) -> str:
+    return path.as_posix().removeprefix(f"{Path(__file__).parent.as_posix()}/")  # A test may run others, of another folder.

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Barrier
 from time import monotonic
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from flask import Flask
@@ -19,12 +21,16 @@ from werkzeug.datastructures import Headers
 from example_app import create_app
 from example_app.extensions import db, realtime
 from example_app.models import User, find_user_by_name
+from example_app.passwords import hash_password
 from example_app.tokens import open_session
 from flask_realtime.store import Store, define_models
 
 SECRET = "the tests' own key, long enough for HS256"
 PATIENCE_SECONDS = 10.0
 TICK_SECONDS = 0.005
+
+hash_once = cache(hash_password)
+"""The demonstration users' password, which takes a tenth of a second, is the same for every test."""
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests to which it makes no difference where the rows are."""
@@ -127,7 +133,8 @@ def recorded(app: Flask) -> Iterator[list[Statement]]:
 def running(database_url: str, instance_path: Path, config: Mapping[str, Any] | None = None) -> Iterator[Flask]:
     """Make the application, and close its database connections afterwards."""
     settings = {"SQLALCHEMY_DATABASE_URI": database_url, "JWT_SECRET_KEY": SECRET, **(config or {})}
-    app = create_app(settings, instance_path=str(instance_path))
+    with patch("example_app.database.hash_password", hash_once):
+        app = create_app(settings, instance_path=str(instance_path))
     try:
         yield app
     finally:

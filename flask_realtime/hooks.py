@@ -29,6 +29,8 @@ ON_CONNECT: Final = Hook("on_connect", ("identity",))
 ON_DISCONNECT: Final = Hook("on_disconnect", ("identity", "reason"))
 ON_ERROR: Final = Hook("on_error", ("error", "event", "identity"))
 
+_OWN: Final = frozenset(hook.name for hook in (ON_CONNECT, ON_DISCONNECT, ON_ERROR))
+
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 
 
@@ -110,6 +112,12 @@ class Hooks:
     def functions(self, hook: Hook) -> list[Callable[..., Any]]:
         """Return the functions that are registered for a hook."""
         return self._functions.get(hook, [])
+
+    def of_no_feature(self) -> list[Hook]:
+        """Return the hooks whose functions nobody calls, since the features that declare them are not registered."""
+        declared = {*_OWN, *(name for feature in self.features for name in feature.hooks)}
+        # A hook for each of several names has the name behind its own: notification_channel('email').
+        return [hook for hook in self._functions if hook.name.partition("(")[0] not in declared]
 
     def add(self, hook: Hook, function: HookT) -> HookT:
         """Register a function for a hook.

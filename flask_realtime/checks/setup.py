@@ -39,12 +39,18 @@ def check_settings(app: Flask, gateway: Gateway) -> Iterator[Finding]:
 
 
 def check_hooks(gateway: Gateway) -> Iterator[Finding]:
-    """Check that somebody can join a conversation."""
+    """Check that somebody can join a conversation, and that every hook's functions can be called."""
     if not gateway.has_hook(AUTHORIZE_JOIN):
         yield Finding(
             "authorize_join_missing",
             "There is no authorize_join hook, so that every join:conversation is refused.",
             "Register one with @realtime.authorize_join; where there are no conversations, one that returns False.",
+        )
+    for hook in gateway.hooks_of_no_feature:
+        yield Finding(
+            "hook_of_no_feature",
+            f"The functions registered for {hook.name} are never called: the feature that has this hook is not registered.",
+            "Register the feature with Realtime.register.",
         )
 
 

@@ -174,6 +174,11 @@ class Gateway:
         """Return whether the application registered a function for a hook."""
         return bool(self._hooks.functions(hook))
 
+    @property
+    def hooks_of_no_feature(self) -> list[Hook]:
+        """The hooks whose functions nobody calls; see `Hooks.of_no_feature`."""
+        return self._hooks.of_no_feature()
+
     def run(self, app: Flask, host: str, port: int, options: Mapping[str, Any]) -> None:
         """Serve the application with a development server; see `SocketIOServer.run`."""
         self._server.run(app, host, port, options)

@@ -94,6 +94,12 @@ def test_an_application_that_is_set_up_is_fine(check: Any) -> None:
         (KEY, "secret", "jwt_key_short", "has 6 bytes, and HS256 wants 32 or more"),
         ("@realtime.authorize_join", "", "authorize_join_missing", "Register one with @realtime.authorize_join"),
         (
+            "# afterwards",
+            "from flask_realtime import Feature; realtime.hook(Feature('votes', state=id).hook('on_vote', ['identity']))(id)",
+            "hook_of_no_feature",
+            "The functions registered for votes.on_vote are never called: the feature that has this hook is not registered.",
+        ),
+        (
             "# settings",
             "app.config['REALTIME_ORIGINS'] = '*'",
             "setup_failed",

@@ -7,9 +7,12 @@ from typing import Final
 from flask_realtime.feature.feature import Feature
 from flask_realtime.features.log import handlers
 from flask_realtime.features.log.events import DEFAULT_LIMIT, MAX_LIMIT, SYNC, SyncAnswer, SyncPayload, parse_sync
+from flask_realtime.features.log.hooks import OUTBOX
 from flask_realtime.features.log.state import Log
 
 log: Final = Feature("log", state=Log, section="Catching up")
+
+log.add_hook(OUTBOX)
 
 log.event(
     SYNC,

@@ -358,6 +358,13 @@ class RealtimeConfig:
         _is_positive_integer,
         doc="Bytes of memory of one server process for events that clients may have missed; beyond it, the oldest are forgotten.",
     )
+    recovery_folder: str | None = _setting(
+        "realtime",
+        "None or the path of a folder, relative to the instance folder or absolute",
+        lambda value: value is None or (isinstance(value, str) and value != ""),
+        doc="Folder, in the instance folder unless its path is absolute, in which a server without a message queue keeps what its "
+        "successor needs to recover its clients, their events too. None: nothing is recovered after a restart.",
+    )
     connect_timeout: float = _setting(
         45.0,
         "a number of seconds above 0",

@@ -133,6 +133,9 @@ class SharedLeases:
         """Record that a client may not come back."""
         self._write("end", lease)
 
+    def expired(self, lease: Lease) -> None:
+        """Do nothing: it runs out everywhere."""
+
     def wait(self) -> None:
         """Wait until other servers would find what was recorded, for a second at most."""
         self.store.wait_written(_WAIT_SECONDS)

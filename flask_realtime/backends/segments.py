@@ -1,7 +1,8 @@
 """Folder of append-only files that outlive the process that writes them, also if it is killed.
 
-A line is handed to the operating system before `append` returns: what was appended survives the process, though not a power cut.
-One process at a time owns the folder; its successor waits for its end, and reads what it left.
+The files are mapped into memory, so that a line takes no system call: once it is copied, it survives the process, but not a power
+cut. Their space on the disk is taken before. One process at a time owns the folder; its successor waits for its end, and reads what
+it left.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from mmap import mmap
 from pathlib import Path
 from typing import Final
 
@@ -36,8 +38,9 @@ class SegmentFolder:
         """The folder."""
         self._max_bytes = max_bytes
         self._lock: int | None = None
-        self._file: int | None = None
-        self._room = 0
+        self._map: mmap | None = None
+        self._end = self._size = 0
+        self._current: Path | None = None
 
     @property
     def exists(self) -> bool:
@@ -95,21 +98,23 @@ class SegmentFolder:
         return lines
 
     def read(self) -> Iterator[list[bytes]]:
-        """Yield the lines of each segment; what was not written to its end is left out.
+        """Yield the lines of each segment; what was not written to its end is left out, and its space given back.
 
         Raises:
-            OSError: They cannot be read.
+            OSError: They cannot be read, or written.
         """
         for segment in self._segments():
-            *lines, _unfinished = segment.read_bytes().split(b"\n")
+            *lines, unfinished = segment.read_bytes().split(b"\n")
+            os.truncate(segment, segment.stat().st_size - len(unfinished))
             yield lines
 
-    def begin(self, lines: Iterable[bytes], *, oldest: float) -> None:
+    def begin(self, lines: Iterable[bytes], *, oldest: float, space: int = 0) -> None:
         """Begin a segment, and delete the earlier ones that nobody needs.
 
         Args:
             lines: Its first lines.
             oldest: Seconds since 1970; what was written before is needed no more.
+            space: Bytes that it must have room for.
 
         Raises:
             OSError: It cannot be written.
@@ -117,40 +122,43 @@ class SegmentFolder:
         segments = self._segments()
         number = int(segments[-1].stem) + 1 if segments else 1
         written = b"".join(line + b"\n" for line in lines)
-        unfinished = self.path / "unfinished"
-        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        try:
-            _write(file, written)
-            unfinished.rename(self.path / f"{number:012}{_SUFFIX}")
-        except OSError:
-            os.close(file)
-            raise
-        self._close_file()
-        self._file, self._room = file, self._max_bytes // 2 + len(written)
+        size = len(written) + max(space, self._max_bytes // 2) + 1
+        new = self._new_map(self.path / f"{number:012}{_SUFFIX}", written, size)
+        self._close_map()
+        self._map, self._end, self._size, self._current = new, len(written), size, self.path / f"{number:012}{_SUFFIX}"
         self._delete_needless(segments, oldest)
 
-    def append(self, line: bytes) -> bool:
-        """Append a line, and return whether it is time to begin another segment.
+    def _new_map(self, segment: Path, written: bytes, size: int) -> mmap:
+        unfinished = self.path / "unfinished"
+        file = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.posix_fallocate(file, 0, size)
+            new = mmap(file, size)
+            new[: len(written)] = written
+            unfinished.rename(segment)
+        finally:
+            os.close(file)
+        return new
 
-        Raises:
-            OSError: It cannot be written.
-        """
-        if self._file is None:
-            raise OSError(errno.EBADF, "it is not open")
-        _write(self._file, line + b"\n")
-        self._room -= len(line)
-        return self._room < 0
+    def append(self, line: bytes) -> bool:
+        """Append a line, and return whether there was room for it; if not, another segment has to begin."""
+        start, end = self._end, self._end + len(line) + 1
+        if self._map is None or end > self._size:
+            return False
+        self._map[start:end] = line + b"\n"
+        self._end = end
+        return True
 
     def clear(self) -> None:
         """Delete all segments, as far as possible, unless they are another process's."""
-        self._close_file()
+        self._close_map()
         for segment in self._segments() if self._lock is not None else ():
             with suppress(OSError):
                 segment.unlink()
 
     def release(self) -> None:
         """Let another process own the folder."""
-        self._close_file()
+        self._close_map()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -167,12 +175,11 @@ class SegmentFolder:
             else:
                 kept += found.st_size
 
-    def _close_file(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-
-def _write(file: int, data: bytes) -> None:
-    if os.write(file, data) < len(data):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def _close_map(self) -> None:
+        if self._map is None or self._current is None:
+            return
+        self._map.close()
+        self._map = None
+        if self._lock is not None:
+            with suppress(OSError):
+                os.truncate(self._current, self._end)

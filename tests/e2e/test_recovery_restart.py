@@ -17,8 +17,8 @@ from tests.e2e.servers import Server, gunicorn, poll
 from tests.e2e.test_recovery import QUICK, told
 from tests.e2e.workers import Workers
 
-CLIENTS = 25
-RESTARTS = 4
+CLIENTS = 50
+RESTARTS = 2
 """Restarts in a row: with that many clients, a hundred recoveries."""
 
 SECONDS = 60.0

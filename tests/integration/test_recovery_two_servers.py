@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
+from redis import Redis
 
 from flask_realtime import Realtime
 from flask_realtime.extension import gateway_of
 from tests.integration.conftest import MakeApp
 from tests.integration.recovery_client import Place, come_back, enter, event, is_recovered, lose, names
 from tests.integration.wire import Wire
+from tests.redis_server import RedisServer
 
 
 class Servers:
@@ -175,3 +177,14 @@ def test_who_was_kicked_by_another_server_does_not_recover(servers: Servers) -> 
     servers.realtimes[1].disconnect_user("ann")
     servers.send("marked")
     assert not is_recovered(servers.place, come_back(Wire(servers.here), "ann", servers.place))
+
+
+def test_a_redis_that_takes_long_to_answer_makes_no_gap(servers: Servers, redis: RedisServer) -> None:
+    Wire(servers.there).enter("somebody")  # So the second server knows its place before.
+    servers.watcher.wait_until(lambda: servers.everybody_knows(servers.there, online=False))
+    servers.send("said")
+    with Redis.from_url(redis.url) as client:
+        client.client_pause(1_200)
+    answer = come_back(Wire(servers.there), "ann", servers.place)
+    assert is_recovered(servers.place, answer)
+    assert names(answer.missed).count("said") == 1

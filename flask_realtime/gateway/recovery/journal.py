@@ -17,7 +17,7 @@ _ENDS_IN_TEXT = '"]'
 """The end of an event whose last argument, or name, is text. Clients take any such text for an offset."""
 
 
-KeepEvent = Callable[[int, Sequence["str | bytes"], "Iterable[Any] | None", Iterable[Any], "str | None"], None]
+KeepEvent = Callable[[int, Sequence["str | bytes"], "Iterable[Any] | None", Sequence[Any], "str | None"], None]
 """Keeps an event for a successor: its number, its packet, its rooms, and the rooms and the connection that do not get it."""
 
 _ANYBODY: Final = ("anybody",)

@@ -79,7 +79,7 @@ class KeptLeases:
         self._wall_clock = wall_clock
         self._opening = native_lock()
         self._lock = native_rlock()  # Taken behind `Journal.turn`, never before it.
-        self._run = 0
+        self._run = self._last = 0
         self._may_write = False
         self._is_open = False
         self._waits_until: float | None = None
@@ -166,10 +166,14 @@ class KeptLeases:
         number: int,
         parts: Sequence[str | bytes],
         rooms: Iterable[Any] | None,
-        except_rooms: Iterable[Any],
+        except_rooms: Sequence[Any],
         except_sid: str | None,
     ) -> None:
-        self._append(lines.event_line(number, parts, rooms, except_rooms, except_sid))
+        line = lines.event_line(number, parts, rooms, except_rooms, except_sid)
+        with self._lock:
+            if not (self._is_open and self._folder.append(line)):
+                self._append(line)
+            self._last = number
 
     def _begin(self) -> None:
         if self._folder.acquire():
@@ -241,18 +245,19 @@ class KeptLeases:
 
     def _open(self, last: int) -> None:
         with self._lock:
-            self._begin_segment(last)
+            self._last = last
+            self._begin_segment()
             self._is_open = True
             self._journal.keep_event = self._keep
         self._next_sign = monotonic() + self._window / _SIGNS_PER_WINDOW
         self._timer.wake()
 
-    def _begin_segment(self, last: int) -> None:
+    def _begin_segment(self, space: int = 0) -> None:
         journal, now = self._journal, self._wall_clock()
         arrived = journal.history.arrivals()
-        header = lines.header_line(journal.offsets.server_id, self._run, last, now)
+        header = lines.header_line(journal.offsets.server_id, self._run, self._last, now)
         kept = [self._line_of(lease, arrived, now) for lease in [*journal.leases.by_key.values()] if lease.log is self]
-        self._folder.begin([header, *kept], oldest=now - self._max_age)
+        self._folder.begin([header, *kept], oldest=now - self._max_age, space=space)
 
     def _line_of(self, lease: Lease, arrived: Callable[[float], int], now: float) -> bytes:
         lost_for = self._journal.leases.lost_for(lease)
@@ -263,9 +268,11 @@ class KeptLeases:
         with self._lock:
             if not self._is_open:
                 return
+            if self._folder.append(line):
+                return
             try:
-                if self._folder.append(line):
-                    self._begin_segment(self._journal.last)
+                self._begin_segment(space=len(line))
+                self._folder.append(line)
             except OSError as error:
                 self._fail(error)
 

@@ -77,17 +77,17 @@ def time_line(now: float) -> bytes:
 
 
 def event_line(
-    number: int, parts: Sequence[str | bytes], rooms: Iterable[Any] | None, except_rooms: Iterable[Any], except_sid: str | None
+    number: int, parts: Sequence[str | bytes], rooms: Iterable[Any] | None, except_rooms: Sequence[Any], except_sid: str | None
 ) -> bytes:
     """Return a line with an event; see `Entry` for the arguments. Rooms whose names are no text are in no lease that is kept."""
-    line: list[Any] = [_EVENT, number, parts[0], None if rooms is None else _texts(rooms), _texts(except_rooms), except_sid]
-    if len(parts) > 1:
-        line.extend(b64encode(part).decode() for part in parts[1:] if isinstance(part, bytes))
-    return orjson.dumps(line)
-
-
-def _texts(rooms: Iterable[Any]) -> list[str]:
-    return [room for room in rooms if type(room) is str]
+    if rooms is not None:
+        rooms = [room for room in rooms if type(room) is str]
+    if except_rooms:
+        except_rooms = [room for room in except_rooms if type(room) is str]
+    if len(parts) == 1:
+        return orjson.dumps((_EVENT, number, parts[0], rooms, except_rooms, except_sid))
+    attached = [b64encode(part).decode() for part in parts[1:] if isinstance(part, bytes)]
+    return orjson.dumps((_EVENT, number, parts[0], rooms, except_rooms, except_sid, *attached))
 
 
 @dataclass(slots=True)

@@ -92,6 +92,12 @@ class SharedLeases:
         while not self._journal.place and self.store.is_reachable and monotonic() < deadline:
             self._sleep(_WAIT_TICK)
 
+    def wait_reachable(self) -> None:
+        """Wait until the store can be reached, for a second at most."""
+        deadline = monotonic() + _WAIT_SECONDS
+        while not self.store.is_reachable and monotonic() < deadline:
+            self._sleep(_WAIT_TICK)
+
     def open(self, lease: Lease, room: str, place: str, token_id: object) -> None:
         """Keep the lease of a connection that is about to be admitted, which may wait.
 

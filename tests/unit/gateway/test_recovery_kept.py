@@ -129,11 +129,12 @@ def test_whatever_was_sent_is_there_wherever_the_server_is_killed(path: Path, tm
     server.die()
     (segment,) = segments(path)
     written = segment.read_bytes()
+    assert written.endswith(b"\n")
     first = written.index(b'["e"')
     for end in range(first, len(written) + 1):
         copy = tmp_path / f"copy-{end}"
         shutil.copytree(path, copy)
-        segments(copy)[0].write_bytes(written[:end])
+        segments(copy)[0].write_bytes(written[:end] + bytes(100))  # The space that it had taken is there still.
         sent = written[:end].count(b"\n") - written[:first].count(b"\n")
         successor = Server(copy, "b").serve()
         for has in range(-1, sent):
@@ -317,16 +318,19 @@ def full_disk() -> Iterator[Callable[[int], None]]:
 def test_a_full_disk_ends_it_with_a_line_and_nothing_incomplete_is_found(
     path: Path, full_disk: Callable[[int], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = Server(path).serve()
+    server = Server(path, max_bytes=20_000).serve()
     _, pid = server.enter("ann")
     start = server.journal.position()
-    full_disk(segments(path)[0].stat().st_size + 100)
-    for number in range(5):
-        server.send(str(number), None)
-    assert segments(path) == []
+    full_disk(5_000)
+    sent: list[str] = []
+    while segments(path):
+        sent.append(f"{len(sent)} {'x' * 1_000}")
+        server.send(sent[-1], None)
+    sent.append("and on")
+    server.send("and on", None)
     assert [record.levelno for record in caplog.records if record.name == LOGGER] == [logging.WARNING]
     assert "Set REALTIME_RECOVERY_FOLDER" in caplog.text
-    assert server.missed(pid, "ann", start) == ["0", "1", "2", "3", "4"]
+    assert server.missed(pid, "ann", start) == sent
     server.die()
 
 

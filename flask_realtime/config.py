@@ -345,6 +345,13 @@ class RealtimeConfig:
         lambda value: value is None or _is_positive_number(value),
         doc="Seconds in which a client that lost its connection may come back and get what it missed. None: no recovery.",
     )
+    offline_delay: float = _setting(
+        0.0,
+        "a number of seconds, 0 or more",
+        _is_duration,
+        doc="Seconds after the end of a user's last connection before the user is offline, for clients, hooks and queries. A user "
+        "who is back sooner was online all the time.",
+    )
     recovery_clients: str = _setting(
         "browsers",
         f"one of {', '.join(map(repr, RECOVERY_CLIENTS))}",

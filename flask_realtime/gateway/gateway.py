@@ -246,11 +246,17 @@ class Gateway:
         """Start the drain: sessions are ended in batches from now on."""
         if self._kept is not None:
             self._kept.begin_to_leave()
+        self._end_waiting()
         self._shutdown.begin_drain()
 
     def wait_idle(self) -> None:
         """Return when the application has heard of every end, or it takes too long."""
+        self._end_waiting()
         self._shutdown.wait_idle()
+
+    def _end_waiting(self) -> None:
+        if self._backend.is_local:  # Otherwise the other servers know who is not back in time.
+            self._notifier.end_waiting()
 
     def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
         """Call a function once all messages of a session have been handled."""

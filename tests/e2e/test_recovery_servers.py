@@ -174,6 +174,24 @@ def test_nobody_hears_that_a_user_went_whose_open_connection_came_back_elsewhere
     assert {reason for *_, reason in pair.apis[0].hooks("disconnect", user)} == {"taken over"}
 
 
+def test_who_went_before_their_server_was_killed_that_waited_for_them_is_offline(
+    redis: RedisServer, tmp_path: Path, open_client: Open, new_id: NewId
+) -> None:
+    with ExitStack() as stack:
+        cluster = Cluster(stack, redis, tmp_path)
+        cluster.settings["REALTIME_OFFLINE_DELAY"] = 2
+        (server, here), (_, there) = cluster.start(), cluster.start()
+        user = new_id("ann")
+        watcher = open_client(there.url, there, new_id("ben"))
+        client = open_client(here.url, here, user)
+        watcher.wait_for("user:status-changed", lambda data: data["userId"] == user)
+        client.disconnect()
+        here.wait_for_hook("disconnect", user)
+        server.kill()
+        watcher.wait_for("user:status-changed", lambda data: data == {"userId": user, "status": "offline"})
+        there.wait_for_hook("offline", user)
+
+
 @pytest.fixture
 def workers(redis: RedisServer, tmp_path: Path) -> Iterator[Workers]:
     with running_workers(tmp_path, REALTIME_MESSAGE_QUEUE=redis.url, REALTIME_DRAIN_TIME=1) as workers:

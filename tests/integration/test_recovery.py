@@ -555,3 +555,45 @@ def test_of_two_attempts_the_later_one_counts(make_app: MakeApp, *, is_noticed: 
     world.realtime.send_to_user("ann", "told", {})
     assert event(second.receive_until('2["told"'))[1] == {}
     assert second.call("join:conversation", 7) == {"ok": True}
+
+
+def test_who_is_back_before_the_delay_is_over_was_never_offline(make_app: MakeApp) -> None:
+    world = World(make_app(REALTIME_OFFLINE_DELAY=60))
+    watcher, wire = world.wire(), world.wire()
+    watcher.enter("watcher")
+    place = enter(wire, "ann")
+    watcher.receive_until('2["user:status-changed",{"userId":"ann"')
+    for _ in range(2):
+        lose(world.app, wire)
+        assert watcher.call("user:get-status", "ann") == {"userId": "ann", "status": "online"}
+        assert watcher.call("users:get-status", ["ann", "zed"])[0]["status"] == "online"
+        assert sorted(world.realtime.get_online_users()) == ["ann", "watcher"]
+        assert (world.realtime.is_user_online("ann"), world.realtime.get_online_users_count()) == (True, 2)
+        wire = world.wire()
+        assert is_recovered(place, come_back(wire, "ann", place))
+    lose(world.app, wire)
+    world.wire().enter("ann")  # A new connection does as well.
+    world.realtime.broadcast_to_all("marker")
+    assert watcher.receive_until('2["').startswith('2["marker"')
+    assert [told for told in world.told if told[0] in {"online", "offline"}] == [("online", "watcher"), ("online", "ann")]
+
+
+def test_who_stays_away_is_offline_when_the_delay_is_over(make_app: MakeApp) -> None:
+    world = World(make_app(REALTIME_OFFLINE_DELAY=0.3))
+    watcher, wire = world.wire(), world.wire()
+    watcher.enter("watcher")
+    enter(wire, "ann")
+    lose(world.app, wire)
+    assert world.realtime.is_user_online("ann")
+    watcher.wait_until(lambda: ("offline", "ann") in world.told)
+    assert "offline" in watcher.receive_until('2["user:status-changed",{"userId":"ann","status":"off')
+    assert not world.realtime.is_user_online("ann")
+
+
+def test_a_single_server_that_stops_announces_at_once_who_would_have_been_waited_for(make_app: MakeApp) -> None:
+    world = World(make_app(REALTIME_OFFLINE_DELAY=60))
+    wire = world.wire()
+    enter(wire, "ann")
+    lose(world.app, wire)
+    gateway_of(world.app).wait_idle()
+    assert ("offline", "ann") in world.told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask
 from redis import Redis
@@ -19,11 +21,13 @@ class Servers:
 
     Args:
         make: Makes an application that shares a Redis.
+        config: Its settings.
     """
 
-    def __init__(self, make: MakeApp) -> None:
+    def __init__(self, make: MakeApp, **config: Any) -> None:
         self.realtimes: list[Realtime] = []
-        self.here, self.there = make(on=self._set_up), make(on=self._set_up)
+        self.told: list[tuple[str, str]] = []
+        self.here, self.there = make(on=self._set_up, **config), make(on=self._set_up, **config)
         self.watcher = Wire(self.here)
         self.watcher.enter("watcher")
         wire = Wire(self.here)
@@ -33,6 +37,8 @@ class Servers:
 
     def _set_up(self, realtime: Realtime) -> None:
         realtime.authorize_join(lambda _identity, _conversation_id: True)
+        realtime.on_user_online(lambda user: self.told.append(("online", user)))
+        realtime.on_user_offline(lambda user: self.told.append(("offline", user)))
         self.realtimes.append(realtime)
 
     def send(self, event: str) -> None:
@@ -188,3 +194,20 @@ def test_a_redis_that_takes_long_to_answer_makes_no_gap(servers: Servers, redis:
     answer = come_back(Wire(servers.there), "ann", servers.place)
     assert is_recovered(servers.place, answer)
     assert names(answer.missed).count("said") == 1
+
+
+def test_who_is_back_on_another_server_before_the_delay_is_over_was_never_offline(make_sharing: MakeApp) -> None:
+    servers = Servers(make_sharing, REALTIME_OFFLINE_DELAY=60)
+    watcher = Wire(servers.there)
+    watcher.enter("watcher-2")
+
+    def is_waited_for(user: str) -> set[bool]:
+        """Return whether each server waits for a user."""
+        return {user in gateway_of(app)._notifier._departures.users() for app in (servers.here, servers.there)}
+
+    watcher.wait_until(lambda: is_waited_for("ann") == {True})
+    assert watcher.call("user:get-status", "ann") == {"userId": "ann", "status": "online"}
+    assert is_recovered(servers.place, come_back(Wire(servers.there), "ann", servers.place))
+    watcher.wait_until(lambda: is_waited_for("ann") == {False})
+    assert servers.told.count(("online", "ann")) == 1
+    assert ("offline", "ann") not in servers.told

@@ -122,6 +122,9 @@ PLAN: Final[dict[str, Suite]] = {
         ),
         ("integration/store/test_store_migrations.py", "e2e/features/test_log.py"),
     ),
+    "flask_realtime/features/presence/departures.py": Suite(
+        ("unit/features/test_presence_departures.py", "integration/test_recovery.py"), ("integration/test_recovery_two_servers.py",)
+    ),
     "flask_realtime/features": Suite(
         (
             "unit/features/test_presence.py",

@@ -69,6 +69,7 @@ class Lease:
         log: Where other servers find it; None if they do not.
         turn: How often servers have taken it from each other.
         touched_at: When it was last recorded there that the connection is alive.
+        user_session: What the application stored with python-socketio's `save_session`, once the connection is lost; or None.
     """
 
     key: bytes
@@ -88,6 +89,7 @@ class Lease:
     log: LeaseLog | None = None
     turn: int = 0
     touched_at: float = 0.0
+    user_session: Any = None
 
     def enter(self, room: Any, number: int) -> None:
         """Record a room that the connection enters, unless it is in it already."""

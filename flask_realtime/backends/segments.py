@@ -22,6 +22,7 @@ except ImportError:  # Not on Windows.
 
 _LEAVING: Final = b"leaving"
 _SUFFIX: Final = ".log"
+_WAITING: Final = ".waiting"
 _OTHERS_MAY_WRITE: Final = 0o022
 
 
@@ -71,6 +72,31 @@ class SegmentFolder:
             raise
         self._lock = lock
         return True
+
+    def wait_as(self, name: str) -> None:
+        """Leave a mark that a process waits to be the owner, and that what it does until then is written nowhere.
+
+        Args:
+            name: Its unique name.
+
+        Raises:
+            OSError: The folder cannot be used.
+        """
+        os.close(os.open(self.path / f"{name}{_WAITING}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+
+    def forget_waiting(self, name: str) -> bool:
+        """Remove the marks of those who waited, and return whether another one did, which never was the owner.
+
+        Args:
+            name: The unique name of this process.
+
+        Raises:
+            OSError: The folder cannot be used.
+        """
+        marks = [*self.path.glob(f"*{_WAITING}")]
+        for mark in marks:
+            mark.unlink()
+        return any(mark.name != f"{name}{_WAITING}" for mark in marks)
 
     def begin_to_leave(self) -> None:
         """Announce that this process will end soon."""
@@ -155,6 +181,13 @@ class SegmentFolder:
         for segment in self._segments() if self._lock is not None else ():
             with suppress(OSError):
                 segment.unlink()
+
+    def leave_to_parent(self) -> None:
+        """Forget, in a forked child, what is open: it is the parent's."""
+        self._map = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def release(self) -> None:
         """Let another process own the folder."""

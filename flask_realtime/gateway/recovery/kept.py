@@ -85,7 +85,7 @@ class KeptLeases:
         self._waits_until: float | None = None
         self._next_sign = 0.0
         self._told = False
-        after_fork(self._let_go)
+        after_fork(self._leave_to_parent)
 
     def begin(self) -> None:
         """Begin to serve: take over what a predecessor has left, or wait for its end."""
@@ -95,8 +95,9 @@ class KeptLeases:
             self._safely(self._begin)
 
     def give_up(self) -> None:
-        """Keep nothing: other processes serve the same clients, and share nothing with this one."""
-        self._let_go()
+        """Keep nothing, and leave nothing that would not be complete."""
+        self._folder.clear()
+        self.release()
         self._journal.stop_waiting()
 
     def begin_to_leave(self) -> None:
@@ -181,6 +182,7 @@ class KeptLeases:
             return
         # Its numbers are not known yet, and those of this server have to be greater.
         self._number_behind(lines.next_run(self._folder.first_lines()))
+        self._folder.wait_as(self._journal.offsets.server_id)
         self._journal.await_leases()
         self._waits_until = monotonic() + _PATIENCE_SECONDS
         self._timer.wake()
@@ -195,11 +197,12 @@ class KeptLeases:
         if self._waits_until is None:
             self._number_behind(state.run + 1 if state.servers else 0)
         journal = self._journal
+        is_alone = not self._folder.forget_waiting(journal.offsets.server_id)
         with journal.turn:
             own, first = journal.history.since(0), journal.history.last
             if own:
                 first = own[0].number - 1
-            is_usable = state.last <= first and not journal.has_missed_some
+            is_usable = state.last <= first and is_alone and not journal.has_missed_some
             if is_usable:
                 self._restore(state)
             else:
@@ -319,7 +322,6 @@ class KeptLeases:
         self._fail_with(error.strerror or str(error))
 
     def _fail_with(self, reason: str) -> None:
-        self._folder.clear()  # What is not complete must not be found.
         self.give_up()
         self._tell(reason)
 
@@ -333,8 +335,16 @@ class KeptLeases:
                 reason,
             )
 
-    def _let_go(self) -> None:
+    def release(self) -> None:
+        """Leave what is kept to a successor, and keep nothing more."""
+        self._stop()
+        self._folder.release()
+
+    def _leave_to_parent(self) -> None:
+        self._stop()
+        self._folder.leave_to_parent()
+
+    def _stop(self) -> None:
         self._may_write = self._is_open = False
         self._waits_until = None
         self._journal.keep_event = None
-        self._folder.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -58,7 +59,7 @@ class Server:
 
     def die(self) -> None:
         """End as the process does: its files are closed, and its lock is free."""
-        self.kept._let_go()
+        self.kept.release()
 
     def enter(self, user: str, *rooms: str) -> tuple[Lease, str]:
         lease, pid = new_lease(f"sid-{user}", user, self.journal.last)
@@ -259,6 +260,51 @@ def test_who_waits_in_vain_says_so_and_goes_on(path: Path, caplog: pytest.LogCap
     assert new.missed(of_bob, "bob", start) == ["1"]
     assert old.missed(pid, "ann", old.journal.position()) == []
     old.die()
+
+
+def test_what_a_successor_sent_that_died_while_it_waited_is_a_gap(path: Path) -> None:
+    old = Server(path, "old").serve()
+    _, pid = old.enter("ann")
+    start = old.journal.position()
+    died = Server(path, "died").serve()
+    died.send("1", "user:ann")
+    died.die()
+    old.die()
+    new = Server(path, "new").serve()
+    assert new.missed(pid, "ann", start) is None
+    _, of_bob = new.enter("bob")
+    start = new.journal.position()
+    new.die()
+    last = Server(path, "last").serve()
+    assert last.missed(of_bob, "bob", start) == []
+    last.die()
+
+
+def test_one_of_several_workers_leaves_nothing(path: Path) -> None:
+    server = Server(path).serve()
+    _, pid = server.enter("ann")
+    start = server.journal.position()
+    server.kept.give_up()
+    server.send("1", "user:ann")
+    assert server.missed(pid, "ann", start) == ["1"]
+    assert segments(path) == []
+    assert server.folder.acquire()
+    server.die()
+
+
+def test_a_forked_child_leaves_the_files_to_its_parent(path: Path) -> None:
+    server = Server(path).serve()
+    _, pid = server.enter("ann")
+    start = server.journal.position()
+    child = multiprocessing.get_context("fork").Process(target=lambda: server.send("of the child", "user:ann"))
+    child.start()
+    child.join()
+    server.send("1", "user:ann")
+    assert not SegmentFolder(path, 1).acquire()
+    server.die()
+    successor = Server(path, "b").serve()
+    assert successor.missed(pid, "ann", start) == ["1"]
+    successor.die()
 
 
 def test_what_was_sent_before_the_server_served_is_a_gap(path: Path) -> None:

@@ -23,6 +23,7 @@ except ImportError:  # Not on Windows.
 _LEAVING: Final = b"leaving"
 _SUFFIX: Final = ".log"
 _WAITING: Final = ".waiting"
+_CHUNK: Final = 1_048_576
 _OTHERS_MAY_WRITE: Final = 0o022
 
 
@@ -158,7 +159,7 @@ class SegmentFolder:
         unfinished = self.path / "unfinished"
         file = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
-            os.posix_fallocate(file, 0, size)
+            _take_space(file, size)
             new = mmap(file, size)
             new[: len(written)] = written
             unfinished.rename(segment)
@@ -216,3 +217,14 @@ class SegmentFolder:
         if self._lock is not None:
             with suppress(OSError):
                 os.truncate(self._current, self._end)
+
+
+def _take_space(file: int, size: int) -> None:
+    """Take a file's space on the disk, without which writing to its memory could kill the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+        return
+    for start in range(0, size, _CHUNK):  # On macOS.
+        length = min(_CHUNK, size - start)
+        if os.write(file, bytes(length)) < length:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -402,4 +403,17 @@ def test_a_room_whose_name_is_no_text_ends_what_a_successor_could_do(path: Path)
     server.die()
     successor = Server(path, "b").serve()
     assert successor.missed(pid, "ann", start) is None
+    successor.die()
+
+
+def test_files_take_their_space_where_the_system_has_no_call_for_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+    server = Server(path, max_bytes=5_000_000).serve()
+    _, pid = server.enter("ann")
+    start = server.journal.position()
+    assert segments(path)[0].stat().st_blocks * 512 >= 2_500_000
+    server.send("1", None)
+    server.die()
+    successor = Server(path, "b").serve()
+    assert successor.missed(pid, "ann", start) == ["1"]
     successor.die()

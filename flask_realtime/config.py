@@ -345,6 +345,13 @@ class RealtimeConfig:
         lambda value: value is None or _is_positive_number(value),
         doc="Seconds in which a client that lost its connection may come back and get what it missed. None: no recovery.",
     )
+    offline_delay: float = _setting(
+        0.0,
+        "a number of seconds, 0 or more",
+        _is_duration,
+        doc="Seconds after the end of a user's last connection before the user is offline, for clients, hooks and queries. A user "
+        "who is back sooner was online all the time.",
+    )
     recovery_clients: str = _setting(
         "browsers",
         f"one of {', '.join(map(repr, RECOVERY_CLIENTS))}",
@@ -357,6 +364,13 @@ class RealtimeConfig:
         "an integer above 0",
         _is_positive_integer,
         doc="Bytes of memory of one server process for events that clients may have missed; beyond it, the oldest are forgotten.",
+    )
+    recovery_folder: str | None = _setting(
+        "realtime",
+        "None or the path of a folder, relative to the instance folder or absolute",
+        lambda value: value is None or (isinstance(value, str) and value != ""),
+        doc="Folder, in the instance folder unless its path is absolute, in which a server without a message queue keeps what its "
+        "successor needs to recover its clients, their events too. None: nothing is recovered after a restart.",
     )
     connect_timeout: float = _setting(
         45.0,

@@ -172,8 +172,13 @@ class RecoveryStore(ABC):
         """Wait until the events published so far are in the order of all servers, and return whether they are."""
 
     @abstractmethod
-    def take(self, key: str, user_id: str) -> LeaseRecord | None:
+    def take(self, key: str, user_id: str, attempt: str) -> LeaseRecord | None:
         """Become the owner of a lease, and return it as it was, or None if there is no such lease of that user.
+
+        Args:
+            key: Its key.
+            user_id: Its user.
+            attempt: A unique name. An attempt of which it is not known whether it succeeded is made again under the same name.
 
         Raises:
             BackendUnavailable: Unknown.

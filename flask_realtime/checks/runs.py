@@ -14,6 +14,7 @@ from flask_realtime.checks.setup import (
     check_hooks,
     check_middleware,
     check_origins,
+    check_recovery_folder,
     check_settings,
     check_workers,
 )
@@ -45,6 +46,7 @@ def find_all(app: Flask, gateway: Gateway) -> list[Finding]:
         check_hooks(gateway),
         check_middleware(app, gateway),
         check_workers(gateway),
+        check_recovery_folder(app, gateway),
         check_queue(gateway),
         check_versions(),
         check_origins(gateway),

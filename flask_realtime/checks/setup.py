@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -117,6 +118,22 @@ def check_workers(gateway: Gateway, environment: Mapping[str, str] = os.environ)
             "workers_without_queue",
             f"gunicorn is set to start {count} workers, and without {PREFIX}MESSAGE_QUEUE each knows its own clients only.",
             f"Set {PREFIX}MESSAGE_QUEUE to the URL of a Redis server, or start one worker.",
+        )
+
+
+def check_recovery_folder(app: Flask, gateway: Gateway) -> Iterator[Finding]:
+    """Check that a single server can keep what its successor needs to recover its clients."""
+    config = gateway.config
+    if config.recovery_window is None or config.recovery_folder is None or not gateway.backend.is_local:
+        return
+    folder = Path(app.instance_path) / config.recovery_folder
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        yield Finding(
+            "recovery_folder_unusable",
+            f"{folder} cannot be written by the user who runs this command: after a restart, no client recovers what it missed.",
+            f"Set {PREFIX}RECOVERY_FOLDER to a folder that the server may write, or to None.",
+            "hint",
         )
 
 

@@ -100,6 +100,15 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
     def session(self, value: dict[str, Any]) -> None:
         self._lazy_session = value
 
+    @property
+    def user_session(self) -> Any:
+        """What the application stored with python-socketio's `save_session` in the default namespace, or None."""
+        return None if self._lazy_session is None else self._lazy_session.get("/")
+
+    @user_session.setter
+    def user_session(self, value: Any) -> None:
+        self.session["/"] = value
+
     def deliver(self, message: OutboundMessage) -> None:
         """Send a message that was encoded for many receivers."""
         deliver_to_all((self,), message)

@@ -40,7 +40,7 @@ from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
 from flask_realtime.gateway.limits.event_limiter import EventLimiter
 from flask_realtime.gateway.limits.peer_log import PeerLog
 from flask_realtime.gateway.recovery.clients import is_browser
-from flask_realtime.gateway.recovery.setup import new_journal, new_recovery, new_shared
+from flask_realtime.gateway.recovery.setup import new_journal, new_kept, new_recovery, new_shared
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.shutdown import GatewayShutdown
 from flask_realtime.hooks import ApplicationEvent, Hooks
@@ -97,7 +97,8 @@ class Gateway:
         connect_limiter = ConnectLimiter(config.max_connects_per_user, config.max_failed_connects)
         delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish)
         shared = self._shared = None if journal is None else new_shared(config, journal, backend, server.sleep)
-        recovery = None if journal is None else new_recovery(config, journal, server, shared)
+        kept = self._kept = None if journal is None else new_kept(config, app.instance_path, journal, server, backend)
+        recovery = None if journal is None else new_recovery(config, journal, server, shared, kept)
         lost_connections = _nobody if recovery is None else recovery.lost_connections
         after_commit = AfterCommit(app, by_default=config.after_commit)
         calls = (after_commit, self._disconnect, lost_connections)
@@ -205,6 +206,8 @@ class Gateway:
         """Handle the beginning of serving in this process, which may be noticed more than once."""
         if not self._is_serving:
             self._is_serving = True
+            if self._kept is not None:
+                self._kept.begin()
             self._features.serving()
 
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:
@@ -231,6 +234,8 @@ class Gateway:
                 "There are several workers, and no REALTIME_MESSAGE_QUEUE: each knows its own clients only. What one sends does "
                 "not reach the clients of the others, and users who are connected to another one appear offline."
             )
+            if self._kept is not None:
+                self._kept.give_up()
 
     def on_close(self, eio_sid: str, reason: str) -> None:
         """Handle the end of a session."""
@@ -244,11 +249,19 @@ class Gateway:
 
     def begin_drain(self) -> None:
         """Start the drain: sessions are ended in batches from now on."""
+        if self._kept is not None:
+            self._kept.begin_to_leave()
+        self._end_waiting()
         self._shutdown.begin_drain()
 
     def wait_idle(self) -> None:
         """Return when the application has heard of every end, or it takes too long."""
+        self._end_waiting()
         self._shutdown.wait_idle()
+
+    def _end_waiting(self) -> None:
+        if self._backend.is_local:  # Otherwise the other servers know who is not back in time.
+            self._notifier.end_waiting()
 
     def when_done(self, eio_sid: str, callback: Callable[[], None]) -> None:
         """Call a function once all messages of a session have been handled."""

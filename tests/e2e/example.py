@@ -36,4 +36,8 @@ class User:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return {"DATABASE_URL": f"sqlite:///{folder / 'example.sqlite3'}", "JWT_SECRET_KEY": KEY}
+    return {
+        "DATABASE_URL": f"sqlite:///{folder / 'example.sqlite3'}",
+        "JWT_SECRET_KEY": KEY,
+        "REALTIME_RECOVERY_FOLDER": str(folder / "recovery"),
+    }

@@ -95,6 +95,48 @@ def test_who_comes_back_to_another_server_each_time_has_everything_once_and_in_o
     assert client.recoveries == [False] + [True] * ROUNDS
 
 
+def test_what_is_sent_into_a_network_that_stands_still_comes_from_another_server_when_the_client_has_noticed(
+    pair: Pair, open_client: Open, new_id: NewId
+) -> None:
+    user = new_id("ann")
+    client = open_client(pair.network.url, pair.apis[0], user)
+    client.wait_for("realtime:ready")
+    for number in range(5):
+        pair.network.lose("freeze")
+        pair.lead_to((number + 1) % 2)
+        pair.apis[number % 2].emit("send_to_user", user, "told", number)
+        client.wait_until_back(number + 1)
+        client.wait_for_number("told", number + 1)
+    client.settle()
+    assert client.recoveries == [False, *[True] * 5]
+    assert told(client, "told") == list(range(5))
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_page_that_was_reloaded_gets_what_it_missed_from_another_server(
+    pair: Pair, open_client: Open, new_id: NewId, *, is_killed: bool
+) -> None:
+    user = new_id("ann")
+    client = open_client(pair.network.url, pair.apis[0], user)
+    sid = client.sid
+    assert pair.emitter.send_to_user(user, "told", "before")
+    client.wait_for("told")
+    place = client.place()
+    pair.network.shut()
+    pair.network.lose("strand")
+    client.disconnect()
+    if is_killed:
+        pair.servers[0][0].kill()
+    assert pair.emitter.send_to_user(user, "told", "between")
+    pair.lead_to(1)
+    pair.network.open()
+    reloaded = open_client(pair.network.url, pair.apis[1], user, **place)
+    reloaded.settle()
+    assert reloaded.sid == sid
+    assert told(reloaded, "told") == ["between"]
+    assert reloaded.received("realtime:ready")[0].args[0] == {"recovered": True, "gap": False}
+
+
 def test_who_was_on_a_server_that_was_killed_has_everything_on_the_next_one(pair: Pair, open_client: Open, new_id: NewId) -> None:
     user, conversation = new_id("ann"), new_id("conversation")
     client = open_client(pair.network.url, pair.apis[0], user)
@@ -172,6 +214,24 @@ def test_nobody_hears_that_a_user_went_whose_open_connection_came_back_elsewhere
     assert [event for event in watcher.received("user:status-changed") if event.args[0]["userId"] == user] == []
     assert watcher.call("user:get-status", user)["status"] == "online"
     assert {reason for *_, reason in pair.apis[0].hooks("disconnect", user)} == {"taken over"}
+
+
+def test_who_went_before_their_server_was_killed_that_waited_for_them_is_offline(
+    redis: RedisServer, tmp_path: Path, open_client: Open, new_id: NewId
+) -> None:
+    with ExitStack() as stack:
+        cluster = Cluster(stack, redis, tmp_path)
+        cluster.settings["REALTIME_OFFLINE_DELAY"] = 2
+        (server, here), (_, there) = cluster.start(), cluster.start()
+        user = new_id("ann")
+        watcher = open_client(there.url, there, new_id("ben"))
+        client = open_client(here.url, here, user)
+        watcher.wait_for("user:status-changed", lambda data: data["userId"] == user)
+        client.disconnect()
+        here.wait_for_hook("disconnect", user)
+        server.kill()
+        watcher.wait_for("user:status-changed", lambda data: data == {"userId": user, "status": "offline"})
+        there.wait_for_hook("offline", user)
 
 
 @pytest.fixture

@@ -333,3 +333,16 @@ def test_packages_that_are_too_old_are_named() -> None:
 
 def test_the_packages_that_are_here_are_new_enough() -> None:
     assert list(check_versions()) == []
+
+
+def test_a_folder_for_recovery_that_cannot_be_written_is_found(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    def is_found(folder: str | None) -> bool:
+        app = make_app(REALTIME_RECOVERY_FOLDER=folder)
+        Realtime(app)
+        return "recovery_folder_unusable" in codes(app)
+
+    assert is_found(str(tmp_path / "file" / "folder"))
+    assert not is_found(str(tmp_path / "not yet there" / "folder"))
+    assert not is_found(None)

@@ -555,3 +555,72 @@ def test_of_two_attempts_the_later_one_counts(make_app: MakeApp, *, is_noticed: 
     world.realtime.send_to_user("ann", "told", {})
     assert event(second.receive_until('2["told"'))[1] == {}
     assert second.call("join:conversation", 7) == {"ok": True}
+
+
+def test_who_is_back_before_the_delay_is_over_was_never_offline(make_app: MakeApp) -> None:
+    world = World(make_app(REALTIME_OFFLINE_DELAY=60))
+    watcher, wire = world.wire(), world.wire()
+    watcher.enter("watcher")
+    place = enter(wire, "ann")
+    watcher.receive_until('2["user:status-changed",{"userId":"ann"')
+    for _ in range(2):
+        lose(world.app, wire)
+        assert watcher.call("user:get-status", "ann") == {"userId": "ann", "status": "online"}
+        assert watcher.call("users:get-status", ["ann", "zed"])[0]["status"] == "online"
+        assert sorted(world.realtime.get_online_users()) == ["ann", "watcher"]
+        assert (world.realtime.is_user_online("ann"), world.realtime.get_online_users_count()) == (True, 2)
+        wire = world.wire()
+        assert is_recovered(place, come_back(wire, "ann", place))
+    lose(world.app, wire)
+    world.wire().enter("ann")  # A new connection does as well.
+    world.realtime.broadcast_to_all("marker")
+    seen = []
+    while not (packet := watcher.receive()).startswith('2["marker"'):
+        seen.append(packet)
+    assert [packet for packet in seen if '"ann"' in packet] == []
+    assert [told for told in world.told if told in {("online", "ann"), ("offline", "ann")}] == [("online", "ann")]
+
+
+def test_who_stays_away_is_offline_when_the_delay_is_over(make_app: MakeApp) -> None:
+    world = World(make_app(REALTIME_OFFLINE_DELAY=0.3))
+    watcher, wire = world.wire(), world.wire()
+    watcher.enter("watcher")
+    enter(wire, "ann")
+    lose(world.app, wire)
+    assert world.realtime.is_user_online("ann")
+    watcher.wait_until(lambda: ("offline", "ann") in world.told)
+    assert "offline" in watcher.receive_until('2["user:status-changed",{"userId":"ann","status":"off')
+    assert not world.realtime.is_user_online("ann")
+
+
+def test_a_single_server_that_stops_announces_at_once_who_would_have_been_waited_for(make_app: MakeApp) -> None:
+    world = World(make_app(REALTIME_OFFLINE_DELAY=60))
+    wire = world.wire()
+    enter(wire, "ann")
+    lose(world.app, wire)
+    gateway_of(world.app).wait_idle()
+    assert ("offline", "ann") in world.told
+
+
+def test_what_the_application_stored_in_a_session_is_there_again(make_app: MakeApp) -> None:
+    def store(realtime: Realtime) -> None:
+        @realtime.on("store")
+        def stored(_identity: Identity, value: str) -> None:
+            realtime.socketio.server.save_session(current_connection.id, {"value": value})
+
+        @realtime.on("stored")
+        def ask(_identity: Identity) -> str:
+            return str(realtime.socketio.server.get_session(current_connection.id).get("value", "nothing"))
+
+    world = World(make_app(), store)
+    wire = world.wire()
+    place = enter(wire, "ann")
+    wire.call("store", "kept")
+    lose(world.app, wire)
+    for _ in range(2):  # The second time, the loss is not noticed.
+        wire = world.wire()
+        assert is_recovered(place, come_back(wire, "ann", place))
+        assert wire.call("stored") == "kept"
+    other = world.wire()
+    enter(other, "ben")
+    assert other.call("stored") == "nothing"

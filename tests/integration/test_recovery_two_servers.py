@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask
+from redis import Redis
 
 from flask_realtime import Realtime
 from flask_realtime.extension import gateway_of
 from tests.integration.conftest import MakeApp
 from tests.integration.recovery_client import Place, come_back, enter, event, is_recovered, lose, names
 from tests.integration.wire import Wire
+from tests.redis_server import RedisServer
 
 
 class Servers:
@@ -17,11 +21,13 @@ class Servers:
 
     Args:
         make: Makes an application that shares a Redis.
+        config: Its settings.
     """
 
-    def __init__(self, make: MakeApp) -> None:
+    def __init__(self, make: MakeApp, **config: Any) -> None:
         self.realtimes: list[Realtime] = []
-        self.here, self.there = make(on=self._set_up), make(on=self._set_up)
+        self.told: list[tuple[str, str]] = []
+        self.here, self.there = make(on=self._set_up, **config), make(on=self._set_up, **config)
         self.watcher = Wire(self.here)
         self.watcher.enter("watcher")
         wire = Wire(self.here)
@@ -31,6 +37,8 @@ class Servers:
 
     def _set_up(self, realtime: Realtime) -> None:
         realtime.authorize_join(lambda _identity, _conversation_id: True)
+        realtime.on_user_online(lambda user: self.told.append(("online", user)))
+        realtime.on_user_offline(lambda user: self.told.append(("offline", user)))
         self.realtimes.append(realtime)
 
     def send(self, event: str) -> None:
@@ -175,3 +183,31 @@ def test_who_was_kicked_by_another_server_does_not_recover(servers: Servers) -> 
     servers.realtimes[1].disconnect_user("ann")
     servers.send("marked")
     assert not is_recovered(servers.place, come_back(Wire(servers.here), "ann", servers.place))
+
+
+def test_a_redis_that_takes_long_to_answer_makes_no_gap(servers: Servers, redis: RedisServer) -> None:
+    Wire(servers.there).enter("somebody")  # So the second server knows its place before.
+    servers.watcher.wait_until(lambda: servers.everybody_knows(servers.there, online=False))
+    servers.send("said")
+    with Redis.from_url(redis.url) as client:
+        client.client_pause(1_200)
+    answer = come_back(Wire(servers.there), "ann", servers.place)
+    assert is_recovered(servers.place, answer)
+    assert names(answer.missed).count("said") == 1
+
+
+def test_who_is_back_on_another_server_before_the_delay_is_over_was_never_offline(make_sharing: MakeApp) -> None:
+    servers = Servers(make_sharing, REALTIME_OFFLINE_DELAY=60)
+    watcher = Wire(servers.there)
+    watcher.enter("watcher-2")
+
+    def is_waited_for(user: str) -> set[bool]:
+        """Return whether each server waits for a user."""
+        return {user in gateway_of(app)._notifier._departures.users() for app in (servers.here, servers.there)}
+
+    watcher.wait_until(lambda: is_waited_for("ann") == {True})
+    assert watcher.call("user:get-status", "ann") == {"userId": "ann", "status": "online"}
+    assert is_recovered(servers.place, come_back(Wire(servers.there), "ann", servers.place))
+    watcher.wait_until(lambda: is_waited_for("ann") == {False})
+    assert servers.told.count(("online", "ann")) == 1
+    assert ("offline", "ann") not in servers.told

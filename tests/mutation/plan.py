@@ -73,6 +73,8 @@ _STORE: Final = (
 _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 
+_KEPT: Final = Suite(("unit/gateway/test_recovery_kept.py",), ("e2e/test_recovery_restart.py",))
+
 PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/checks": Suite(("integration/test_checks.py",), ("e2e/test_setup_warnings.py",)),
     "flask_realtime/describe": Suite(
@@ -119,6 +121,9 @@ PLAN: Final[dict[str, Suite]] = {
             "integration/features/test_log.py",
         ),
         ("integration/store/test_store_migrations.py", "e2e/features/test_log.py"),
+    ),
+    "flask_realtime/features/presence/departures.py": Suite(
+        ("unit/features/test_presence_departures.py", "integration/test_recovery.py"), ("integration/test_recovery_two_servers.py",)
     ),
     "flask_realtime/features": Suite(
         (
@@ -226,6 +231,9 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/gateway/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)
     ),
     "flask_realtime/gateway/admission/returning.py": Suite(("integration/test_recovery.py", *_GATEWAY), ("e2e/test_recovery.py",)),
+    "flask_realtime/gateway/recovery/kept.py": _KEPT,
+    "flask_realtime/gateway/recovery/kept_lines.py": _KEPT,
+    "flask_realtime/backends/segments.py": _KEPT,
     "flask_realtime/gateway/recovery": Suite(
         (
             "unit/gateway/test_recovery.py",

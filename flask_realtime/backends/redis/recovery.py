@@ -82,9 +82,9 @@ class RedisRecovery(RecoveryStore):
         """Wait until the events published so far are in the stream."""
         return self._bus.wait_sent(timeout)
 
-    def take(self, key: str, user_id: str) -> LeaseRecord | None:
+    def take(self, key: str, user_id: str, attempt: str) -> LeaseRecord | None:
         """Become the owner of a lease; see `RecoveryStore.take`."""
-        return self._server.run_by_deadline(scripts.take_recovery(key, user_id, self.name, ttl=self._ttl))
+        return self._server.run_by_deadline(scripts.take_recovery(key, user_id, self.name, attempt, ttl=self._ttl))
 
     def reading(self, after: Place, era: str) -> Reading:
         """Return a reading of the events behind a place."""

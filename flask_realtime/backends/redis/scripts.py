@@ -339,16 +339,17 @@ def write_recovery(owner: str, changes: Sequence[LeaseChange], *, ttl: float) ->
     return Update(_WRITE_RECOVERY, args, parse_refusals)
 
 
-def take_recovery(key: str, user_id: str, owner: str, *, ttl: float) -> Update[LeaseRecord | None]:
+def take_recovery(key: str, user_id: str, owner: str, attempt: str, *, ttl: float) -> Update[LeaseRecord | None]:
     """Take a lease; answers it as it was, or None.
 
     Args:
         key: The lease's key.
         user_id: Its user.
         owner: The server that takes it.
+        attempt: The unique name of the attempt, which may be made again.
         ttl: Seconds for which it is kept.
     """
-    return Update(_TAKE_RECOVERY, (key, user_id, owner, _milliseconds(ttl)), parse_lease)
+    return Update(_TAKE_RECOVERY, (key, user_id, owner, _milliseconds(ttl), attempt), parse_lease)
 
 
 # Questions --------------------------------------------------------------------------------------------------------------------

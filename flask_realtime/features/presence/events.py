@@ -16,6 +16,12 @@ USERS_GET_STATUS: Final = "users:get-status"
 USER_ID: Final = "userId"
 USER_IDS: Final = "userIds"
 
+DEPARTED: Final = "departed"
+"""The command that tells other servers of a departure that waits: the user, and the change's version."""
+
+RETURNED: Final = "returned"
+"""The command that tells other servers that a user is back whose departure waits: the user, and the change's version."""
+
 HEARD: Final = "heard"
 """The command that reports a change to other servers: the user, whether online, the change's version, whether it is announced."""
 

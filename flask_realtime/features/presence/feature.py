@@ -9,7 +9,9 @@ from flask_realtime.contract.ids import WireId
 from flask_realtime.feature.feature import Feature
 from flask_realtime.features.presence import handlers, hooks
 from flask_realtime.features.presence.events import (
+    DEPARTED,
     HEARD,
+    RETURNED,
     USER_GET_STATUS,
     USER_ID,
     USER_IDS,
@@ -48,3 +50,5 @@ _event(
 )(handlers.get_statuses)
 
 presence.command(HEARD)(handlers.heard)
+presence.command(DEPARTED)(handlers.departed)
+presence.command(RETURNED)(handlers.returned)

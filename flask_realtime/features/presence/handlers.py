@@ -36,6 +36,16 @@ def get_statuses(state: Presence, _caller: Caller, request: SomeUsers) -> list[U
     return state.statuses(request.user_ids)
 
 
+def departed(state: AnnouncedPresence, user_id: str, version: int) -> None:
+    """Record a departure that waits on another server."""
+    state.notifier.departed(user_id, version)
+
+
+def returned(state: AnnouncedPresence, user_id: str, version: int) -> None:
+    """Record that a user whose departure waits is back on another server."""
+    state.notifier.returned(user_id, version)
+
+
 def heard(state: AnnouncedPresence, user_id: str, online: bool, version: int, announced: bool) -> None:  # noqa: FBT001 - from JSON
     """Record a change reported by another server."""
     state.notifier.heard(user_id, online=online, version=version, announced=announced)

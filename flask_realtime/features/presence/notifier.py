@@ -1,22 +1,29 @@
 """Notifies clients and the application's hooks of presence changes.
 
 The application's hooks may be slow; one user's changes are still announced in the order in which they happened. The hooks are
-called for every change; clients are notified of those that `Announcements` selects.
+called for every change; clients are notified of those that `Announcements` selects. Of a user who is back before `Departures` has
+let go of the change, neither hears anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Final
 from weakref import WeakValueDictionary
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.ids import parse_id
 from flask_realtime.feature.context import FeatureContext, Mailbox, Task
 from flask_realtime.features.presence.announcements import Announcement, Announcements
-from flask_realtime.features.presence.events import HEARD
+from flask_realtime.features.presence.departures import Departure, Departures
+from flask_realtime.features.presence.events import DEPARTED, HEARD, RETURNED
 from flask_realtime.features.presence.hooks import ON_USER_OFFLINE, ON_USER_ONLINE, PRESENCE_AUDIENCE
 from flask_realtime.features.presence.state import Presence
+from flask_realtime.jitter import jitter
+
+_PATIENCE: Final = 1.0
+"""Seconds that the server on which a user's last connection was has to announce it; then another one does."""
 
 
 class PresenceNotifier:
@@ -32,6 +39,10 @@ class PresenceNotifier:
         self._presence = presence
         self._announcements = Announcements(context.clock, context.lock())
         self._timer = context.timer(self._announcements.next_deadline, self._announce_due)
+        departures = self._departures = presence.departures = Departures(
+            context.config.offline_delay, context.clock, context.lock()
+        )
+        self._departure_timer = context.timer(departures.next_deadline, self._announce_departures)
         self._lock = context.lock()
         # A mailbox lives as long as it has tasks: its greenlet or thread refers to it.
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
@@ -58,6 +69,40 @@ class PresenceNotifier:
             version: The change's place among the changes of this user, on all servers.
             hold: Seconds before which it must not be announced; see `Change`.
         """
+        if not online and self._departures.is_waiting:
+            self._wait_with(Departure(user_id, version, hold))
+            self._context.elsewhere(DEPARTED, user_id, version)
+        elif online and self._departures.drop(user_id, version):
+            self._context.elsewhere(RETURNED, user_id, version)
+        else:
+            self._announce_change(user_id, online=online, version=version, hold=hold)
+
+    def departed(self, user_id: str, version: int) -> None:
+        """Let a departure wait that another server announces, unless that server dies."""
+        self._wait_with(Departure(user_id, version), _PATIENCE * jitter.uniform(1, 2))
+
+    def returned(self, user_id: str, version: int) -> None:
+        """Forget the departure of a user who is back on another server."""
+        self._departures.drop(user_id, version)
+
+    def end_waiting(self) -> None:
+        """Announce at once what waits, and let nothing wait any more: this server is about to stop."""
+        for user_id, version, hold in self._departures.end():
+            self._announce_change(user_id, online=False, version=version, hold=hold)
+
+    def _wait_with(self, departure: Departure, patience: float = 0.0) -> None:
+        self._departures.add(departure, patience)
+        deadline = self._departures.next_deadline()
+        if deadline is not None:
+            self._departure_timer.wake_by(deadline)
+
+    def _announce_departures(self) -> Iterable[Emit]:
+        for user_id, version, hold in self._departures.take_due():
+            if not self._presence.is_online(user_id):
+                self._announce_change(user_id, online=False, version=version, hold=hold)
+        return ()
+
+    def _announce_change(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
         if not self._calls_application:
             self._announce(user_id, online=online, version=version, hold=hold)
         else:
@@ -65,6 +110,7 @@ class PresenceNotifier:
 
     def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
         """Record a change reported by another server; see `Announcements.heard`."""
+        self._departures.drop(user_id, version)
         self._announcements.heard(user_id, online=online, version=version, announced=announced)
         self._wake()
 

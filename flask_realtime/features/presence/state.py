@@ -1,6 +1,7 @@
 """State of presence: the users who are online.
 
-A user is online from the first connection until the last one has closed; a second tab changes nothing.
+A user is online from the first connection until the last one has closed; a second tab changes nothing. While the departure waits to
+be announced, the user is online still.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from flask_realtime.backends.base import Change, ConnectedUsers, PresenceEntry
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.rooms import user_room
+from flask_realtime.features.presence.departures import Departures
 from flask_realtime.features.presence.events import HEARD, USER_STATUS_CHANGED, UserStatus, user_status
 
 
@@ -22,6 +24,8 @@ class Presence:
 
     def __init__(self, backend: ConnectedUsers) -> None:
         self._backend = backend
+        self.departures: Departures | None = None
+        """Departures that wait; None in a process that is not a server."""
 
     def connected(self, connection_id: str, user_id: str, device: str = "") -> Change:
         """Record a connection, and return whether the user came online with it.
@@ -39,7 +43,7 @@ class Presence:
 
     def is_online(self, user_id: str) -> bool:
         """Return whether a user is online."""
-        return bool(self._backend.online([user_id]))
+        return bool(self._online([user_id]))
 
     def status(self, user_id: str) -> UserStatus:
         """Return a user's status."""
@@ -47,16 +51,23 @@ class Presence:
 
     def statuses(self, user_ids: Sequence[str]) -> list[UserStatus]:
         """Return the users' statuses, in the requested order."""
-        online = self._backend.online(user_ids)
+        online = self._online(user_ids)
         return [user_status(user_id, online=user_id in online) for user_id in user_ids]
 
     def users(self) -> list[str]:
         """Return the ids of all users who are online."""
-        return self._backend.users()
+        if self.departures is None or not self.departures.is_waiting:
+            return self._backend.users()
+        return list(dict.fromkeys([*self._backend.users(), *self.departures.users()]))
 
     def count(self) -> int:
         """Return how many users are online."""
-        return self._backend.count()
+        waiting = set() if self.departures is None else self.departures.users()
+        return self._backend.count() + len(waiting - self._backend.online(waiting) if waiting else ())
+
+    def _online(self, user_ids: Sequence[str]) -> set[str]:
+        online = self._backend.online(user_ids)
+        return online if self.departures is None else online | self.departures.among(user_ids)
 
     def connections(self, user_id: str) -> list[PresenceEntry]:
         """Return a user's connections."""

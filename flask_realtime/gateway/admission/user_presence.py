@@ -22,6 +22,9 @@ class StatusNotifier(Protocol):
     def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
         """Announce that a user came online or went offline, unless that exceeds the rate."""
 
+    def end_waiting(self) -> None:
+        """Announce at once what waits to be announced, and let nothing wait any more."""
+
     def in_turn(self, user_id: str, task: Callable[[], None]) -> None:
         """Run a task about a user after all earlier ones about the same user."""
 

@@ -15,6 +15,8 @@ class Receiver(Protocol):
     """An engine session, as far as rooms know it."""
 
     takes_offsets: bool
+    user_session: Any
+    """What the application stored with python-socketio's `save_session`, or None."""
 
     @property
     def acknowledged_at(self) -> float:

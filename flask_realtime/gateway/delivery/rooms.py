@@ -138,6 +138,8 @@ class Rooms:
         pending = self.pending.pop(sid)
         receiver = lease.receiver = pending.receiver
         receiver.takes_offsets = True
+        if lease.user_session is not None and receiver.user_session is None:
+            receiver.user_session = lease.user_session
         receiver.deliver(greeting)
         self._members[sid] = Member(pending.eio_sid, receiver, lease=lease)
         self._ids[pending.eio_sid] = sid
@@ -412,6 +414,8 @@ class Rooms:
         """Take a connection out of its rooms and the namespace."""
         member = self._members.pop(sid, None)
         if member is not None:
+            if member.lease is not None:
+                member.lease.user_session = member.receiver.user_session
             self._ids.pop(member.eio_sid, None)
             for room in tuple(member.rooms):
                 self._leave(sid, room)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from secrets import token_hex
+from typing import Final, NamedTuple, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.bus import Envelope
@@ -15,8 +16,15 @@ from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.gateway.recovery.offsets import Offset, parse_offset
 from flask_realtime.gateway.recovery.shared import SharedLeases
 
+ResultT = TypeVar("ResultT")
+
 _WAIT_SECONDS: Final = 2.0
 """Seconds in which what this server has sent must be in the log."""
+
+_ATTEMPTS: Final = 3
+"""How often a lease, or what a client has missed, is asked for: on a busy machine, Redis may answer late."""
+
+_ATTEMPT_BYTES: Final = 6
 
 _SERVERS_SEEN: Final = 8
 """Servers that a connection was on last, of which is remembered what its client has."""
@@ -59,8 +67,10 @@ class Elsewhere:
             key: Its key.
             user_id: Its user.
         """
+        attempt = token_hex(_ATTEMPT_BYTES)
+        is_here = key in self._journal.leases.by_key
         try:
-            return self._store.take(key.hex(), user_id)
+            return self._patiently(lambda: self._store.take(key.hex(), user_id, attempt), 1 if is_here else _ATTEMPTS)
         except BackendUnavailable:
             return None
 
@@ -77,7 +87,7 @@ class Elsewhere:
         given = None if given is None else given.with_known(parse_offset(record.known))
         lease, number, place = self._adopt(key, user_id, record, given)
         try:
-            missed = self._missed(record, lease, given, number, place)
+            missed = self._patiently(lambda: self._missed(record, lease, given, number, place), _ATTEMPTS)
         except BackendUnavailable:
             missed = None
         if missed is None:
@@ -91,6 +101,18 @@ class Elsewhere:
         """Let the server that had a lease know that this one has it."""
         if owner != self._store.name:
             self.shared.publish(Envelope(TAKEN, {"owner": owner, "key": lease.key.hex(), "turn": lease.turn}))
+
+    def _patiently(self, call: Callable[[], ResultT], attempts: int) -> ResultT:
+        """Call the store, again if it takes too long, unless it was down before: then that may last."""
+        was_reachable = self._store.is_reachable
+        for _ in range(attempts - 1):
+            try:
+                return call()
+            except BackendUnavailable:
+                if not was_reachable:
+                    raise
+            self.shared.wait_reachable()
+        return call()
 
     def _adopt(self, key: bytes, user_id: str, record: LeaseRecord, offset: Offset | None) -> tuple[Lease, int, Place]:
         journal, seen = self._journal, self._seen(record, offset)

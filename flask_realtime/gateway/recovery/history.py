@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from sys import getsizeof
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +14,9 @@ _OVERHEAD: Final = 320
 
 _PER_ROOM: Final = 96
 """Bytes of memory of a room's name."""
+
+RESTORED_BEFORE: Final = 60.0
+"""Seconds before the restart at which what a client is known to have is taken to have arrived."""
 
 
 class Entry(NamedTuple):
@@ -89,6 +93,28 @@ class History:
         if kept > self._max_bytes or entries[0][_SENT_AT] < now - self._max_age:
             self._forget_oldest(now - self._max_age)
 
+    def restore(
+        self, events: Iterable[tuple[int, tuple[str | bytes, ...], tuple[Any, ...] | None, tuple[Any, ...], str | None]]
+    ) -> None:
+        """Put the events of an earlier server, whose numbers are smaller, before those of this one.
+
+        Args:
+            events: The number, the packet, the rooms, the rooms and the connection left out of each; see `Entry`.
+        """
+        own, last = [*self._entries], self.last
+        forgotten_at = max(self._forgotten_at, self._clock() - 2 * RESTORED_BEFORE)
+        self._entries.clear()
+        for number, parts, rooms, except_rooms, except_sid in events:
+            self.last = number - 1
+            self.add(parts, rooms, except_rooms, except_sid)
+        self._entries.extend(own)
+        self._forgotten_at, self.last = forgotten_at, last
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest event that is kept, or of the next one."""
+        return self._entries[0][_NUMBER] if self._entries else self.last + 1
+
     def clear(self) -> None:
         """Forget all events."""
         self._forget_oldest(math.inf)
@@ -100,8 +126,7 @@ class History:
             number: The last event that it is known to have, by its own word.
             known_at: A time; what was sent before has arrived.
         """
-        first = self._entries[0][_NUMBER] if self._entries else self.last + 1
-        return number <= self.last and (number >= first - 1 or self._forgotten_at < known_at)
+        return number <= self.last and (number >= self.first - 1 or self._forgotten_at < known_at)
 
     def since(self, number: int) -> list[Entry]:
         """Return the events after a number, in order."""
@@ -112,6 +137,21 @@ class History:
             entries.append(Entry._make(entry))
         entries.reverse()
         return entries
+
+    def arrivals(self) -> Callable[[float], int]:
+        """Return a function that returns the last event that was sent before a time, or 0 if that is not known."""
+        times = [entry[_SENT_AT] for entry in self._entries]
+        numbers = [entry[_NUMBER] for entry in self._entries]
+        forgotten = numbers[0] - 1 if numbers else self.last
+        forgotten_at = self._forgotten_at
+
+        def last_before(time: float) -> int:
+            index = bisect_left(times, time)
+            if index:
+                return numbers[index - 1]
+            return forgotten if forgotten_at < time else 0
+
+        return last_before
 
     def _forget_oldest(self, until: float) -> None:
         """Forget the events before a time, and as many more as do not fit."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from typing import Any, Final
 
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.engine.messages import OutboundMessage
@@ -15,6 +15,30 @@ from flask_realtime.gateway.recovery.offsets import Offsets
 
 _ENDS_IN_TEXT = '"]'
 """The end of an event whose last argument, or name, is text. Clients take any such text for an offset."""
+
+
+KeepEvent = Callable[[int, Sequence["str | bytes"], "Iterable[Any] | None", Sequence[Any], "str | None"], None]
+"""Keeps an event for a successor: its number, its packet, its rooms, and the rooms and the connection that do not get it."""
+
+_ANYBODY: Final = ("anybody",)
+"""Demand while it is not known yet who may come back."""
+
+
+class _EarlyDemand(Sized):
+    """Demand before the server serves; remembers whether something was sent that nobody could miss.
+
+    Args:
+        leases: The leases by their keys.
+    """
+
+    def __init__(self, leases: Sized) -> None:
+        self._leases = leases
+        self.was_empty = False
+
+    def __len__(self) -> int:
+        count = len(self._leases)
+        self.was_empty = self.was_empty or not count
+        return count
 
 
 class Journal:
@@ -32,8 +56,12 @@ class Journal:
         self.offsets = offsets
         self.turn = native_rlock()
         """Held while an event is numbered and sent, so that clients get events in the order of their numbers."""
-        self.demand = leases.by_key
+        self.demand: Sized = leases.by_key
         """Empty while nobody may come back."""
+        self.has_missed_some = False
+        """Whether an event was not kept that a predecessor's clients may have missed."""
+        self.keep_event: KeepEvent | None = None
+        """Keeps an event for a successor, before it is sent; None if there is nothing to keep it in."""
         self.place = ""
         """How far this server has received what others sent; see `Offsets.text`."""
         self._seen: dict[str, dict[str, int]] = {}
@@ -55,8 +83,11 @@ class Journal:
         history = self.history
         if not message.volatile:
             rooms = (room,) if isinstance(room, str) else room if room is None else tuple(room)
-            history.add(message.parts, rooms, tuple(except_rooms), except_sid, self.place)
+            skipped = tuple(except_rooms)
+            history.add(message.parts, rooms, skipped, except_sid, self.place)
             message.number = history.last
+            if self.keep_event is not None:
+                self.keep_event(message.number, message.parts, rooms, skipped, except_sid)
         elif not self.gives_offset(message):
             return
         message.offset = self.offsets.text(history.last, self.place)
@@ -115,5 +146,24 @@ class Journal:
 
     def tidy(self) -> None:
         """Forget all events if nobody may come back."""
-        if not self.demand:
+        if not self.leases.by_key and self.demand is not _ANYBODY:
             self.history.clear()
+
+    def await_serving(self) -> None:
+        """Remember whether something is sent before the server serves."""
+        self.demand = _EarlyDemand(self.leases.by_key)
+
+    def begin_to_serve(self) -> None:
+        """Record from now on what those may miss who have leases."""
+        early, self.demand = self.demand, self.leases.by_key
+        self.has_missed_some = isinstance(early, _EarlyDemand) and early.was_empty
+
+    def await_leases(self) -> None:
+        """Keep all events until it is known who may come back."""
+        self.demand = _ANYBODY
+
+    def stop_waiting(self) -> None:
+        """Keep events from now on for those alone who have leases."""
+        with self.turn:
+            self.demand = self.leases.by_key
+            self.tidy()

@@ -23,7 +23,7 @@ class Arrivals(Protocol):
 
 
 class LeaseLog(Protocol):
-    """Keeps leases where other servers find them."""
+    """Keeps leases where other servers, or the next one, find them."""
 
     def entered(self, lease: Lease, room: Any) -> None:
         """Record that a connection entered a room."""
@@ -33,6 +33,9 @@ class LeaseLog(Protocol):
 
     def ended(self, lease: Lease) -> None:
         """Record that a client may not come back."""
+
+    def expired(self, lease: Lease) -> None:
+        """Record that the time in which a client might come back is over."""
 
     def wait(self) -> None:
         """Wait until other servers would find what was recorded, for a second at most."""
@@ -66,6 +69,7 @@ class Lease:
         log: Where other servers find it; None if they do not.
         turn: How often servers have taken it from each other.
         touched_at: When it was last recorded there that the connection is alive.
+        user_session: What the application stored with python-socketio's `save_session`, once the connection is lost; or None.
     """
 
     key: bytes
@@ -85,6 +89,7 @@ class Lease:
     log: LeaseLog | None = None
     turn: int = 0
     touched_at: float = 0.0
+    user_session: Any = None
 
     def enter(self, room: Any, number: int) -> None:
         """Record a room that the connection enters, unless it is in it already."""
@@ -107,6 +112,10 @@ class Lease:
         """Return the rooms that it is in, each with the last event before it entered."""
         first = {} if self.room is None else {self.room: self.room_since}
         return first | (self.rooms or {})
+
+    def entered_at(self, room: Any) -> int:
+        """Return the last event before it entered a room that it is in."""
+        return self.room_since if room == self.room or self.rooms is None else self.rooms[room]
 
     def leave_room(self, room: Any) -> None:
         """Record that the connection left a room, or lost the right to be in it."""
@@ -203,11 +212,24 @@ class Leases:
             lease: Its lease.
             token_id: The id of its token.
         """
-        if lease.is_over:
-            return
+        if not lease.is_over:
+            self._lose(lease, token_id, self._clock() + self._window)
+
+    def restore(self, lease: Lease, token_id: object, seconds: float) -> None:
+        """Add the lease of a connection that an earlier server lost.
+
+        Args:
+            lease: The lease.
+            token_id: The id of its token.
+            seconds: The seconds in which its client may come back.
+        """
+        self.add(lease)
+        self._lose(lease, token_id, self._clock() + seconds)
+
+    def _lose(self, lease: Lease, token_id: object, end: float) -> None:
         lease.known_at, lease.receiver, lease.connection = lease.arrived_at(), None, None
         lease.token_id = token_id
-        self._ends[lease] = self._clock() + self._window
+        self._ends[lease] = end
         lost = self._lost.setdefault(lease.user_id, [])
         lost.append(lease)
         if len(lost) > self._max_per_user:
@@ -231,6 +253,11 @@ class Leases:
         if self.by_key.get(lease.key) is lease:
             del self.by_key[lease.key]
 
+    def lost_for(self, lease: Lease) -> float | None:
+        """Return the seconds since the loss of a connection, or None if it is there."""
+        end = self._ends.get(lease)
+        return None if end is None else self._clock() - (end - self._window)
+
     def lost(self, user_id: str | None = None) -> list[Lease]:
         """Return the leases of lost connections, of one user or of everybody."""
         return list(self._ends) if user_id is None else list(self._lost.get(user_id, ()))
@@ -248,6 +275,8 @@ class Leases:
     def _forget_expired(self, lease: Lease) -> None:
         # A client that is being admitted is not refused for that; it gets a new session.
         lease.claim = None
+        if lease.log is not None:
+            lease.log.expired(lease)
         self.drop(lease)
 
     def _found(self, lease: Lease) -> None:

@@ -85,6 +85,8 @@ class Offsets:
     def __init__(self, server_id: str) -> None:
         self.server_id = server_id
         """The server's unique name."""
+        self.earlier: set[str] = set()
+        """The names of its predecessors, whose events it has, with smaller numbers."""
 
     def text(self, number: int, place: str = "") -> str:
         """Return the offset of a client that has everything up to a number.
@@ -96,12 +98,12 @@ class Offsets:
         return f"{self.server_id}.{number}.{place}" if place else f"{self.server_id}.{number}"
 
     def number(self, offset: object) -> int | None:
-        """Return the number of an offset, or None for one that is not this server's.
+        """Return the number of an offset, or None for one that is not this server's, nor a predecessor's.
 
         Args:
             offset: Anything that a client sent.
         """
         parsed = parse_offset(offset)
-        if parsed is None or parsed.server != self.server_id or parsed.is_brought_forward:
+        if parsed is None or parsed.is_brought_forward:
             return None
-        return parsed.number
+        return parsed.number if parsed.server == self.server_id or parsed.server in self.earlier else None

@@ -26,6 +26,7 @@ from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.recovery.clients import has_recovery
 from flask_realtime.gateway.recovery.elsewhere import Elsewhere
 from flask_realtime.gateway.recovery.journal import Journal
+from flask_realtime.gateway.recovery.kept import KeptLeases
 from flask_realtime.gateway.recovery.leases import Lease, key_of, new_lease
 from flask_realtime.gateway.recovery.shared import SharedLeases
 
@@ -83,16 +84,19 @@ class Recovery:
         max_missed: Maximum bytes of the events that a client is sent when it comes back.
         wake: Called when a lease has got an end.
         elsewhere: Finds the leases of other servers; None if there are none.
+        kept: Keeps the leases for a successor; None if that is not possible.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
         self,
         clients: str,
         journal: Journal,
         max_missed: int,
         wake: Callable[[], None],
         elsewhere: Elsewhere | None = None,
+        kept: KeptLeases | None = None,
     ) -> None:
+        self._kept = kept
         self._shared = None if elsewhere is None else elsewhere.shared
         self._elsewhere = elsewhere
         self._clients = clients
@@ -120,6 +124,8 @@ class Recovery:
         if self._elsewhere is not None:
             self._elsewhere.shared.wait_for_place()
             record = None if key is None else self._elsewhere.take(key, user_id)
+        if self._kept is not None and key is not None and key not in self._leases.by_key:
+            self._kept.wait_for_predecessor()
         number = self._journal.offsets.number(given.get("offset"))
         with self.turn:
             lease = self._leases.find(pid, user_id)
@@ -149,8 +155,11 @@ class Recovery:
             place: How far this server had received then what others sent.
         """
         lease, pid = new_lease(connection.id, connection.user_id, since)
+        room, token_id = user_room(connection.user_id), connection.identity.claims.get("jti")
         if self._shared is not None:
-            self._shared.open(lease, user_room(connection.user_id), place, connection.identity.claims.get("jti"))
+            self._shared.open(lease, room, place, token_id)
+        elif self._kept is not None:
+            self._kept.open(lease, room, token_id)
         return Offer(lease, pid, place)
 
     @staticmethod
@@ -187,6 +196,8 @@ class Recovery:
         if sum(map(len, missed)) > self._max_missed:
             return None
         self._leases.resume(lease, connection)
+        if self._kept is not None:
+            self._kept.resumed(lease, connection.identity.claims.get("jti"), number)
         told = _greeting(lease.sid, comeback.pid, self._journal.position(), recovered=True, gap=False)
         return OutboundMessage((*missed, *told))
 
@@ -199,6 +210,8 @@ class Recovery:
                 self._leases.lose(lease, connection.identity.claims.get("jti"))
                 if self._shared is not None:
                     self._shared.lost(lease)
+                elif self._kept is not None:
+                    self._kept.lost(lease)
             self._wake()
 
     @staticmethod

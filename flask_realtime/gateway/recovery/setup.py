@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from secrets import token_urlsafe
 from time import monotonic
 from typing import Final
 
 from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.recovery import RecoveryOptions
+from flask_realtime.backends.segments import SegmentFolder
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.gateway.recovery.elsewhere import Elsewhere
 from flask_realtime.gateway.recovery.history import History
 from flask_realtime.gateway.recovery.journal import Journal
+from flask_realtime.gateway.recovery.kept import KeptLeases
 from flask_realtime.gateway.recovery.leases import Leases
 from flask_realtime.gateway.recovery.log import EventLog
 from flask_realtime.gateway.recovery.offsets import Offsets
@@ -30,9 +34,13 @@ def new_journal(config: RealtimeConfig) -> Journal | None:
     if window is None:
         return None
     leases = Leases(window, config.max_connections_per_user, monotonic)
-    # A loss is noticed so much later, and the window begins with that.
-    history = History(config.recovery_bytes, window + config.ping_interval + config.ping_timeout, monotonic)
+    history = History(config.recovery_bytes, _max_age(config, window), monotonic)
     return Journal(leases, history, Offsets(token_urlsafe(_SERVER_ID_BYTES)))
+
+
+def _max_age(config: RealtimeConfig, window: float) -> float:
+    # A loss is noticed so much later, and the window begins with that.
+    return window + config.ping_interval + config.ping_timeout
 
 
 def recovery_options(config: RealtimeConfig) -> RecoveryOptions | None:
@@ -40,7 +48,7 @@ def recovery_options(config: RealtimeConfig) -> RecoveryOptions | None:
     window = config.recovery_window
     if window is None:
         return None
-    seconds = window + SharedLeases.longest_silence(window) + config.ping_interval + config.ping_timeout
+    seconds = _max_age(config, window) + SharedLeases.longest_silence(window)
     return RecoveryOptions(seconds, config.recovery_bytes)
 
 
@@ -59,7 +67,29 @@ def new_shared(config: RealtimeConfig, journal: Journal, backend: Backend, sleep
     return SharedLeases(EventLog(store, config.recovery_bytes), journal, window, backend.publish, sleep)
 
 
-def new_recovery(config: RealtimeConfig, journal: Journal, server: SocketIOServer, shared: SharedLeases | None) -> Recovery:
+def new_kept(
+    config: RealtimeConfig, instance_path: str, journal: Journal, server: SocketIOServer, backend: Backend
+) -> KeptLeases | None:
+    """Return the leases that the server's successor finds, or None if they are not kept for it.
+
+    Args:
+        config: The settings.
+        instance_path: The application's instance folder.
+        journal: The server's journal.
+        server: The server.
+        backend: What servers share.
+    """
+    if config.recovery_window is None or config.recovery_folder is None or not backend.is_local:
+        return None
+    folder = SegmentFolder(Path(instance_path) / config.recovery_folder, config.recovery_bytes)
+    new_timer = partial(DeadlineTimer, server, server.new_event, monotonic)
+    journal.await_serving()
+    return KeptLeases(folder, journal, config.recovery_window, _max_age(config, config.recovery_window), server.sleep, new_timer)
+
+
+def new_recovery(
+    config: RealtimeConfig, journal: Journal, server: SocketIOServer, shared: SharedLeases | None, kept: KeptLeases | None
+) -> Recovery:
     """Return the recovery of connections to a server.
 
     Args:
@@ -67,6 +97,7 @@ def new_recovery(config: RealtimeConfig, journal: Journal, server: SocketIOServe
         journal: Its journal.
         server: The server.
         shared: The leases that other servers find, or None.
+        kept: The leases that its successor finds, or None.
     """
     leases = journal.leases
 
@@ -77,4 +108,4 @@ def new_recovery(config: RealtimeConfig, journal: Journal, server: SocketIOServe
 
     timer = DeadlineTimer(server, server.new_event, monotonic, leases.next_deadline, expire)
     elsewhere = None if shared is None else Elsewhere(shared, journal)
-    return Recovery(config.recovery_clients, journal, config.max_backlog_bytes // 2, timer.wake, elsewhere)
+    return Recovery(config.recovery_clients, journal, config.max_backlog_bytes // 2, timer.wake, elsewhere, kept)

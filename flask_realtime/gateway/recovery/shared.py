@@ -92,6 +92,12 @@ class SharedLeases:
         while not self._journal.place and self.store.is_reachable and monotonic() < deadline:
             self._sleep(_WAIT_TICK)
 
+    def wait_reachable(self) -> None:
+        """Wait until the store can be reached, for a second at most."""
+        deadline = monotonic() + _WAIT_SECONDS
+        while not self.store.is_reachable and monotonic() < deadline:
+            self._sleep(_WAIT_TICK)
+
     def open(self, lease: Lease, room: str, place: str, token_id: object) -> None:
         """Keep the lease of a connection that is about to be admitted, which may wait.
 
@@ -132,6 +138,9 @@ class SharedLeases:
     def ended(self, lease: Lease) -> None:
         """Record that a client may not come back."""
         self._write("end", lease)
+
+    def expired(self, lease: Lease) -> None:
+        """Do nothing: it runs out everywhere."""
 
     def wait(self) -> None:
         """Wait until other servers would find what was recorded, for a second at most."""

@@ -83,6 +83,17 @@ class _StockSession:
     takes_offsets: bool = False
     acknowledged_at: float = 0.0
 
+    @property
+    def user_session(self) -> Any:
+        socket = self.sockets.get(self.eio_sid)
+        return None if socket is None else socket.session.get("/")
+
+    @user_session.setter
+    def user_session(self, value: Any) -> None:
+        socket = self.sockets.get(self.eio_sid)
+        if socket is not None:
+            socket.session["/"] = value
+
     def deliver(self, message: OutboundMessage) -> None:
         is_longer = self.takes_offsets and message.offset is not None
         socket = self.sockets.get(self.eio_sid)

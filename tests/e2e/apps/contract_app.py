@@ -99,7 +99,7 @@ def create_app() -> flask.Flask:
 def build() -> tuple[flask.Flask, Realtime]:
     """The application with the configuration keys of ``CONTRACT_APP_CONFIG`` (JSON) set, and its extension."""
     app = flask.Flask(__name__)
-    app.config.from_mapping(NO_LIMITS, JWT_SECRET_KEY=KEY)
+    app.config.from_mapping(NO_LIMITS, JWT_SECRET_KEY=KEY, REALTIME_RECOVERY_FOLDER=None)
     app.config.update(json.loads(os.environ.get("CONTRACT_APP_CONFIG", "{}")))
     calls = app.extensions["contract_app_notes"] = Notes()
     add_jwt(app, calls)

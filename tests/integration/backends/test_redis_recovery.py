@@ -46,6 +46,9 @@ class Server:
         self.store.write(LeaseChange(kind, key, args))
         assert self.store.wait_written(5.0)
 
+    def take(self, key: str, user_id: str) -> LeaseRecord | None:
+        return self.store.take(key, user_id, uuid.uuid4().hex)
+
     def open(self, *rooms: str, jti: str = "jti", key: str = KEY, user: str = "ann") -> None:
         self.write("open", user, "c1", jti, "a.1", "a.1", dict.fromkeys(rooms, "a.1"), key=key)
 
@@ -103,40 +106,53 @@ def test_a_lease_is_taken_with_what_was_written_of_it(here: Server, there: Serve
     here.write("leave", "red")
     here.write("touch", "a.7", "newer")
     expected = LeaseRecord("c1", here.store.name, 1, "newer", "a.1", "a.7", {"blue": "a.1", "green": "a.5"})
-    assert there.store.take(KEY, "ann") == expected
-    assert here.store.take(KEY, "ann") == LeaseRecord("c1", there.store.name, 2, "newer", "a.1", "a.7", expected.rooms)
+    assert there.take(KEY, "ann") == expected
+    assert here.take(KEY, "ann") == LeaseRecord("c1", there.store.name, 2, "newer", "a.1", "a.7", expected.rooms)
+
+
+def test_an_attempt_to_take_a_lease_whose_answer_was_lost_is_answered_alike_the_second_time(here: Server, there: Server) -> None:
+    here.open("blue")
+    first = there.store.take(KEY, "ann", "attempt-1")
+    assert first == there.store.take(KEY, "ann", "attempt-1")
+    assert first is not None
+    assert (first.owner, first.turn) == (here.store.name, 1)
+    again = here.store.take(KEY, "ann", "attempt-2")
+    assert again is not None
+    assert (again.owner, again.turn) == (there.store.name, 2)
+    here.write("enter", "red", "a.2", key=KEY)
+    assert here.refused == []
 
 
 def test_what_is_written_of_a_lease_that_is_touched_without_news_stays(here: Server, there: Server) -> None:
     here.open("blue")
     here.write("touch", "", "")
-    assert there.store.take(KEY, "ann") == LeaseRecord("c1", here.store.name, 1, "jti", "a.1", "a.1", {"blue": "a.1"})
+    assert there.take(KEY, "ann") == LeaseRecord("c1", here.store.name, 1, "jti", "a.1", "a.1", {"blue": "a.1"})
 
 
 def test_there_is_no_lease_of_another_user_or_key(here: Server, there: Server) -> None:
     here.open()
-    assert there.store.take(KEY, "ben") is None
-    assert there.store.take("cd" * 18, "ann") is None
+    assert there.take(KEY, "ben") is None
+    assert there.take("cd" * 18, "ann") is None
     here.write("end")
-    assert there.store.take(KEY, "ann") is None
+    assert there.take(KEY, "ann") is None
 
 
 def test_a_lost_connection_may_come_back_for_so_long_and_no_longer(here: Server, there: Server, redis_server: RedisServer) -> None:
     here.open()
     here.write("lose", "a.9", "jti", 60_000)
-    taken = there.store.take(KEY, "ann")
+    taken = there.take(KEY, "ann")
     assert taken is not None
     assert taken.known == "a.9"
     there.write("lose", "a.9", "jti", 1)
     with Redis.from_url(redis_server.url) as client:
         wait_until(lambda: not client.exists(f"{here.base}:lease:{KEY}"), 5.0)
-    assert here.store.take(KEY, "ann") is None
+    assert here.take(KEY, "ann") is None
 
 
 @pytest.mark.parametrize(
     ("before", "reason"),
     [
-        (lambda _here, there: there.store.take(KEY, "ann"), Refusal.TAKEN),
+        (lambda _here, there: there.take(KEY, "ann"), Refusal.TAKEN),
         (lambda _here, there: there.write("strike", "", key="user:ann"), Refusal.ENDED),
         (lambda here, _there: here.write("end"), Refusal.FORGOTTEN),
     ],
@@ -160,7 +176,7 @@ def test_a_strike_reaches_the_leases_of_a_user_or_a_token_and_no_others(here: Se
         here.open("blue", "red", user=user, jti=token, key=key)
     there.write("strike", "blue", key="user:ann")
     there.write("strike", "", key="token:two")
-    taken = [there.store.take(key, user) for key, user in zip(keys, ("ann", "ann", "ben", "ben"), strict=True)]
+    taken = [there.take(key, user) for key, user in zip(keys, ("ann", "ann", "ben", "ben"), strict=True)]
     assert [None if record is None else sorted(record.rooms) for record in taken] == [["red"], None, None, ["blue", "red"]]
 
 
@@ -168,9 +184,9 @@ def test_a_token_that_was_replaced_does_not_end_a_lease_any_more(here: Server, t
     here.open(jti="old")
     here.write("touch", "", "new")
     there.write("strike", "", key="token:old")
-    assert there.store.take(KEY, "ann") is not None
+    assert there.take(KEY, "ann") is not None
     there.write("strike", "", key="token:new")
-    assert there.store.take(KEY, "ann") is None
+    assert there.take(KEY, "ann") is None
 
 
 def test_leases_that_have_run_out_are_forgotten_in_the_lists_of_a_user(here: Server, redis_server: RedisServer) -> None:
@@ -285,7 +301,7 @@ def test_without_redis_nothing_is_taken() -> None:
         server.open()
         own.stop()
         with pytest.raises(BackendUnavailable):
-            server.store.take(KEY, "ann")
+            server.take(KEY, "ann")
         server.store.write(LeaseChange("touch", KEY, ("", "")))
         assert not server.store.is_reachable
         assert not server.store.wait_written(60.0)  # Nobody waits for a Redis that is known to be away.

@@ -295,6 +295,7 @@ class Nobody(Heard):
     """A receiver without a client."""
 
     takes_offsets = False
+    user_session = None
 
     def deliver(self, message: OutboundMessage) -> None:
         """Do nothing."""

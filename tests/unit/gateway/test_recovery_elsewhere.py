@@ -86,6 +86,7 @@ class Receiver:
 
     acknowledged_at = 0.0
     takes_offsets = True
+    user_session = None
 
     def __init__(self) -> None:
         self.got: list[str] = []

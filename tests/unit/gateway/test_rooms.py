@@ -26,6 +26,7 @@ class Inbox:
     """What stands for one engine session."""
 
     takes_offsets = False
+    user_session = None
     acknowledged_at = 0.0
 
     def __init__(self, messages: list[OutboundMessage]) -> None:

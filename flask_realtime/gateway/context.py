@@ -103,6 +103,7 @@ class _Context:
         self.clock: Callable[[], float] = monotonic
         self.backend = surroundings.backend
         self.emit = delivery.send
+        self.was_sent = delivery.sent.was_sent
         self.emit_again = delivery.send_again
         self.repeated_emit = Repeated
         self.emit_here = delivery.send_here
@@ -116,6 +117,7 @@ class _Context:
         self.attempt = surroundings.limiter.attempt
         self.disconnect: Any = surroundings.disconnect
         self.functions = surroundings.application.hooks.functions
+        self.wait_readable = server.wait_readable
         self.new_mailbox: Callable[[], Mailbox] = server.new_mailbox
 
     def state_of(self, feature: HasState[StateT]) -> StateT:

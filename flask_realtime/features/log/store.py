@@ -54,6 +54,7 @@ from flask_realtime.features.log.events import (
 from flask_realtime.features.log.feature import log
 from flask_realtime.features.log.hooks import OUTBOX
 from flask_realtime.features.log.models import LogEntryMixin
+from flask_realtime.features.log.notices_store import Notices
 from flask_realtime.features.log.outbox import LoggedEvent
 
 StateT = TypeVar("StateT")
@@ -143,13 +144,16 @@ class _LogTable:
         self._db = db
         self._entry = entry
         self._participant = participant
+        notices = Notices(db, entry)
+        self.notify, self.listen = notices.send, notices.listen
         self.logged_by_hooks: Collection[str] = frozenset()
 
-    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> int:
-        entry = self._entry
-        values = {"event": event, "arguments": arguments, "room": room, "created_at": utc_now()}
+    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> LoggedEvent:
+        entry, now = self._entry, utc_now()
+        values = {"event": event, "arguments": arguments, "room": room, "created_at": now}
         added = insert(entry).values(**values, reserved_until=self._after(reserved_for))
-        return self._db.session.execute(added.returning(entry.id)).scalar_one()
+        number = self._db.session.execute(added.returning(entry.id)).scalar_one()
+        return LoggedEvent(number, event, arguments, room, now)
 
     def take(self, most: int, reserved_for: float) -> Sequence[LoggedEvent]:
         entry = self._entry
@@ -161,7 +165,7 @@ class _LogTable:
             update(entry)
             .where(entry.id.in_(batch(free)))
             .values(reserved_until=self._after(reserved_for))
-            .returning(entry.id, entry.event, entry.arguments, entry.room)
+            .returning(entry.id, entry.event, entry.arguments, entry.room, entry.created_at)
             .execution_options(synchronize_session=False)
         )
         with committing(self._db):

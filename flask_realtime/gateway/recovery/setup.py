@@ -10,6 +10,7 @@ from typing import Final
 from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.recovery import RecoveryOptions
 from flask_realtime.config import RealtimeConfig
+from flask_realtime.gateway.delivery.sent import SentEvents
 from flask_realtime.gateway.recovery.elsewhere import Elsewhere
 from flask_realtime.gateway.recovery.history import History
 from flask_realtime.gateway.recovery.journal import Journal
@@ -59,7 +60,9 @@ def new_shared(config: RealtimeConfig, journal: Journal, backend: Backend, sleep
     return SharedLeases(EventLog(store, config.recovery_bytes), journal, window, backend.publish, sleep)
 
 
-def new_recovery(config: RealtimeConfig, journal: Journal, server: SocketIOServer, shared: SharedLeases | None) -> Recovery:
+def new_recovery(
+    config: RealtimeConfig, journal: Journal, server: SocketIOServer, shared: SharedLeases | None, sent: SentEvents
+) -> Recovery:
     """Return the recovery of connections to a server.
 
     Args:
@@ -67,6 +70,7 @@ def new_recovery(config: RealtimeConfig, journal: Journal, server: SocketIOServe
         journal: Its journal.
         server: The server.
         shared: The leases that other servers find, or None.
+        sent: The events of the log that were sent already.
     """
     leases = journal.leases
 
@@ -76,5 +80,5 @@ def new_recovery(config: RealtimeConfig, journal: Journal, server: SocketIOServe
             journal.tidy()
 
     timer = DeadlineTimer(server, server.new_event, monotonic, leases.next_deadline, expire)
-    elsewhere = None if shared is None else Elsewhere(shared, journal)
+    elsewhere = None if shared is None else Elsewhere(shared, journal, sent)
     return Recovery(config.recovery_clients, journal, config.max_backlog_bytes // 2, timer.wake, elsewhere)

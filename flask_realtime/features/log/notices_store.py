@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from flask import has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, func, select
 
@@ -30,9 +31,9 @@ class Notices:
         self._entry = entry
 
     def send(self) -> None:
-        """Send one, if the database has them."""
+        """Send one, if the database has them. A process that handles requests is the server itself."""
         engine = self._engine()
-        if engine.dialect.name == "postgresql":
+        if engine.dialect.name == "postgresql" and not has_request_context():
             with engine.begin() as connection:
                 connection.execute(select(func.pg_notify(self._entry.__tablename__, "")))
 

@@ -47,13 +47,13 @@ class Outbox(Protocol):
     def logged_by_hooks(self) -> Collection[str]:
         """The events that are in the log already when their handler's hook returns."""
 
-    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> LoggedEvent:
-        """Add an event in the current transaction, and return it.
+    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> Sequence[LoggedEvent]:
+        """Add an event for each of some rooms in the current transaction, and return them.
 
         Args:
             event: The event's name.
             arguments: Its arguments, as a JSON array.
-            room: The room whose connections get it; None for everyone.
+            rooms: The rooms whose connections get it; None for everyone.
             reserved_for: Seconds for which `take` leaves it to the caller.
         """
 

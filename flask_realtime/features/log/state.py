@@ -66,7 +66,7 @@ class Log:
         """Write an event to the log, in the current transaction of `db.session`; it is sent after the commit.
 
         Args:
-            emit: The event, for everyone or for one room.
+            emit: The event, for everyone or for rooms of which no connection is in two: each has an event of its own in the log.
             send: Sends the event, as it was logged, after the commit, where that takes more than an emit.
 
         Raises:
@@ -80,11 +80,12 @@ class Log:
                 "store.register(realtime)."
             )
             raise ConfigError(msg)
-        arguments, room = self._json.dumps(list(emit.args)), None if emit.rooms is None else emit.rooms[0]
+        arguments, rooms = self._json.dumps(list(emit.args)), (None,) if emit.rooms is None else emit.rooms
         # Whoever reaches no client leaves it to the relay of a process that does.
-        written = outbox.add(emit.event, arguments, room, reserved_for=RESERVED_FOR if self._reaches_clients else 0.0)
-        sending = partial(send or self._context.emit, emit_of(written))
-        self._context.after_commit(emit.event, partial(self._send, written.number, sending, self._clock() + LATEST_START))
+        reserved_for = RESERVED_FOR if self._reaches_clients else 0.0
+        for written in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for):
+            sending = partial(send or self._context.emit, emit_of(written))
+            self._context.after_commit(emit.event, partial(self._send, written.number, sending, self._clock() + LATEST_START))
 
     def relay_with(self, event: str, send: Callable[[Emit], object]) -> None:
         """Let a feature send those of its events that another process left behind.

@@ -109,7 +109,7 @@ class LogStore:
         """Write an event to the log, in the current transaction; `Realtime.log` does the same.
 
         Args:
-            emit: The event, for everyone or for one room.
+            emit: The event, for everyone or for rooms.
 
         Raises:
             ConfigError: The store is not registered.
@@ -148,12 +148,13 @@ class _LogTable:
         self.notify, self.listen = notices.send, notices.listen
         self.logged_by_hooks: Collection[str] = frozenset()
 
-    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> LoggedEvent:
-        entry, now = self._entry, utc_now()
-        values = {"event": event, "arguments": arguments, "room": room, "created_at": now}
-        added = insert(entry).values(**values, reserved_until=self._after(reserved_for))
-        number = self._db.session.execute(added.returning(entry.id)).scalar_one()
-        return LoggedEvent(number, event, arguments, room, now)
+    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> Sequence[LoggedEvent]:
+        entry, now, until = self._entry, utc_now(), self._after(reserved_for)
+        shared = {"event": event, "arguments": arguments, "created_at": now, "reserved_until": until}
+        rows = [{**shared, "room": room} for room in rooms]
+        added = insert(entry).values(rows if len(rows) > 1 else rows[0])  # SQLAlchemy compiles a list anew each time.
+        numbers = self._db.session.execute(added.returning(entry.id, entry.room))
+        return sorted(LoggedEvent(number, event, arguments, room, now) for number, room in numbers)
 
     def take(self, most: int, reserved_for: float) -> Sequence[LoggedEvent]:
         entry = self._entry

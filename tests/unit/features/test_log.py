@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any, cast
@@ -50,11 +50,11 @@ class Table:
         """Tells the server that listens of a notice."""
         self.is_away = self.is_mute = False
 
-    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> LoggedEvent:
-        number = len(self.rows) + 1
-        self.rows[number] = LoggedEvent(number, event, arguments, room, WRITTEN)
-        self.reserved[number] = self._clock() + reserved_for
-        return self.rows[number]
+    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> list[LoggedEvent]:
+        added = [LoggedEvent(number, event, arguments, room, WRITTEN) for number, room in enumerate(rooms, len(self.rows) + 1)]
+        self.rows |= {event.number: event for event in added}
+        self.reserved |= {event.number: self._clock() + reserved_for for event in added}
+        return added
 
     def take(self, most: int, reserved_for: float) -> list[LoggedEvent]:
         self._require()
@@ -244,7 +244,7 @@ def test_what_a_dead_server_has_sent_is_only_recorded(clock: Clock, table: Table
 
 
 def test_events_of_a_database_that_was_made_anew_have_other_names(table: Table) -> None:
-    event = table.add("note", "[1]", None, reserved_for=0.0)
+    (event,) = table.add("note", "[1]", [None], reserved_for=0.0)
     later = event._replace(created_at=WRITTEN + timedelta(microseconds=1))
     assert len({event.name, later.name, event._replace(number=2).name}) == 3
 
@@ -255,11 +255,11 @@ def test_one_relay_of_all_servers_works_until_it_renews_its_lease_no_more(clock:
     first.connect()
     second.connect()
     for number in range(5):
-        table.add("note", f"[{number}]", None, reserved_for=-1.0)
+        table.add("note", f"[{number}]", [None], reserved_for=-1.0)
         first.pass_time(1.0)
         second.pass_time(0.0)
     assert (len(first.sent), second.sent) == (5, [])
-    table.add("note", "[5]", None, reserved_for=-1.0)
+    table.add("note", "[5]", [None], reserved_for=-1.0)
     second.pass_time(1.0)
     assert second.sent == []
     second.pass_time(2.0)
@@ -272,7 +272,7 @@ def test_without_its_backend_a_relay_works_all_the_same(clock: Clock, table: Tab
 
     server = Server(clock, table, SimpleNamespace(get=get), is_local=False)
     server.connect()
-    table.add("note", "[1]", None, reserved_for=-1.0)
+    table.add("note", "[1]", [None], reserved_for=-1.0)
     server.pass_time(1.5)
     assert server.sent == [("note", 1)]
 
@@ -281,7 +281,7 @@ def test_much_that_was_left_behind_is_sent_in_order_at_one_go(clock: Clock, tabl
     server = Server(clock, table)
     server.connect()
     for number in range(250):
-        table.add("note", f"[{number}]", None, reserved_for=-1.0)
+        table.add("note", f"[{number}]", [None], reserved_for=-1.0)
     server.pass_time(1.0)
     assert server.sent == [("note", number) for number in range(250)]
     assert [len(numbers) for numbers in table.recorded] == [100, 100, 50]
@@ -402,7 +402,7 @@ def test_nothing_runs_without_connections_and_it_goes_on_with_the_next(clock: Cl
     server.connections = 0
     server.pass_time(5)
     assert server.rests
-    table.add("note", "[1]", None, reserved_for=-1.0)
+    table.add("note", "[1]", [None], reserved_for=-1.0)
     server.connect()
     server.pass_time(0.9)
     assert server.sent == [], "whoever comes back can join until then"

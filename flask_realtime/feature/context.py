@@ -420,6 +420,9 @@ class FeatureContext(Protocol):
     def new_mailbox(self) -> Mailbox:
         """Make a mailbox, which runs tasks one at a time and in order, each of which may wait."""
 
+    def handles_request(self) -> bool:
+        """Return whether the caller is handling an HTTP request."""
+
     def wait_readable(self, fileno: int, seconds: float) -> bool:
         """Wait until a file can be read, for some seconds at most, and return whether it can; others run meanwhile."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from flask import has_request_context
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, func, select
 
@@ -31,9 +30,9 @@ class Notices:
         self._entry = entry
 
     def send(self) -> None:
-        """Send one, if the database has them. A process that handles requests is the server itself."""
+        """Send one, if the database has them."""
         engine = self._engine()
-        if engine.dialect.name == "postgresql" and not has_request_context():
+        if engine.dialect.name == "postgresql":
             with engine.begin() as connection:
                 connection.execute(select(func.pg_notify(self._entry.__tablename__, "")))
 

@@ -161,8 +161,8 @@ class Log:
     def _notify(self) -> None:
         """Tell the server that does reach clients, unless it has just been told, and looks again."""
         outbox = self._outbox()
-        if outbox is None or self._clock() < self._notify_at:
-            return
+        if outbox is None or self._context.handles_request() or self._clock() < self._notify_at:
+            return  # A single process that handles requests is the server itself.
         self._notify_at = self._clock() + NOTICE_INTERVAL
         try:
             self._context.in_app_context(outbox.notify)

@@ -110,6 +110,7 @@ class Server:
         self._table, self._lease = table, lease
         self._committing: list[Callable[[], object]] = []
         self.connections = 0
+        self.is_handling_request = False
         self.background: list[Callable[[], None]] = []
         self.sent: list[tuple[Any, ...]] = []
         self.heard_of: set[str] = set()
@@ -137,6 +138,9 @@ class Server:
 
     def new_mailbox(self) -> Any:
         return SimpleNamespace(post=self.background.append)
+
+    def handles_request(self) -> bool:
+        return self.is_handling_request
 
     def wait_readable(self, _fileno: int, _seconds: float) -> bool:
         return False
@@ -326,8 +330,13 @@ def test_what_a_process_that_reaches_nobody_tells_of_is_sent_at_once(clock: Cloc
     command.write(4)
     command.commit()
     assert table.notices == 2, "it has just told"
+    server.clock.now += relay.NOTICE_INTERVAL
+    command.is_handling_request = True
+    command.write(5)
+    command.commit()
+    assert table.notices == 2, "it is the server itself"
     server.pass_time(relay.AFTER_NOTICE)
-    assert server.sent[3:] == [("note", 4)]
+    assert server.sent[3:] == [("note", 4), ("note", 5)]
 
 
 def test_a_process_that_cannot_tell_of_its_events_writes_them_all_the_same(clock: Clock, table: Table) -> None:

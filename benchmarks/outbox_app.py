@@ -57,5 +57,5 @@ def log(number: int) -> tuple[str, HTTPStatus]:
 @views.post("/die/<int:number>")
 def die(number: int) -> tuple[str, HTTPStatus]:
     """Log an event, and die once it is committed, before it is sent."""
-    event.listen(db.session, "after_commit", lambda _session: os.kill(os.getpid(), signal.SIGKILL))
+    event.listen(db.session(), "after_commit", lambda _session: os.kill(os.getpid(), signal.SIGKILL))
     return log(number)

@@ -39,8 +39,8 @@ def roll_back(name: str, count: int, user_id: str) -> tuple[str, HTTPStatus]:
 @views.post("/die/<name>/<int:count>/<user_id>")
 def die(name: str, count: int, user_id: str) -> tuple[str, HTTPStatus]:
     """Log numbered events for a user, and die once they are committed, before anything is sent."""
-    # SQLAlchemy calls this when the database has committed; what waits for the commit is sent when the transaction has ended. Only for
-    # this request's session, since the log commits in other greenlets meanwhile.
+    # SQLAlchemy calls this when the database has committed; what waits for the commit is sent when the transaction has ended.
+    # Only this request's session counts: the log commits in other greenlets meanwhile.
     event.listen(db.session(), "after_commit", lambda _session: os.kill(os.getpid(), signal.SIGKILL))
     return log(name, count, user_id)
 

@@ -6,12 +6,12 @@ from http import HTTPStatus
 
 from flask import Blueprint, abort
 
-from example_app.extensions import realtime
 from example_app.limits import PARTICIPANTS_OF_USER, take
 from example_app.models import find_users, store
 from example_app.schemas import NewConversation, Page, read_body, read_query
 from example_app.serializers import Json, conversation_json
 from example_app.tokens import require_access_token, signed_in_user_id
+from flask_realtime.store import ConversationRecord
 
 conversations = Blueprint("conversations", __name__, url_prefix="/api/conversations")
 conversations.before_request(require_access_token)
@@ -29,7 +29,7 @@ def list_conversations() -> list[Json]:
 
 @conversations.post("")
 def create_conversation() -> tuple[Json, HTTPStatus]:
-    """Create a conversation that the user takes part in, and notify all participants."""
+    """Create a conversation that the user takes part in. The log notifies all participants."""
     body = read_body(NewConversation)
     participant_ids = [signed_in_user_id(), *body.participant_ids]
     users = find_users(participant_ids)
@@ -38,10 +38,12 @@ def create_conversation() -> tuple[Json, HTTPStatus]:
         abort(HTTPStatus.BAD_REQUEST, f"participantIds: no user {', '.join(unknown)}")
     # A conversation with nobody else counts too.
     take(PARTICIPANTS_OF_USER, signed_in_user_id(), max(1, len(users) - 1))
-    conversation = conversation_json(store.conversations.create(participant_ids, body.title), users)
-    for participant in conversation["participants"]:
-        realtime.send_to_user(participant["id"], "conversation:new", conversation)
-    return conversation, HTTPStatus.CREATED
+    return conversation_json(store.conversations.create(participant_ids, body.title), users), HTTPStatus.CREATED
+
+
+def new_conversation_json(conversation: ConversationRecord) -> Json:
+    """Return a new conversation as its participants get it from the log."""
+    return conversation_json(conversation, find_users(conversation.participant_ids))
 
 
 def require_participant(conversation_id: str) -> None:

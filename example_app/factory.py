@@ -11,7 +11,7 @@ from flask import Flask, Response
 from example_app.announcements import announcements
 from example_app.auth import auth
 from example_app.channels import send_email
-from example_app.conversations import conversations
+from example_app.conversations import conversations, new_conversation_json
 from example_app.database import prepare_database
 from example_app.errors import register_error_handlers
 from example_app.extensions import db, jwt, realtime
@@ -32,7 +32,9 @@ BLUEPRINTS = (auth, users, conversations, messages, notifications, push, orders,
 
 # Answers authorize_join from the database, and stores there what clients send and which notifications they have read. What the
 # store has changed, its log sends.
-store.register(realtime, message_json=sent_message_json, notification_json=notification_json)
+store.register(
+    realtime, message_json=sent_message_json, notification_json=notification_json, conversation_json=new_conversation_json
+)
 realtime.register(announcements)
 realtime.notification_channel("email")(send_email)
 

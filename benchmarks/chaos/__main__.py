@@ -19,12 +19,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import gevent
+from flask import Flask
 
 from benchmarks import wire
 from benchmarks.chaos.app import WATCHER, WATCHERS
 from benchmarks.chaos.clients import Member, Poster, exchange, open_tcp
+from benchmarks.chaos.durable_run import DurableRun
 from benchmarks.chaos.ledger import GRACE, Ledger
+from benchmarks.chaos.log_app import db
 from benchmarks.servers import GUNICORN, Contender, Running, Settings, free_port, running
+from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import RedisServer
 
 WORKERS: Final = 4
@@ -247,12 +251,40 @@ def _is_in(member: Member, conversation: str) -> bool:
     return member.conversation == conversation and member.is_joined
 
 
-def _command(redis: RedisServer) -> Callable[[Settings], list[str]]:
-    variables = [f"FLASK_REALTIME_MESSAGE_QUEUE={redis.url}"]
+def _command(redis: RedisServer, app: str = "app", *more: str) -> Callable[[Settings], list[str]]:
+    variables = [f"FLASK_REALTIME_MESSAGE_QUEUE={redis.url}", *more]
     return lambda settings: [
         *("env", *variables, *GUNICORN, "--workers", str(WORKERS)),
-        *("--bind", f"127.0.0.1:{settings.port}", "benchmarks.chaos.app:create_app()"),
+        *("--bind", f"127.0.0.1:{settings.port}", f"benchmarks.chaos.{app}:create_app()"),
     ]
+
+
+def _run_with_log(redis: RedisServer, clients: int, seconds: float, keep_log: Callable[[Path], None]) -> bool:
+    """Run the application with a log, on PostgreSQL, and return whether all is well."""
+    with PostgresqlServer() as postgresql, postgresql.new_database() as database_url:
+        app = Flask("chaos")
+        app.config["SQLALCHEMY_DATABASE_URI"] = database_url
+        db.init_app(app)
+        command = _command(redis, "log_app", f"FLASK_SQLALCHEMY_DATABASE_URI={database_url}")
+        contender = Contender("chaos", f"{WORKERS} workers, Redis and PostgreSQL", command)
+        with running(contender, Settings(free_port()), []) as server:
+            run = DurableRun(server, redis, app, clients)
+            try:
+                run.run(seconds)
+                return run.report()
+            finally:
+                keep_log(server.log)
+
+
+def _run_without_log(redis: RedisServer, clients: int, seconds: float, keep_log: Callable[[Path], None]) -> bool:
+    contender = Contender("chaos", f"{WORKERS} workers and Redis", _command(redis))
+    with running(contender, Settings(free_port()), []) as server:
+        run = Run(server, redis, clients)
+        try:
+            run.run(seconds)
+            return run.report()
+        finally:
+            keep_log(server.log)
 
 
 def main() -> int:
@@ -260,19 +292,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
     parser.add_argument("--clients", type=int, default=300, help="how many (default 300)")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default 10)")
-    parser.add_argument("--log", type=Path, help="where what the servers wrote is kept")
+    parser.add_argument("--log", action="store_true", help="messages are stored, with a log, and sent until acknowledged")
+    parser.add_argument("--server-log", type=Path, help="where what the servers wrote is kept")
     options = parser.parse_args()
+
+    def keep_log(path: Path) -> None:
+        if options.server_log is not None:
+            shutil.copy(path, options.server_log)
+
     with RedisServer(options=STORED) as redis:
-        contender = Contender("chaos", f"{WORKERS} workers and Redis", _command(redis))
-        with running(contender, Settings(free_port()), []) as server:
-            run = Run(server, redis, options.clients)
-            try:
-                run.run(options.minutes * 60)
-                passed = run.report()
-            finally:
-                if options.log is not None:
-                    shutil.copy(server.log, options.log)
-    run.say("passed" if passed else "FAILED")
+        run = _run_with_log if options.log else _run_without_log
+        passed = run(redis, options.clients, options.minutes * 60, keep_log)
+    sys.stdout.write("passed\n" if passed else "FAILED\n")
     return 0 if passed else 1
 
 

@@ -79,10 +79,7 @@ class Session:
             RefusedError: The server refused it.
         """
         session = self._poll(token) if polling else ""
-        self._tcp = open_tcp(self._port)
-        head, self._rest = exchange(self._tcp, wire.upgrade_request(self._port, session))
-        if not head.startswith(b"HTTP/1.1 101 "):
-            raise RefusedError(f"{'upgrade' if polling else 'WebSocket'}: {head.split(b' ')[1].decode()} {self._rest!r}")
+        self._open_websocket(session)
         if polling:
             self.send("2probe")
             self._expect("3probe")
@@ -91,7 +88,29 @@ class Session:
             self._expect("0{")
             self.send(f"40{json.dumps({'token': token})}")
             self._expect("40{")
-        self._tcp.settimeout(SILENCE)
+        self.limit(SILENCE)
+
+    def open_engine(self) -> None:
+        """Open a WebSocket, on which the caller connects.
+
+        Raises:
+            OSError: The connection was lost.
+            RefusedError: The server refused it.
+        """
+        self._open_websocket("")
+        self._expect("0{")
+        self.limit(SILENCE)
+
+    def limit(self, seconds: float) -> None:
+        """Let a connection on which nothing comes for some seconds count as lost."""
+        if self._tcp is not None:
+            self._tcp.settimeout(seconds)
+
+    def _open_websocket(self, session: str) -> None:
+        self._tcp = open_tcp(self._port)
+        head, self._rest = exchange(self._tcp, wire.upgrade_request(self._port, session))
+        if not head.startswith(b"HTTP/1.1 101 "):
+            raise RefusedError(f"{'upgrade' if session else 'WebSocket'}: {head.split(b' ')[1].decode()} {self._rest!r}")
 
     def _poll(self, token: str) -> str:
         """Begin a session with long polling; each request may come to another worker."""

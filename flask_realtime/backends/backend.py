@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from flask_realtime.backends.base import ConnectedUsers, Tracker, shared_name
@@ -109,6 +109,14 @@ class Backend(ABC):
     @abstractmethod
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers; see `Bus.publish`. A process that is not a server waits until it has arrived."""
+
+    def recall(self) -> Iterable[Envelope]:
+        """Return the envelopes that servers sent lately, this one too, without their parts, as far as they are kept; it may wait.
+
+        Raises:
+            BackendUnavailable: They cannot be read now.
+        """
+        return () if self.recovery is None else self.recovery.recall()
 
     @abstractmethod
     def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:

@@ -7,10 +7,12 @@ what their client has missed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
+
+from flask_realtime.backends.bus import Envelope
 
 
 class RecoveryOptions(NamedTuple):
@@ -183,6 +185,10 @@ class RecoveryStore(ABC):
         Raises:
             BackendUnavailable: Unknown.
         """
+
+    def recall(self) -> Iterable[Envelope]:
+        """Return the events that are kept from before this server started, without their parts; see `Backend.recall`."""
+        return ()
 
     @abstractmethod
     def reading(self, after: Place, era: str) -> Reading:

@@ -21,6 +21,7 @@ class Emit:
         order: Its subject and its sequence number among the events about that; an event that arrives after a later one is dropped.
             None where that cannot happen.
         note: The feature whose command the other servers run when they deliver it, the command, and its arguments; None for none.
+        logged: Its name in the log; an event of that name is delivered once, however many servers send it. None if it is in no log.
     """
 
     event: str
@@ -31,6 +32,7 @@ class Emit:
     volatile: bool = False
     order: tuple[str, int] | None = None
     note: tuple[str, str, tuple[Any, ...]] | None = None
+    logged: str | None = None
 
 
 class Outcome:

@@ -253,6 +253,13 @@ class FeatureContext(Protocol):
             ConfigError: The application has no Flask-SQLAlchemy.
         """
 
+    def was_sent(self, logged: str) -> bool:
+        """Return whether an event of the log was sent already, by any server; it may wait for the message queue.
+
+        Args:
+            logged: The event's name in the log; see `Emit`.
+        """
+
     def emit_here(self, emit: Emit) -> None:
         """Send an event to this server's connections only."""
 
@@ -412,6 +419,12 @@ class FeatureContext(Protocol):
 
     def new_mailbox(self) -> Mailbox:
         """Make a mailbox, which runs tasks one at a time and in order, each of which may wait."""
+
+    def handles_request(self) -> bool:
+        """Return whether the caller is handling an HTTP request."""
+
+    def wait_readable(self, fileno: int, seconds: float) -> bool:
+        """Wait until a file can be read, for some seconds at most, and return whether it can; others run meanwhile."""
 
     def everywhere(self, command: str, *args: Any) -> int:
         """Run one of the feature's commands here and on all other servers; return its result here.

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from flask import Flask
+from flask import Flask, has_request_context
 
 from flask_realtime.backends.backend import Backend
 from flask_realtime.config import RealtimeConfig
@@ -103,6 +103,7 @@ class _Context:
         self.clock: Callable[[], float] = monotonic
         self.backend = surroundings.backend
         self.emit = delivery.send
+        self.was_sent = delivery.sent.was_sent
         self.emit_again = delivery.send_again
         self.repeated_emit = Repeated
         self.emit_here = delivery.send_here
@@ -116,6 +117,8 @@ class _Context:
         self.attempt = surroundings.limiter.attempt
         self.disconnect: Any = surroundings.disconnect
         self.functions = surroundings.application.hooks.functions
+        self.handles_request = has_request_context
+        self.wait_readable = server.wait_readable
         self.new_mailbox: Callable[[], Mailbox] = server.new_mailbox
 
     def state_of(self, feature: HasState[StateT]) -> StateT:

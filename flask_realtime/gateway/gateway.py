@@ -31,6 +31,7 @@ from flask_realtime.gateway.delivery.after_commit import AfterCommit
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.delivery.delivery import Delivery
 from flask_realtime.gateway.delivery.envelopes import COMMAND, SEND, TAKEN
+from flask_realtime.gateway.delivery.sent import SentEvents
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
 from flask_realtime.gateway.dispatch.mailbox import Concurrency
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
@@ -95,10 +96,11 @@ class Gateway:
         registry = self._registry = Registry(config.max_connections_per_user, config.max_connections, config.retry_after)
         limiter = EventLimiter(config, hooks)
         connect_limiter = ConnectLimiter(config.max_connects_per_user, config.max_failed_connects)
-        delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish)
+        sent = SentEvents(backend)
+        delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish, sent)
         shared = self._shared = None if journal is None else new_shared(config, journal, backend, server.sleep)
         kept = self._kept = None if journal is None else new_kept(config, app.instance_path, journal, server, backend)
-        recovery = None if journal is None else new_recovery(config, journal, server, shared, kept)
+        recovery = None if journal is None else new_recovery(config, journal, server, shared, kept, sent)
         lost_connections = _nobody if recovery is None else recovery.lost_connections
         after_commit = AfterCommit(app, by_default=config.after_commit)
         calls = (after_commit, self._disconnect, lost_connections)

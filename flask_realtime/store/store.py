@@ -10,7 +10,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_realtime.errors import ConfigError
 from flask_realtime.extension import Realtime
-from flask_realtime.features.conversations.store import ConversationStore
+from flask_realtime.features.conversations.store import ConversationRecord, ConversationStore
 from flask_realtime.features.log.store import LogStore
 from flask_realtime.features.messages.store import MessageRecord, MessageStore
 from flask_realtime.features.notifications import notifications
@@ -63,7 +63,7 @@ class Store:
             message_send=models.message_send,
             append=append,
         )
-        self.conversations = ConversationStore(db, models.conversation, models.participant, self.receipts.reads.unread_in)
+        self.conversations = ConversationStore(db, models.conversation, models.participant, self.receipts.reads.unread_in, append)
         self.jobs = None if models.job is None else JobStore(db, models.job)
         self.notifications = NotificationStore(db, models.notification, self.jobs, append=append)
         self.push = PushStore(db, models.push_subscription)
@@ -74,6 +74,7 @@ class Store:
         *,
         message_json: Callable[[MessageRecord], Any] | None = None,
         notification_json: Callable[[NotificationRecord], Any] | None = None,
+        conversation_json: Callable[[ConversationRecord], Any] | None = None,
     ) -> None:
         """Register the hooks that the store implements.
 
@@ -86,12 +87,14 @@ class Store:
             message_json: Returns a message as clients get it after `message:send`, and from the log; by default an object of the
                 record's fields.
             notification_json: Returns a notification as clients get it from the log; by default an object of the record's fields.
+            conversation_json: Returns a new conversation as its participants get it with `conversation:new`, from the log; without
+                it nobody is told of new conversations.
 
         Raises:
             RegistrationError: `realtime` serves connections, or one of `authorize_join`, `on_message_send`, `on_messages_read` and
                 `on_messages_delivered` is registered already.
         """
-        self.conversations.register(realtime)
+        self.conversations.register(realtime, conversation_json)
         self.messages.register(realtime, message_json)
         self.receipts.register(realtime, partial(realtime.state_of, receipts))
         state_of_notifications = partial(realtime.state_of, notifications)

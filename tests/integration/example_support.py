@@ -1,6 +1,7 @@
 """The example application and its store on a database of their own, for tests that call them in this process."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -220,7 +221,9 @@ def _scans_of_sqlite(connection: Connection, statement: Statement) -> list[str]:
     steps = [row.detail for row in plan]
     # A batch's own list of ids is as short as its limit says; how the ids are found is a step of its own.
     return [
-        step for step in steps if step.startswith("SCAN ") and step != "SCAN batch" and not step.startswith("SCAN CONSTANT ROW")
+        step
+        for step in steps
+        if step.startswith("SCAN ") and step != "SCAN batch" and not re.match(r"SCAN (\d+ )?CONSTANT ROW", step)
     ]
 
 

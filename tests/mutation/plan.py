@@ -200,6 +200,9 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/contract/test_json.py", "unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY),
         ("e2e/test_answers.py",),
     ),
+    "flask_realtime/gateway/delivery/sent.py": Suite(
+        ("unit/gateway/test_sent.py", "unit/gateway/test_delivery.py"), ("e2e/features/test_log.py",)
+    ),
     "flask_realtime/gateway/delivery/delivery.py": Suite(
         ("unit/gateway/test_delivery.py", "unit/gateway/test_rooms.py", *_GATEWAY),
         (
@@ -383,6 +386,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/redis/answers.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/redis/script.py": Suite(("unit/backends/test_redis_scripts.py", "contract"), _REDIS),
     "flask_realtime/backends/record.py": Suite(("contract/test_records.py",)),
+    "flask_realtime/backends/redis/recall.py": Suite(("integration/backends/test_redis_recall.py",), ("e2e/features/test_log.py",)),
     "flask_realtime/backends/redis/recovery.py": Suite(
         ("integration/backends/test_redis_recovery.py", "integration/test_recovery_two_servers.py"),
         ("e2e/test_recovery_servers.py",),

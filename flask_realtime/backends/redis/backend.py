@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from secrets import token_hex
@@ -26,6 +27,7 @@ from flask_realtime.backends.redis.housekeeping import Housekeeping
 from flask_realtime.backends.redis.lease import Lease
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
+from flask_realtime.backends.redis.recall import recall
 from flask_realtime.backends.redis.record import RedisRecord
 from flask_realtime.backends.redis.recovery import RedisRecovery
 from flask_realtime.backends.redis.tracker import RedisTracker
@@ -85,6 +87,10 @@ class RedisBackend(Backend):
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers."""
         return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
+
+    def recall(self) -> Iterable[Envelope]:
+        """Return what is in the stream, without the parts."""
+        return recall(self._link, self._bus.stream_key)
 
     def start(self, receive: Receive, on_status_change: OnStatusChange) -> None:
         """Become one of the servers."""

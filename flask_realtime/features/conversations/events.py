@@ -13,6 +13,9 @@ JOIN_CONVERSATION: Final = "join:conversation"
 LEAVE_CONVERSATION: Final = "leave:conversation"
 GET_ONLINE_USERS: Final = "conversation:get-online-users"
 
+CONVERSATION_NEW: Final = "conversation:new"
+"""Tells the participants of a new conversation, in the application's own form; only the store sends it."""
+
 CONVERSATION_ID: Final = "conversationId"
 
 

@@ -6,15 +6,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, insert, select
 from sqlalchemy.orm import aliased
 
+from flask_realtime.contract.effects import Emit
+from flask_realtime.contract.rooms import user_room
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.sessions import committing
+from flask_realtime.features.conversations.events import CONVERSATION_NEW
 from flask_realtime.features.conversations.hooks import ConversationHooks
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
+from flask_realtime.features.log import Append
 from flask_realtime.identity import Identity
 
 UnreadCount = Callable[[SQLColumnExpression[int], str], ScalarSelect[int]]
@@ -39,6 +44,7 @@ class ConversationStore:
         conversation: The model of conversations.
         participant: The model of their participants.
         unread_count: Returns, as a part of a query, how many messages of a conversation a user has not read.
+        append: Writes an event to the log with the change that it tells of; None if there is no log.
     """
 
     def __init__(
@@ -47,14 +53,23 @@ class ConversationStore:
         conversation: type[ConversationMixin],
         participant: type[ParticipantMixin],
         unread_count: UnreadCount,
+        append: Append | None = None,
     ) -> None:
         self._db = db
         self._conversation = conversation
         self._participant = participant
         self._unread_count = unread_count
+        self._append = append
+        self._conversation_json: Callable[[ConversationRecord], Any] | None = None
 
-    def register(self, hooks: ConversationHooks) -> None:
-        """Register the `authorize_join` hook, which lets only participants join."""
+    def register(self, hooks: ConversationHooks, conversation_json: Callable[[ConversationRecord], Any] | None = None) -> None:
+        """Register the `authorize_join` hook, which lets only participants join.
+
+        Args:
+            hooks: The extension object.
+            conversation_json: Returns a new conversation as its participants get it from the log; None if they get nothing.
+        """
+        self._conversation_json = conversation_json
         hooks.authorize_join(self._may_join)
 
     def _may_join(self, identity: Identity, conversation_id: str) -> bool:
@@ -79,7 +94,15 @@ class ConversationStore:
             number = session.execute(created).scalar_one()
             rows = [{"conversation_id": number, "user_id": user_id, "created_at": now} for user_id in user_ids]
             session.execute(insert(participant), rows)
-        return ConversationRecord(str(number), title, now, user_ids)
+            record = ConversationRecord(str(number), title, now, user_ids)
+            self._log_new(record)
+        return record
+
+    def _log_new(self, record: ConversationRecord) -> None:
+        if self._append is None or self._conversation_json is None:
+            return
+        rooms = tuple(user_room(user_id) for user_id in record.participant_ids)
+        self._append(Emit(CONVERSATION_NEW, (self._conversation_json(record),), rooms))
 
     def exists(self, conversation_id: str) -> bool:
         """Return whether a conversation exists."""

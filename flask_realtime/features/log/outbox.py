@@ -25,12 +25,19 @@ class LoggedEvent(NamedTuple):
         event: The event's name.
         arguments: Its arguments, as a JSON array.
         room: The room whose connections get it; None for everyone.
+        created_at: The time at which it was written.
     """
 
     number: int
     event: str
     arguments: str
     room: str | None
+    created_at: datetime
+
+    @property
+    def name(self) -> str:
+        """Return its unique name: the numbers of a database that is made anew begin anew."""
+        return f"{self.number}-{self.created_at.timestamp()}"
 
 
 class Outbox(Protocol):
@@ -40,13 +47,13 @@ class Outbox(Protocol):
     def logged_by_hooks(self) -> Collection[str]:
         """The events that are in the log already when their handler's hook returns."""
 
-    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> int:
-        """Add an event in the current transaction, and return the number of its row.
+    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> Sequence[LoggedEvent]:
+        """Add an event for each of some rooms in the current transaction, and return them.
 
         Args:
             event: The event's name.
             arguments: Its arguments, as a JSON array.
-            room: The room whose connections get it; None for everyone.
+            rooms: The rooms whose connections get it; None for everyone.
             reserved_for: Seconds for which `take` leaves it to the caller.
         """
 
@@ -61,6 +68,21 @@ class Outbox(Protocol):
     def finish(self, numbers: Iterable[int]) -> None:
         """Record that events were delivered."""
 
+    def notify(self) -> None:
+        """Tell the server that events were written, if the database can."""
+
+    def listen(self, heard: Callable[[], None], wait: Callable[[int, float], bool], goes_on: Callable[[], bool]) -> bool:
+        """Call a function whenever a process says with `notify` that it wrote events, and once at the beginning.
+
+        Args:
+            heard: The function.
+            wait: Waits until a file can be read, for some seconds at most, and returns whether it can.
+            goes_on: Whether anybody still wants to hear.
+
+        Returns:
+            False if the database tells of nothing.
+        """
+
     def trim(self, before: datetime) -> bool:
         """Delete some of the delivered events that are older than a time, and return whether there may be more of them."""
 
@@ -70,4 +92,5 @@ class Outbox(Protocol):
 
 def emit_of(logged: LoggedEvent) -> Emit:
     """Return what sends an event of the log."""
-    return Emit(logged.event, tuple(loads(logged.arguments)), None if logged.room is None else (logged.room,))
+    rooms = None if logged.room is None else (logged.room,)
+    return Emit(logged.event, tuple(loads(logged.arguments)), rooms, logged=logged.name)

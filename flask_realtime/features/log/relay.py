@@ -1,7 +1,8 @@
 """Relay: sends the events of the log that the processes which wrote them did not deliver, and deletes old ones.
 
-Every server with connections looks after it once a second. A lease lets one of all servers that share a Redis do the work; where
-it cannot be had, because Redis is away or there is none, several do: what one takes from the log, no other gets.
+Every server with connections looks after it once a second, and when it hears of what was written. A lease lets one of all servers
+that share a Redis do the work; where it cannot be had, because Redis is away or there is none, several do: what one takes from the
+log, no other gets. What a server has sent before it died, as far as that is known, is only recorded.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.log.outbox import RESERVED_FOR, Outbox, emit_of
 
 INTERVAL: Final = 1.0
+
+NOTICE_INTERVAL: Final = 0.05
+"""Minimum seconds from one notice of a process without connections to the next."""
+
+AFTER_NOTICE: Final = 0.1
+"""Seconds until the second look after a notice: what was written too soon after it was not told of."""
 
 LEASE: Final = 2.0
 """Seconds for which a server's relay is the one that works, unless it renews its lease."""
@@ -47,6 +54,7 @@ class Relay:
         self._name = uuid4().hex
         self._lease = context.record(_KEY, ttl=LEASE)
         self._trim_at = self._clock()
+        self._looks_again = False
         self.due = self._clock() + INTERVAL
         """The clock's time at which it is to be run again."""
 
@@ -59,11 +67,17 @@ class Relay:
         """Run it again after some seconds."""
         self.due = self._clock() + seconds
 
+    def hear(self) -> None:
+        """Run it at once, and soon after that again: another process wrote something."""
+        self._looks_again = True
+        self.delay(0)
+
     def run_if_due(self) -> None:
         """Deliver what was left behind, and delete some of what is too old, if it is time and no other server does it."""
         if self._clock() < self.due:
             return
-        self.delay(INTERVAL)
+        self.delay(AFTER_NOTICE if self._looks_again else INTERVAL)
+        self._looks_again = False
         if not self._has_lease():
             return
         while self._deliver_some() == TAKEN_AT_ONCE:
@@ -81,7 +95,8 @@ class Relay:
     def _deliver_some(self) -> int:
         left_behind = self._context.in_app_context(self._outbox.take, TAKEN_AT_ONCE, RESERVED_FOR)
         for logged in left_behind:
-            self._send(emit_of(logged))
+            if not self._context.was_sent(logged.name):
+                self._send(emit_of(logged))
         if left_behind:
             self._context.in_app_context(self._outbox.finish, [logged.number for logged in left_behind])
         return len(left_behind)

@@ -22,8 +22,9 @@ from flask_realtime.errors import ConfigError, UnknownEvent
 from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.log.events import SYNC, SyncAnswer, SyncRequest
 from flask_realtime.features.log.hooks import OUTBOX
-from flask_realtime.features.log.outbox import RESERVED_FOR, LoggedEvent, Outbox, emit_of
-from flask_realtime.features.log.relay import Relay
+from flask_realtime.features.log.listener import Listener
+from flask_realtime.features.log.outbox import RESERVED_FOR, Outbox, emit_of
+from flask_realtime.features.log.relay import NOTICE_INTERVAL, Relay
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -55,16 +56,18 @@ class Log:
         self._unrecorded: deque[int] = deque()
         self._record_at: float | None = None
         self._relay: Relay | None = None
+        self._listener: Listener | None = None
+        self._notify_at = 0.0
         self._relayed_with: dict[str, Callable[[Emit], object]] = {}
         self._timer = context.timer(self._next_deadline, self._work)
         self._is_failing = False
 
-    def append(self, emit: Emit, send: Callable[[], object] | None = None) -> None:
+    def append(self, emit: Emit, send: Callable[[Emit], object] | None = None) -> None:
         """Write an event to the log, in the current transaction of `db.session`; it is sent after the commit.
 
         Args:
-            emit: The event, for everyone or for one room.
-            send: Sends it after the commit, where that takes more than an emit.
+            emit: The event, for everyone or for rooms of which no connection is in two: each has an event of its own in the log.
+            send: Sends the event, as it was logged, after the commit, where that takes more than an emit.
 
         Raises:
             ConfigError: The application has no log.
@@ -77,12 +80,12 @@ class Log:
                 "store.register(realtime)."
             )
             raise ConfigError(msg)
-        arguments, room = self._json.dumps(list(emit.args)), None if emit.rooms is None else emit.rooms[0]
+        arguments, rooms = self._json.dumps(list(emit.args)), (None,) if emit.rooms is None else emit.rooms
         # Whoever reaches no client leaves it to the relay of a process that does.
-        number = outbox.add(emit.event, arguments, room, reserved_for=RESERVED_FOR if self._reaches_clients else 0.0)
-        written = LoggedEvent(number, emit.event, arguments, room)
-        send = send or partial(self._context.emit, emit_of(written))
-        self._context.after_commit(emit.event, partial(self._send, number, send, self._clock() + LATEST_START))
+        reserved_for = RESERVED_FOR if self._reaches_clients else 0.0
+        for written in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for):
+            sending = partial(send or self._context.emit, emit_of(written))
+            self._context.after_commit(emit.event, partial(self._send, written.number, sending, self._clock() + LATEST_START))
 
     def relay_with(self, event: str, send: Callable[[Emit], object]) -> None:
         """Let a feature send those of its events that another process left behind.
@@ -120,10 +123,12 @@ class Log:
             return
         if self._relay is None:
             self._relay = Relay(self._context, outbox, self._relay_event)
+            self._listener = Listener(self._context, outbox, self._hear)
         if self._unrecorded and self._record_at is None:
             # What was sent while nobody was connected reached everybody whom it could.
             self._record_at = self._clock()
         self._relay.resume()
+        self._listen()
         self._timer.wake()
 
     @property
@@ -148,8 +153,26 @@ class Log:
             # A command may end before any timer is due.
             self._unrecorded.append(number)
             self._attempt()
-        elif len(self._unrecorded) < MAX_UNSERVED:
-            self._unrecorded.append(number)
+        else:
+            self._notify()
+            if len(self._unrecorded) < MAX_UNSERVED:
+                self._unrecorded.append(number)
+
+    def _notify(self) -> None:
+        """Tell the server that does reach clients, unless it has just been told, and looks again."""
+        outbox = self._outbox()
+        if outbox is None or self._context.handles_request() or self._clock() < self._notify_at:
+            return  # A single process that handles requests is the server itself.
+        self._notify_at = self._clock() + NOTICE_INTERVAL
+        try:
+            self._context.in_app_context(outbox.notify)
+        except Exception:
+            logger.debug("The server could not be told of an event; it looks for it once a second", exc_info=True)
+
+    def _hear(self) -> None:
+        if self._relay is not None:
+            self._relay.hear()
+            self._timer.wake_by(self._relay.due)
 
     def _record_soon(self) -> None:
         if self._record_at is None:
@@ -172,6 +195,7 @@ class Log:
             self._record()
             if self._relay is not None and self._context.has_connections():
                 self._relay.run_if_due()
+                self._listen()
         except Exception:
             if not self._is_failing:
                 logger.exception("The log could not be worked on; trying again until it can")
@@ -179,6 +203,10 @@ class Log:
             self._retry_later()
         else:
             self._is_failing = False
+
+    def _listen(self) -> None:
+        if self._listener is not None:
+            self._listener.start()
 
     def _record(self) -> None:
         numbers = [self._unrecorded.popleft() for _ in range(len(self._unrecorded))]

@@ -54,6 +54,7 @@ from flask_realtime.features.log.events import (
 from flask_realtime.features.log.feature import log
 from flask_realtime.features.log.hooks import OUTBOX
 from flask_realtime.features.log.models import LogEntryMixin
+from flask_realtime.features.log.notices_store import Notices
 from flask_realtime.features.log.outbox import LoggedEvent
 
 StateT = TypeVar("StateT")
@@ -108,7 +109,7 @@ class LogStore:
         """Write an event to the log, in the current transaction; `Realtime.log` does the same.
 
         Args:
-            emit: The event, for everyone or for one room.
+            emit: The event, for everyone or for rooms.
 
         Raises:
             ConfigError: The store is not registered.
@@ -143,13 +144,17 @@ class _LogTable:
         self._db = db
         self._entry = entry
         self._participant = participant
+        notices = Notices(db, entry)
+        self.notify, self.listen = notices.send, notices.listen
         self.logged_by_hooks: Collection[str] = frozenset()
 
-    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> int:
-        entry = self._entry
-        values = {"event": event, "arguments": arguments, "room": room, "created_at": utc_now()}
-        added = insert(entry).values(**values, reserved_until=self._after(reserved_for))
-        return self._db.session.execute(added.returning(entry.id)).scalar_one()
+    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> Sequence[LoggedEvent]:
+        entry, now, until = self._entry, utc_now(), self._after(reserved_for)
+        shared = {"event": event, "arguments": arguments, "created_at": now, "reserved_until": until}
+        rows = [{**shared, "room": room} for room in rooms]
+        added = insert(entry).values(rows if len(rows) > 1 else rows[0])  # SQLAlchemy compiles a list anew each time.
+        numbers = self._db.session.execute(added.returning(entry.id, entry.room))
+        return sorted(LoggedEvent(number, event, arguments, room, now) for number, room in numbers)
 
     def take(self, most: int, reserved_for: float) -> Sequence[LoggedEvent]:
         entry = self._entry
@@ -161,7 +166,7 @@ class _LogTable:
             update(entry)
             .where(entry.id.in_(batch(free)))
             .values(reserved_until=self._after(reserved_for))
-            .returning(entry.id, entry.event, entry.arguments, entry.room)
+            .returning(entry.id, entry.event, entry.arguments, entry.room, entry.created_at)
             .execution_options(synchronize_session=False)
         )
         with committing(self._db):

@@ -7,6 +7,7 @@ others where the conversation is large.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -87,7 +88,7 @@ class Receipts:
             return
         position, participants = self.context.in_app_context(place, sent.conversation_id, sent.up_to)
         receipt = Receipt(emit.event, sent.conversation_id, sent.user_id, sent.message_ids, sent.up_to, position)
-        self._send(receipt, participants)
+        self._send(receipt, participants, emit)
 
     def _find_place(self) -> ReceiptPlace | None:
         for function in self.context.functions(RECEIPT_PLACE):
@@ -95,9 +96,9 @@ class Receipts:
             return place
         return None
 
-    def _send(self, receipt: Receipt, participants: int) -> None:
+    def _send(self, receipt: Receipt, participants: int, logged: Emit) -> None:
         for emit in self._due_now(receipt, participants):
-            self.context.emit(emit)
+            self.context.emit(replace(emit, logged=logged.logged))
 
     def _due_now(self, receipt: Receipt, participants: int) -> list[Emit]:
         """Return what to send now: nothing for a large conversation, whose receipts wait to be merged."""

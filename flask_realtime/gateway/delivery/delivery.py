@@ -13,7 +13,8 @@ from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.delivery.encoding import decode_arguments
-from flask_realtime.gateway.delivery.envelopes import envelope_of
+from flask_realtime.gateway.delivery.envelopes import LOGGED, envelope_of
+from flask_realtime.gateway.delivery.sent import SentEvents
 from flask_realtime.gateway.repeats import Deliverer, Repeated, Repeater
 from flask_realtime.signals import event_sent
 
@@ -28,12 +29,15 @@ class Delivery:
         app: The application.
         local: Encodes events and delivers them on this server.
         publish: Sends an envelope to the other servers; None if there are none.
+        sent: The events of the log that were sent already.
     """
 
-    def __init__(self, app: Flask, local: Deliverer, publish: Callable[[Envelope], bool] | None) -> None:
+    def __init__(self, app: Flask, local: Deliverer, publish: Callable[[Envelope], bool] | None, sent: SentEvents) -> None:
         self._app = app
         self._local = local
         self._publish = publish
+        self.sent = sent
+        """The events of the log that were sent already."""
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._repeater = Repeater(app, local, publish, self.send)
         self.send_again = self._repeater.send_again
@@ -50,6 +54,8 @@ class Delivery:
         """
         if type(emit) is Repeated:
             return self._repeater.send(emit)
+        if emit.logged is not None and emit.logged in self.sent:
+            return True
         return _has_no_rooms(emit) or self._send(emit, self._encode(emit))
 
     def prepare(self, emit: Emit) -> Callable[[], bool]:
@@ -69,7 +75,10 @@ class Delivery:
 
     def receive(self, envelope: Envelope) -> None:
         """Deliver another server's envelope."""
-        if not self._is_late(envelope.header["order"]):
+        header = envelope.header
+        if LOGGED in header and not self.sent.note(header[LOGGED], envelope.origin):
+            return
+        if not self._is_late(header["order"]):
             self._local.receive(envelope)
 
     def _encode(self, emit: Emit) -> OutboundMessage:
@@ -98,6 +107,8 @@ class Delivery:
     def _deliver(self, emit: Emit, message: OutboundMessage) -> None:
         if not self._is_late(emit.order):
             self._local.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)
+        if emit.logged is not None:
+            self.sent.note(emit.logged)
 
     def _signal(self, emit: Emit) -> None:
         if event_sent.receivers:

@@ -10,6 +10,9 @@ from flask_realtime.contract.effects import Emit
 SEND: Final = "send"
 """The kind of envelope that carries an event for clients."""
 
+LOGGED: Final = "logged"
+"""The field of its header that names an event of the log; see `Emit`."""
+
 COMMAND: Final = "command"
 """The kind of envelope that carries a command for a feature."""
 
@@ -44,6 +47,8 @@ def envelope_of(emit: Emit, parts: tuple[str | bytes, ...], number: int | None =
         header["number"] = number
     if emit.note is not None:
         header["note"] = emit.note
+    if emit.logged is not None:
+        header[LOGGED] = emit.logged
     return Envelope(SEND, header, parts)
 
 

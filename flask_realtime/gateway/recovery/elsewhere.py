@@ -11,6 +11,7 @@ from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.recovery import LeaseRecord, LoggedEvent, Place, RecoveryStore
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.delivery.envelopes import KEPT, TAKEN
+from flask_realtime.gateway.delivery.sent import SentEvents
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.gateway.recovery.offsets import Offset, parse_offset
@@ -50,13 +51,15 @@ class Elsewhere:
     Args:
         shared: The leases of this server, as others find them.
         journal: The events and leases of this server.
+        sent: The events of the log that were sent already.
     """
 
-    def __init__(self, shared: SharedLeases, journal: Journal) -> None:
+    def __init__(self, shared: SharedLeases, journal: Journal, sent: SentEvents) -> None:
         self.shared = shared
         """The leases of this server."""
         self._store: RecoveryStore = shared.store
         self._journal = journal
+        self._sent = sent
 
     def take(self, key: bytes, user_id: str) -> LeaseRecord | None:
         """Take a lease, which waits for the message queue, and return it as it was; None if there is none, or that is not known.
@@ -147,7 +150,7 @@ class Elsewhere:
             return None
         here = Offset(self._journal.offsets.server_id, number, offset.era, place)
         missed = _Missed(record, lease, offset, here)
-        return tuple(part for event in events for part in missed.parts_of(event))
+        return tuple(part for event in self._sent.without_repeats(events, missed.lacks) for part in missed.parts_of(event))
 
 
 class _Missed:
@@ -170,9 +173,9 @@ class _Missed:
 
     def parts_of(self, event: LoggedEvent) -> Iterator[str | bytes]:
         """Return an event's packet with its offset, or nothing if the client does not lack it."""
-        number = event.header.get("number")
-        if not self._is_missing(event, number):
+        if not self._is_missing(event):
             return
+        number = event.header.get("number")
         of_server = number if number is not None and event.origin == self._offset.server else self._offset.number
         number = max(of_server, self._offset.number)
         self._offset = self._offset._replace(number=number, place=event.place, is_brought_forward=True)
@@ -180,13 +183,18 @@ class _Missed:
         message.offset = str(self._offset)
         yield from message.parts_with_offset
 
-    def _is_missing(self, event: LoggedEvent, number: int | None) -> bool:
-        header, origin = event.header, event.origin
-        if number is not None and number <= self._seen.get(origin, -1):
+    def lacks(self, event: LoggedEvent) -> bool:
+        """Return whether an event is behind what the client has of its server."""
+        number = event.header.get("number")
+        if number is not None and number <= self._seen.get(event.origin, -1):
             return False
+        return self._offset.is_before(event.origin, number, event.place)
+
+    def _is_missing(self, event: LoggedEvent) -> bool:
+        header, origin, number = event.header, event.origin, event.header.get("number")
         if event.kind == KEPT and origin != self._offset.server:
             return False
-        if self._here.is_before(origin, number, event.place) or not self._offset.is_before(origin, number, event.place):
+        if self._here.is_before(origin, number, event.place) or not self.lacks(event):
             return False
         if header["except_sid"] == self._sid or any(self._was_in(room, event, number) for room in header["except_rooms"]):
             return False

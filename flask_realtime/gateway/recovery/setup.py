@@ -13,6 +13,7 @@ from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.recovery import RecoveryOptions
 from flask_realtime.backends.segments import SegmentFolder
 from flask_realtime.config import RealtimeConfig
+from flask_realtime.gateway.delivery.sent import SentEvents
 from flask_realtime.gateway.recovery.elsewhere import Elsewhere
 from flask_realtime.gateway.recovery.history import History
 from flask_realtime.gateway.recovery.journal import Journal
@@ -88,7 +89,12 @@ def new_kept(
 
 
 def new_recovery(
-    config: RealtimeConfig, journal: Journal, server: SocketIOServer, shared: SharedLeases | None, kept: KeptLeases | None
+    config: RealtimeConfig,
+    journal: Journal,
+    server: SocketIOServer,
+    shared: SharedLeases | None,
+    kept: KeptLeases | None,
+    sent: SentEvents,
 ) -> Recovery:
     """Return the recovery of connections to a server.
 
@@ -98,6 +104,7 @@ def new_recovery(
         server: The server.
         shared: The leases that other servers find, or None.
         kept: The leases that its successor finds, or None.
+        sent: The events of the log that were sent already.
     """
     leases = journal.leases
 
@@ -107,5 +114,5 @@ def new_recovery(
             journal.tidy()
 
     timer = DeadlineTimer(server, server.new_event, monotonic, leases.next_deadline, expire)
-    elsewhere = None if shared is None else Elsewhere(shared, journal)
+    elsewhere = None if shared is None else Elsewhere(shared, journal, sent)
     return Recovery(config.recovery_clients, journal, config.max_backlog_bytes // 2, timer.wake, elsewhere, kept)

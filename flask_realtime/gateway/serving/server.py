@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
+from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Protocol
 
 import gevent
 from flask import Flask
 from flask_socketio import SocketIO
+from gevent.select import select
 
 from flask_realtime.config import PREFIX, RealtimeConfig
 from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
@@ -200,6 +202,14 @@ class SocketIOServer:
         """Return an event of the server's kind."""
         event: Event = self._engine.create_event()
         return event
+
+    def wait_readable(self, fileno: int, seconds: float) -> bool:
+        """Wait until a file can be read, for some seconds at most, and return whether it can; others run meanwhile."""
+        if self._engine.async_mode == GEVENT:
+            return bool(select([fileno], [], [], seconds)[0])
+        with DefaultSelector() as selector:  # `select` takes no files with large numbers.
+            selector.register(fileno, EVENT_READ)
+            return bool(selector.select(seconds))
 
     def new_mailbox(self) -> Mailbox:
         """Return a mailbox whose tasks run in the server's greenlets or threads."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,10 +16,11 @@ import requests
 from sqlalchemy import NullPool, create_engine, text
 
 from tests.e2e.api import Api
-from tests.e2e.clients import Client, JSDriver
-from tests.e2e.conftest import ClientFactory
+from tests.e2e.clients import Client, JSClient, JSDriver
+from tests.e2e.conftest import RECONNECTING, ClientFactory
 from tests.e2e.example import User, environment
 from tests.e2e.servers import ROOT, Server, gunicorn, poll, process_environment
+from tests.e2e.test_recovery import told
 from tests.e2e.workers import Workers, running_workers
 from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import RedisServer
@@ -89,7 +90,7 @@ def ask(url: str, action: str, name: str, count: int, user: User) -> None:
     try:
         requests.post(f"{url}/{action}/{name}/{count}/{user.id}", timeout=SECONDS).raise_for_status()
     except requests.ConnectionError:
-        assert action == "die"
+        assert action.startswith("die")
 
 
 def test_who_was_away_gets_each_event_once_and_in_order(connect: ClientFactory, one_process: Server) -> None:
@@ -144,13 +145,30 @@ def test_rolled_back_events_are_never_heard_of(connect: ClientFactory, one_proce
 
 def test_a_process_without_connections_is_heard_of(connect: ClientFactory, one_process: Server, variables: dict[str, str]) -> None:
     client = connect(token=User(one_process.url, "bob").token)
-    subprocess.run(
-        [sys.executable, "-c", ADD_NOTIFICATION], check=True, cwd=ROOT, env=process_environment(variables), timeout=SECONDS
-    )
+    add_notification(variables)
     found = client.wait_for("notification:new", timeout=WITHIN_SECONDS).data
     assert found["message"] == "Of a process without connections"
     wait_until_recorded(variables["DATABASE_URL"])
     client.assert_none("notification:new")
+
+
+def add_notification(variables: Mapping[str, str]) -> None:
+    """Store a notification for bob in a process of its own."""
+    subprocess.run(
+        [sys.executable, "-c", ADD_NOTIFICATION], check=True, cwd=ROOT, env=process_environment(variables), timeout=SECONDS
+    )
+
+
+def test_postgresql_tells_the_server_what_another_process_has_written(driver: JSDriver, tmp_path: Path) -> None:
+    with PostgresqlServer() as postgresql, postgresql.new_database() as database_url:
+        variables = {**environment(tmp_path), "DATABASE_URL": database_url, "RELAY_INTERVAL": str(2 * SECONDS)}
+        with gunicorn(APP, variables, ready="/healthz") as server:
+            connect = ClientFactory("js-websocket", driver, Api(server.url))
+            client = connect(token=User(server.url, "bob").token)
+            for _ in range(2):
+                add_notification(variables)
+                client.wait_for("notification:new", timeout=SECONDS)
+            connect.close()
 
 
 def test_the_successor_of_a_killed_process_delivers(driver: JSDriver, tmp_path: Path) -> None:
@@ -231,3 +249,43 @@ def test_the_other_workers_deliver_for_one_that_was_killed(driver: JSDriver, tmp
             reader.assert_none("note")
         assert numbers(missed(readers[0], cursor, limit=7)[0], "note") == [*range(EVENTS), 0]
         connect.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_a_killed_worker_had_sent_is_not_sent_again(driver: JSDriver, tmp_path: Path, kind: str) -> None:
+    with four_workers(kind, tmp_path) as (workers, database_url):
+        connect = ClientFactory("js-websocket", driver, Api(workers.url))
+        bob = User(workers.url, "bob")
+        clients = list[Client]()
+        for pid in workers.pids:
+            with workers.only(pid):
+                clients.append(connect(token=bob.token))
+        doomed, *readers = clients
+        cursor = missed(readers[0], None)[1]
+        with workers.only(workers.pids[0]):
+            ask(workers.url, "die-sent", "note", EVENTS, bob)
+            assert poll(lambda: not Path(f"/proc/{workers.pids[0]}").exists(), SECONDS)
+        assert [doomed.wait_for("note").data for _ in range(EVENTS)] == list(range(EVENTS))
+        for reader in readers:
+            assert [reader.wait_for("note").data for _ in range(EVENTS)] == list(range(EVENTS))
+        wait_until_recorded(database_url)
+        for reader in readers:
+            reader.assert_none("note")
+        assert numbers(missed(readers[0], cursor, limit=7)[0], "note") == list(range(EVENTS))
+        connect.close()
+
+
+def test_who_recovers_from_a_kill_gets_what_was_sent_before_it_once(driver: JSDriver, tmp_path: Path) -> None:
+    with RedisServer() as redis:
+        variables = {**environment(tmp_path), "MESSAGE_QUEUE_URL": redis.url}
+        with gunicorn(APP, variables, ready="/healthz") as server:
+            bob = User(server.url, "bob")
+            auth = {"token": bob.token, "recovery": True}
+            client = JSClient(driver, server.url, {"auth": auth, "transports": ["websocket"], **RECONNECTING})
+            ask(server.url, "die-sent", "note", EVENTS, bob)
+            client.wait_until_back(1)
+            wait_until_recorded(variables["DATABASE_URL"])
+            client.settle()
+            assert told(client, "note") == list(range(EVENTS))
+            assert client.recoveries == [False, True]
+            client.disconnect()

@@ -11,8 +11,8 @@ from tests.integration.example_support import Answer, Caller, Example, full_scan
 REQUESTS: dict[str, tuple[int, Callable[[Caller], Answer]]] = {
     "conversations": (5, lambda bob: bob.get("/api/conversations")),
     "earlier conversations": (5, lambda bob: bob.get("/api/conversations?before=4&limit=2")),
-    # One of them takes from the allowance of added participants.
-    "new conversation": (6, lambda bob: bob.post("/api/conversations", {"participantIds": ["1", "3"]})),
+    # One of them takes from the allowance of added participants; two are for the event of all participants.
+    "new conversation": (8, lambda bob: bob.post("/api/conversations", {"participantIds": ["1", "3"]})),
     "users": (3, lambda bob: bob.get("/api/users")),
     "later users": (3, lambda bob: bob.get("/api/users?after=2&limit=2")),
     "messages": (5, lambda bob: bob.get("/api/conversations/1/messages")),

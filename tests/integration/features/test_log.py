@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, text
 
 from flask_realtime import Realtime
 from flask_realtime import log as log_in_current_application
 from flask_realtime.errors import ConfigError
-from flask_realtime.features.log import relay, state
+from flask_realtime.features.log import listener, relay, state
 from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.store import Store, define_models, utc_now
 from flask_realtime.testing import RealtimeTestClient
@@ -227,3 +227,18 @@ def test_without_a_log_nothing_is_logged_and_sync_is_unknown(make_app: MakeApp, 
             realtime.log("note", user_id="ann")
         assert client.call("sync")["error"]["code"] == "unknown_event"
         db.engine.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_lost_connection_to_the_database_is_listened_on_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "RETRY_SECONDS", 0.5)
+    listening = text("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'")
+
+    def listeners() -> list[int]:
+        with world.app.app_context():
+            return list(world.db.session.scalars(listening))
+
+    world.eventually(lambda: len(listeners()) == 1)
+    (lost,) = listeners()
+    world.db.session.execute(text(f"SELECT pg_terminate_backend({lost})"))
+    world.eventually(lambda: len(listeners()) == 1 and listeners() != [lost])

@@ -37,7 +37,7 @@ on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 class LogApp:
     """An application with a store and a log; its one conversation is of ann and ben."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, **register: Any) -> None:
         self.app = Flask("log_app")
         self.app.config.update(SQLALCHEMY_DATABASE_URI=database_url, JWT_SECRET_KEY=KEY, REALTIME_ASYNC_MODE="threading")
         JWTManager(self.app)
@@ -45,7 +45,7 @@ class LogApp:
         self.models = define_models(self.db, log=True)
         self.store = Store(self.db, self.models)
         self.realtime = Realtime()
-        self.store.register(self.realtime)
+        self.store.register(self.realtime, **register)
         self.realtime.init_app(self.app)
 
     @property
@@ -84,8 +84,8 @@ class LogApp:
 
 
 @contextmanager
-def log_app(database_url: str) -> Iterator[LogApp]:
-    made = LogApp(database_url)
+def log_app(database_url: str, **register: Any) -> Iterator[LogApp]:
+    made = LogApp(database_url, **register)
     with made.app.app_context():
         if made.db.engine.dialect.name == "sqlite":
             event.listen(made.db.engine, "connect", enforce_foreign_keys)
@@ -153,6 +153,22 @@ def test_each_change_of_the_store_is_logged_with_it(chat: LogApp) -> None:
         "message:deleted",
     ]
     assert names(chat.store.log.sync("eve", start)) == []
+
+
+def test_a_new_conversation_is_logged_for_each_participant_in_the_applications_form(database_url: str) -> None:
+    with log_app(database_url, conversation_json=lambda record: [record.id, record.title, *record.participant_ids]) as chat:
+        start = chat.now()
+        event.listen(chat.db.session, "before_commit", refuse_to_commit)
+        with pytest.raises(OSError, match="the disk is full"):
+            chat.store.conversations.create(["ann", "ben"], "Lost")
+        event.remove(chat.db.session, "before_commit", refuse_to_commit)
+        created = chat.store.conversations.create(["ann", "eve"], "Kept")
+        for user in ("ann", "eve"):
+            answer: Any = chat.store.log.sync(user, start)
+            assert [(item["event"], item["args"]) for item in answer["events"]] == [
+                ("conversation:new", [[created.id, "Kept", "ann", "eve"]])
+            ]
+        assert names(chat.store.log.sync("ben", start)) == []
 
 
 def refuse_to_commit(_session: object) -> None:
@@ -426,7 +442,7 @@ def test_of_several_relays_one_gets_each_event(chat: LogApp) -> None:
 
 def test_no_more_are_taken_than_asked_for(chat: LogApp) -> None:
     for number in range(5):
-        chat.outbox.add("note", f"[{number}]", None, reserved_for=0.0)
+        chat.outbox.add("note", f"[{number}]", [None], reserved_for=0.0)
     chat.db.session.commit()
     assert [len(chat.outbox.take(2, 60.0)) for _ in range(4)] == [2, 2, 1, 0]
 

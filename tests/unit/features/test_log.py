@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,6 +18,7 @@ from flask_realtime.contract.effects import Emit
 from flask_realtime.errors import ConfigError, UnknownEvent
 from flask_realtime.feature.context import FeatureContext
 from flask_realtime.feature.hook import Hook
+from flask_realtime.features.log import listener, relay
 from flask_realtime.features.log.events import SyncAnswer, SyncRequest, sync_page
 from flask_realtime.features.log.hooks import OUTBOX
 from flask_realtime.features.log.outbox import LoggedEvent
@@ -25,6 +26,7 @@ from flask_realtime.features.log.state import Log
 from tests.clock import Clock
 
 BEFORE_A_RESERVATION_ENDS = 2.4
+WRITTEN = datetime(2026, 11, 29, tzinfo=timezone.utc)
 REQUEST = SyncRequest(None, 100)
 
 
@@ -43,14 +45,16 @@ class Table:
         self.reserved: dict[int, float] = {}
         self.recorded: list[list[int]] = []
         self.trims: list[datetime] = []
-        self.left_to_trim = 0
-        self.is_away = False
+        self.left_to_trim = self.notices = 0
+        self.hear: Callable[[], None] | None = None
+        """Tells the server that listens of a notice."""
+        self.is_away = self.is_mute = False
 
-    def add(self, event: str, arguments: str, room: str | None, *, reserved_for: float) -> int:
-        number = len(self.rows) + 1
-        self.rows[number] = LoggedEvent(number, event, arguments, room)
-        self.reserved[number] = self._clock() + reserved_for
-        return number
+    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> list[LoggedEvent]:
+        added = [LoggedEvent(number, event, arguments, room, WRITTEN) for number, room in enumerate(rooms, len(self.rows) + 1)]
+        self.rows |= {event.number: event for event in added}
+        self.reserved |= {event.number: self._clock() + reserved_for for event in added}
+        return added
 
     def take(self, most: int, reserved_for: float) -> list[LoggedEvent]:
         self._require()
@@ -68,6 +72,16 @@ class Table:
         self.trims.append(before)
         self.left_to_trim -= 1
         return self.left_to_trim > 0
+
+    def notify(self) -> None:
+        self._require()
+        self.notices += 1
+
+    def listen(self, heard: Callable[[], None], wait: Callable[[int, float], bool], goes_on: Callable[[], bool]) -> bool:
+        if self.is_mute:
+            raise OSError
+        self.hear = heard
+        return wait(0, 5.0) or goes_on()
 
     def page(self, user_id: str, request: SyncRequest) -> SyncAnswer:
         assert (user_id, request) == ("ann", REQUEST)
@@ -96,7 +110,11 @@ class Server:
         self._table, self._lease = table, lease
         self._committing: list[Callable[[], object]] = []
         self.connections = 0
+        self.is_handling_request = False
+        self.background: list[Callable[[], None]] = []
         self.sent: list[tuple[Any, ...]] = []
+        self.heard_of: set[str] = set()
+        """The events that other servers sent."""
         self.log = Log(cast("FeatureContext", self))
 
     def functions(self, hook: Hook) -> list[Any]:
@@ -117,6 +135,18 @@ class Server:
     def emit(self, emit: Emit) -> bool:
         self.sent.append((emit.event, *emit.args))
         return True
+
+    def new_mailbox(self) -> Any:
+        return SimpleNamespace(post=self.background.append)
+
+    def handles_request(self) -> bool:
+        return self.is_handling_request
+
+    def wait_readable(self, _fileno: int, _seconds: float) -> bool:
+        return False
+
+    def was_sent(self, logged: str) -> bool:
+        return logged in self.heard_of
 
     def in_app_context(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
@@ -178,7 +208,7 @@ def test_events_are_sent_after_the_commit_and_recorded_together(clock: Clock, ta
     assert server.sent == []
     server.commit()
     assert server.sent == [("note", 1, {"a": None}), ("note", 2)]
-    assert table.rows[1] == LoggedEvent(1, "note", '[1,{"a":null}]', "user:ann")
+    assert table.rows[1] == LoggedEvent(1, "note", '[1,{"a":null}]', "user:ann", WRITTEN)
     server.pass_time(0.5)
     assert table.recorded == [[1, 2]]
     server.pass_time(60)
@@ -204,17 +234,36 @@ def test_what_a_dead_server_left_behind_is_sent_within_five_seconds(clock: Clock
     assert (living.sent, table.recorded) == ([("note", 1)], [[1]])
 
 
+def test_what_a_dead_server_has_sent_is_only_recorded(clock: Clock, table: Table) -> None:
+    dead, living = (Server(clock, table, is_local=False) for _ in range(2))
+    dead.connect()
+    living.connect()
+    for number in (1, 2):
+        dead.write(number)
+        dead.commit()
+    living.heard_of = {table.rows[1].name}
+    living.pass_time(5)
+    assert living.sent == [("note", 2)]
+    assert table.recorded == [[1, 2]]
+
+
+def test_events_of_a_database_that_was_made_anew_have_other_names(table: Table) -> None:
+    (event,) = table.add("note", "[1]", [None], reserved_for=0.0)
+    later = event._replace(created_at=WRITTEN + timedelta(microseconds=1))
+    assert len({event.name, later.name, event._replace(number=2).name}) == 3
+
+
 def test_one_relay_of_all_servers_works_until_it_renews_its_lease_no_more(clock: Clock, table: Table) -> None:
     lease = MemoryRecord(2.0, None, clock)
     first, second = (Server(clock, table, lease, is_local=False) for _ in range(2))
     first.connect()
     second.connect()
     for number in range(5):
-        table.add("note", f"[{number}]", None, reserved_for=-1.0)
+        table.add("note", f"[{number}]", [None], reserved_for=-1.0)
         first.pass_time(1.0)
         second.pass_time(0.0)
     assert (len(first.sent), second.sent) == (5, [])
-    table.add("note", "[5]", None, reserved_for=-1.0)
+    table.add("note", "[5]", [None], reserved_for=-1.0)
     second.pass_time(1.0)
     assert second.sent == []
     second.pass_time(2.0)
@@ -227,7 +276,7 @@ def test_without_its_backend_a_relay_works_all_the_same(clock: Clock, table: Tab
 
     server = Server(clock, table, SimpleNamespace(get=get), is_local=False)
     server.connect()
-    table.add("note", "[1]", None, reserved_for=-1.0)
+    table.add("note", "[1]", [None], reserved_for=-1.0)
     server.pass_time(1.5)
     assert server.sent == [("note", 1)]
 
@@ -236,7 +285,7 @@ def test_much_that_was_left_behind_is_sent_in_order_at_one_go(clock: Clock, tabl
     server = Server(clock, table)
     server.connect()
     for number in range(250):
-        table.add("note", f"[{number}]", None, reserved_for=-1.0)
+        table.add("note", f"[{number}]", [None], reserved_for=-1.0)
     server.pass_time(1.0)
     assert server.sent == [("note", number) for number in range(250)]
     assert [len(numbers) for numbers in table.recorded] == [100, 100, 50]
@@ -261,6 +310,64 @@ def test_a_process_that_reaches_nobody_leaves_its_events_to_a_server(clock: Cloc
     assert (command.rests, table.recorded) == (True, [])
     server.pass_time(1.5)
     assert (server.sent, table.recorded) == ([("note", 1)], [[1]])
+
+
+def test_what_a_process_that_reaches_nobody_tells_of_is_sent_at_once(clock: Clock, table: Table) -> None:
+    command, server = Server(clock, table), Server(clock, table)
+    server.connect()
+    (listen,) = server.background
+    listen()
+    assert table.hear is not None
+    for number, moment in ((1, 0.2), (2, 0.04), (3, 0.04)):
+        clock.now += moment
+        command.write(number)
+        command.commit()
+    assert table.notices == 2
+    clock.now += 0.01
+    table.hear()
+    server.pass_time(0.01)
+    assert server.sent == [("note", 1), ("note", 2), ("note", 3)]
+    command.write(4)
+    command.commit()
+    assert table.notices == 2, "it has just told"
+    server.clock.now += relay.NOTICE_INTERVAL
+    command.is_handling_request = True
+    command.write(5)
+    command.commit()
+    assert table.notices == 2, "it is the server itself"
+    server.pass_time(relay.AFTER_NOTICE)
+    assert server.sent[3:] == [("note", 4), ("note", 5)]
+
+
+def test_a_process_that_cannot_tell_of_its_events_writes_them_all_the_same(clock: Clock, table: Table) -> None:
+    command, server = Server(clock, table), Server(clock, table)
+    server.connect()
+    command.write(1)
+    table.is_away = True
+    command.commit()
+    table.is_away = False
+    server.pass_time(1.1)
+    assert server.sent == [("note", 1)]
+
+
+def test_a_server_that_cannot_listen_tries_again_later(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    table.is_mute = True
+    server.connect()
+    for _ in range(2):
+        server.background.pop()()
+        server.pass_time(listener.RETRY_SECONDS - 0.5)
+        assert server.background == []
+        server.pass_time(2.0)
+    table.is_mute = False
+    server.background.pop()()
+    assert table.hear is not None
+
+
+def test_a_server_among_several_does_not_listen(clock: Clock, table: Table) -> None:
+    server = Server(clock, table, is_local=False)
+    server.connect()
+    assert server.background == []
 
 
 def test_what_a_server_sent_before_anybody_was_connected_is_not_sent_again(clock: Clock, table: Table) -> None:
@@ -304,7 +411,7 @@ def test_nothing_runs_without_connections_and_it_goes_on_with_the_next(clock: Cl
     server.connections = 0
     server.pass_time(5)
     assert server.rests
-    table.add("note", "[1]", None, reserved_for=-1.0)
+    table.add("note", "[1]", [None], reserved_for=-1.0)
     server.connect()
     server.pass_time(0.9)
     assert server.sent == [], "whoever comes back can join until then"

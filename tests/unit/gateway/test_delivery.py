@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any, cast
 
 import flask
 import pytest
 
+from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.delivery import delivery as module
 from flask_realtime.gateway.delivery.delivery import Delivery
 from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.envelopes import envelope_of
 from flask_realtime.gateway.delivery.local import LocalDelivery
+from flask_realtime.gateway.delivery.sent import SentEvents
 from flask_realtime.gateway.repeats import Repeated
 from flask_realtime.signals import event_sent
 
 EVENT = Emit("news", ({"id": 1},), ("green", "red"), ("blue",), "c1", volatile=True)
+
+
+def sent_events() -> SentEvents:
+    return SentEvents(cast("Backend", SimpleNamespace(recovery=None)))
 
 
 class Rooms:
@@ -78,7 +86,7 @@ class World:
         self.published: list[Envelope] = []
         self.is_published = is_published
         self.app = flask.Flask(__name__)
-        self.delivery = Delivery(self.app, cast("LocalDelivery", self.server), self.publish)
+        self.delivery = Delivery(self.app, cast("LocalDelivery", self.server), self.publish, sent_events())
 
     def publish(self, envelope: Envelope) -> bool:
         self.published.append(envelope)
@@ -119,7 +127,7 @@ def test_an_event_goes_to_its_receivers_here_and_as_it_is_to_the_other_servers(w
 
 def test_who_sends_hears_whether_the_bus_took_it() -> None:
     assert World(is_published=False).delivery.send(EVENT) is False
-    alone = Delivery(flask.Flask(__name__), cast("LocalDelivery", Server()), None)
+    alone = Delivery(flask.Flask(__name__), cast("LocalDelivery", Server()), None, sent_events())
     assert alone.send(EVENT) is True
 
 
@@ -128,6 +136,30 @@ def test_no_rooms_are_nobody_and_none_is_everyone(world: World) -> None:
     assert (world.server.delivered, world.published) == ([], [])
     world.delivery.send(Emit("news", (), None))
     assert (len(world.server.delivered), len(world.published)) == (1, 1)
+
+
+def test_an_event_of_the_log_is_delivered_once_whoever_sends_it(world: World) -> None:
+    one, two = (Emit("news", (number,), None, logged=f"{number}-5.5") for number in (1, 2))
+    other = World()
+    assert world.delivery.send(one) is True
+    (envelope,) = world.published
+    assert envelope.header["logged"] == "1-5.5"
+    other.delivery.receive(envelope)
+    other.delivery.receive(envelope)
+    assert other.delivery.send(one) is True
+    other.delivery.send(two)
+    world.delivery.send(one)
+    for late in (*other.published, *other.published):
+        world.delivery.receive(late)
+    assert numbers(world) == numbers(other) == ['2["news",1]', '2["news",2]']
+    assert (len(world.published), len(other.published)) == (1, 1)
+
+
+def test_an_event_of_the_log_that_could_not_be_sent_can_be_sent_later(world: World) -> None:
+    with pytest.raises(PayloadNotSerializable):
+        world.delivery.send(Emit("news", (object(),), None, logged="1-5.5"))
+    world.delivery.send(Emit("news", (1,), None, logged="1-5.5"))
+    assert numbers(world) == ['2["news",1]']
 
 
 @pytest.mark.parametrize("kind", [Emit, Repeated])

@@ -48,7 +48,11 @@ def start_again(browser: Browser, folder: Path) -> BrowserContext:
     """Start one more browser, with a profile in a folder: what it keeps there is there the next time."""
     options = _program()
     return browser.browser_type.launch_persistent_context(
-        folder, executable_path=options["executable"], args=options["args"], viewport=WIDE, reduced_motion="reduce"
+        folder,
+        executable_path=options["executable"],
+        args=options["args"],
+        viewport=WIDE,  # type: ignore[arg-type]
+        reduced_motion="reduce",
     )
 
 

@@ -126,6 +126,22 @@ describe('sending', () => {
     await waitFor(() => expect(ids()).toEqual(['1', '2']));
   });
 
+  it('does not bring back what was deleted before it was sent again', async () => {
+    const store = new FakeStore(1);
+    const { socket, result, ids } = await open(store);
+    store.onSend = async ({ id }) => {
+      if (socket.sentEvents('message:send').length > 1) return;
+      store.delete(id);
+      socket.lose();
+      throw new Error('socket has been disconnected');
+    };
+    await act(() => result.current.send('hello'));
+    await waitFor(() => expect(socket.connected).toBe(false));
+    act(() => socket.open());
+    await waitFor(() => expect(socket.sentEvents('message:send')).toHaveLength(2), { timeout: 3_000 });
+    await waitFor(() => expect([result.current.outgoing, ids()]).toEqual([[], ['1']]));
+  });
+
   it('shows the user what the server refuses, and lets go of what is discarded', async () => {
     const { socket, result, ids } = await open(new FakeStore(0));
     socket.answers.set('message:send', () => ({ error: { code: 'forbidden', message: 'Not here' } }));

@@ -80,7 +80,15 @@ export function useMessages(conversationId: string, userId: string, store: Messa
     if (concerns(payload)) change({ type: 'deleted', messageId: String(payload.messageId) });
   });
 
-  const onSent = useCallback((message: Message) => change({ type: 'received', messages: [message] }), []);
+  const [repeated, setRepeated] = useState<Message | null>(null);
+  const onSent = useCallback((message: Message, isRepeated: boolean) => {
+    change({ type: 'received', messages: [message] });
+    if (isRepeated) setRepeated(message);
+  }, []);
+  useEffect(() => {
+    // The answer is that of the first time, also where the message was deleted since.
+    if (repeated) reload();
+  }, [repeated, reload]);
   const { outgoing, send, retry, discard } = useOutgoing(conversationId, userId, isLoaded ? list.messages : undefined, onSent);
 
   const loadEarlier = useCallback(async () => {

@@ -17,12 +17,14 @@ export function newClientId(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-');
 }
 
+type SentListener = (message: Message, isRepeated: boolean) => unknown;
+
 /** What a user has written and not sent yet, the same in all tabs. `startSender` sends it. */
 export class Outbox {
   private known: readonly Outgoing[] = [];
   private channel: BroadcastChannel | null = null;
   private readonly changeListeners = new Set<() => void>();
-  private readonly sentListeners = new Set<(message: Message) => unknown>();
+  private readonly sentListeners = new Set<SentListener>();
 
   constructor(
     readonly userId: string,
@@ -47,8 +49,8 @@ export class Outbox {
   /** Be called after each change. Returns a function that ends that. */
   onChange = (listener: () => void) => listen(this.changeListeners, listener);
 
-  /** Be called with each message that this tab has sent. Returns a function that ends that. */
-  onSent = (listener: (message: Message) => unknown) => listen(this.sentListeners, listener);
+  /** Be called with each message that this tab has sent, and whether it was tried before. Returns a function that ends that. */
+  onSent = (listener: SentListener) => listen(this.sentListeners, listener);
 
   /** Have a message sent, now or when there is a connection. It is kept when the promise is fulfilled. */
   async send(conversationId: string, content: string, after: string | null | undefined): Promise<void> {
@@ -93,10 +95,10 @@ export class Outbox {
     return outgoing.isAttempted || (await this.change(outgoing, { isAttempted: true })) !== undefined;
   }
 
-  /** Take a message that the server has stored. */
+  /** Take a message that the server has stored: as it was before `begin`, and as it is stored. */
   async finish(outgoing: Outgoing, message: Message): Promise<void> {
     await (await this.texts).finish(outgoing, message.id);
-    await this.changed(message);
+    await this.changed((listener) => listener(message, outgoing.isAttempted));
   }
 
   /** Send a message no longer by itself. */
@@ -110,16 +112,16 @@ export class Outbox {
     return changed;
   }
 
-  private async changed(sent?: Message) {
+  private async changed(tell?: (listener: SentListener) => unknown) {
     this.channel?.postMessage(null);
-    await this.load(sent);
+    await this.load(tell);
   }
 
-  private async load(sent?: Message) {
+  private async load(tell?: (listener: SentListener) => unknown) {
     // Where it cannot be read, what was known is shown: the change itself is made.
     const known = await this.texts.then((texts) => texts.list()).catch(() => this.known);
     // At once, so that the message is not shown twice, nor nowhere, in between.
-    if (sent) for (const listener of this.sentListeners) listener(sent);
+    if (tell) this.sentListeners.forEach(tell);
     this.known = known;
     for (const listener of this.changeListeners) listener();
   }

@@ -27,7 +27,9 @@ it('takes one message for one each time that the same was written', () => {
   expect(left([waiting(1), waiting(2)], own(5, 'hello'), own(6, 'hello'))).toEqual([]);
 });
 
-it.each([{ isAttempted: false }, { problem: 'Not here' }, { after: undefined }])('shows what cannot be known to have arrived: %s', (changes) => {
+const UNKNOWN = [{ isAttempted: false }, { problem: 'Not here' }, { after: undefined }];
+
+it.each(UNKNOWN)('shows what cannot be known to have arrived: %s', (changes) => {
   expect(left([waiting(1, changes)], own(5, 'hello'))).toEqual([1]);
 });
 

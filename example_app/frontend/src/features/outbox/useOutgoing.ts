@@ -10,13 +10,14 @@ import { withoutArrived } from './texts';
  * @param conversationId - Which conversation.
  * @param userId - Who is logged in.
  * @param messages - The messages of the conversation; undefined until they are loaded.
- * @param onSent - Called with each message that is stored. The same function from render to render.
+ * @param onSent - Called with each message that is stored, and whether it was tried before: it may have been deleted then. The same
+ *   function from render to render.
  */
 export function useOutgoing(
   conversationId: string,
   userId: string,
   messages: Message[] | undefined,
-  onSent: (message: Message) => void,
+  onSent: (message: Message, isRepeated: boolean) => void,
 ) {
   const outbox = useOutbox();
   const waiting = useWaiting();
@@ -25,7 +26,7 @@ export function useOutgoing(
     [waiting, conversationId, messages, userId],
   );
   useEffect(
-    () => outbox.onSent((message) => message.conversationId === conversationId && onSent(message)),
+    () => outbox.onSent((message, isRepeated) => message.conversationId === conversationId && onSent(message, isRepeated)),
     [outbox, conversationId, onSent],
   );
   const newest = messages && (messages.at(-1)?.id ?? null);

@@ -302,6 +302,40 @@ def test_nothing_that_was_written_is_left_to_the_next_user_of_the_browser(house:
     assert stored(user) == []
 
 
+def test_a_message_that_the_server_refuses_is_shown_and_does_not_hold_up_the_next_one(house: House, visit: Visit) -> None:
+    user = house.conversation("Plans")
+    alice, bob = (visit(house.url, name).open_conversation("Plans") for name in ("alice", "bob"))
+    alice.field.evaluate("field => field.removeAttribute('maxlength')")
+    alice.send("long " * 1_000)
+    alice.send("line 1")
+    bob.sees_in_order("line 1")
+    refusal = alice.messages.get_by_role("alert")
+    expect(refusal).to_contain_text("Not sent: content")
+    assert alice.accessibility_faults() == []
+    alice.page.reload()
+    refusal.get_by_role("button", name="Try again").click()
+    expect(refusal).to_contain_text("Not sent: content")
+    refusal.get_by_role("button", name="Discard").click()
+    expect(refusal).to_have_count(0)
+    alice.page.reload()
+    alice.sees_in_order("line 1")
+    expect(refusal).to_have_count(0)
+    assert stored(user) == ["line 1"]
+
+
+def test_messages_beyond_the_rate_limit_wait_and_arrive_in_order(stack: ExitStack, tmp_path: Path, visit: Visit) -> None:
+    house = House(stack, {**environment(tmp_path), "REALTIME_LIMITS": '{"messages": "1/second, burst 2"}'})
+    user = house.conversation("Plans")
+    alice, bob = (visit(house.url, name).open_conversation("Plans") for name in ("alice", "bob"))
+    texts = [f"line {number}" for number in range(5)]
+    for text in texts:
+        alice.send(text)
+    for person in (alice, bob):
+        person.sees_in_order(*texts)
+    expect(alice.messages.get_by_text("Sending…")).to_have_count(0)
+    assert stored(user) == texts
+
+
 def test_the_page_says_whether_anything_was_missed(house: House, visit: Visit) -> None:
     network = house.network()
     house.conversation("Plans")

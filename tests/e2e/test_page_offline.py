@@ -366,6 +366,7 @@ def test_the_page_catches_up_where_it_was_away_for_too_long(stack: ExitStack, tm
     user.call("POST", "/api/orders", {"userId": user.id, "status": "sent meanwhile"})
     give_back(alice, network)
     says(alice, "Back; what was missed is here")
+    assert alice.accessibility_faults() == []
     for person in (alice, bob):
         person.sees_in_order("line 1", "line 2")
     updates = alice.open_notifications().get_by_role("list", name="Orders and announcements")

@@ -19,8 +19,9 @@ PAGE := example_app/static/index.html
 BENCH := benchmarks
 # Tests that choose their engine themselves, or do not depend on it.
 ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py workers.py \
-	many_servers.py page.py document_example.py types.py drain.py front_door.py new_feature.py web_servers.py example_defence.py \
-	setup_warnings.py killed_workers.py recovery_servers.py recovery_restart.py) --ignore=tests/e2e/features/test_presence_rates.py
+	many_servers.py page.py page_offline.py document_example.py types.py drain.py front_door.py new_feature.py web_servers.py \
+	example_defence.py setup_warnings.py killed_workers.py recovery_servers.py recovery_restart.py) \
+	--ignore=tests/e2e/features/test_presence_rates.py
 # What holds for clients of one worker has to hold for those of several.
 CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards python_api)) \
 	$(addprefix tests/e2e/features/test_,$(addsuffix .py,conversations messages notifications orders presence typing_indicators))

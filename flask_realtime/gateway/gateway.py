@@ -41,7 +41,7 @@ from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
 from flask_realtime.gateway.limits.event_limiter import EventLimiter
 from flask_realtime.gateway.limits.peer_log import PeerLog
 from flask_realtime.gateway.recovery.clients import is_browser
-from flask_realtime.gateway.recovery.setup import new_journal, new_kept, new_recovery, new_shared
+from flask_realtime.gateway.recovery.setup import new_elsewhere, new_journal, new_kept, new_recovery
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.shutdown import GatewayShutdown
 from flask_realtime.hooks import ApplicationEvent, Hooks
@@ -98,9 +98,10 @@ class Gateway:
         connect_limiter = ConnectLimiter(config.max_connects_per_user, config.max_failed_connects)
         sent = SentEvents(backend)
         delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish, sent)
-        shared = self._shared = None if journal is None else new_shared(config, journal, backend, server.sleep)
+        elsewhere = None if journal is None else new_elsewhere(config, journal, backend, server.sleep, sent)
+        self._shared = None if elsewhere is None else elsewhere.shared
         kept = self._kept = None if journal is None else new_kept(config, app.instance_path, journal, server, backend)
-        recovery = None if journal is None else new_recovery(config, journal, server, shared, kept, sent)
+        recovery = None if journal is None else new_recovery(config, journal, server, elsewhere, kept)
         lost_connections = _nobody if recovery is None else recovery.lost_connections
         after_commit = AfterCommit(app, by_default=config.after_commit)
         calls = (after_commit, self._disconnect, lost_connections)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 from tests.e2e.clients import JS_FOLDER, node
 
@@ -32,14 +35,30 @@ def chromium(*arguments: str) -> Iterator[Browser]:
     Args:
         arguments: More of its arguments.
     """
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    options: dict[str, Any] = {"executable": program, "args": ["--no-sandbox"]} if program else _from_npm()
+    options = _program()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=options["executable"], args=[*options["args"], *arguments])
         try:
             yield browser
         finally:
             browser.close()
+
+
+def start_again(browser: Browser, folder: Path) -> BrowserContext:
+    """Start one more browser, with a profile in a folder: what it keeps there is there the next time."""
+    options = _program()
+    return browser.browser_type.launch_persistent_context(
+        folder,
+        executable_path=options["executable"],
+        args=options["args"],
+        viewport=WIDE,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+
+
+def _program() -> dict[str, Any]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    return {"executable": program, "args": ["--no-sandbox"]} if program else _from_npm()
 
 
 def _from_npm() -> dict[str, Any]:
@@ -53,19 +72,25 @@ class Person:
     """Somebody who looks at the page, in a browser profile of their own.
 
     Args:
-        browser: The browser.
+        browser: The browser, or the profile.
         url: The server's address.
         size: The window's size.
         colours: What their system prefers.
     """
 
-    def __init__(self, browser: Browser, url: str, size: dict[str, int] | None = None, colours: ColourScheme = "light") -> None:
+    def __init__(
+        self, browser: Browser | BrowserContext, url: str, size: dict[str, int] | None = None, colours: ColourScheme = "light"
+    ) -> None:
         # Without motion, what is looked at is there at once and not on its way; axe's script is not the page's own.
-        self._context = browser.new_context(
-            viewport=size or WIDE,  # type: ignore[arg-type]
-            color_scheme=colours,
-            reduced_motion="reduce",
-            bypass_csp=True,
+        self._context = (
+            browser
+            if isinstance(browser, BrowserContext)
+            else browser.new_context(
+                viewport=size or WIDE,  # type: ignore[arg-type]
+                color_scheme=colours,
+                reduced_motion="reduce",
+                bypass_csp=True,
+            )
         )
         self._url = url
         self.complaints: list[str] = []
@@ -85,6 +110,24 @@ class Person:
         if message.type in {"error", "warning"} and not is_expected:
             self.complaints.append(f"{message.type}: {message.text}")
 
+    def another_tab(self) -> Person:
+        """Open the page once more, in the same browser profile."""
+        other = copy.copy(self)
+        other.page = self._new_page()
+        return other
+
+    def loads_from(self, url: str) -> None:
+        """Load the page's own files from another address, whatever the network does, as if they were kept in the browser."""
+
+        def load(route: Route) -> None:
+            route.fulfill(response=route.fetch(url=route.request.url.replace(self._url, url)))
+
+        self._context.route(re.compile(rf"^{re.escape(self._url)}/($|assets/|icon)"), load)
+
+    def set_offline(self, *, is_offline: bool = True) -> None:
+        """Tell the browser that it has no network, or that it has one again."""
+        self._context.set_offline(is_offline)
+
     def log_in(self, name: str) -> Person:
         """Log in as one of the demo users, and wait for the connection."""
         self.page.get_by_role("button", name=f"Log in as {name}").click()
@@ -97,8 +140,7 @@ class Person:
 
     def open_conversation(self, name: str) -> Person:
         """Open a conversation, and wait until it is shown."""
-        self.page.get_by_role("navigation", name="Conversations").get_by_role("link", name=name).click()
-        expect(self.page.get_by_role("heading", level=2, name=name)).to_be_visible()
+        self.go_to(name)
         expect(self.messages).to_have_attribute("aria-busy", "false")
         return self
 
@@ -112,6 +154,11 @@ class Person:
         """Where messages are written."""
         return self.page.get_by_role("textbox", name="Message")
 
+    def go_to(self, name: str) -> None:
+        """Open a conversation whose messages may not be there."""
+        self.page.get_by_role("navigation", name="Conversations").get_by_role("link", name=name).click()
+        expect(self.page.get_by_role("heading", level=2, name=name)).to_be_visible()
+
     def send(self, text: str) -> None:
         """Write a message and send it."""
         self.field.fill(text)
@@ -120,6 +167,10 @@ class Person:
     def sees(self, text: str, times: int = 1) -> None:
         """Wait until a message is shown, as often as it should be."""
         expect(self.messages.get_by_text(text, exact=True)).to_have_count(times)
+
+    def sees_in_order(self, *texts: str) -> None:
+        """Wait until the messages that begin with "line" are these, in this order."""
+        expect(self.messages.get_by_text(re.compile("^line "))).to_have_text(list(texts))
 
     def sees_as(self, name: str, status: str) -> None:
         """Wait until somebody is listed as online or offline."""

@@ -108,6 +108,13 @@ class Network:
             else:
                 getattr(link, how)()
 
+    def end_lost(self) -> None:
+        """Close the lost connections, as an operating system does when its network changes."""
+        with self._lock:
+            links, self._lost = self._lost, []
+        for link in links:
+            link.finish()
+
     def __enter__(self) -> Network:  # noqa: PYI034 - Python 3.10 has no `Self`
         return self
 

@@ -53,19 +53,23 @@ def recovery_options(config: RealtimeConfig) -> RecoveryOptions | None:
     return RecoveryOptions(seconds, config.recovery_bytes)
 
 
-def new_shared(config: RealtimeConfig, journal: Journal, backend: Backend, sleep: Callable[[float], None]) -> SharedLeases | None:
-    """Return the leases that other servers find, or None if there are none that could.
+def new_elsewhere(
+    config: RealtimeConfig, journal: Journal, backend: Backend, sleep: Callable[[float], None], sent: SentEvents
+) -> Elsewhere | None:
+    """Return the recovery of connections to other servers, or None if there are none.
 
     Args:
         config: The settings.
         journal: The server's journal.
         backend: What servers share.
         sleep: Lets other greenlets or threads run for a number of seconds.
+        sent: The events of the log that were sent already.
     """
     window, store = config.recovery_window, backend.recovery
     if window is None or store is None:
         return None
-    return SharedLeases(EventLog(store, config.recovery_bytes), journal, window, backend.publish, sleep)
+    shared = SharedLeases(EventLog(store, config.recovery_bytes), journal, window, backend.publish, sleep)
+    return Elsewhere(shared, journal, sent)
 
 
 def new_kept(
@@ -92,9 +96,8 @@ def new_recovery(
     config: RealtimeConfig,
     journal: Journal,
     server: SocketIOServer,
-    shared: SharedLeases | None,
+    elsewhere: Elsewhere | None,
     kept: KeptLeases | None,
-    sent: SentEvents,
 ) -> Recovery:
     """Return the recovery of connections to a server.
 
@@ -102,9 +105,8 @@ def new_recovery(
         config: The settings.
         journal: Its journal.
         server: The server.
-        shared: The leases that other servers find, or None.
+        elsewhere: Recovers connections to other servers; None if they share nothing.
         kept: The leases that its successor finds, or None.
-        sent: The events of the log that were sent already.
     """
     leases = journal.leases
 
@@ -114,5 +116,4 @@ def new_recovery(
             journal.tidy()
 
     timer = DeadlineTimer(server, server.new_event, monotonic, leases.next_deadline, expire)
-    elsewhere = None if shared is None else Elsewhere(shared, journal, sent)
     return Recovery(config.recovery_clients, journal, config.max_backlog_bytes // 2, timer.wake, elsewhere, kept)

@@ -1,6 +1,7 @@
 import { tokens } from '../features/authentication/api';
 import { LoginPage } from '../features/authentication/LoginPage';
 import { useSession } from '../features/authentication/session';
+import { OutboxProvider } from '../features/outbox/OutboxProvider';
 import { RealtimeProvider } from '../realtime/RealtimeProvider';
 import { AnnouncerProvider } from '../ui/Announcer';
 import { ToastProvider } from '../ui/Toasts';
@@ -13,7 +14,9 @@ export function App() {
     <AnnouncerProvider>
       <ToastProvider>
         <RealtimeProvider key={session.user.id} tokens={tokens}>
-          <ChatPage user={session.user} />
+          <OutboxProvider userId={session.user.id}>
+            <ChatPage user={session.user} />
+          </OutboxProvider>
         </RealtimeProvider>
       </ToastProvider>
     </AnnouncerProvider>

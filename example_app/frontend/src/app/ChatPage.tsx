@@ -13,6 +13,7 @@ import { notificationStore } from '../features/notifications/api';
 import { showBrowserNotification } from '../features/notifications/browserNotifications';
 import { useNotifications } from '../features/notifications/useNotifications';
 import { useUpdates } from '../features/orders/useUpdates';
+import { useWaiting } from '../features/outbox/OutboxProvider';
 import { PeopleList } from '../features/presence/PeopleList';
 import { usePresence } from '../features/presence/usePresence';
 import { useDelivered } from '../features/receipts/useReceipts';
@@ -22,6 +23,7 @@ import { useToasts } from '../ui/Toasts';
 import { AdminPanel } from './AdminPanel';
 import { ConnectionBanner } from './ConnectionStatus';
 import { Header } from './Header';
+import { ReturnStatus } from './ReturnStatus';
 
 // The API does not tell who is an administrator; it refuses the others.
 const ADMINISTRATOR = 'alice';
@@ -29,6 +31,7 @@ const ADMINISTRATOR = 'alice';
 export function ChatPage({ user }: { user: User }) {
   const { status, refusal, reconnect } = useRealtime();
   const openId = useOpenConversation();
+  const waiting = useWaiting();
   const announce = useAnnouncer();
   const { show } = useToasts();
   const [isCreating, setIsCreating] = useState(false);
@@ -80,7 +83,8 @@ export function ChatPage({ user }: { user: User }) {
         updates={updates}
         onAdminister={isAdministrator ? () => setIsAdministering(true) : undefined}
       />
-      <ConnectionBanner status={status} refusal={refusal} onRetry={reconnect} />
+      <ConnectionBanner status={status} refusal={refusal} waiting={waiting.length} onRetry={reconnect} />
+      <ReturnStatus />
       <main className="flex min-h-0 flex-1">
         <div className={`flex w-full flex-col border-line bg-surface md:w-80 md:border-r ${isNarrowlyHidden}`}>
           <ConversationList

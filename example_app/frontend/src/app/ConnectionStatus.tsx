@@ -35,18 +35,24 @@ export function ConnectionStatus({ status }: { status: Status }) {
 interface BannerProps {
   status: Status;
   refusal: Refusal | null;
+  waiting: number;
   onRetry: () => void;
 }
 
-/** What to know and to do while there is no connection. */
-export function ConnectionBanner({ status, refusal, onRetry }: BannerProps) {
-  if (status === 'idle' || status === 'connecting' || status === 'connected') return null;
+/** What to know and to do while there is no connection, and how much waits for it. */
+export function ConnectionBanner({ status, refusal, waiting, onRetry }: BannerProps) {
+  if (status === 'idle' || status === 'connected') return null;
+  // The first connection is there in a moment, mostly: only who has written something wants to know of it.
+  if (status === 'connecting' && waiting === 0) return null;
   const { Icon, text } = explain(status, refusal);
   const colours = status === 'refused' ? 'bg-danger-soft text-danger' : 'bg-warning-soft text-warning';
   return (
     <div role="region" aria-label="Connection problem" className={`flex items-center gap-3 px-4 py-2 text-sm ${colours}`}>
-      <Icon className={`size-4 shrink-0 ${status === 'reconnecting' ? 'animate-spin' : ''}`} aria-hidden />
-      <p className="flex-1">{text}</p>
+      <Icon className={`size-4 shrink-0 ${Icon === LoaderCircle ? 'animate-spin' : ''}`} aria-hidden />
+      <p className="flex-1">
+        {text}
+        {waiting > 0 && ` ${waiting === 1 ? 'One message waits' : `${waiting} messages wait`} to be sent.`}
+      </p>
       {status !== 'offline' && (
         <Button kind="secondary" className="min-h-9 text-ink" onClick={onRetry}>
           Try now
@@ -58,6 +64,7 @@ export function ConnectionBanner({ status, refusal, onRetry }: BannerProps) {
 
 function explain(status: Status, refusal: Refusal | null) {
   if (status === 'offline') return { Icon: WifiOff, text: 'You are offline. What you miss is loaded when you are back.' };
+  if (status === 'connecting') return { Icon: LoaderCircle, text: 'Connecting.' };
   if (status === 'reconnecting') return { Icon: LoaderCircle, text: 'The connection was lost. Trying again; what you miss is loaded then.' };
   if (status === 'waiting') return { Icon: Hourglass, text: `${refusal?.message ?? 'The server is busy'}. The connection is tried again in a moment.` };
   if (refusal) return { Icon: ShieldAlert, text: `The server refuses the connection: ${refusal.message}.` };

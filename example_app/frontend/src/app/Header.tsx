@@ -1,6 +1,6 @@
 import * as Menu from '@radix-ui/react-dropdown-menu';
 import { LogOut, MessageSquare, ShieldCheck } from 'lucide-react';
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 import { logOut } from '../features/authentication/api';
 import type { User } from '../features/authentication/session';
@@ -10,10 +10,12 @@ import { NotificationCentre } from '../features/notifications/NotificationCentre
 import { unsubscribeFromPush } from '../features/notifications/push';
 import type { useNotifications } from '../features/notifications/useNotifications';
 import type { Update } from '../features/orders/useUpdates';
+import { useOutbox, useWaiting } from '../features/outbox/OutboxProvider';
 import type { ConnectionStatus as Status } from '../realtime/supervision';
 import { Avatar } from '../ui/Avatar';
 import { Button } from '../ui/Button';
 import { ConnectionStatus } from './ConnectionStatus';
+import { LogOutDialog } from './LogOutDialog';
 
 interface Props {
   user: User;
@@ -49,6 +51,27 @@ export function Header({ user, status, notifications, updates, onAdminister }: P
 }
 
 function UserMenu({ user }: { user: User }) {
+  const outbox = useOutbox();
+  const waiting = useWaiting().length;
+  const [isAsking, setIsAsking] = useState(false);
+
+  async function leave() {
+    closeConversation();
+    await outbox.forget();
+    await logOut(() => unsubscribeFromPush(pushStore));
+    // What was written while the server was asked.
+    await outbox.forget();
+  }
+
+  return (
+    <>
+      <AccountMenu user={user} onLogOut={() => (waiting > 0 ? setIsAsking(true) : void leave())} />
+      <LogOutDialog isOpen={isAsking} waiting={waiting} onCancel={() => setIsAsking(false)} onConfirm={() => void leave()} />
+    </>
+  );
+}
+
+function AccountMenu({ user, onLogOut }: { user: User; onLogOut: () => void }) {
   return (
     <Menu.Root modal={false}>
       <Menu.Trigger asChild>
@@ -67,10 +90,7 @@ function UserMenu({ user }: { user: User }) {
             Logged in as <span className="font-semibold text-ink">{user.username}</span>
           </Menu.Label>
           <Menu.Item
-            onSelect={() => {
-              closeConversation();
-              void logOut(() => unsubscribeFromPush(pushStore));
-            }}
+            onSelect={onLogOut}
             className="flex min-h-10 items-center gap-2 rounded-lg px-3 text-sm outline-none data-highlighted:bg-sunken"
           >
             <LogOut className="size-4" aria-hidden /> Log out

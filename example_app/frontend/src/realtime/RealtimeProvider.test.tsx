@@ -85,3 +85,21 @@ it('closes the connection when it goes', () => {
   unmount();
   expect([disconnect.mock.calls.length, sockets[0]?.listenerCount]).toEqual([1, 0]);
 });
+
+it('says of each connection whether it is the one that was lost, and whether something may be missing', () => {
+  const { result } = open(tokensOf('a'));
+  expect(result.current.ready).toBeNull();
+  for (const ready of [
+    { recovered: false, gap: false },
+    { recovered: true, gap: false },
+    { recovered: false, gap: true },
+  ]) {
+    act(() => {
+      sockets[0]?.open();
+      sockets[0]?.receive('realtime:ready', ready);
+    });
+    expect(result.current.ready).toEqual(ready);
+    act(() => sockets[0]?.lose());
+    expect(result.current.ready).toBeNull();
+  }
+});

@@ -1,12 +1,18 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { io } from 'socket.io-client';
 
-import type { RealtimeSocket } from './socket';
+import { listen, type RealtimeSocket } from './socket';
 import { IDLE, superviseConnection, type ConnectionState, type TokenSource } from './supervision';
+import type { Ready } from './types';
 
 export interface Realtime extends ConnectionState {
   /** Null before the connection is opened for the first time. */
   socket: RealtimeSocket | null;
+  /**
+   * What the server says of the connection: whether it is the one that was lost, with all that was missed (`recovered`), or whether
+   * something may be missing (`gap`). Another object for each connection; null while there is none, and where the server has no recovery.
+   */
+  ready: Ready | null;
   /** Connect at once, after a refusal too. */
   reconnect: () => void;
 }
@@ -31,6 +37,7 @@ interface Props {
 export function RealtimeProvider({ tokens, url, children }: Props) {
   const [socket, setSocket] = useState<RealtimeSocket | null>(null);
   const [state, setState] = useState<ConnectionState>(IDLE);
+  const [ready, setReady] = useState<Ready | null>(null);
 
   useEffect(() => {
     if (!tokens) return;
@@ -43,13 +50,16 @@ export function RealtimeProvider({ tokens, url, children }: Props) {
       auth: (send) => send({ token: tokens.current() }),
     });
     const stop = superviseConnection(opened, tokens, setState);
+    const stopListening = listen(opened, { 'realtime:ready': setReady, disconnect: () => setReady(null) });
     setSocket(opened);
     opened.connect();
     return () => {
       stop();
+      stopListening();
       opened.disconnect();
       setSocket(null);
       setState(IDLE);
+      setReady(null);
     };
   }, [tokens, url]);
 
@@ -58,7 +68,7 @@ export function RealtimeProvider({ tokens, url, children }: Props) {
     socket?.disconnect().connect();
   }, [socket]);
 
-  const realtime = useMemo(() => ({ socket, ...state, reconnect }), [socket, state, reconnect]);
+  const realtime = useMemo(() => ({ socket, ready, ...state, reconnect }), [socket, ready, state, reconnect]);
   return <RealtimeContext value={realtime}>{children}</RealtimeContext>;
 }
 

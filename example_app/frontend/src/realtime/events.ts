@@ -1,9 +1,10 @@
-/** The application's part of the events that the server sends. Whoever copies this folder writes this file anew. */
+/** The application's part of the events. Whoever copies this folder writes this file anew. */
 
 import type { Conversation } from '../features/conversations/api';
 import type { Message } from '../features/messages/messageList';
 import type { NotificationItem } from '../features/notifications/useNotifications';
 import type { OrderUpdate } from '../features/orders/useUpdates';
+import type { ErrorAnswer, MessageSendPayload, MessageSentAnswer } from './types';
 
 /** Events of the application that `flask realtime types` does not know. */
 interface UndeclaredEvents {
@@ -15,4 +16,13 @@ export interface ApplicationEvents extends UndeclaredEvents {
   'message:new': (message: Message) => void;
   'notification:new': (notification: NotificationItem) => void;
   'order:update': (order: OrderUpdate) => void;
+}
+
+/** Events that clients send and whose answer the extension leaves to the application, with its types. */
+export interface ApplicationAnswers {
+  'message:send': (payload: MessageSendPayload, callback: (answer: SentAnswer | ErrorAnswer) => void) => void;
+}
+
+interface SentAnswer extends MessageSentAnswer {
+  message: Message;
 }

@@ -1,4 +1,6 @@
-import { isFinal } from './socket';
+import { useSyncExternalStore } from 'react';
+
+import { isFinal, RealtimeError } from './socket';
 
 const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 15_000;
@@ -14,7 +16,8 @@ export interface Refresher {
 /**
  * Load something again and again, never twice at the same time.
  *
- * @param load - Fetches it. Its failures are repeated after a growing delay, unless the server has refused.
+ * @param load - Fetches it. Its failures are repeated after a growing delay, or the server's `retryAfter` where that is longer, unless
+ *   the server has refused.
  * @param apply - Takes what was loaded.
  * @param failed - Is told of each failure.
  */
@@ -31,12 +34,16 @@ export function makeRefresher<Result>(
 
   function onFailure(error: unknown) {
     failed(error);
-    if (isFinal(error)) return;
-    timer = setTimeout(refresh, delay);
+    if (isFinal(error)) {
+      setBehind(self, false);
+      return;
+    }
+    timer = setTimeout(refresh, Math.max(delay, waitOf(error)));
     delay = Math.min(delay * 2, LONGEST_DELAY_MS);
   }
 
   async function run() {
+    setBehind(self, true);
     isLoading = true;
     isStale = false;
     try {
@@ -51,6 +58,7 @@ export function makeRefresher<Result>(
       isLoading = false;
     }
     if (isStale) refresh();
+    else setBehind(self, false);
   }
 
   function refresh() {
@@ -59,7 +67,7 @@ export function makeRefresher<Result>(
     else if (!isStopped) void run();
   }
 
-  return {
+  const self: Refresher = {
     refresh,
     touch: () => {
       isStale = true;
@@ -67,6 +75,30 @@ export function makeRefresher<Result>(
     stop: () => {
       isStopped = true;
       clearTimeout(timer);
+      setBehind(self, false);
     },
   };
+  return self;
+}
+
+const waitOf = (error: unknown) => (error instanceof RealtimeError ? (error.retryAfter ?? 0) * 1000 : 0);
+
+const behind = new Set<Refresher>();
+const listeners = new Set<() => void>();
+
+function setBehind(refresher: Refresher, isBehind: boolean) {
+  if (isBehind === behind.has(refresher)) return;
+  if (isBehind) behind.add(refresher);
+  else behind.delete(refresher);
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+/** Whether anything that a `Refresher` of the page loads is not loaded yet, or is to be loaded again. */
+export function useIsBehind(): boolean {
+  return useSyncExternalStore(subscribe, () => behind.size > 0);
 }

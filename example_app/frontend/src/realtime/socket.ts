@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io-client';
 
-import type { ApplicationEvents } from './events';
+import type { ApplicationAnswers, ApplicationEvents } from './events';
 import type { ClientToServerEvents, ErrorAnswer, ServerToClientEvents } from './types';
 
 /** Events of which an application declares some itself: its own ones, and payloads that the extension leaves open. */
@@ -8,7 +8,9 @@ export type WithOwn<Events, Own> = Omit<Events, keyof Own> & Own;
 
 export type IncomingEvents<Own = ApplicationEvents> = WithOwn<ServerToClientEvents, Own>;
 
-export type RealtimeSocket<Own = ApplicationEvents> = Socket<IncomingEvents<Own>, ClientToServerEvents>;
+export type OutgoingEvents<Own = ApplicationAnswers> = WithOwn<ClientToServerEvents, Own>;
+
+export type RealtimeSocket<Own = ApplicationEvents> = Socket<IncomingEvents<Own>, OutgoingEvents>;
 
 /** `error` of a `connect_error`; the server's refusals carry data. */
 export interface ConnectError extends Error {
@@ -25,12 +27,12 @@ export interface ConnectionEvents {
 export type SocketEvents = IncomingEvents & ConnectionEvents;
 
 /** The values that a client sends with an event, its callback left out. */
-export type Sent<Name extends keyof ClientToServerEvents> =
-  Required<Parameters<ClientToServerEvents[Name]>> extends [...infer Values, infer _Callback] ? Values : never;
+export type Sent<Name extends keyof OutgoingEvents> =
+  Required<Parameters<OutgoingEvents[Name]>> extends [...infer Values, infer _Callback] ? Values : never;
 
 /** What the server answers to an event where it does not answer with an error. */
-export type Answer<Name extends keyof ClientToServerEvents> =
-  Required<Parameters<ClientToServerEvents[Name]>> extends [...infer _Values, (answer: infer Given) => void]
+export type Answer<Name extends keyof OutgoingEvents> =
+  Required<Parameters<OutgoingEvents[Name]>> extends [...infer _Values, (answer: infer Given) => void]
     ? Exclude<Given, ErrorAnswer>
     : never;
 
@@ -56,7 +58,7 @@ export class RealtimeError extends Error {
   }
 }
 
-const FINAL_CODES = new Set(['bad_request', 'forbidden', 'not_found', 'unauthorized', 'payload_too_large']);
+const FINAL_CODES = new Set(['bad_request', 'forbidden', 'not_found', 'unauthorized', 'payload_too_large', 'unknown_event']);
 
 /** Whether asking again would be answered the same. */
 export function isFinal(error: unknown): boolean {
@@ -69,7 +71,7 @@ const isErrorAnswer = (answer: unknown): answer is ErrorAnswer =>
   typeof answer === 'object' && answer !== null && 'error' in answer && Boolean(answer.error);
 
 /** Send an event and return the answer; an error answer, and no answer in time, are thrown. */
-export async function request<Name extends keyof ClientToServerEvents>(
+export async function request<Name extends keyof OutgoingEvents>(
   socket: RealtimeSocket,
   name: Name,
   ...values: Sent<Name>

@@ -41,6 +41,15 @@ describe('the status', () => {
     expect(status()).toBe('offline');
   });
 
+  it('is offline no longer than the browser, though the server is not reached yet', () => {
+    socket.open();
+    const onLine = vi.spyOn(navigator, 'onLine', 'get').mockReturnValue(false);
+    socket.lose();
+    onLine.mockReturnValue(true);
+    window.dispatchEvent(new Event('online'));
+    expect([status(), socket.connects]).toEqual(['reconnecting', 1]);
+  });
+
   it('is left alone once supervision has ended', () => {
     stop();
     const before = states.length;

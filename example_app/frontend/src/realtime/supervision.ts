@@ -135,7 +135,9 @@ export function superviseConnection(
   }
 
   function onOnline() {
-    if (!socket.connected && socket.active) socket.disconnect().connect();
+    if (socket.connected || !socket.active) return;
+    reportTrying();
+    socket.disconnect().connect();
   }
 
   function onOffline() {

@@ -1,5 +1,7 @@
 import type { Message, MessagePage } from '../features/messages/messageList';
 import type { MessageStore } from '../features/messages/useMessages';
+import type { MessageSendPayload } from '../realtime/types';
+import type { FakeSocket } from './fakeSocket';
 
 export const ALICE = { id: '1', username: 'alice' };
 export const BOB = { id: '2', username: 'bob' };
@@ -23,7 +25,7 @@ export function makeMessage(id: number, changes: Partial<Message> = {}): Message
 export class FakeStore implements MessageStore {
   messages: Message[];
   readonly read: string[][] = [];
-  /** What sending does beside storing. */
+  /** What happens between storing what was sent and answering: a rejection is a connection that is lost there. */
   onSend: (message: Message) => Promise<void> = async () => undefined;
   isDown = false;
   private readonly pageSize: number;
@@ -51,15 +53,19 @@ export class FakeStore implements MessageStore {
     return { messages, nextBefore: older.length > messages.length ? (messages[0]?.id ?? null) : null };
   };
 
-  send = async (_conversationId: string, content: string, clientId: string): Promise<Message> => {
-    if (this.isDown) throw new TypeError('Failed to fetch');
-    const sent = this.sent.get(clientId);
-    if (sent) return sent;
-    const message = this.add({ content, senderId: ALICE.id, sender: ALICE });
-    this.sent.set(clientId, message);
+  /** Have a socket's `message:send` store here, once for each of the client's ids, as the server does. */
+  serve(socket: FakeSocket) {
+    socket.answers.set('message:send', (payload) => this.send(payload as MessageSendPayload));
+  }
+
+  private async send({ conversationId, clientId, content }: MessageSendPayload) {
+    const key = `${conversationId} ${clientId}`;
+    const message =
+      this.sent.get(key) ?? this.add({ conversationId: String(conversationId), content, senderId: ALICE.id, sender: ALICE });
+    this.sent.set(key, message);
     await this.onSend(message);
-    return message;
-  };
+    return { ok: true, message };
+  }
 
   markRead = async (_conversationId: string, messageIds: string[]) => {
     this.read.push(messageIds);

@@ -11,6 +11,7 @@ import { DeleteDialog } from '../messages/DeleteDialog';
 import type { Message } from '../messages/messageList';
 import { MessageView } from '../messages/MessageView';
 import { useMessages } from '../messages/useMessages';
+import { useDraft } from '../outbox/useDraft';
 import { TypingLine } from '../typing-indicators/TypingLine';
 import { typingText } from '../typing-indicators/typingText';
 import { useTyping } from '../typing-indicators/useTyping';
@@ -31,6 +32,7 @@ interface Props {
 export function ConversationPane({ conversation, user, isAdministrator, online }: Props) {
   const thread = useMessages(conversation.id, user.id, messageStore);
   const { typingUserIds, handleInput, stopTyping } = useTyping(conversation.id);
+  const [draft, setDraft] = useDraft(conversation.id);
   const [messageToDelete, setMessageToDelete] = useState<Message | null>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -44,6 +46,20 @@ export function ConversationPane({ conversation, user, isAdministrator, online }
   function remove(message: Message) {
     setMessageToDelete(null);
     thread.remove(message.id).catch((error: Error) => show('The message was not deleted', error.message));
+  }
+
+  function change(text: string) {
+    setDraft(text);
+    handleInput(text);
+  }
+
+  function send(text: string) {
+    stopTyping();
+    thread.send(text).catch(() => {
+      setDraft(text);
+      show('The message was not sent', 'The browser cannot keep it.');
+    });
+    setDraft('');
   }
 
   const others = othersIn(conversation, user.id);
@@ -68,12 +84,10 @@ export function ConversationPane({ conversation, user, isAdministrator, online }
       <Composer
         field={field}
         name={name}
-        onInput={handleInput}
+        text={draft}
+        onInput={change}
         onLeave={stopTyping}
-        onSend={(text) => {
-          stopTyping();
-          thread.send(text);
-        }}
+        onSend={send}
       />
       <DeleteDialog message={messageToDelete} onCancel={() => setMessageToDelete(null)} onConfirm={remove} />
     </section>

@@ -1,29 +1,21 @@
 import { SendHorizontal } from 'lucide-react';
-import { useState, type FormEvent, type KeyboardEvent, type RefObject } from 'react';
+import { type FormEvent, type KeyboardEvent, type RefObject } from 'react';
 
 const MAX_LENGTH = 4000;
 
 interface Props {
   field: RefObject<HTMLTextAreaElement | null>;
   name: string;
+  text: string;
   onInput: (text: string) => void;
   onLeave: () => void;
   onSend: (text: string) => void;
 }
 
-export function Composer({ field, name, onInput, onLeave, onSend }: Props) {
-  const [text, setText] = useState('');
-
-  function change(value: string) {
-    setText(value);
-    onInput(value);
-  }
-
+export function Composer({ field, name, text, onInput, onLeave, onSend }: Props) {
   function send() {
     const content = text.trim();
-    if (content === '') return;
-    change('');
-    onSend(content);
+    if (content !== '') onSend(content);
   }
 
   function handleSubmit(event: FormEvent) {
@@ -47,7 +39,7 @@ export function Composer({ field, name, onInput, onLeave, onSend }: Props) {
         rows={1}
         maxLength={MAX_LENGTH}
         value={text}
-        onChange={(event) => change(event.target.value)}
+        onChange={(event) => onInput(event.target.value)}
         onBlur={onLeave}
         onKeyDown={handleKeyDown}
         className="field-sizing-content max-h-40 min-h-11 flex-1 resize-none rounded-xl border border-line bg-canvas px-3.5 py-2.5 text-base leading-normal placeholder:text-muted sm:text-sm sm:leading-relaxed -outline-offset-1"

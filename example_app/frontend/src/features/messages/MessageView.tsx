@@ -27,7 +27,7 @@ export function MessageView({ thread, userId, mayDeleteAll, onDelete }: Props) {
     loadEarlier().catch(() => show('Earlier messages could not be loaded', 'Please try again.'));
   }, [loadEarlier, show]);
 
-  const ends = { first: messages[0]?.id, last: outgoing.at(-1)?.key ?? messages.at(-1)?.id };
+  const ends = { first: messages[0]?.id, last: outgoing.at(-1)?.clientId ?? messages.at(-1)?.id };
   const { scroller, content, isAtBottom, handleScroll, toBottom } = useMessageScroll(ends, loadMore);
 
   // What has been in view: all that is loaded, up to the newest when the view was at the bottom last.
@@ -40,7 +40,7 @@ export function MessageView({ thread, userId, mayDeleteAll, onDelete }: Props) {
     if (seen !== null) void markRead(seen);
   }, [seen, markRead, messages]);
 
-  const newestOutgoing = outgoing.at(-1)?.key;
+  const newestOutgoing = outgoing.at(-1)?.clientId;
   useEffect(() => {
     if (newestOutgoing !== undefined) toBottom();
   }, [newestOutgoing, toBottom]);
@@ -79,10 +79,10 @@ export function MessageView({ thread, userId, mayDeleteAll, onDelete }: Props) {
             })}
             {outgoing.map((one) => (
               <OutgoingItem
-                key={one.key}
+                key={one.number}
                 outgoing={one}
-                onRetry={thread.retry}
-                onDiscard={thread.discard}
+                onRetry={(outgoing) => void thread.retry(outgoing)}
+                onDiscard={(outgoing) => void thread.discard(outgoing)}
               />
             ))}
           </ol>

@@ -1,5 +1,5 @@
 import { call } from '../../api/http';
-import type { Message, MessagePage } from './messageList';
+import type { MessagePage } from './messageList';
 import type { MessageStore } from './useMessages';
 
 const MOST_READ_IDS = 500;
@@ -9,7 +9,6 @@ const messagesOf = (conversationId: string) => `/api/conversations/${encodeURICo
 export const messageStore: MessageStore = {
   load: (conversationId, before) =>
     call<MessagePage>('GET', messagesOf(conversationId) + (before === null ? '' : `?before=${before}`)),
-  send: (conversationId, content, clientId) => call<Message>('POST', messagesOf(conversationId), { content, clientId }),
   markRead: async (conversationId, messageIds) => {
     const path = `/api/conversations/${encodeURIComponent(conversationId)}/read`;
     for (let start = 0; start < messageIds.length; start += MOST_READ_IDS) {

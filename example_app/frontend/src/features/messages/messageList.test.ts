@@ -3,9 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ALICE, BOB, makeMessage } from '../../testing/messages';
 import { changeList, compareIds, EMPTY_LIST, type Change, type MessageList } from './messageList';
 
-const outgoing = { key: 'a', content: 'hello', createdAt: '2026-01-01T00:00:00.000Z', state: 'sending', after: '4' } as const;
 const own = (id: number, content: string) => makeMessage(id, { content, senderId: ALICE.id, sender: ALICE });
-const received = (...messages: ReturnType<typeof makeMessage>[]): Change => ({ type: 'received', messages, userId: ALICE.id });
+const received = (...messages: ReturnType<typeof makeMessage>[]): Change => ({ type: 'received', messages });
 
 function after(...changes: Change[]): MessageList {
   return changes.reduce(changeList, EMPTY_LIST);
@@ -40,36 +39,6 @@ describe('messages that arrive', () => {
   });
 });
 
-describe('what is being sent', () => {
-  const written: Change = { type: 'written', outgoing };
-
-  it('gives way to the message that the server answers with', () => {
-    const list = after(written, { type: 'sent', key: 'a', message: own(5, 'hello') });
-    expect([list.outgoing, idsOf(list)]).toEqual([[], ['5']]);
-  });
-
-  it('gives way to its event, should that come first', () => {
-    const list = after(written, received(own(5, 'hello')), { type: 'sent', key: 'a', message: own(5, 'hello') });
-    expect([list.outgoing, idsOf(list)]).toEqual([[], ['5']]);
-  });
-
-  it('gives way to a message found later, if the answer was lost', () => {
-    const page = { messages: [own(5, 'hello')], nextBefore: null };
-    const list = after(written, { type: 'failed', key: 'a' }, { type: 'caughtUp', page, known: new Set(), userId: ALICE.id });
-    expect(list.outgoing).toEqual([]);
-  });
-
-  it('is not taken for an older message, or for that of another', () => {
-    const another = makeMessage(6, { content: 'hello' });
-    expect(after(written, received(own(3, 'hello'), another)).outgoing).toHaveLength(1);
-  });
-
-  it('is one message for each time that the same was written', () => {
-    const again: Change = { type: 'written', outgoing: { ...outgoing, key: 'b' } };
-    expect(after(written, again, received(own(5, 'hello'))).outgoing.map(({ key }) => key)).toEqual(['b']);
-  });
-});
-
 describe('receipts', () => {
   const messages = received(own(1, 'mine'), makeMessage(2));
   const read = (readerId: string | undefined): Change => ({ type: 'read', messageIds: ['1', '2'], readerId, userId: ALICE.id });
@@ -93,7 +62,7 @@ describe('catching up', () => {
   const page = { messages: [makeMessage(1), makeMessage(3)], nextBefore: null };
 
   it('takes away what was deleted meanwhile, and keeps what has just come', () => {
-    const list = after(received(makeMessage(1), makeMessage(2), makeMessage(4)), { type: 'caughtUp', page, known, userId: ALICE.id });
+    const list = after(received(makeMessage(1), makeMessage(2), makeMessage(4)), { type: 'caughtUp', page, known });
     expect(idsOf(list)).toEqual(['1', '3', '4']);
   });
 });

@@ -20,35 +20,21 @@ export interface MessagePage {
   nextBefore: string | null;
 }
 
-/** A message that the server has not confirmed yet. */
-export interface Outgoing {
-  key: string;
-  content: string;
-  createdAt: string;
-  state: 'sending' | 'failed';
-  /** The newest message when it was written: what came before cannot be this one. */
-  after: string | null;
-}
-
 export interface MessageList {
   messages: Message[];
-  outgoing: Outgoing[];
   nextBefore: string | null;
   /** Ids of deleted messages: a page that was asked for before the deletion may still hold them. */
   deleted: ReadonlySet<string>;
 }
 
 export type Change =
-  | { type: 'received'; messages: Message[]; userId: string }
-  | { type: 'caughtUp'; page: MessagePage; known: ReadonlySet<string>; userId: string }
+  | { type: 'received'; messages: Message[] }
+  | { type: 'caughtUp'; page: MessagePage; known: ReadonlySet<string> }
   | { type: 'loadedEarlier'; page: MessagePage }
   | { type: 'read'; messageIds: string[]; readerId: string | undefined; userId: string }
-  | { type: 'deleted'; messageId: string }
-  | { type: 'written'; outgoing: Outgoing }
-  | { type: 'sending' | 'failed' | 'discarded'; key: string }
-  | { type: 'sent'; key: string; message: Message };
+  | { type: 'deleted'; messageId: string };
 
-export const EMPTY_LIST: MessageList = { messages: [], outgoing: [], nextBefore: null, deleted: new Set() };
+export const EMPTY_LIST: MessageList = { messages: [], nextBefore: null, deleted: new Set() };
 
 /** Order ids that grow: numbers of any length. Ids that do not grow need an order by time here. */
 export function compareIds(a: string, b: string): number {
@@ -68,32 +54,14 @@ export function mergeMessages(known: Message[], more: Message[], deleted: Readon
   return [...byId.values()].filter(({ id }) => !deleted.has(id)).sort((a, b) => compareIds(a.id, b.id));
 }
 
-/**
- * Take away what has arrived after all. A message comes back as an event too, sometimes before the answer to the request
- * that sent it, and sometimes that answer is lost.
- */
-function withoutArrived(list: MessageList, arriving: Message[], userId: string): Outgoing[] {
-  const known = new Set(list.messages.map(({ id }) => id));
-  let outgoing = list.outgoing;
-  for (const message of arriving) {
-    if (message.senderId !== userId || known.has(message.id)) continue;
-    const arrived = outgoing.find(
-      ({ content, after }) => content === message.content && (after === null || compareIds(message.id, after) > 0),
-    );
-    outgoing = outgoing.filter((one) => one !== arrived);
-  }
-  return outgoing;
-}
-
 function caughtUp(list: MessageList, change: Extract<Change, { type: 'caughtUp' }>): MessageList {
-  const { page, known, userId } = change;
+  const { page, known } = change;
   const present = new Set(page.messages.map(({ id }) => id));
   // What was there before and is not any more has been deleted meanwhile; what came meanwhile stays.
   const kept = list.messages.filter(({ id }) => !known.has(id) || present.has(id));
   return {
     ...list,
     messages: mergeMessages(kept, page.messages, list.deleted),
-    outgoing: withoutArrived(list, page.messages, userId),
     nextBefore: page.nextBefore,
   };
 }
@@ -112,11 +80,7 @@ function markedRead(list: MessageList, change: Extract<Change, { type: 'read' }>
 export function changeList(list: MessageList, change: Change): MessageList {
   switch (change.type) {
     case 'received':
-      return {
-        ...list,
-        messages: mergeMessages(list.messages, change.messages, list.deleted),
-        outgoing: withoutArrived(list, change.messages, change.userId),
-      };
+      return { ...list, messages: mergeMessages(list.messages, change.messages, list.deleted) };
     case 'caughtUp':
       return caughtUp(list, change);
     case 'loadedEarlier': {
@@ -129,20 +93,5 @@ export function changeList(list: MessageList, change: Change): MessageList {
       const messages = list.messages.filter(({ id }) => id !== change.messageId);
       return { ...list, messages, deleted: new Set(list.deleted).add(change.messageId) };
     }
-    case 'written':
-      return { ...list, outgoing: [...list.outgoing, change.outgoing] };
-    case 'sending':
-    case 'failed': {
-      const state = change.type;
-      return { ...list, outgoing: list.outgoing.map((one) => (one.key === change.key ? { ...one, state } : one)) };
-    }
-    case 'discarded':
-      return { ...list, outgoing: list.outgoing.filter(({ key }) => key !== change.key) };
-    case 'sent':
-      return {
-        ...list,
-        messages: mergeMessages(list.messages, [change.message], list.deleted),
-        outgoing: list.outgoing.filter(({ key }) => key !== change.key),
-      };
   }
 }

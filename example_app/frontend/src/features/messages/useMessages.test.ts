@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest';
 
 import { openSocket, type FakeSocket } from '../../testing/fakeSocket';
 import { ALICE, BOB, FakeStore } from '../../testing/messages';
-import { renderRealtimeHook } from '../../testing/realtime';
+import { renderOutboxHook } from '../../testing/realtime';
 import { useMessages } from './useMessages';
 
 async function open(store: FakeStore, socket: FakeSocket = openSocket()) {
-  const hook = renderRealtimeHook(socket, () => useMessages('1', ALICE.id, store));
+  store.serve(socket);
+  const hook = renderOutboxHook(socket, () => useMessages('1', ALICE.id, store));
   await waitFor(() => expect(hook.result.current.isLoaded).toBe(true));
   const ids = () => hook.result.current.messages.map(({ id }) => id);
   return { ...hook, socket, ids };
@@ -88,7 +89,7 @@ describe('after a lost connection', () => {
 });
 
 describe('sending', () => {
-  it('shows the message at once, and once', async () => {
+  it('shows the message before it is stored, and once then', async () => {
     const store = new FakeStore(1);
     const { socket, result, ids } = await open(store);
     let deliver = () => {};
@@ -99,48 +100,56 @@ describe('sending', () => {
           answer();
         };
       });
-    act(() => result.current.send('hello'));
-    expect(result.current.outgoing.map(({ content, state }) => [content, state])).toEqual([['hello', 'sending']]);
-    await act(async () => deliver());
-    expect(ids()).toEqual(['1', '2']);
-    expect(result.current.outgoing).toEqual([]);
+    await act(() => result.current.send('hello'));
+    expect(result.current.outgoing.map(({ content }) => content)).toEqual(['hello']);
+    await waitFor(() => expect(store.messages).toHaveLength(2));
+    const shown = () => [...ids(), ...result.current.outgoing.map(({ content }) => content)];
+    act(() => deliver());
+    expect(shown()).toEqual(['1', '2']);
+    await waitFor(() => expect(socket.sentEvents('message:send')).toHaveLength(1));
+    expect(shown()).toEqual(['1', '2']);
   });
 
-  it('keeps what could not be sent, for another try', async () => {
-    const store = new FakeStore(1);
-    const { result, ids } = await open(store);
-    store.isDown = true;
-    act(() => result.current.send('hello'));
-    await waitFor(() => expect(result.current.outgoing[0]?.state).toBe('failed'));
-    store.isDown = false;
-    act(() => result.current.retry(result.current.outgoing[0]?.key ?? ''));
+  it('shows what the server has stored, should its event not come', async () => {
+    const { result, ids } = await open(new FakeStore(1));
+    await act(() => result.current.send('hello'));
     await waitFor(() => expect(ids()).toEqual(['1', '2']));
     expect(result.current.outgoing).toEqual([]);
   });
 
-  it('sends a message once whose answer was lost, however often it is tried', async () => {
-    const store = new FakeStore(1);
-    const { result, ids } = await open(store);
-    store.onSend = () => Promise.reject(new TypeError('Failed to fetch'));
-    act(() => result.current.send('hello'));
-    await waitFor(() => expect(result.current.outgoing[0]?.state).toBe('failed'));
-    act(() => result.current.retry(result.current.outgoing[0]?.key ?? ''));
+  it('waits for a connection', async () => {
+    const { socket, result, ids } = await open(new FakeStore(1));
+    act(() => socket.lose());
+    await act(() => result.current.send('hello'));
+    expect(result.current.outgoing).toHaveLength(1);
+    act(() => socket.open());
     await waitFor(() => expect(ids()).toEqual(['1', '2']));
-    expect(result.current.outgoing).toEqual([]);
-    expect(store.messages.map(({ content }) => content)).toEqual(['message 1', 'hello']);
-    store.onSend = async () => undefined;
-    act(() => result.current.send('hello'));
-    await waitFor(() => expect(ids()).toEqual(['1', '2', '3']));
   });
 
-  it('lets go of what is not to be sent any more', async () => {
-    const store = new FakeStore(0);
-    const { result } = await open(store);
-    store.isDown = true;
-    act(() => result.current.send('hello'));
-    await waitFor(() => expect(result.current.outgoing[0]?.state).toBe('failed'));
-    act(() => result.current.discard(result.current.outgoing[0]?.key ?? ''));
-    expect(result.current.outgoing).toEqual([]);
+  it('does not bring back what was deleted before it was sent again', async () => {
+    const store = new FakeStore(1);
+    const { socket, result, ids } = await open(store);
+    store.onSend = async ({ id }) => {
+      if (socket.sentEvents('message:send').length > 1) return;
+      store.delete(id);
+      socket.lose();
+      throw new Error('socket has been disconnected');
+    };
+    await act(() => result.current.send('hello'));
+    await waitFor(() => expect(socket.connected).toBe(false));
+    act(() => socket.open());
+    await waitFor(() => expect(socket.sentEvents('message:send')).toHaveLength(2), { timeout: 3_000 });
+    await waitFor(() => expect([result.current.outgoing, ids()]).toEqual([[], ['1']]));
+  });
+
+  it('shows the user what the server refuses, and lets go of what is discarded', async () => {
+    const { socket, result, ids } = await open(new FakeStore(0));
+    socket.answers.set('message:send', () => ({ error: { code: 'forbidden', message: 'Not here' } }));
+    await act(() => result.current.send('hello'));
+    await waitFor(() => expect(result.current.outgoing[0]?.problem).toBe('Not here'));
+    const [refused] = result.current.outgoing;
+    if (refused) await act(() => result.current.discard(refused));
+    expect([result.current.outgoing, ids()]).toEqual([[], []]);
   });
 });
 

@@ -4,26 +4,22 @@ import { useRealtime } from '../../realtime/RealtimeProvider';
 import { makeRefresher, type Refresher } from '../../realtime/refresher';
 import { useSocketEvent } from '../../realtime/useSocketEvent';
 import { enterRoom, retainRoom } from '../conversations/rooms';
+import { useOutgoing } from '../outbox/useOutgoing';
 import { useReceipts } from '../receipts/useReceipts';
 import { changeList, compareIds, EMPTY_LIST, type Message, type MessagePage } from './messageList';
 
 /** Where messages are stored. The same object from render to render. */
 export interface MessageStore {
   load(conversationId: string, before: string | null): Promise<MessagePage>;
-  /** Store a message: once for each `clientId`, however often it is called with it. */
-  send(conversationId: string, content: string, clientId: string): Promise<Message>;
   markRead(conversationId: string, messageIds: string[]): Promise<unknown>;
   remove(conversationId: string, messageId: string): Promise<unknown>;
 }
-
-/** Make an id that no other message has; `crypto.randomUUID` exists only on pages from HTTPS and localhost. */
-const newClientId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-');
 
 /**
  * Hold the messages of a conversation, as they are stored and as they change.
  *
  * After each connection it joins the conversation and then loads what it shows anew, so that nothing is missing and
- * nothing is there twice, whatever happened while there was no connection.
+ * nothing is there twice, whatever happened while there was no connection. What is sent waits in the outbox meanwhile.
  *
  * @param conversationId - Which conversation; give the component that calls this the same value as its `key`.
  * @param userId - Who is logged in.
@@ -53,7 +49,7 @@ export function useMessages(conversationId: string, userId: string, store: Messa
     const current = makeRefresher(
       loadMissed,
       (missed) => {
-        change({ type: 'caughtUp', ...missed, userId });
+        change({ type: 'caughtUp', ...missed });
         setIsLoaded(true);
         setError(null);
       },
@@ -62,7 +58,7 @@ export function useMessages(conversationId: string, userId: string, store: Messa
     refresher.current = current;
     current.refresh();
     return () => current.stop();
-  }, [socket, conversationId, userId, store]);
+  }, [socket, conversationId, store]);
 
   useEffect(() => {
     if (socket) return retainRoom(socket, conversationId);
@@ -74,7 +70,7 @@ export function useMessages(conversationId: string, userId: string, store: Messa
   useSocketEvent('connect', reload);
   useReceipts(conversationId, userId, reload);
   useSocketEvent('message:new', (message) => {
-    if (concerns(message)) change({ type: 'received', messages: [message], userId });
+    if (concerns(message)) change({ type: 'received', messages: [message] });
   });
   useSocketEvent('messages:read', (payload) => {
     const messageIds = payload.messageIds.map(String);
@@ -83,6 +79,17 @@ export function useMessages(conversationId: string, userId: string, store: Messa
   useSocketEvent('message:deleted', (payload) => {
     if (concerns(payload)) change({ type: 'deleted', messageId: String(payload.messageId) });
   });
+
+  const [repeated, setRepeated] = useState<Message | null>(null);
+  const onSent = useCallback((message: Message, isRepeated: boolean) => {
+    change({ type: 'received', messages: [message] });
+    if (isRepeated) setRepeated(message);
+  }, []);
+  useEffect(() => {
+    // The answer is that of the first time, also where the message was deleted since.
+    if (repeated) reload();
+  }, [repeated, reload]);
+  const { outgoing, send, retry, discard } = useOutgoing(conversationId, userId, isLoaded ? list.messages : undefined, onSent);
 
   const loadEarlier = useCallback(async () => {
     const before = latest.current.nextBefore;
@@ -94,40 +101,6 @@ export function useMessages(conversationId: string, userId: string, store: Messa
       setIsLoadingEarlier(false);
     }
   }, [conversationId, isLoadingEarlier, store]);
-
-  const deliver = useCallback(
-    async (key: string, content: string) => {
-      try {
-        change({ type: 'sent', key, message: await store.send(conversationId, content, key) });
-      } catch {
-        change({ type: 'failed', key });
-      }
-    },
-    [conversationId, store],
-  );
-
-  const send = useCallback(
-    (content: string) => {
-      const key = newClientId();
-      const after = latest.current.messages.at(-1)?.id ?? null;
-      const createdAt = new Date().toISOString();
-      change({ type: 'written', outgoing: { key, content, createdAt, state: 'sending', after } });
-      void deliver(key, content);
-    },
-    [deliver],
-  );
-
-  const retry = useCallback(
-    (key: string) => {
-      const outgoing = latest.current.outgoing.find((one) => one.key === key);
-      if (!outgoing) return;
-      change({ type: 'sending', key });
-      void deliver(key, outgoing.content);
-    },
-    [deliver],
-  );
-
-  const discard = useCallback((key: string) => change({ type: 'discarded', key }), []);
 
   /** Mark what others have written as read, up to and with the message of that id. */
   const markRead = useCallback(async (upTo: string) => {
@@ -154,7 +127,7 @@ export function useMessages(conversationId: string, userId: string, store: Messa
     [conversationId, store],
   );
 
-  const { messages, outgoing, nextBefore } = list;
+  const { messages, nextBefore } = list;
   return {
     messages,
     outgoing,

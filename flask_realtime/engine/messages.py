@@ -20,7 +20,17 @@ class OutboundMessage:
         volatile: Whether it may be dropped for a receiver that is behind.
     """
 
-    __slots__ = ("_frames", "_frames_with_offset", "_packets", "_packets_with_offset", "number", "offset", "parts", "volatile")
+    __slots__ = (
+        "_frames",
+        "_frames_with_offset",
+        "_packets",
+        "_packets_with_offset",
+        "logged",
+        "number",
+        "offset",
+        "parts",
+        "volatile",
+    )
 
     def __init__(self, parts: Sequence[str | bytes], *, volatile: bool = False) -> None:
         self.parts = tuple(parts)
@@ -34,6 +44,8 @@ class OutboundMessage:
         """The argument that receivers get in addition if they take offsets; None for none."""
         self.number: int | None = None
         """Its number among those that this server sent; None if it has none."""
+        self.logged: str | None = None
+        """Its name in the log; None if it is in no log."""
 
     @property
     def frames(self) -> bytes:

@@ -100,7 +100,10 @@ class Gateway:
         delivery = self._delivery = Delivery(app, server.local, None if backend.is_local else backend.publish, sent)
         elsewhere = None if journal is None else new_elsewhere(config, journal, backend, server.sleep, sent)
         self._shared = None if elsewhere is None else elsewhere.shared
-        kept = self._kept = None if journal is None else new_kept(config, app.instance_path, journal, server, backend)
+        kept = None
+        if journal is not None and backend.is_local:
+            kept = new_kept(config, app.instance_path, journal, server, sent)
+        self._kept = kept
         recovery = None if journal is None else new_recovery(config, journal, server, elsewhere, kept)
         lost_connections = _nobody if recovery is None else recovery.lost_connections
         after_commit = AfterCommit(app, by_default=config.after_commit)

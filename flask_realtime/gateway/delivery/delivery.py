@@ -105,6 +105,7 @@ class Delivery:
         self._signal(emit)
 
     def _deliver(self, emit: Emit, message: OutboundMessage) -> None:
+        message.logged = emit.logged
         if not self._is_late(emit.order):
             self._local.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)
         if emit.logged is not None:

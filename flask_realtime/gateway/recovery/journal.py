@@ -17,8 +17,8 @@ _ENDS_IN_TEXT = '"]'
 """The end of an event whose last argument, or name, is text. Clients take any such text for an offset."""
 
 
-KeepEvent = Callable[[int, Sequence["str | bytes"], "Iterable[Any] | None", Sequence[Any], "str | None"], None]
-"""Keeps an event for a successor: its number, its packet, its rooms, and the rooms and the connection that do not get it."""
+KeepEvent = Callable[[OutboundMessage, "Iterable[Any] | None", Sequence[Any], "str | None"], None]
+"""Keeps an event that has its number for a successor: it, its rooms, and the rooms and the connection that do not get it."""
 
 _ANYBODY: Final = ("anybody",)
 """Demand while it is not known yet who may come back."""
@@ -87,7 +87,7 @@ class Journal:
             history.add(message.parts, rooms, skipped, except_sid, self.place)
             message.number = history.last
             if self.keep_event is not None:
-                self.keep_event(message.number, message.parts, rooms, skipped, except_sid)
+                self.keep_event(message, rooms, skipped, except_sid)
         elif not self.gives_offset(message):
             return
         message.offset = self.offsets.text(history.last, self.place)

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.segments import SegmentFolder
+from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.locks import native_lock, native_rlock
 from flask_realtime.gateway.recovery import kept_lines as lines
 from flask_realtime.gateway.recovery.history import RESTORED_BEFORE
@@ -57,6 +58,7 @@ class KeptLeases:
         max_age: Seconds for which an event is kept.
         sleep: Lets other greenlets or threads run for a number of seconds.
         new_timer: Makes a timer of a function that returns its next deadline, and one that does what is due.
+        note_sent: Called with the name of each event of the log that a predecessor has sent.
         wall_clock: Returns the seconds since 1970.
     """
 
@@ -68,11 +70,13 @@ class KeptLeases:
         max_age: float,
         sleep: Callable[[float], None],
         new_timer: Callable[[Callable[[], float | None], Callable[[], None]], Timer],
+        note_sent: Callable[[str], object],
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._journal = journal
         self._window = window
+        self._note_sent = note_sent
         self._max_age = max_age
         self._sleep = sleep
         self._timer = new_timer(self._next_deadline, self._tick)
@@ -163,18 +167,13 @@ class KeptLeases:
         """Do nothing: what was recorded is there."""
 
     def _keep(
-        self,
-        number: int,
-        parts: Sequence[str | bytes],
-        rooms: Iterable[Any] | None,
-        except_rooms: Sequence[Any],
-        except_sid: str | None,
+        self, message: OutboundMessage, rooms: Iterable[Any] | None, except_rooms: Sequence[Any], except_sid: str | None
     ) -> None:
-        line = lines.event_line(number, parts, rooms, except_rooms, except_sid)
+        line = lines.event_line(message, rooms, except_rooms, except_sid)
         with self._lock:
             if not (self._is_open and self._folder.append(line)):
                 self._append(line)
-            self._last = number
+            self._last = message.number or self._last
 
     def _begin(self) -> None:
         if self._folder.acquire():
@@ -210,7 +209,9 @@ class KeptLeases:
             self._waits_until = None
             self._open(first)
             for entry in own:
-                self._keep(entry.number, entry.parts, entry.rooms, entry.except_rooms, entry.except_sid)
+                message = OutboundMessage(entry.parts)
+                message.number = entry.number
+                self._keep(message, entry.rooms, entry.except_rooms, entry.except_sid)
             journal.stop_waiting()
 
     def _read(self) -> lines.KeptState:
@@ -225,6 +226,8 @@ class KeptLeases:
         journal, now, wall = self._journal, monotonic(), self._wall_clock()
         journal.offsets.earlier |= state.servers
         journal.history.restore(state.events)
+        for logged in state.logged:
+            self._note_sent(logged)
         forgotten = journal.history.first - 1 if state.events else state.first or 0
         for key, kept in state.leases.items():
             lost_at = state.alive_at + self._window / _SIGNS_PER_WINDOW if kept.lost_at is None else kept.lost_at

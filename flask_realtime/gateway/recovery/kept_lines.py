@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.recovery.leases import Lease
 
 VERSION: Final = 1
@@ -76,18 +77,17 @@ def time_line(now: float) -> bytes:
     return orjson.dumps([_TIME, now])
 
 
-def event_line(
-    number: int, parts: Sequence[str | bytes], rooms: Iterable[Any] | None, except_rooms: Sequence[Any], except_sid: str | None
-) -> bytes:
+def event_line(message: OutboundMessage, rooms: Iterable[Any] | None, except_rooms: Sequence[Any], except_sid: str | None) -> bytes:
     """Return a line with an event; see `Entry` for the arguments. Rooms whose names are no text are in no lease that is kept."""
     if rooms is not None:
         rooms = [room for room in rooms if type(room) is str]
     if except_rooms:
         except_rooms = [room for room in except_rooms if type(room) is str]
+    parts = message.parts
     if len(parts) == 1:
-        return orjson.dumps((_EVENT, number, parts[0], rooms, except_rooms, except_sid))
+        return orjson.dumps((_EVENT, message.number, parts[0], rooms, except_rooms, except_sid, message.logged))
     attached = [b64encode(part).decode() for part in parts[1:] if isinstance(part, bytes)]
-    return orjson.dumps((_EVENT, number, parts[0], rooms, except_rooms, except_sid, *attached))
+    return orjson.dumps((_EVENT, message.number, parts[0], rooms, except_rooms, except_sid, message.logged, *attached))
 
 
 @dataclass(slots=True)
@@ -135,6 +135,7 @@ class KeptState:
         alive_at: When they were alive for the last time, in seconds since 1970.
         leases: The leases, by their keys.
         events: The events, as arguments of `History.restore`, in order.
+        logged: The names that they have in the log, those of them that are in it.
     """
 
     servers: set[str] = field(default_factory=set)
@@ -145,6 +146,7 @@ class KeptState:
     events: list[tuple[int, tuple[str | bytes, ...], tuple[str, ...] | None, tuple[str, ...], str | None]] = field(
         default_factory=list
     )
+    logged: list[str] = field(default_factory=list)
 
     @property
     def last(self) -> int:
@@ -187,11 +189,14 @@ class KeptState:
     def _time(self, now: float) -> None:
         self.alive_at = now
 
-    def _event(self, number: int, text: str, rooms: list[str] | None, except_rooms: list[str], sid: str | None, *more: str) -> None:
+    def _event(self, number: int, text: str, *about: Any) -> None:
         if number <= self.last:
             raise UnreadableState(f"event {number} behind {self.last}")
+        rooms, except_rooms, sid, logged, *more = about
         parts: tuple[str | bytes, ...] = (text, *(b64decode(part, validate=True) for part in more))
         self.events.append((number, parts, None if rooms is None else tuple(rooms), tuple(except_rooms), sid))
+        if logged is not None:
+            self.logged.append(logged)
 
 
 _READERS: Final[dict[str, Any]] = {

@@ -73,7 +73,7 @@ def new_elsewhere(
 
 
 def new_kept(
-    config: RealtimeConfig, instance_path: str, journal: Journal, server: SocketIOServer, backend: Backend
+    config: RealtimeConfig, instance_path: str, journal: Journal, server: SocketIOServer, sent: SentEvents
 ) -> KeptLeases | None:
     """Return the leases that the server's successor finds, or None if they are not kept for it.
 
@@ -81,15 +81,16 @@ def new_kept(
         config: The settings.
         instance_path: The application's instance folder.
         journal: The server's journal.
-        server: The server.
-        backend: What servers share.
+        server: The server, which shares nothing with others.
+        sent: The events of the log that were sent already.
     """
-    if config.recovery_window is None or config.recovery_folder is None or not backend.is_local:
+    if config.recovery_window is None or config.recovery_folder is None:
         return None
     folder = SegmentFolder(Path(instance_path) / config.recovery_folder, config.recovery_bytes)
     new_timer = partial(DeadlineTimer, server, server.new_event, monotonic)
     journal.await_serving()
-    return KeptLeases(folder, journal, config.recovery_window, _max_age(config, config.recovery_window), server.sleep, new_timer)
+    window = config.recovery_window
+    return KeptLeases(folder, journal, window, _max_age(config, window), server.sleep, new_timer, sent.note)
 
 
 def new_recovery(

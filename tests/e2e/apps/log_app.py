@@ -56,8 +56,7 @@ def _die_instead_of_recording(_connection: object, _cursor: object, statement: s
     if not statement.startswith("UPDATE realtime_log SET delivered_at"):
         return
     recovery = gateway_of(current_app).backend.recovery
-    assert recovery is not None
-    assert recovery.wait_sent(SECONDS)
+    assert recovery is None or recovery.wait_sent(SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

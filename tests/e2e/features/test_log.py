@@ -275,9 +275,12 @@ def test_what_a_killed_worker_had_sent_is_not_sent_again(driver: JSDriver, tmp_p
         connect.close()
 
 
-def test_who_recovers_from_a_kill_gets_what_was_sent_before_it_once(driver: JSDriver, tmp_path: Path) -> None:
-    with RedisServer() as redis:
-        variables = {**environment(tmp_path), "MESSAGE_QUEUE_URL": redis.url}
+@pytest.mark.parametrize("queue", ["redis", ""])
+def test_who_recovers_from_a_kill_gets_what_was_sent_before_it_once(driver: JSDriver, tmp_path: Path, queue: str) -> None:
+    with ExitStack() as stack:
+        variables = environment(tmp_path)
+        if queue:
+            variables["MESSAGE_QUEUE_URL"] = stack.enter_context(RedisServer()).url
         with gunicorn(APP, variables, ready="/healthz") as server:
             bob = User(server.url, "bob")
             auth = {"token": bob.token, "recovery": True}

@@ -52,7 +52,9 @@ class Server:
         self.clock = clock or Clock()
         self.folder = SegmentFolder(path, max_bytes)
         self.slept = 0
-        self.kept = KeptLeases(self.folder, self.journal, WINDOW, WINDOW + 45, self._sleep, self._new_timer, lambda: self.clock.now)
+        self.logged: list[str] = []
+        about = (self.folder, self.journal, WINDOW, WINDOW + 45, self._sleep, self._new_timer, self.logged.append)
+        self.kept = KeptLeases(*about, wall_clock=lambda: self.clock.now)
 
     def serve(self) -> Server:
         self.kept.begin()
@@ -71,9 +73,10 @@ class Server:
             lease.enter(room, self.journal.last)
         return lease, pid
 
-    def send(self, text: str, room: str | None) -> str:
+    def send(self, text: str, room: str | None, logged: str | None = None) -> str:
         """Send an event as `Rooms.send` does, and return its offset."""
         message = OutboundMessage([f'2["said","{text}"]'])
+        message.logged = logged
         if self.journal.demand:
             with self.journal.turn:
                 self.journal.record(message, room, (), None)
@@ -417,3 +420,16 @@ def test_files_take_their_space_where_the_system_has_no_call_for_it(path: Path, 
     successor = Server(path, "b").serve()
     assert successor.missed(pid, "ann", start) == ["1"]
     successor.die()
+
+
+def test_a_successor_knows_which_events_of_the_log_were_sent(path: Path) -> None:
+    first = Server(path).serve()
+    _, pid = first.enter("ann")
+    offset = first.send("one", None, logged="1-7.0")
+    first.send("two", None)
+    first.send("three", None, logged="2-7.0")
+    first.die()
+    second = Server(path, "b").serve()
+    assert second.logged == ["1-7.0", "2-7.0"]
+    assert second.missed(pid, "ann", offset) == ["two", "three"]
+    second.die()

@@ -87,7 +87,7 @@ class KeptLeases:
         self._may_write = False
         self._is_open = False
         self._waits_until: float | None = None
-        self._next_sign = 0.0
+        self._next_tick = 0.0
         self._told = False
         after_fork(self._leave_to_parent)
 
@@ -100,8 +100,9 @@ class KeptLeases:
 
     def give_up(self) -> None:
         """Keep nothing, and leave nothing that would not be complete."""
-        self._folder.clear()
-        self.release()
+        with self._lock:
+            self._folder.clear()
+            self.release()
         self._journal.stop_waiting()
 
     def begin_to_leave(self) -> None:
@@ -111,7 +112,8 @@ class KeptLeases:
 
     def wait_for_predecessor(self) -> None:
         """Wait until what a predecessor has left is complete, if there is one that still runs."""
-        while self._waits_until is not None:
+        deadline = monotonic() + _LEAVING_SECONDS
+        while self._waits_until is not None and monotonic() < deadline:
             self._sleep(_TICK_SECONDS)
 
     def open(self, lease: Lease, room: str, token_id: object) -> None:
@@ -169,11 +171,7 @@ class KeptLeases:
     def _keep(
         self, message: OutboundMessage, rooms: Iterable[Any] | None, except_rooms: Sequence[Any], except_sid: str | None
     ) -> None:
-        line = lines.event_line(message, rooms, except_rooms, except_sid)
-        with self._lock:
-            if not (self._is_open and self._folder.append(line)):
-                self._append(line)
-            self._last = message.number or self._last
+        self._append(lines.event_line(message, rooms, except_rooms, except_sid), message.number)
 
     def _begin(self) -> None:
         if self._folder.acquire():
@@ -255,7 +253,7 @@ class KeptLeases:
             self._begin_segment()
             self._is_open = True
             self._journal.keep_event = self._keep
-        self._next_sign = monotonic() + self._window / _SIGNS_PER_WINDOW
+        self._next_tick = monotonic() + self._window / _SIGNS_PER_WINDOW
         self._timer.wake()
 
     def _begin_segment(self, space: int = 0) -> None:
@@ -270,28 +268,26 @@ class KeptLeases:
         known = max(lease.since, arrived(lease.arrived_at()))
         return lines.lease_line(lease, lease.token_id, known, None if lost_for is None else now - lost_for)
 
-    def _append(self, line: bytes) -> None:
-        with self._lock:
-            if not self._is_open:
-                return
-            if self._folder.append(line):
-                return
-            try:
-                self._begin_segment(space=len(line))
-                self._folder.append(line)
-            except OSError as error:
-                self._fail(error)
+    def _append(self, line: bytes, number: int | None = None) -> None:
+        try:
+            with self._lock:
+                if self._is_open and not self._folder.append(line):
+                    self._begin_segment(space=len(line))
+                    self._folder.append(line)
+                if number is not None:
+                    self._last = number
+        except OSError as error:  # Not under the lock, since this takes `Journal.turn`.
+            self._fail(error)
 
     def _next_deadline(self) -> float | None:
-        if self._waits_until is not None:
-            return monotonic() + _TICK_SECONDS
-        return self._next_sign if self._is_open and self._journal.demand else None
+        return self._next_tick if self._is_open or self._waits_until is not None else None
 
     def _tick(self) -> None:
         if self._waits_until is not None:
+            self._next_tick = monotonic() + _TICK_SECONDS
             self._safely(self._look_for_the_end)
             return
-        self._next_sign = monotonic() + self._window / _SIGNS_PER_WINDOW
+        self._next_tick = monotonic() + self._window / _SIGNS_PER_WINDOW
         self._append(lines.time_line(self._wall_clock()))
         for lease in [*self._journal.leases.by_key.values()]:
             connection = lease.connection
@@ -320,6 +316,9 @@ class KeptLeases:
             self._fail(error)
         except lines.UnreadableState as error:
             self._fail_with(str(error))
+        except Exception:
+            logger.exception("The server serves without what was kept in %s", self._folder.path)
+            self._fail_with("what was kept there cannot be used")
 
     def _fail(self, error: OSError) -> None:
         self._fail_with(error.strerror or str(error))
@@ -340,8 +339,9 @@ class KeptLeases:
 
     def release(self) -> None:
         """Leave what is kept to a successor, and keep nothing more."""
-        self._stop()
-        self._folder.release()
+        with self._lock:
+            self._stop()
+            self._folder.release()
 
     def _leave_to_parent(self) -> None:
         self._stop()

@@ -49,6 +49,7 @@ class Server:
         self.journal = Journal(leases, History(max_bytes, WINDOW + 45, monotonic), Offsets(name))
         self.journal.await_serving()
         self.tick: Callable[[], None] = lambda: None
+        self.next_deadline: Callable[[], float | None] = lambda: None
         self.clock = clock or Clock()
         self.folder = SegmentFolder(path, max_bytes)
         self.slept = 0
@@ -93,8 +94,8 @@ class Server:
         self.slept += 1
         self.tick()
 
-    def _new_timer(self, _next: Callable[[], float | None], tick: Callable[[], None]) -> Server:
-        self.tick = tick
+    def _new_timer(self, next_deadline: Callable[[], float | None], tick: Callable[[], None]) -> Server:
+        self.next_deadline, self.tick = next_deadline, tick
         return self
 
     def wake(self) -> None:
@@ -208,6 +209,39 @@ def test_the_time_to_come_back_goes_on_over_a_restart(path: Path) -> None:
     late.die()
 
 
+def test_it_is_known_when_the_server_was_alive_also_where_nobody_was_there_before(path: Path) -> None:
+    clock = Clock()
+    server = Server(path, clock=clock).serve()
+    server.enter("ann")[0].end()
+    server.journal.leases.by_key.clear()
+    assert server.next_deadline() is not None
+    clock.now += 10 * WINDOW
+    server.tick()
+    _, pid = server.enter("ben")
+    start = server.journal.position()
+    server.die()
+    successor = Server(path, "b", clock=clock).serve()
+    assert successor.missed(pid, "ben", start) == []
+    successor.die()
+
+
+def test_lines_of_another_kind_than_expected_do_not_keep_the_server_from_serving(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(path).serve()
+    lease, _ = server.enter("ann")
+    server.die()
+    (segment,) = segments(path)
+    segment.write_bytes(segment.read_bytes().replace(lease.key.hex().encode(), b"no key"))
+    successor = Server(path, "b").serve()
+    assert "what was kept there cannot be used" in caplog.text
+    assert segments(path) == []
+    _, pid = successor.enter("ben")
+    start = successor.journal.position()
+    successor.send("1", None)
+    assert successor.missed(pid, "ben", start) == ["1"]
+
+
 def test_a_client_that_is_quiet_is_not_told_of_a_gap_by_what_others_were_sent(path: Path) -> None:
     server = Server(path, max_bytes=20_000).serve()
     (quiet, of_quiet), (silent, of_silent) = server.enter("quiet"), server.enter("silent")
@@ -234,8 +268,12 @@ def test_a_successor_waits_for_its_predecessor_and_keeps_what_is_sent_meanwhile(
     old.send("1", "user:ann")
     assert new.missed(pid, "ann", start) is None
     old.die()
+    looks_at = new.next_deadline()
+    assert looks_at is not None
+    assert looks_at == new.next_deadline()
     new.kept.wait_for_predecessor()
     assert new.slept == 1
+    assert (new.next_deadline() or 0.0) > looks_at + 1
     assert new.missed(pid, "ann", start) == ["1", "2"]
     new.send("3", None)
     assert new.missed(of_bob, "bob", between) == ["3"]

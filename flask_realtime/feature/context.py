@@ -420,6 +420,12 @@ class FeatureContext(Protocol):
     def new_mailbox(self) -> Mailbox:
         """Make a mailbox, which runs tasks one at a time and in order, each of which may wait."""
 
+    def before_stop(self, finish: Callable[[], bool]) -> None:
+        """Let the server wait, when it is told to stop, until a function that it calls again and again returns True.
+
+        It waits 25 seconds at most.
+        """
+
     def handles_request(self) -> bool:
         """Return whether the caller is handling an HTTP request."""
 

@@ -64,6 +64,7 @@ class Surroundings(NamedTuple):
         after_commit: Lets events wait for a commit.
         disconnect: Ends a connection, for a reason.
         lost_connections: Returns a user's lost connections, or everybody's.
+        before_stop: Adds what the server waits for when it is told to stop.
     """
 
     app: Flask
@@ -77,6 +78,7 @@ class Surroundings(NamedTuple):
     after_commit: AfterCommit
     disconnect: Callable[[Connection, str], None]
     lost_connections: Callable[..., Sequence[LostConnection]]
+    before_stop: Callable[[Callable[[], bool]], None]
 
     def context_of(self, feature: Feature[Any], features: OtherFeatures) -> FeatureContext:
         """Return the context of one feature.
@@ -117,6 +119,7 @@ class _Context:
         self.attempt = surroundings.limiter.attempt
         self.disconnect: Any = surroundings.disconnect
         self.functions = surroundings.application.hooks.functions
+        self.before_stop = surroundings.before_stop
         self.handles_request = has_request_context
         self.wait_readable = server.wait_readable
         self.new_mailbox: Callable[[], Mailbox] = server.new_mailbox

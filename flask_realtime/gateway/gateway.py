@@ -107,7 +107,8 @@ class Gateway:
         recovery = None if journal is None else new_recovery(config, journal, server, elsewhere, kept)
         lost_connections = _nobody if recovery is None else recovery.lost_connections
         after_commit = AfterCommit(app, by_default=config.after_commit)
-        calls = (after_commit, self._disconnect, lost_connections)
+        finishing: list[Callable[[], bool]] = []
+        calls = (after_commit, self._disconnect, lost_connections, finishing.append)
         surroundings = Surroundings(app, config, application, backend, server, registry, connect_limiter, delivery, *calls)
         features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of)
         self.control = Control(registry, delivery, backend, features, after_commit, lost_connections)
@@ -131,7 +132,8 @@ class Gateway:
         dispatcher = Dispatcher(*handling, sessions, connections, delivery, closer.disconnect, peer_log)
         namespaces = NamespaceEvents(*handling, dispatcher, sessions, connections, peer_log)
         self._router = Router(config, sessions, connections, connects, closer, dispatcher, namespaces, peer_log)
-        self._shutdown = GatewayShutdown(sessions, server.sleep, backend, lambda: notifier.is_idle)
+        finishing.append(lambda: notifier.is_idle)
+        self._shutdown = GatewayShutdown(sessions, server.sleep, backend, finishing)
 
     def _disconnect(self, connection: Connection, reason: str) -> None:
         # Late-bound, since features end connections, and `_closer` needs the features.

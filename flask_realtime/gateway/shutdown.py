@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -24,16 +24,16 @@ class GatewayShutdown:
         sessions: The engine's sessions.
         sleep: Lets other greenlets or threads run for a number of seconds.
         backend: What servers share.
-        is_announced: Returns whether there is nothing left to announce of users who came and went.
+        finishing: What is waited for: each is called again and again, and returns whether it is done.
     """
 
     def __init__(
-        self, sessions: EngineSessions, sleep: Callable[[float], None], backend: Backend, is_announced: Callable[[], bool]
+        self, sessions: EngineSessions, sleep: Callable[[float], None], backend: Backend, finishing: Iterable[Callable[[], bool]]
     ) -> None:
         self._sessions = sessions
         self._sleep = sleep
         self._backend = backend
-        self._is_announced = is_announced
+        self._finishing = finishing
         self._ending: set[Session] = set()
         self._stop_by = 0.0
 
@@ -58,8 +58,12 @@ class GatewayShutdown:
         self._backend.begin_to_leave()
 
     def wait_idle(self) -> None:
-        """Return when the application has heard of every end, or it takes too long."""
+        """Return when the application has heard of every end and the features have finished, or it takes too long."""
         deadline = self._stop_by or time.monotonic() + _IDLE_TIMEOUT
-        while (self._ending or not self._is_announced()) and time.monotonic() < deadline:
+        while (self._ending or not self._is_finished()) and time.monotonic() < deadline:
             self._sleep(_IDLE_TICK)
         self._backend.stop(max(deadline - time.monotonic(), _IDLE_TICK))
+
+    def _is_finished(self) -> bool:
+        unfinished = [finish for finish in self._finishing if not finish()]  # All are called, so that each knows of the end.
+        return not unfinished

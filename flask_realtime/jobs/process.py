@@ -6,8 +6,12 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from time import monotonic
+from typing import Final
 
 from flask_realtime.jobs.host import JobHost
+
+_TICK: Final = 0.2
+"""Seconds between two looks whether the running jobs are done, at the end."""
 
 
 class WorkerProcess:
@@ -38,6 +42,10 @@ class WorkerProcess:
             while not self._is_stopped:
                 worker.turn()
                 self._sleep(worker.next_turn - monotonic())
+            worker.end()
+            while not worker.is_idle:
+                worker.turn()
+                self._sleep(min(worker.next_turn - monotonic(), _TICK))
 
     def _stop(self, _number: int, _frame: object) -> None:
         self._is_stopped = True

@@ -64,6 +64,7 @@ class JobWorker:
         self._places = places
         self._runs: set[_Run] = set()
         self._has_failed = False
+        self._is_ending = False
         self._hand_over = hand_over
         self.next_turn = clock()
 
@@ -71,6 +72,10 @@ class JobWorker:
     def is_idle(self) -> bool:
         """Return whether it runs nothing."""
         return not self._runs
+
+    def end(self) -> None:
+        """Start nothing more; `turn` still extends the leases of what runs."""
+        self._is_ending = True
 
     def due_in(self, seconds: float) -> None:
         """Look no later than in some seconds."""
@@ -93,7 +98,7 @@ class JobWorker:
 
     def _look(self) -> None:
         self._extend_leases()
-        due = self._runner.next_due()
+        due = None if self._is_ending else self._runner.next_due()
         if due is not None and due <= 0:
             self._start_due()
             due = self._runner.next_due() if self._has_place() else None

@@ -49,6 +49,7 @@ class Notifications:
             worker = self.new_worker(lambda task: context.new_mailbox().post(task), self._wake, context.clock)
             self._timer = context.timer(lambda: worker.next_turn, partial(_turn, worker))
             self._worker = worker
+            context.before_stop(partial(_finish, worker))
             self._timer.wake()
 
     def added(self) -> None:
@@ -112,6 +113,11 @@ class Notifications:
 def _turn(worker: JobWorker) -> tuple[()]:
     worker.turn()
     return ()
+
+
+def _finish(worker: JobWorker) -> bool:
+    worker.end()
+    return worker.is_idle
 
 
 def _now() -> datetime:

@@ -22,6 +22,8 @@ from tests.postgresql_server import PostgresqlServer
 from tests.push_service import CONTACT, PRIVATE_KEY, Browser, push_server
 from tests.redis_server import RedisServer
 
+LONGER_THAN_A_STOP_TAKES = 4.0
+
 FLASK_WORKER = ["flask", "--app", "tests.e2e.apps.critical_app:create_app", "realtime", "worker"]
 CELERY_WORKER = ["celery", "--app", f"{CELERY_APP}:celery", "worker", "--concurrency", "2", "--loglevel", "INFO"]
 
@@ -107,6 +109,18 @@ def test_a_job_whose_process_is_killed_is_done_by_the_next_one(critical: Critica
         assert ended.pid != begun.pid
         assert (ended.job_id, ended.notification_id) == (begun.job_id, begun.notification_id)
         critical.wait_until_done()
+
+
+def test_a_server_that_is_told_to_stop_ends_its_job_first(critical: Critical) -> None:
+    with critical.serving("--graceful-timeout", "30") as server:
+        critical.hold()
+        critical.add()
+        (begun,) = critical.wait_for("begin")
+        server.terminate()
+        assert not poll(lambda: not Path(f"/proc/{begun.pid}").exists(), LONGER_THAN_A_STOP_TAKES)
+        critical.let_go()
+        assert server.wait(SECONDS) == 0
+        assert (len(critical.notes("begin")), len(critical.notes("end")), critical.pending()) == (1, 1, [])
 
 
 def test_of_four_processes_another_one_does_the_job_of_one_that_is_killed(on_each_database: Critical) -> None:

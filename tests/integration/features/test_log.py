@@ -119,6 +119,29 @@ def test_a_rolled_back_event_is_never_heard_of(world: World) -> None:
     assert [item["args"] for item in world.ann.call("sync", {"cursor": "log-0"})["events"]] == [[3]]
 
 
+def test_savepoints_take_their_events_with_them_and_the_others_come_in_the_order_called(world: World) -> None:
+    session = world.db.session
+    start = world.store.log.sync("ann")["cursor"]
+    with session.begin_nested() as outer:
+        world.realtime.log("note", 1, user_id="ann")
+        with session.begin_nested():
+            world.realtime.log("note", 2, user_id="ann")
+        outer.rollback()
+    with session.begin_nested():
+        world.realtime.log("note", 3, user_id="ann")
+        world.realtime.send_to_user("ann", "note", 4, after_commit=True)
+        with session.begin_nested() as inner:
+            world.realtime.log("note", 5, user_id="ann")
+            world.realtime.send_to_user("ann", "note", 6, after_commit=True)
+            inner.rollback()
+        world.realtime.log("note", 7, user_id="ann")
+    world.realtime.log("note", 8, user_id="ann")
+    session.commit()
+    assert world.events(world.ann) == [("note", 3), ("note", 4), ("note", 7), ("note", 8)]
+    missed: Any = world.store.log.sync("ann", start)
+    assert [item["args"] for item in missed["events"]] == [[3], [7], [8]]
+
+
 def test_what_the_store_changes_is_sent_without_the_application(world: World) -> None:
     sent = world.ann.call("message:send", {"conversationId": 1, "clientId": "c1", "content": "hello"})["message"]
     again = world.ann.call("message:send", {"conversationId": 1, "clientId": "c1", "content": "hello"})["message"]

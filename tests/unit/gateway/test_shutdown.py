@@ -79,7 +79,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 @pytest.fixture
 def shutdown(server: Server) -> GatewayShutdown:
     backend: Any = server
-    return GatewayShutdown(backend, server.sleep, backend, lambda: server.is_announced)
+    return GatewayShutdown(backend, server.sleep, backend, [lambda: server.is_announced])
 
 
 def test_a_session_that_has_nothing_left_to_do_is_forgotten_at_once(server: Server, shutdown: GatewayShutdown) -> None:

@@ -182,3 +182,16 @@ def test_jobs_can_be_handed_over_instead_of_run() -> None:
     made.turn()
     assert (handed_over, made.started, made.ran) == (ids, [], [])
     assert made.worker.is_idle
+
+
+def test_a_worker_that_ends_starts_nothing_more_and_extends_the_leases_of_what_runs(made: Worker) -> None:
+    made.queue.add()
+    made.turn()
+    made.worker.end()
+    made.queue.add()
+    made.clock.now += LEASE / 2
+    assert made.turn() > 0
+    assert (len(made.started), made.worker.is_idle) == (1, False)
+    made.run_started()
+    assert made.worker.is_idle
+    assert len(made.ran) == 1

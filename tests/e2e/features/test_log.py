@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from tests.e2e.clients import Client, JSClient, JSDriver
 from tests.e2e.conftest import RECONNECTING, ClientFactory
 from tests.e2e.example import User, environment
 from tests.e2e.servers import ROOT, Server, gunicorn, poll, process_environment
+from tests.e2e.several_workers import several_workers
 from tests.e2e.test_recovery import told
-from tests.e2e.workers import Workers, running_workers
 from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import RedisServer
 
@@ -191,23 +191,9 @@ def test_the_successor_of_a_killed_process_delivers(driver: JSDriver, tmp_path: 
         connect.close()
 
 
-@contextmanager
-def four_workers(kind: str, folder: Path) -> Iterator[tuple[Workers, str]]:
-    """Four workers that share a Redis and a database, and its address."""
-    with ExitStack() as stack:
-        variables = environment(folder)
-        if kind == "postgresql":
-            server = stack.enter_context(PostgresqlServer())
-            variables["DATABASE_URL"] = stack.enter_context(server.new_database())
-        variables["MESSAGE_QUEUE_URL"] = stack.enter_context(RedisServer()).url
-        workers = stack.enter_context(running_workers(folder, application=APP, environment=variables))
-        workers.server.wait_until_ready("/healthz")
-        yield workers, variables["DATABASE_URL"]
-
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_several_workers_write_at_once_arrives_once(driver: JSDriver, tmp_path: Path, kind: str) -> None:
-    with four_workers(kind, tmp_path) as (workers, database_url):
+    with several_workers(kind, tmp_path, APP) as (workers, database_url):
         connect = ClientFactory("js-websocket", driver, Api(workers.url))
         bob = User(workers.url, "bob")
         reader = connect(token=bob.token)
@@ -227,7 +213,7 @@ def test_what_several_workers_write_at_once_arrives_once(driver: JSDriver, tmp_p
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_the_other_workers_deliver_for_one_that_was_killed(driver: JSDriver, tmp_path: Path, kind: str) -> None:
-    with four_workers(kind, tmp_path) as (workers, database_url):
+    with several_workers(kind, tmp_path, APP) as (workers, database_url):
         connect = ClientFactory("js-websocket", driver, Api(workers.url))
         bob = User(workers.url, "bob")
         readers = list[Client]()
@@ -253,7 +239,7 @@ def test_the_other_workers_deliver_for_one_that_was_killed(driver: JSDriver, tmp
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_a_killed_worker_had_sent_is_not_sent_again(driver: JSDriver, tmp_path: Path, kind: str) -> None:
-    with four_workers(kind, tmp_path) as (workers, database_url):
+    with several_workers(kind, tmp_path, APP) as (workers, database_url):
         connect = ClientFactory("js-websocket", driver, Api(workers.url))
         bob = User(workers.url, "bob")
         clients = list[Client]()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ from tests.e2e.clients import Client, JSDriver
 from tests.e2e.conftest import ClientFactory
 from tests.e2e.example import User, environment
 from tests.e2e.servers import Server, gunicorn, python_module
-from tests.e2e.workers import WORKERS, running_workers
-from tests.postgresql_server import PostgresqlServer
-from tests.redis_server import RedisServer
+from tests.e2e.several_workers import several_workers
+from tests.e2e.workers import WORKERS
 
 CONVERSATION = "1"
 """Of the three demo users."""
@@ -94,27 +93,10 @@ def test_without_a_callback_the_message_is_stored_and_a_refusal_is_heard_of(conn
     assert client.wait_for("message:new").data["content"] == "the message no callback"
 
 
-@contextmanager
-def database(kind: str, folder: Path) -> Iterator[str]:
-    """The address of a new database."""
-    if kind == "sqlite":
-        yield environment(folder)["DATABASE_URL"]
-        return
-    with PostgresqlServer() as server, server.new_database() as address:
-        yield address
-
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_the_same_message_from_several_workers_at_once_is_one(driver: JSDriver, tmp_path: Path, kind: str) -> None:
     with ExitStack() as stack:
-        variables = {
-            **environment(tmp_path),
-            **NO_LIMITS,
-            "DATABASE_URL": stack.enter_context(database(kind, tmp_path)),
-            "MESSAGE_QUEUE_URL": stack.enter_context(RedisServer()).url,
-        }
-        workers = stack.enter_context(running_workers(tmp_path, application="example_app:app", environment=variables))
-        workers.server.wait_until_ready("/healthz")
+        workers, _ = stack.enter_context(several_workers(kind, tmp_path, settings=NO_LIMITS))
         connect = ClientFactory("js-websocket", driver, Api(workers.url))
         stack.callback(connect.close)
         alice, bob = User(workers.url, "alice"), User(workers.url, "bob")

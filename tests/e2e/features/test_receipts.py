@@ -14,10 +14,8 @@ from tests.e2e.api import Api
 from tests.e2e.clients import Client, JSDriver
 from tests.e2e.conftest import ClientFactory, NewId
 from tests.e2e.example import User, environment
-from tests.e2e.features.test_messages_sent import database
 from tests.e2e.servers import Server, python_module
-from tests.e2e.workers import running_workers
-from tests.redis_server import RedisServer
+from tests.e2e.several_workers import several_workers
 
 OK = {"ok": True}
 MESSAGES = 12
@@ -120,13 +118,7 @@ def test_nobody_moves_the_cursor_of_a_conversation_of_others(connect: ClientFact
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_devices_on_several_workers_read_each_message_once(driver: JSDriver, tmp_path: Path, kind: str) -> None:
     with ExitStack() as stack:
-        variables = {
-            **environment(tmp_path),
-            "DATABASE_URL": stack.enter_context(database(kind, tmp_path)),
-            "MESSAGE_QUEUE_URL": stack.enter_context(RedisServer()).url,
-        }
-        workers = stack.enter_context(running_workers(tmp_path, application="example_app:app", environment=variables))
-        workers.server.wait_until_ready("/healthz")
+        workers, _ = stack.enter_context(several_workers(kind, tmp_path))
         connect = ClientFactory("js-websocket", driver, Api(workers.url))
         stack.callback(connect.close)
         chat = Conversation(workers.url)

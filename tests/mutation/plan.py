@@ -59,6 +59,7 @@ _EXAMPLE_API: Final = (
     "integration/example/test_example_queries.py",
 )
 _EXAMPLE_LOGINS: Final = ("integration/example/test_example_limits.py", "integration/example/test_example_auth.py")
+_EXAMPLE_PUSH: Final = Suite(("integration/example/test_example_push.py",), _EXAMPLE_API)
 _STORE: Final = (
     "integration/store/test_store_models.py",
     "integration/store/test_store_operations.py",
@@ -92,12 +93,19 @@ PLAN: Final[dict[str, Suite]] = {
             "unit/test_calls.py",
             *_DECLARED,
             "integration/features/test_notifications_critical.py",
+            "integration/features/test_notifications_push.py",
             "integration/store/test_store_operations.py",
         ),
-        ("e2e/features/test_notifications.py",),
+        ("e2e/features/test_notifications.py", "e2e/features/test_notifications_critical.py"),
     ),
     "flask_realtime/jobs": Suite(
-        ("unit/jobs", "integration/store/test_store_jobs.py", "integration/features/test_notifications_critical.py"),
+        (
+            "unit/jobs",
+            "integration/store/test_store_jobs.py",
+            "integration/features/test_notifications_critical.py",
+            "integration/features/test_notifications_celery.py",
+        ),
+        ("e2e/features/test_notifications_critical.py",),
     ),
     "flask_realtime/job_commands.py": Suite(("integration/test_job_commands.py",)),
     "flask_realtime/features/receipts/cursor_store.py": Suite(
@@ -230,6 +238,8 @@ PLAN: Final[dict[str, Suite]] = {
         (
             "unit/gateway/test_recovery.py",
             "unit/gateway/test_recovery_elsewhere.py",
+            "unit/gateway/test_recovery_missed.py",
+            "unit/gateway/test_recovery_shared.py",
             "integration/test_recovery.py",
             "integration/test_recovery_two_servers.py",
             *_GATEWAY,
@@ -416,6 +426,7 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/backends/redis/eviction.py": Suite(("integration/backends/test_redis_health.py",)),
     "flask_realtime/backends/redis/clock.py": Suite(("integration/backends/test_redis_entries.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/recovery.py": Suite(("integration/backends/test_redis_recovery.py",)),
     "flask_realtime/backends/broker/bus.py": Suite(
         ("unit/backends/test_broker_bus.py",), ("integration/backends/test_broker_carriers.py",)
     ),
@@ -465,6 +476,9 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "example_app/database.py": Suite(("integration/example/test_example_startup.py",), (*_EXAMPLE_API, *_EXAMPLE_LOGINS)),
     "example_app/pages.py": Suite(("integration/example/test_example_pages.py",), ("e2e/test_page.py",)),
+    "example_app/push.py": _EXAMPLE_PUSH,
+    "example_app/channels.py": _EXAMPLE_PUSH,
+    "example_app/notifications.py": Suite(("integration/example/test_example_push.py", *_EXAMPLE_API)),
     "example_app/limits.py": Suite(_EXAMPLE_LOGINS),
     "example_app/passwords.py": Suite(_EXAMPLE_LOGINS),
     "example_app/tokens.py": Suite((*_EXAMPLE_LOGINS, _EXAMPLE_API[1])),

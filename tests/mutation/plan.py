@@ -240,6 +240,7 @@ PLAN: Final[dict[str, Suite]] = {
             "unit/gateway/test_recovery_elsewhere.py",
             "unit/gateway/test_recovery_missed.py",
             "unit/gateway/test_recovery_shared.py",
+            "unit/gateway/test_recovery_setup.py",
             "integration/test_recovery.py",
             "integration/test_recovery_two_servers.py",
             *_GATEWAY,

@@ -200,6 +200,7 @@ def test_what_the_client_has_of_other_servers_does_not_come_again_when_they_writ
         ("third.9.ab12-20-0-0", {"third": 9}),
         ("third.3.ab12-20-0-0", {"third": 4}),
         ("fourth.9.ab12-20-0-0", {"third": 4}),  # Where the client was never known to be.
+        ("there.0.ab12-20-0-0", {"third": 4, "there": 0}),
     ],
 )
 def test_a_clients_own_word_counts_of_servers_that_it_was_on(server: Server, offset: str, seen: dict[str, int]) -> None:

@@ -143,6 +143,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/contract/ids.py": Suite(
         ("unit/contract/test_ids.py", "unit/contract/test_payloads.py", "integration/test_bounds.py"), ("e2e/test_answers.py",)
     ),
+    "flask_realtime/contract/records.py": Suite(("contract/test_records.py",)),
     "flask_realtime/contract/json.py": Suite(("unit/contract/test_json.py", *_GATEWAY), ("e2e/test_answers.py",)),
     "flask_realtime/contract/reasons.py": Suite(("integration/test_two_servers.py", *_GATEWAY), ("e2e/test_drain.py",)),
     "flask_realtime/contract": Suite(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -13,7 +15,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from flask_realtime import Realtime
-from flask_realtime.errors import NotInitialised
+from flask_realtime.errors import ConfigError, NotInitialised
 from flask_realtime.jobs.celery import RUN_DUE_JOBS, RUN_JOB, Tasks, add_tasks
 from flask_realtime.jobs.host import job_host_of
 from flask_realtime.jobs.worker import JobWorker
@@ -114,3 +116,19 @@ def test_an_application_without_a_database_can_have_tasks(celery: Celery) -> Non
     add_tasks(celery, app)
     receivers = worker_process_init.send(sender=None)
     assert [result for _, result in receivers] == [None] * len(receivers)
+
+
+@pytest.mark.parametrize(
+    ("missing", "error", "told"),
+    [
+        ("celery", ConfigError, r"pip install 'flask-realtime\[celery\]'"),
+        ("celery.signals", ModuleNotFoundError, "celery.signals"),  # Whatever it is that Celery lacks, it is not Celery.
+    ],
+)
+def test_without_celery_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, missing: str, error: type[Exception], told: str
+) -> None:
+    monkeypatch.delitem(sys.modules, add_tasks.__module__)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(error, match=told):
+        importlib.import_module(add_tasks.__module__)

@@ -347,6 +347,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("e2e/test_many_servers.py",),
     ),
     "flask_realtime/emitter.py": Suite(("unit/test_registration.py", "integration/test_emitter.py"), ("e2e/test_many_servers.py",)),
+    "flask_realtime/testing/jobs.py": Suite(("integration/features/test_notifications_critical.py",)),
     "flask_realtime/testing": Suite(
         ("integration/test_testing.py", "integration/features/test_authentication.py", *_APPLICATIONS[:2], _FEATURES)
     ),

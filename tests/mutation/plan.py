@@ -479,6 +479,7 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "example_app/database.py": Suite(("integration/example/test_example_startup.py",), (*_EXAMPLE_API, *_EXAMPLE_LOGINS)),
     "example_app/pages.py": Suite(("integration/example/test_example_pages.py",), ("e2e/test_page.py",)),
+    "example_app/__init__.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example.py",)),
     "example_app/push.py": _EXAMPLE_PUSH,
     "example_app/channels.py": _EXAMPLE_PUSH,
     "example_app/notifications.py": Suite(("integration/example/test_example_push.py", *_EXAMPLE_API)),

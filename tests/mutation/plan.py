@@ -112,7 +112,9 @@ PLAN: Final[dict[str, Suite]] = {
         (_STORE[6],), (*_STORE[1:4], "integration/features/test_receipts.py")
     ),
     "flask_realtime/features/receipts/row_store.py": Suite((_STORE[7],), ("integration/features/test_receipts.py", _STORE[0])),
-    "flask_realtime/features/receipts/store.py": Suite((_STORE[6], _STORE[7]), ("integration/features/test_receipts.py",)),
+    "flask_realtime/features/receipts/store.py": Suite(
+        (_STORE[6], _STORE[7], "integration/store/test_store_log.py"), ("integration/features/test_receipts.py",)
+    ),
     "flask_realtime/features/receipts/models.py": Suite(_STORE[:1], (_STORE[7],)),
     "flask_realtime/features/receipts": Suite(
         ("unit/features/test_receipts.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_receipts.py"),
@@ -267,7 +269,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/engine/test_websocket_life.py", "unit/engine/test_websocket.py"), _ENGINE_E2E
     ),
     "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
-    "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py", "unit/gateway/test_recovery.py"), _ENGINE_E2E),
     "flask_realtime/engine/session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/polled_session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_farewell.py",), ("e2e/test_drain.py",)),

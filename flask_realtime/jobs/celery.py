@@ -32,8 +32,9 @@ except ModuleNotFoundError as error:
 RUN_JOB: Final = "flask_realtime.run_job"
 RUN_DUE_JOBS: Final = "flask_realtime.run_due_jobs"
 
-_OPTIONS: Final = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True}
-"""A message is acknowledged when its job was tried, and comes again if its worker dies before."""
+_OPTIONS: Final = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True, "shared": False}
+"""A message is acknowledged when its job was tried, and comes again if its worker dies before. No other application of the process
+gets these tasks, whose jobs are this one's."""
 
 
 class Tasks(NamedTuple):

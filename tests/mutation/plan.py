@@ -59,6 +59,7 @@ _EXAMPLE_API: Final = (
     "integration/example/test_example_queries.py",
 )
 _EXAMPLE_LOGINS: Final = ("integration/example/test_example_limits.py", "integration/example/test_example_auth.py")
+_EXAMPLE_PUSH: Final = Suite(("integration/example/test_example_push.py",), _EXAMPLE_API)
 _STORE: Final = (
     "integration/store/test_store_models.py",
     "integration/store/test_store_operations.py",
@@ -94,19 +95,28 @@ PLAN: Final[dict[str, Suite]] = {
             "unit/test_calls.py",
             *_DECLARED,
             "integration/features/test_notifications_critical.py",
+            "integration/features/test_notifications_push.py",
             "integration/store/test_store_operations.py",
         ),
-        ("e2e/features/test_notifications.py",),
+        ("e2e/features/test_notifications.py", "e2e/features/test_notifications_critical.py"),
     ),
     "flask_realtime/jobs": Suite(
-        ("unit/jobs", "integration/store/test_store_jobs.py", "integration/features/test_notifications_critical.py"),
+        (
+            "unit/jobs",
+            "integration/store/test_store_jobs.py",
+            "integration/features/test_notifications_critical.py",
+            "integration/features/test_notifications_celery.py",
+        ),
+        ("e2e/features/test_notifications_critical.py",),
     ),
     "flask_realtime/job_commands.py": Suite(("integration/test_job_commands.py",)),
     "flask_realtime/features/receipts/cursor_store.py": Suite(
         (_STORE[6],), (*_STORE[1:4], "integration/features/test_receipts.py")
     ),
     "flask_realtime/features/receipts/row_store.py": Suite((_STORE[7],), ("integration/features/test_receipts.py", _STORE[0])),
-    "flask_realtime/features/receipts/store.py": Suite((_STORE[6], _STORE[7]), ("integration/features/test_receipts.py",)),
+    "flask_realtime/features/receipts/store.py": Suite(
+        (_STORE[6], _STORE[7], "integration/store/test_store_log.py"), ("integration/features/test_receipts.py",)
+    ),
     "flask_realtime/features/receipts/models.py": Suite(_STORE[:1], (_STORE[7],)),
     "flask_realtime/features/receipts": Suite(
         ("unit/features/test_receipts.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_receipts.py"),
@@ -140,6 +150,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/contract/ids.py": Suite(
         ("unit/contract/test_ids.py", "unit/contract/test_payloads.py", "integration/test_bounds.py"), ("e2e/test_answers.py",)
     ),
+    "flask_realtime/contract/records.py": Suite(("contract/test_records.py",)),
     "flask_realtime/contract/json.py": Suite(("unit/contract/test_json.py", *_GATEWAY), ("e2e/test_answers.py",)),
     "flask_realtime/contract/reasons.py": Suite(("integration/test_two_servers.py", *_GATEWAY), ("e2e/test_drain.py",)),
     "flask_realtime/contract": Suite(
@@ -241,6 +252,9 @@ PLAN: Final[dict[str, Suite]] = {
         (
             "unit/gateway/test_recovery.py",
             "unit/gateway/test_recovery_elsewhere.py",
+            "unit/gateway/test_recovery_missed.py",
+            "unit/gateway/test_recovery_shared.py",
+            "unit/gateway/test_recovery_setup.py",
             "integration/test_recovery.py",
             "integration/test_recovery_two_servers.py",
             *_GATEWAY,
@@ -266,7 +280,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/engine/test_websocket_life.py", "unit/engine/test_websocket.py"), _ENGINE_E2E
     ),
     "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
-    "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py", "unit/gateway/test_recovery.py"), _ENGINE_E2E),
     "flask_realtime/engine/session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/polled_session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
     "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_farewell.py",), ("e2e/test_drain.py",)),
@@ -346,6 +360,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("e2e/test_many_servers.py",),
     ),
     "flask_realtime/emitter.py": Suite(("unit/test_registration.py", "integration/test_emitter.py"), ("e2e/test_many_servers.py",)),
+    "flask_realtime/testing/jobs.py": Suite(("integration/features/test_notifications_critical.py",)),
     "flask_realtime/testing": Suite(
         ("integration/test_testing.py", "integration/features/test_authentication.py", *_APPLICATIONS[:2], _FEATURES)
     ),
@@ -428,6 +443,7 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/backends/redis/eviction.py": Suite(("integration/backends/test_redis_health.py",)),
     "flask_realtime/backends/redis/clock.py": Suite(("integration/backends/test_redis_entries.py", "contract"), _REDIS[1:]),
+    "flask_realtime/backends/recovery.py": Suite(("integration/backends/test_redis_recovery.py",)),
     "flask_realtime/backends/broker/bus.py": Suite(
         ("unit/backends/test_broker_bus.py",), ("integration/backends/test_broker_carriers.py",)
     ),
@@ -477,6 +493,10 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "example_app/database.py": Suite(("integration/example/test_example_startup.py",), (*_EXAMPLE_API, *_EXAMPLE_LOGINS)),
     "example_app/pages.py": Suite(("integration/example/test_example_pages.py",), ("e2e/test_page.py",)),
+    "example_app/__init__.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example.py",)),
+    "example_app/push.py": _EXAMPLE_PUSH,
+    "example_app/channels.py": _EXAMPLE_PUSH,
+    "example_app/notifications.py": Suite(("integration/example/test_example_push.py", *_EXAMPLE_API)),
     "example_app/limits.py": Suite(_EXAMPLE_LOGINS),
     "example_app/passwords.py": Suite(_EXAMPLE_LOGINS),
     "example_app/tokens.py": Suite((*_EXAMPLE_LOGINS, _EXAMPLE_API[1])),

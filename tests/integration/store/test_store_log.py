@@ -501,6 +501,10 @@ def test_a_store_that_is_not_registered_stores_nothing(chat: LogApp) -> None:
     with pytest.raises(ConfigError, match=r"call store\.register\(realtime\)"):
         Store(chat.db, chat.models).messages.add("1", "ann", "hello")
     assert chat.store.messages.page("1", "ann").messages == ()
+    sent = chat.store.messages.add("1", "ann", "hello")
+    with pytest.raises(ConfigError, match=r"call store\.register\(realtime\)"):
+        Store(chat.db, chat.models).receipts.mark_read("1", "ben", [sent.id])
+    assert chat.store.receipts.unread_count("ben") == 1
 
 
 def test_a_store_without_a_log_says_what_is_missing() -> None:

@@ -92,6 +92,14 @@ def test_what_may_have_been_written_before_has_an_age_until_it_was(clock: Clock)
     assert [item.age for item in outbox.take()] == [0]
 
 
+def test_what_is_given_back_at_once_has_an_age_too(clock: Clock) -> None:
+    outbox = Outbox(BusOptions(), clock)
+    fill(outbox, 1)
+    outbox.take()
+    outbox.give_back()
+    assert [item.age for item in outbox.take()] == [1]
+
+
 def test_what_is_being_written_is_still_pending(clock: Clock) -> None:
     outbox = Outbox(BusOptions(), clock)
     assert (outbox.pending, outbox.is_empty) == (0, True)

@@ -9,7 +9,7 @@ import pytest
 
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract import answers
-from flask_realtime.contract.parsing import parse_nothing
+from flask_realtime.contract.parsing import listed, parse_nothing
 from flask_realtime.contract.rooms import conversation_room, user_room
 from flask_realtime.errors import BadRequest, ConnectionRefused, EventError, RateLimited
 from flask_realtime.features.authentication import events as authentication
@@ -138,3 +138,11 @@ def test_as_many_ids_as_are_allowed_are_taken() -> None:
 
 def test_a_token_is_never_printed() -> None:
     assert "secret" not in repr(authentication.parse_token(["secret"], BOUNDS))
+
+
+@pytest.mark.parametrize(("count", "end"), [(1, "p0"), (10, "p9"), (11, "p9; and 1 more"), (25, "p9; and 15 more")])
+def test_the_first_ten_problems_are_named_and_the_others_counted(count: int, end: str) -> None:
+    problems = [f"p{number}" for number in range(count)]
+    told = listed(iter(problems))
+    assert told.startswith("; ".join(problems[:10]))
+    assert told.endswith(end)

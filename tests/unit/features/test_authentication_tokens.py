@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jwt
 import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
@@ -12,6 +13,7 @@ from flask_realtime.errors import ConfigError, ConnectionRefused
 from flask_realtime.features.authentication.verification import authenticate, find_token
 from flask_realtime.gateway.connection import find_device
 
+KEY = "0123456789abcdef" * 2
 LONGEST = 8192
 Send = Callable[[str], tuple[Any, dict[str, Any]]]
 
@@ -44,7 +46,7 @@ def in_header(token: str) -> tuple[Any, dict[str, Any]]:
 @pytest.fixture
 def app() -> Flask:
     app = Flask(__name__)
-    app.config["JWT_SECRET_KEY"] = "0123456789abcdef" * 2
+    app.config["JWT_SECRET_KEY"] = KEY
     JWTManager(app)
     return app
 
@@ -85,6 +87,28 @@ def test_a_valid_token_of_8192_characters_is_accepted_and_one_of_8193_refused(ap
     assert (len(longest), len(too_long)) == (8192, 8193)
     assert authenticate(app, *send(longest)).identity.user_id == "ann"
     assert refusal(app, *send(too_long)) == "token_malformed"
+
+
+@pytest.mark.parametrize(
+    ("code", "claims", "key"),
+    [
+        ("token_expired", {"exp": 1}, KEY),
+        ("token_not_yet_valid", {"nbf": 2**32}, KEY),
+        ("token_invalid", {}, "another" * 8),
+        ("token_invalid", {"iss": "elsewhere"}, KEY),
+        ("token_not_access", {"type": "refresh"}, KEY),
+        ("token_revoked", {"jti": "revoked"}, KEY),
+        ("user_unknown", {"sub": "stranger"}, KEY),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_the_token(app: Flask, code: str, claims: dict[str, Any], key: str) -> None:
+    manager: JWTManager = app.extensions["flask-jwt-extended"]
+    app.config["JWT_DECODE_ISSUER"] = "here"
+    manager.token_in_blocklist_loader(lambda _header, payload: payload["jti"] == "revoked")
+    manager.user_lookup_loader(lambda _header, payload: None if payload["sub"] == "stranger" else payload["sub"])
+    accepted = {"sub": "ann", "type": "access", "jti": "1", "exp": 2**32, "iss": "here", "fresh": False}
+    assert authenticate(app, *in_auth(jwt.encode(accepted, KEY))).identity.user_id == "ann"
+    assert refusal(app, *in_auth(jwt.encode({**accepted, **claims}, key))) == code
 
 
 @pytest.mark.parametrize(

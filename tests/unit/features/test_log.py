@@ -115,6 +115,7 @@ class Server:
         self.sent: list[tuple[Any, ...]] = []
         self.heard_of: set[str] = set()
         """The events that other servers sent."""
+        self.rooms: list[tuple[Any, ...] | None] = []
         self.log = Log(cast("FeatureContext", self))
 
     def functions(self, hook: Hook) -> list[Any]:
@@ -134,6 +135,7 @@ class Server:
 
     def emit(self, emit: Emit) -> bool:
         self.sent.append((emit.event, *emit.args))
+        self.rooms.append(emit.rooms)
         return True
 
     def new_mailbox(self) -> Any:
@@ -289,6 +291,15 @@ def test_much_that_was_left_behind_is_sent_in_order_at_one_go(clock: Clock, tabl
     server.pass_time(1.0)
     assert server.sent == [("note", number) for number in range(250)]
     assert [len(numbers) for numbers in table.recorded] == [100, 100, 50]
+
+
+def test_what_was_left_behind_is_sent_to_whom_it_was_for(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    for room in ("user:ann", None, "conversation:7"):
+        table.add("note", "[]", room, reserved_for=-1.0)
+    server.pass_time(1.0)
+    assert server.rooms == [("user:ann",), None, ("conversation:7",)]
 
 
 def test_an_event_whose_transaction_took_long_is_left_to_the_relay(clock: Clock, table: Table) -> None:

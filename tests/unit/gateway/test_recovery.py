@@ -71,6 +71,12 @@ def test_events_are_kept_as_far_as_they_fit(clock: Clock) -> None:
     assert history.last == 101
 
 
+def test_attachments_count_as_memory_too(clock: Clock) -> None:
+    history = History(10_000, 60.0, clock)
+    history.add((*EVENT, bytes(10_000)), None, (), None)
+    assert len(history) == 0
+
+
 def test_rooms_count_as_memory_too(clock: Clock) -> None:
     history = History(10_000, 60.0, clock)
     add(history, *map(str, range(200)))

@@ -102,7 +102,7 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
 
     @property
     def user_session(self) -> Any:
-        """The application's data, stored with python-socketio's `save_session` in the default namespace, or None."""
+        """Data that the application stored with python-socketio's `save_session` in the default namespace, or None."""
         return None if self._lazy_session is None else self._lazy_session.get("/")
 
     @user_session.setter

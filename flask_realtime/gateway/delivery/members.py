@@ -16,7 +16,7 @@ class Receiver(Protocol):
 
     takes_offsets: bool
     user_session: Any
-    """What the application stored with python-socketio's `save_session`, or None."""
+    """Data that the application stored with python-socketio's `save_session`, or None."""
 
     @property
     def acknowledged_at(self) -> float:

@@ -297,7 +297,7 @@ def test_what_was_left_behind_is_sent_to_whom_it_was_for(clock: Clock, table: Ta
     server = Server(clock, table)
     server.connect()
     for room in ("user:ann", None, "conversation:7"):
-        table.add("note", "[]", room, reserved_for=-1.0)
+        table.add("note", "[]", [room], reserved_for=-1.0)
     server.pass_time(1.0)
     assert server.rooms == [("user:ann",), None, ("conversation:7",)]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
+from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.recovery import LeaseChange, LeaseRecord, LoggedEvent, OnRefused, Place, RecoveryStore
+from flask_realtime.gateway.delivery.sent import SentEvents
 from flask_realtime.gateway.recovery.elsewhere import Elsewhere
 from flask_realtime.gateway.recovery.history import History
 from flask_realtime.gateway.recovery.journal import Journal
@@ -60,7 +62,8 @@ class Store(RecoveryStore):
         assert timeout > 0
         return self.is_sent
 
-    def take(self, key: str, user_id: str) -> LeaseRecord | None:
+    def take(self, key: str, user_id: str, attempt: str) -> LeaseRecord | None:
+        assert attempt
         self._require_up()
         return self.records.get((key, user_id))
 
@@ -93,7 +96,7 @@ class Server:
         self.on_sleep: Callable[[float], None] = lambda _seconds: None
         self.shared = SharedLeases(EventLog(self.store, 100_000), self.journal, window, self._publish, self._sleep)
         self.shared.start(self.taken.append)
-        self.elsewhere = Elsewhere(self.shared, self.journal)
+        self.elsewhere = Elsewhere(self.shared, self.journal, SentEvents(cast("Backend", SimpleNamespace(recovery=self.store))))
         self.store.passed("ab12-50-0-0")
         self.journal.history.last = 3
 

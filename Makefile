@@ -76,7 +76,7 @@ ending:
 	$(PYTEST) --numprocesses 2 $(ENDING)
 
 everything-else: frontend
-	$(PYTEST) --numprocesses 3 $(addprefix --ignore=,$(ENDING))
+	$(PYTEST) --numprocesses 5 $(addprefix --ignore=,$(ENDING))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

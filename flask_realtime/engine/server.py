@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from time import monotonic
 from typing import Any, Final
 
 import engineio
+import gevent
 from engineio import packet as eio
 
 from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.engine.concurrency import Greenlets
-from flask_realtime.engine.farewell import Drain, Ending
+from flask_realtime.engine.farewell import DRAIN_LIMIT, Drain, Ending
 from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.handoff.handoff import Handoff
 from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
@@ -29,6 +31,7 @@ from flask_realtime.engine.refusals import (
     parse_query,
     refusal_of,
 )
+from flask_realtime.engine.requests import ApplicationRequests
 from flask_realtime.engine.shutdown import Shutdown
 from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
@@ -36,6 +39,9 @@ from flask_realtime.engine.takeover import UPGRADE, Upgrade
 STOPPING: Final = Fault(HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop")
 
 _SHUTTING_DOWN: Final = CloseReason.SHUTTING_DOWN.value
+
+_TICK: Final = 0.02
+"""Seconds between two looks whether requests are in progress."""
 
 
 class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio has no types
@@ -52,6 +58,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     neighbours: Handoff
     on_failure: Callable[[str, BaseException], None]
     path: str
+    requests: ApplicationRequests
     shutdown_signal: Shutdown
     wsgi_servers: set[Any]
 
@@ -80,7 +87,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.shutdown_signal = Shutdown(server.end_all_sessions, server.hurry)
         server.ending = ending
         server.on_failure = ending.on_failure
-        middleware.wsgi_app = FirstRequest(middleware.wsgi_app, server.change_handler)
+        server.requests = ApplicationRequests(middleware.wsgi_app)
+        middleware.wsgi_app = FirstRequest(server.requests, server.change_handler)
 
     def generate_id(self) -> str:
         """Return a new session id."""
@@ -94,6 +102,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     def end_all_sessions(self) -> None:
         """End every session, and return when all consequences are handled."""
         self.is_draining = True
+        stop_by = monotonic() + DRAIN_LIMIT
         for kind in self.handler_kinds:
             kind.let_go.append(self._lets_go)
         try:
@@ -103,9 +112,17 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             self.neighbours.stop()
             for socket in list(self.sockets.values()):
                 socket.close(wait=False, reason=_SHUTTING_DOWN)
-            self.ending.wait_idle()
-            for kind in self.handler_kinds:
-                kind.places.hang_up_idle()
+            try:
+                self._wait_for_requests(stop_by)
+            finally:
+                self.ending.wait_idle()
+                for kind in self.handler_kinds:
+                    kind.places.hang_up_idle()
+
+    def _wait_for_requests(self, stop_by: float) -> None:
+        # What they send, and ask for, goes through what `wait_idle` stops.
+        while self.requests.in_progress and not self.drain.is_hurried and monotonic() < stop_by:
+            gevent.sleep(_TICK)
 
     def hurry(self) -> None:
         """End at once what is still to be ended."""

@@ -220,6 +220,37 @@ def missed(client: Client, poster: Poster, restarted: float) -> list[tuple[int, 
     return lost
 
 
+def test_a_request_in_progress_when_a_worker_stops_reaches_everybody_still(
+    redis: RedisServer, start_worker: StartWorkers, new_id: NewId, tmp_path: Path
+) -> None:
+    workers = start_worker(count=2, REALTIME_MESSAGE_QUEUE=redis.url, REALTIME_DRAIN_TIME=1)
+    leaving, staying = workers.pids
+    ann, ben, opened = new_id("ann"), new_id("ben"), tmp_path / "opened"
+    gone, here = entered_at(workers, leaving, ann), entered_at(workers, staying, ben)
+    asking, emitting = workers.connection(leaving), workers.connection(leaving)
+    for connection, helper, args in ((asking, "get_online_users", []), (emitting, "send_to_user", [ben, "said", 1])):
+        body = json.dumps({"args": args, "kwargs": {}, "file": str(opened)})
+        connection.http.request("POST", f"/emit-later/{helper}?via=method", body, {"Content-Type": "application/json"})
+        workers.server.wait_for_line(f"^{helper} waits$")
+    os.kill(leaving, signal.SIGTERM)
+    assert gone.close_code() == 1000
+    workers.server.wait_for_line(f"^gone: {ann}")
+    time_to_stop = time.monotonic() + 2
+    assert poll(lambda: time.monotonic() > time_to_stop, SECONDS)
+    opened.touch()
+    assert ben in json.loads(asking.answer().text)["result"]
+    assert json.loads(emitting.answer().text) == {"result": True}
+    assert here.receive_until('42["said"') == '42["said",1]'
+
+
+def entered_at(workers: Workers, pid: int, user: str) -> Wire:
+    """A WebSocket that one of the workers has let in."""
+    token = workers.api.token(user)
+    wire = AdoptedWire(workers.connection(pid).tcp, upgrade_request(workers.url))
+    assert wire.enter(token).startswith("40{")
+    return wire
+
+
 def test_without_a_message_queue_clients_come_back_and_hooks_run_once(
     start_workers: StartWorkers, driver: JSDriver, new_id: NewId
 ) -> None:
@@ -265,15 +296,17 @@ def test_what_was_sent_before_the_end_is_answered(start_workers: StartWorkers, d
 
 @pytest.fixture
 def start_worker() -> Iterator[StartWorkers]:
-    """Starts the engine's application with one worker."""
+    """Starts the engine's application, with one worker unless the test says otherwise."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
 
-        def start(*more: str, patience: int = 20, scheme: str = "http", **config: Any) -> Workers:
+        def start(*more: str, patience: int = 20, scheme: str = "http", count: int = 1, **config: Any) -> Workers:
             options = ["--graceful-timeout", str(patience), *more]
             if scheme == "https":
                 options += stack.enter_context(trusted_certificate(folder))
-            return stack.enter_context(running_workers(folder, *options, application=ENGINE_APP, count=1, scheme=scheme, **config))
+            return stack.enter_context(
+                running_workers(folder, *options, application=ENGINE_APP, count=count, scheme=scheme, **config)
+            )
 
         yield start
 

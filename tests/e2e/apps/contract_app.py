@@ -10,6 +10,7 @@ import decimal
 import json
 import logging
 import os
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -329,6 +330,14 @@ def add_emit_views(app: flask.Flask, realtime: Realtime) -> None:
         body = flask.request.get_json()
         owner = realtime if flask.request.args["via"] == "method" else flask_realtime
         return {"result": getattr(owner, helper)(*body["args"], **body["kwargs"])}
+
+    @app.post("/emit-later/<helper>")
+    def emit_later(helper: str) -> dict[str, Any]:
+        """Call a function once there is a file."""
+        sys.stdout.write(f"{helper} waits\n")
+        while not Path(flask.request.get_json()["file"]).exists():
+            time.sleep(0.01)
+        return emit(helper)
 
     @app.post("/emit-python-values")
     def emit_python_values() -> dict[str, Any]:

@@ -21,7 +21,7 @@ BENCH := benchmarks
 ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py workers.py \
 	many_servers.py page.py page_offline.py document_example.py types.py drain.py front_door.py new_feature.py web_servers.py \
 	example_defence.py setup_warnings.py killed_workers.py recovery_servers.py recovery_restart.py) \
-	--ignore=tests/e2e/features/test_presence_rates.py
+	$(addprefix --ignore=tests/e2e/features/test_,log.py messages_sent.py notifications_critical.py presence_rates.py)
 # What holds for clients of one worker has to hold for those of several.
 CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards python_api)) \
 	$(addprefix tests/e2e/features/test_,$(addsuffix .py,conversations messages notifications orders presence typing_indicators))
@@ -62,7 +62,9 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m example_app
 
 test: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp $(FRONTEND)/node_modules/stamp
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target frontend lint types docs everything-else ending unit-matrix four-workers stock-engine
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target unit-matrix ending types docs frontend four-workers lint
+	$(MAKE) --no-print-directory stock-engine
+	$(MAKE) --no-print-directory everything-else
 
 stock-engine four-workers ending everything-else: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp
 
@@ -75,8 +77,8 @@ four-workers:
 ending:
 	$(PYTEST) --numprocesses 2 $(ENDING)
 
-everything-else: frontend
-	$(PYTEST) --numprocesses 5 $(addprefix --ignore=,$(ENDING))
+everything-else: $(PAGE)
+	$(PYTEST) --numprocesses 3 $(addprefix --ignore=,$(ENDING))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ import requests
 from tests import guardian
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 GEVENT_WEBSOCKET = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
 REALTIME = "flask_realtime.worker.RealtimeWorker"

@@ -23,6 +23,9 @@ logger = get_logger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
 
+_SETTLING_SECONDS: Final = 5.0
+"""Seconds after a restart of Redis in which all servers write again what they wrote last."""
+
 _LAST: Final = 99999
 """An index behind those of all envelopes of an entry."""
 
@@ -57,6 +60,7 @@ class Reader:
         self._run_id: bytes | None = None
         self._on_passed: Callable[[str], None] | None = None
         self._start = self._position = NO_ID
+        self._is_settled_at = 0.0
         self._has_failed = False
         self._ended = threading.Event()
 
@@ -76,7 +80,10 @@ class Reader:
         return era_of(self._run_id) if self._run_id is not None else ""
 
     def on_passed(self, function: Callable[[str], None]) -> None:
-        """Have a function called with the place behind each entry of this server's own."""
+        """Have a function called with the place behind each entry of this server's own.
+
+        Not while servers write again what Redis may have lost: it would be behind a place that was told before, and come twice.
+        """
         self._on_passed = function
 
     def run(self) -> None:
@@ -130,13 +137,14 @@ class Reader:
 
     def _begin_again(self, place: Place) -> None:
         """Read repeated envelopes, perhaps written by a clock behind the previous one; known ones are not passed on."""
+        self._is_settled_at = monotonic() + _SETTLING_SECONDS
         if place.now < self._start.milliseconds:
             self._start = NO_ID
         self._position = min(self._position, StreamId(place.now - round(1000 * self._options.retention)))
 
     def _deliver(self, entry_id: StreamId, fields: Sequence[bytes]) -> None:
         if origin_of(fields) == self._origin:
-            if self._on_passed is not None:
+            if self._on_passed is not None and monotonic() >= self._is_settled_at:
                 self._on_passed(f"{self._batch(entry_id)}{_LAST}")
             return
         try:

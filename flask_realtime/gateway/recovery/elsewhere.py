@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.bus import Envelope
-from flask_realtime.backends.recovery import LeaseRecord, LoggedEvent, Place, RecoveryStore
+from flask_realtime.backends.recovery import LeaseRecord, LoggedEvent, RecoveryStore
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.delivery.envelopes import KEPT, TAKEN
 from flask_realtime.gateway.delivery.sent import SentEvents
@@ -88,9 +88,9 @@ class Elsewhere:
         """
         given = parse_offset(offset)
         given = None if given is None else given.with_known(parse_offset(record.known))
-        lease, number, place = self._adopt(key, user_id, record, given)
+        lease, number, here = self._adopt(key, user_id, record, given)
         try:
-            missed = self._patiently(lambda: self._missed(record, lease, given, number, place), _ATTEMPTS)
+            missed = self._patiently(lambda: self._missed(record, lease, given, here), _ATTEMPTS)
         except BackendUnavailable:
             missed = None
         if missed is None:
@@ -117,7 +117,7 @@ class Elsewhere:
             self.shared.wait_reachable()
         return call()
 
-    def _adopt(self, key: bytes, user_id: str, record: LeaseRecord, offset: Offset | None) -> tuple[Lease, int, Place]:
+    def _adopt(self, key: bytes, user_id: str, record: LeaseRecord, offset: Offset | None) -> tuple[Lease, int, Offset | None]:
         journal, seen = self._journal, self._seen(record, offset)
         with journal.turn:
             journal.has_seen(record.sid, seen)
@@ -127,8 +127,7 @@ class Elsewhere:
                 journal.leases.adopt(lease, record.token_id or None)
             lease.turn = record.turn
             self.shared.see(lease, seen)
-            here = parse_offset(journal.position())
-            return lease, journal.last, Place(0, 0, 0) if here is None else here.place
+            return lease, journal.last, parse_offset(journal.position())
 
     def _seen(self, record: LeaseRecord, offset: Offset | None) -> dict[str, int]:
         """Return what a client has of servers that may not have written all of it yet."""
@@ -139,16 +138,17 @@ class Elsewhere:
         return dict([*seen.items()][-_SERVERS_SEEN:])
 
     def _missed(
-        self, record: LeaseRecord, lease: Lease, offset: Offset | None, number: int, place: Place
+        self, record: LeaseRecord, lease: Lease, offset: Offset | None, here: Offset | None
     ) -> tuple[str | bytes, ...] | None:
         if offset is None or not offset.era:
+            return None
+        if here is None or here.era != offset.era:  # Nobody knows what this server has passed on before the client came.
             return None
         if not self._store.wait_sent(_WAIT_SECONDS):
             return None
         events = self.shared.log.since(offset.place, offset.era, (record.sid, *record.rooms))
         if events is None:
             return None
-        here = Offset(self._journal.offsets.server_id, number, offset.era, place)
         missed = _Missed(record, lease, offset, here)
         return tuple(part for event in self._sent.without_repeats(events, missed.lacks) for part in missed.parts_of(event))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -229,6 +230,34 @@ def test_many_pages_are_read(here: Server, there: Server) -> None:
 def test_in_another_era_nothing_is_known(here: Server) -> None:
     begin = here.send("a")
     assert here.store.reading(begin, "another").go_on() is None
+
+
+def test_what_is_written_again_after_a_restart_of_redis_is_behind_no_place_that_was_told() -> None:
+    with RedisServer() as own, ExitStack() as stack:
+        server = Server(own.url, uuid.uuid4().hex)
+        stack.callback(server.backend.stop, 2.0)
+        server.send("a")
+        era, told, item = server.era, len(server.places), _item()
+        add_entry(own, server, fields_of("other", [item]))
+        wait_until(lambda: any(envelope.parts == ("z",) for envelope in server.received), 5.0)
+        own.restart()
+        wait_until(lambda: server.store.is_reachable and written(server), 10.0)
+        add_entry(own, server, fields_of("other", [item]))
+        wait_until(lambda: written(server) and not server.places[-1].startswith(era), 20.0)
+        new = [place for place in server.places[told:] if not place.startswith(era)]
+        assert server.missed(Place(*map(int, new[0].split("-")[1:]))) == []
+
+
+def add_entry(redis: RedisServer, server: Server, fields: list[Any]) -> None:
+    """Write an entry as another server does."""
+    with Redis.from_url(redis.url) as client:
+        client.execute_command("XADD", server.stream, "*", *fields)
+
+
+def written(server: Server) -> bool:
+    """Have a server write something of its own, and return whether that is in the stream."""
+    server.backend.publish(Envelope("mark", {}))
+    return server.store.wait_sent(5.0)
 
 
 def test_what_is_not_kept_any_more_is_not_taken_for_nothing(here: Server, there: Server, redis_server: RedisServer) -> None:

@@ -31,6 +31,7 @@ class Store(RecoveryStore):
         self.changes: list[LeaseChange] = []
         self.events: list[LoggedEvent] = []
         self.records: dict[tuple[str, str], LeaseRecord] = {}
+        self.era = "ab12"
         self.is_complete = True
         self.is_sent = True
         self.is_up = True
@@ -68,7 +69,7 @@ class Store(RecoveryStore):
         return self.records.get((key, user_id))
 
     def reading(self, after: Place, era: str) -> Any:
-        assert era == "ab12"
+        assert era == self.era
         return SimpleNamespace(go_on=lambda: self._read(after))
 
     def _read(self, after: Place) -> list[LoggedEvent] | None:

@@ -71,6 +71,14 @@ def test_a_client_gets_what_it_lacks_and_what_this_server_does_not_send_later(
     assert [name for name, _ in found] == [f"{at}"] * is_missed
 
 
+def test_nobody_comes_back_to_a_server_that_does_not_know_its_place_in_the_same_order(server: Server) -> None:
+    server.store.era = "cd34"
+    add(server, "there", 6, 60)  # Redis was restarted, and this server has passed it on already.
+    assert missed(server, offset="there.5.cd34-55-0-0") is None
+    server.store.passed("cd34-60-0-0")
+    assert missed(server, offset="there.5.cd34-55-0-0") == [["60", "~there.6.cd34-60-0-0"]]
+
+
 @pytest.mark.parametrize(("origin", "is_missed"), [("there", True), ("third", False), ("here", False)])
 def test_what_a_server_sent_to_its_own_clients_is_for_its_own_alone(server: Server, origin: str, *, is_missed: bool) -> None:
     server.journal.history.last = 9

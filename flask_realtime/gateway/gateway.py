@@ -41,7 +41,7 @@ from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
 from flask_realtime.gateway.limits.event_limiter import EventLimiter
 from flask_realtime.gateway.limits.peer_log import PeerLog
 from flask_realtime.gateway.recovery.clients import is_browser
-from flask_realtime.gateway.recovery.setup import new_elsewhere, new_journal, new_kept, new_recovery
+from flask_realtime.gateway.recovery.setup import discard_kept, new_elsewhere, new_journal, new_kept, new_recovery
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.shutdown import GatewayShutdown
 from flask_realtime.hooks import ApplicationEvent, Hooks
@@ -104,6 +104,7 @@ class Gateway:
         if journal is not None and backend.is_local:
             kept = new_kept(config, app.instance_path, journal, server, sent)
         self._kept = kept
+        self._begin_to_keep = partial(discard_kept, config, app.instance_path) if kept is None else kept.begin
         recovery = None if journal is None else new_recovery(config, journal, server, elsewhere, kept)
         lost_connections = _nobody if recovery is None else recovery.lost_connections
         after_commit = AfterCommit(app, by_default=config.after_commit)
@@ -214,8 +215,7 @@ class Gateway:
         """Handle the beginning of serving in this process, which may be noticed more than once."""
         if not self._is_serving:
             self._is_serving = True
-            if self._kept is not None:
-                self._kept.begin()
+            self._begin_to_keep()
             self._features.serving()
 
     def on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> Callable[[object], None]:

@@ -25,6 +25,9 @@ from flask_realtime.gateway.recovery.recovery import Recovery
 from flask_realtime.gateway.recovery.shared import SharedLeases
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.timer import DeadlineTimer
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
 
 _SERVER_ID_BYTES: Final = 6
 
@@ -84,13 +87,37 @@ def new_kept(
         server: The server, which shares nothing with others.
         sent: The events of the log that were sent already.
     """
-    if config.recovery_window is None or config.recovery_folder is None:
+    folder = _kept_folder(config, instance_path)
+    if config.recovery_window is None or folder is None:
         return None
-    folder = SegmentFolder(Path(instance_path) / config.recovery_folder, config.recovery_bytes)
     new_timer = partial(DeadlineTimer, server, server.new_event, monotonic)
     journal.await_serving()
     window = config.recovery_window
     return KeptLeases(folder, journal, window, _max_age(config, window), server.sleep, new_timer, sent.note)
+
+
+def discard_kept(config: RealtimeConfig, instance_path: str) -> None:
+    """Delete what an earlier server has left, in a server that keeps nothing: a later one would not know what this one has sent.
+
+    Args:
+        config: The settings.
+        instance_path: The application's instance folder.
+    """
+    folder = _kept_folder(config, instance_path)
+    if folder is None or not folder.exists:
+        return
+    try:
+        if folder.acquire():
+            folder.clear()
+            folder.release()
+    except OSError as error:
+        logger.warning("What an earlier server has left in %s cannot be deleted: %s", folder.path, error)
+
+
+def _kept_folder(config: RealtimeConfig, instance_path: str) -> SegmentFolder | None:
+    if config.recovery_folder is None:
+        return None
+    return SegmentFolder(Path(instance_path) / config.recovery_folder, config.recovery_bytes)
 
 
 def new_recovery(

@@ -10,8 +10,7 @@ from flask_realtime.features.messages import ReadResult
 from flask_realtime.features.receipts.events import (
     MESSAGES_DELIVERED,
     MESSAGES_READ,
-    messages_delivered_payload,
-    messages_read_payload,
+    receipt_payload,
 )
 from flask_realtime.features.receipts.feature import receipts
 from flask_realtime.features.receipts.seen import DeliveryResult
@@ -59,7 +58,7 @@ class ReceiptCalls(Calls):
         _, raw_id = parse_wire_id(conversation_id, "conversation_id")
         ids = [parse_wire_id(message_id, "message_ids")[1] for message_id in message_ids]
         reader = None if user_id is None else parse_id(user_id, "user_id")
-        payload = messages_read_payload(raw_id, ids, reader, _raw(up_to))
+        payload = receipt_payload(raw_id, ids, reader, _raw(up_to))
         return self._emit(
             MESSAGES_READ.to_conversation(conversation_id, payload), skip_sender=skip_sender, after_commit=after_commit
         )
@@ -86,7 +85,7 @@ class ReceiptCalls(Calls):
         """
         _, raw_id = parse_wire_id(conversation_id, "conversation_id")
         ids = [parse_wire_id(message_id, "message_ids")[1] for message_id in message_ids]
-        payload = messages_delivered_payload(raw_id, ids, parse_id(user_id, "user_id"), _raw(up_to))
+        payload = receipt_payload(raw_id, ids, parse_id(user_id, "user_id"), _raw(up_to))
         emit = MESSAGES_DELIVERED.to_conversation(conversation_id, payload, except_user=user_id)
         return self._emit(emit, skip_sender=skip_sender, after_commit=after_commit)
 

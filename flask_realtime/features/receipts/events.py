@@ -33,18 +33,19 @@ class _ReceiptRequired(TypedDict):
     messageIds: list[WireId]
 
 
-class MessagesReadPayload(_ReceiptRequired, total=False):
+class ReceiptPayload(_ReceiptRequired, total=False):
+    """A receipt that the server sends; without the user where several users' receipts are merged, or none was named."""
+
+    userId: str
+    upTo: WireId
+
+
+class MessagesReadPayload(ReceiptPayload):
     """`messages:read`; the reader is included if the application named one, and the last message where cursors are kept."""
 
-    userId: str
-    upTo: WireId
 
-
-class MessagesDeliveredPayload(_ReceiptRequired, total=False):
+class MessagesDeliveredPayload(ReceiptPayload):
     """`messages:delivered`; with the user who has got them, unless several users' receipts are merged."""
-
-    userId: str
-    upTo: WireId
 
 
 class UnreadChangedPayload(TypedDict):
@@ -75,23 +76,11 @@ UNREAD_CHANGED: Final[OutgoingEvent[UnreadChangedPayload]] = OutgoingEvent(
 )
 
 
-def messages_read_payload(
+def receipt_payload(
     conversation_id: WireId, message_ids: Iterable[WireId], user_id: str | None, up_to: WireId | None = None
-) -> MessagesReadPayload:
-    """Build the payload of `messages:read`."""
-    payload: MessagesReadPayload = {"conversationId": conversation_id, "messageIds": list(message_ids)}
-    if user_id is not None:
-        payload["userId"] = user_id
-    if up_to is not None:
-        payload["upTo"] = up_to
-    return payload
-
-
-def messages_delivered_payload(
-    conversation_id: WireId, message_ids: Iterable[WireId], user_id: str | None, up_to: WireId | None = None
-) -> MessagesDeliveredPayload:
-    """Build the payload of `messages:delivered`."""
-    payload: MessagesDeliveredPayload = {"conversationId": conversation_id, "messageIds": list(message_ids)}
+) -> ReceiptPayload:
+    """Build the payload of `messages:read` or `messages:delivered`."""
+    payload: ReceiptPayload = {"conversationId": conversation_id, "messageIds": list(message_ids)}
     if user_id is not None:
         payload["userId"] = user_id
     if up_to is not None:

@@ -22,9 +22,8 @@ from flask_realtime.features.receipts.events import (
     MESSAGES_DELIVERED,
     MESSAGES_READ,
     UNREAD_CHANGED,
-    messages_delivered_payload,
-    messages_read_payload,
     parse_sent,
+    receipt_payload,
     unread_changed_payload,
 )
 from flask_realtime.features.receipts.hooks import ON_MESSAGES_DELIVERED, ON_MESSAGES_READ, RECEIPT_PLACE
@@ -130,10 +129,9 @@ def _receipt(conversation_id: str, user_id: str, result: ReadResult | DeliveryRe
 
 
 def _emit(receipt: Receipt) -> Emit:
-    said = (receipt.conversation_id, receipt.message_ids, receipt.user_id, receipt.up_to)
+    payload = receipt_payload(receipt.conversation_id, receipt.message_ids, receipt.user_id, receipt.up_to)
     if receipt.event == MESSAGES_READ.name:
-        return MESSAGES_READ.to_conversation(receipt.conversation_id, messages_read_payload(*said))
-    payload = messages_delivered_payload(*said)
+        return MESSAGES_READ.to_conversation(receipt.conversation_id, payload)
     return MESSAGES_DELIVERED.to_conversation(receipt.conversation_id, payload, except_user=receipt.user_id)
 
 

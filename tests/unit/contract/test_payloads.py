@@ -30,12 +30,12 @@ Parse = Callable[[Any, Any], Any]
 
 def test_payloads_are_spelt_as_in_the_contract() -> None:
     assert relayed(TYPING_START, "ann", "7", 7).args == ({"conversationId": 7, "userId": "ann"},)
-    assert receipts.messages_read_payload("7", [1, "2"], "ann") == {
+    assert receipts.receipt_payload("7", [1, "2"], "ann") == {
         "conversationId": "7",
         "messageIds": [1, "2"],
         "userId": "ann",
     }
-    assert receipts.messages_read_payload(7, (), None) == {"conversationId": 7, "messageIds": []}
+    assert receipts.receipt_payload(7, (), None) == {"conversationId": 7, "messageIds": []}
     assert messages.message_deleted_payload("7", 1) == {"conversationId": "7", "messageId": 1}
     assert presence.user_status("ann", online=True) == {"userId": "ann", "status": "online"}
     assert presence.user_status("ann", online=False) == {"userId": "ann", "status": "offline"}

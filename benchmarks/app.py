@@ -16,11 +16,12 @@ import flask
 from flask_jwt_extended import JWTManager
 
 from flask_realtime import Identity, Realtime
+from flask_realtime.metrics import metrics_blueprint
 
 ROOM = 10
 """How many users share a room in most scenarios."""
 
-CLASSES = ("typing", "presence", "joins", "messages", "notifications", "log", "application")
+CLASSES = ("typing", "presence", "joins", "messages", "notifications", "sync", "application")
 LIMITS = {
     "REALTIME_LIMITS": dict.fromkeys(CLASSES, "1000000/second"),
     "REALTIME_USER_LIMITS": dict.fromkeys(CLASSES, "1000000/second"),
@@ -43,6 +44,7 @@ def create_app() -> flask.Flask:
     add_hooks(realtime)
     realtime.init_app(app)
     add_views(app, realtime)
+    app.register_blueprint(metrics_blueprint())
     return app
 
 
@@ -56,6 +58,10 @@ def add_hooks(realtime: Realtime) -> None:
     audience = AUDIENCES[os.environ.get("BENCHMARK_PRESENCE", "nobody")]
     if audience is not None:
         realtime.presence_audience(audience)
+
+    @realtime.on("benchmark:ask")
+    def answer(_identity: Identity, what: str) -> str:
+        return what
 
 
 def nobody(_user_id: str) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,15 +93,16 @@ class Generator:
 
 
 @contextmanager
-def generator(port: int, tokens: Path, prefix: list[str]) -> Iterator[Generator]:
+def generator(port: int, tokens: Path, prefix: list[str], hosts: Sequence[str] = ()) -> Iterator[Generator]:
     """Run a load generator.
 
     Args:
-        port: The server's, on 127.0.0.1.
+        port: The server's.
         tokens: A file with one access token a line, one for each connection that there will be.
         prefix: What goes before the command: `taskset` and its arguments, or nothing.
+        hosts: The addresses of the machines that connections are divided among; 127.0.0.1 if there are none.
     """
-    command = [*prefix, str(LOAD), str(port), str(tokens)]
+    command = [*prefix, str(LOAD), str(port), str(tokens), *([",".join(hosts)] if hosts else [])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
         try:
             yield Generator(process)

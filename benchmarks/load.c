@@ -39,6 +39,7 @@
 #define RING 8192          /* events of one room whose deliveries may be outstanding; a power of two */
 #define MAX_POSTERS 64     /* HTTP connections of the emit command */
 #define ADDRESSES 32       /* source addresses, from 127.0.1.1 on */
+#define MAX_HOSTS 64       /* machines that connections are divided among */
 #define BUCKET_US 20       /* width of a latency bucket */
 #define BUCKETS 500000     /* up to 10 seconds */
 #define READ_SIZE 262144
@@ -71,7 +72,8 @@ struct room {
     struct sent *ring;
 };
 
-static int ep, port, token_count, conn_count, room_count, room_size;
+static int ep, port, token_count, conn_count, room_count, room_size, host_count;
+static struct in_addr hosts[MAX_HOSTS]; /* none: 127.0.0.1 */
 static char **tokens;
 static struct conn *conns, posters[MAX_POSTERS], input;
 static struct room *rooms;
@@ -177,9 +179,13 @@ static void open_socket(struct conn *c, int flags)
     if (c->fd < 0) die("socket");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-    from.sin_addr.s_addr = htonl(0x7f000101 + c->index % ADDRESSES);
-    if (bind(c->fd, (struct sockaddr *)&from, sizeof from)) die("bind");
-    to.sin_addr.s_addr = htonl(0x7f000001);
+    if (host_count) {
+        to.sin_addr = hosts[c->index % host_count];
+    } else {
+        from.sin_addr.s_addr = htonl(0x7f000101 + c->index % ADDRESSES);
+        if (bind(c->fd, (struct sockaddr *)&from, sizeof from)) die("bind");
+        to.sin_addr.s_addr = htonl(0x7f000001);
+    }
     if (connect(c->fd, (struct sockaddr *)&to, sizeof to) && errno != EINPROGRESS) die("connect");
 }
 
@@ -612,11 +618,18 @@ static void read_tokens(const char *path)
     conns = calloc(token_count + 1, sizeof *conns);
 }
 
+static void read_hosts(char *text)
+{
+    for (char *host = strtok(text, ","); host && host_count < MAX_HOSTS; host = strtok(NULL, ","))
+        if (!inet_aton(host, &hosts[host_count++])) die(host);
+}
+
 int main(int argc, char **argv)
 {
     struct rlimit limit;
-    if (argc != 3) return 2;
+    if (argc != 3 && argc != 4) return 2;
     port = atoi(argv[1]);
+    if (argc == 4) read_hosts(argv[3]);
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from benchmarks.namespaces import allowed
+from benchmarks.operations import SIDES
 from benchmarks.servers import BUN, CONTENDERS
 
 Figures = dict[str, float]
@@ -22,7 +24,13 @@ COLUMNS = {
     "p50_ms": "p50, ms",
     "p99_ms": "p99, ms",
     "memory_mib": "server memory, MiB",
+    "idle_percent": "of a core at rest, %",
+    "answered_us": "CPU of an answered event, µs",
+    "scrape_ms": "a scrape, ms",
+    "scrape_cpu_ms": "its CPU, ms",
+    "page_kib": "its page, KiB",
 }
+TITLES = {**{name: contender.title for name, contender in CONTENDERS.items()}, **SIDES}
 ROWS = {
     "rooms_1x1000": "`typing:start` in 1 room of 1,000",
     "rooms_100x10": "`typing:start` in 100 rooms of 10",
@@ -40,7 +48,22 @@ ROWS = {
     "handover_home": "a long-polling request on a connection to its session's worker",
     "handover_away": "a long-polling request that is handed over, with its connection",
     "handover_after": "the next request on that connection",
+    "counting_repeated": "counting a `typing:start` that repeats the one before",
+    "counting_relayed": "counting a `typing:start` in turns with another one",
+    "counting_answered": "counting `user:get-status`, acknowledged",
+    "counting_application": "counting an application's event, acknowledged",
+    "counting_message": "counting `emit_new_message` to two, without the request that calls it",
+    "counting_custom": "counting `send_to_conversation` to two, likewise",
+    "watched_production_1": "the Admin UI in production mode, 10,000 connections",
+    "watched_production_2": "the Admin UI in production mode, 10,000 connections, two workers",
+    "watched_development_1": "the Admin UI in development mode, 10,000 connections",
+    "watched_development_2": "the Admin UI in development mode, 10,000 connections, two workers",
+    "scrape_1": "a scrape of metrics, 10,000 connections",
+    "scrape_2": "a scrape of metrics, 10,000 connections, two workers",
 }
+_OPERATIONS = ("counting_", "watched_", "scrape_")
+"""What the rows of operations begin with."""
+
 PACKAGES = ("Flask", "Flask-SocketIO", "Flask-JWT-Extended", "python-socketio", "gevent", "gevent-websocket", "gunicorn")
 
 
@@ -88,6 +111,28 @@ class Results:
     machine: dict[str, str]
     figures: dict[str, dict[str, list[Figures]]] = field(default_factory=dict)
     failures: list[dict[str, str]] = field(default_factory=list)
+    measured: dict[str, str] = field(default_factory=dict)
+    """The date of each row that was not measured now."""
+
+    earlier: list[dict[str, str]] = field(default_factory=list)
+    """The machine, and the software on it, on these dates."""
+
+    def add_earlier(self, path: Path) -> None:
+        """Add the rows of earlier runs that were not measured now, each with its date.
+
+        Args:
+            path: The file that `write_json` wrote.
+        """
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        rows = {row: servers for row, servers in earlier["runs"].items() if row not in self.figures}
+        self.measured = {row: earlier.get("measured", {}).get(row, earlier["machine"]["date"]) for row in rows}
+        self.figures = {**rows, **self.figures}
+        self.earlier = [*earlier.get("earlier", ()), earlier["machine"]]
+        self.failures += [failure for failure in earlier["failures"] if failure not in self.failures]
+
+    def _date_of(self, row: str) -> str:
+        runs = max(len(runs) for runs in self.figures[row].values())
+        return f"Medians of {runs} run{'' if runs == 1 else 's'} on {self.measured.get(row, self.machine['date'])}."
 
     def add(self, server: str, row: str, figures: Figures) -> None:
         """Keep one run's figures."""
@@ -114,17 +159,38 @@ class Results:
 
     def tables(self) -> list[tuple[str, list[list[str]]]]:
         """One titled table for the targets, and one for each row of figures; each begins with its head."""
-        tables = [(title_of(row), self._table(row)) for row in self.figures]
+        tables = [(title_of(row), self._table(row)) for row in self._in_order()]
         judged = [(target, self.reached(target)) for target in TARGETS]
         lines = [_judgement(target, outcome) for target, outcome in judged if outcome is not None]
         return [("Targets", [["what", "to", "came to", "limit", "reached"], *lines]), *tables] if lines else tables
 
     def _table(self, row: str) -> list[list[str]]:
-        servers = [name for name in CONTENDERS if name in self.figures[row]]
+        servers = [name for name in TITLES if name in self.figures[row]]
         columns = [name for name in COLUMNS if self.median(row, servers[0], name) is not None]
         main = "kib_each" if "kib_each" in columns else "cpu_us"
+        if row.startswith(_OPERATIONS):
+            return self._compared(row, servers, columns)
         head = ["server", *(COLUMNS[name] for name in columns), "extension to it"]
-        return [head, *([CONTENDERS[server].title, *self._cells(row, server, columns, main)] for server in servers)]
+        return [head, *([TITLES[server], *self._cells(row, server, columns, main)] for server in servers)]
+
+    def _compared(self, row: str, sides: list[str], columns: list[str]) -> list[list[str]]:
+        """Return a table of sides, and how much more the second is than the first."""
+        head = ["", *(COLUMNS[name] for name in columns)]
+        lines = [[TITLES[side], *(shown(self.median(row, side, name)) for name in columns)] for side in sides]
+        if len(sides) == 1:
+            return [head, *lines]
+        return [head, *lines, ["more", *(self._more(row, sides, name) for name in columns)]]
+
+    def _more(self, row: str, sides: list[str], name: str) -> str:
+        """Return the median of the pairs' differences, in points or in percent: the sides of a run were measured in turns."""
+        pairs = [(first[name], second[name]) for first, second in zip(*(self.figures[row][side] for side in sides), strict=True)]
+        if name == "idle_percent":
+            return f"{statistics.median(second - first for first, second in pairs):+.2f}"
+        return f"{statistics.median(second / first - 1 for first, second in pairs) * 100:+.1f} %"
+
+    def _in_order(self) -> list[str]:
+        """Return the rows, operations last."""
+        return sorted(self.figures, key=lambda row: row.startswith(_OPERATIONS))
 
     def _cells(self, row: str, server: str, columns: list[str], main: str) -> list[str]:
         ratio = self.ratio(row, main, server) if server != OURS else None
@@ -137,19 +203,31 @@ class Results:
 
     def as_markdown(self) -> str:
         """The tables and the machine, as a page."""
-        runs = max((len(runs) for servers in self.figures.values() for runs in servers.values()), default=0)
         head = [
             "# Results",
             "",
-            f"Medians of {runs} runs, written by `make bench`. What is measured, and how, is in [README.md](README.md).",
+            "Written by `make bench`. What is measured, and how, is in [README.md](README.md).",
             "",
             "## The machine",
             "",
             *(f"- {name}: {value}" for name, value in self.machine.items()),
+            *self._changes(),
         ]
-        parts = [f"\n## {title}\n\n{_markdown(table)}" for title, table in self.tables()]
+        dates = {title_of(row): f"\n\n{self._date_of(row)}" for row in self.figures}
+        parts = [f"\n## {title}\n\n{_markdown(table)}{dates.get(title, '')}" for title, table in self.tables()]
         failures = [f"\nFailed: {item['server']}, {item['scenario']}: {item['why'].splitlines()[0]}" for item in self.failures]
         return "\n".join([*head, *parts, *failures, ""])
+
+    def _changes(self) -> list[str]:
+        """Return what was different when rows were measured that are kept."""
+        dates = set(self.measured.values())
+        machines = [machine for machine in self.earlier if machine["date"] in dates]
+        return [
+            f"- {name} on {machine['date']}: {value}"
+            for machine in machines
+            for name, value in machine.items()
+            if name != "date" and value != self.machine.get(name)
+        ]
 
     def write_json(self, path: Path) -> None:
         """Write everything: the machine, each run, the medians and the targets."""
@@ -161,6 +239,8 @@ class Results:
         targets = [{**vars(target), "came_to": outcome[0], "reached": outcome[1]} for target, outcome in outcomes if outcome]
         everything = {
             "machine": self.machine,
+            "earlier": self.earlier,
+            "measured": {row: self.measured.get(row, self.machine["date"]) for row in self.figures},
             "medians": medians,
             "targets": targets,
             "runs": self.figures,
@@ -222,6 +302,7 @@ def machine() -> dict[str, str]:
         "Python": f"{platform.python_version()}, {packages}",
         "Node": f"{_version(['node', '--version'])}, Socket.IO {_npm_version('socket.io')}",
         "Bun": f"{_version([str(BUN), '--version'])}, bun-engine {_npm_version('@socket.io/bun-engine')}",
+        **({} if allowed() else {"across machines": "not measured: that needs root, and the commands of iproute2 and util-linux"}),
     }
 
 

@@ -15,7 +15,10 @@ from pathlib import Path
 import jwt
 
 from benchmarks.build import FOLDER, build
+from benchmarks.counting import Rows
 from benchmarks.generator import GeneratorError, generator
+from benchmarks.namespaces import allowed
+from benchmarks.operations import OPERATIONS, TOKENS
 from benchmarks.report import Results, machine
 from benchmarks.scenarios import SCENARIOS, Bench, Scenario
 from benchmarks.servers import CONTENDERS, KEY, Contender, Running, Settings, free_port, log_tail, running
@@ -32,7 +35,9 @@ class Options:
     Args:
         runs: How often everything is measured.
         servers: Names of contenders.
-        scenarios: Names of scenarios.
+        scenarios: Names of scenarios; None for none.
+        operations: Names of measures of operations; None for none.
+        add: Whether the rows that the file of figures has already are kept, where they are not measured now.
         seconds: Measured seconds of each load.
         scale: Share of the idle connections to open.
         pin: Whether the server gets one core and the generator another.
@@ -43,7 +48,9 @@ class Options:
 
     runs: int
     servers: list[str]
-    scenarios: list[str]
+    scenarios: list[str] | None
+    operations: list[str] | None
+    add: bool
     seconds: float
     scale: float
     pin: bool
@@ -57,7 +64,9 @@ def parse(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Measure flask_realtime beside other servers.")
     parser.add_argument("--runs", type=int, default=5, help="how often everything is measured (default 5)")
     parser.add_argument("--servers", type=_names(CONTENDERS), default=list(CONTENDERS), help=",".join(CONTENDERS))
-    parser.add_argument("--scenarios", type=_names(SCENARIOS), default=list(SCENARIOS), help=",".join(SCENARIOS))
+    parser.add_argument("--scenarios", type=_names(SCENARIOS), default=None, help=",".join(SCENARIOS))
+    parser.add_argument("--operations", type=_names(OPERATIONS), default=None, help=",".join(OPERATIONS))
+    parser.add_argument("--add", action="store_true", help="keep the rows of the file of figures that are not measured now")
     parser.add_argument("--seconds", type=float, default=2.0, help="measured seconds of each load (default 2)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the 10,000 idle connections to open (default 1)")
     parser.add_argument("--quick", action="store_true", help="the same as --runs 1 --seconds 0.7 --scale 0.2")
@@ -68,6 +77,8 @@ def parse(arguments: list[str]) -> Options:
     given = vars(parser.parse_args(arguments))
     if given.pop("quick"):
         given.update(runs=1, seconds=0.7, scale=0.2)
+    if given["scenarios"] is None and given["operations"] is None:
+        given.update(scenarios=list(SCENARIOS), operations=list(OPERATIONS))
     return Options(**given)
 
 
@@ -101,19 +112,33 @@ def run_all(options: Options) -> Results:
     results = Results(machine())
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         tokens = Path(folder) / "tokens"
-        write_tokens(tokens, max(SCENARIOS[name].connections for name in options.scenarios))
+        scenarios, operations = options.scenarios or [], options.operations or []
+        write_tokens(tokens, max([SCENARIOS[name].connections for name in scenarios] + [TOKENS for _ in operations]))
+        for name in operations:
+            for rows in OPERATIONS[name](tokens, options.runs, options.seconds):
+                keep(results, rows)
         for run in range(1, options.runs + 1):
-            for name in options.scenarios:
+            for name in scenarios:
                 for server in options.servers:
                     if takes_part(CONTENDERS[server], SCENARIOS[name]):
                         run_one(options, results, tokens, Step(run, name, CONTENDERS[server]))
     return results
 
 
+def keep(results: Results, rows: Rows) -> None:
+    """Keep the figures of one run of a measure of operations."""
+    for row, sides in rows.items():
+        for side, figures in sides.items():
+            results.add(side, row, figures)
+            say(f"{row:26} {side:12} {'  '.join(f'{key} {value:,.2f}' for key, value in figures.items())}")
+
+
 def takes_part(contender: Contender, scenario: Scenario) -> bool:
     """Say whether a scenario is about a server."""
     if contender.name == "extension":
         return True
+    if contender.machines:
+        return scenario.spans and allowed()
     return contender.workers > 0 if scenario.shares else contender.workers == 0 and scenario.presence == "nobody"
 
 
@@ -138,7 +163,7 @@ def run_one(options: Options, results: Results, tokens: Path, step: Step) -> Non
     with running(step.contender, settings, prefix(SERVER_CORE, pin=options.pin)) as server:
         try:
             with (
-                generator(server.port, tokens, prefix(GENERATOR_CORE, pin=options.pin)) as load,
+                generator(server.port, tokens, prefix(GENERATOR_CORE, pin=options.pin), step.contender.hosts(server.port)) as load,
                 profiling(options.profile, server, step) as start_profile,
             ):
                 warm = min(1.0, options.seconds / 2)
@@ -185,6 +210,8 @@ def main() -> None:
     options = parse(sys.argv[1:])
     build()
     results = run_all(options)
+    if options.add:
+        results.add_earlier(options.json)
     sys.stdout.write(results.as_text())
     results.write_json(options.json)
     if options.markdown is not None:

@@ -227,6 +227,7 @@ class Scenario:
         ping_interval: What the server is started with.
         presence: To whom the extension announces presence; where that is not `nobody`, no other server is run.
         shares: Whether the servers are the extension alone and with others through Redis, and no others.
+        spans: Whether those of several machines are among them.
     """
 
     run: Callable[[Bench], dict[str, Figures]]
@@ -234,6 +235,7 @@ class Scenario:
     ping_interval: int = 25
     presence: str = "nobody"
     shares: bool = False
+    spans: bool = False
 
 
 SCENARIOS = {
@@ -244,10 +246,10 @@ SCENARIOS = {
     "connect": Scenario(connect, STORM + FIRST),
     "connect_presence": Scenario(connect_presence, STORM + FIRST, presence="everyone"),
     "calls": Scenario(calls, 1000),
-    "workers_1x1000": Scenario(rooms(1, 1000, 20, "workers"), 1000, shares=True),
-    "workers_100x10": Scenario(rooms(100, 10, 2000, "workers"), 1000, shares=True),
-    "busy_workers_1x1000": Scenario(rooms(1, 1000, 60, "busy_workers"), 1000, shares=True),
-    "busy_workers_100x10": Scenario(rooms(100, 10, 6000, "busy_workers"), 1000, shares=True),
+    "workers_1x1000": Scenario(rooms(1, 1000, 20, "workers"), 1000, shares=True, spans=True),
+    "workers_100x10": Scenario(rooms(100, 10, 2000, "workers"), 1000, shares=True, spans=True),
+    "busy_workers_1x1000": Scenario(rooms(1, 1000, 60, "busy_workers"), 1000, shares=True, spans=True),
+    "busy_workers_100x10": Scenario(rooms(100, 10, 6000, "busy_workers"), 1000, shares=True, spans=True),
     "presence_storm": Scenario(presence_storm, 10_000 + FIRST, presence="room", shares=True),
     "handover": Scenario(handover, 1, shares=True),
     "idle": Scenario(idle, 10_000 + FIRST, ping_interval=HEARTBEAT_SECONDS),

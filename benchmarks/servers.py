@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.build import FLOOR, FOLDER
+from benchmarks.namespaces import addresses
 from benchmarks.processes import ProcessTree
 
 ROOT = FOLDER.parent
@@ -58,6 +59,7 @@ class Contender:
         command: Its command line.
         is_python: Whether py-spy can look into it.
         workers: How many workers share a Redis; 0 for those that have none.
+        machines: How many machines they are on, each in namespaces of its own; 0 for those that are on this one.
     """
 
     name: str
@@ -65,6 +67,11 @@ class Contender:
     command: Callable[[Settings], list[str]]
     is_python: bool = False
     workers: int = 0
+    machines: int = 0
+
+    def hosts(self, port: int) -> tuple[str, ...]:
+        """Return the addresses of its machines; none if it is on this one."""
+        return addresses(port, self.machines)
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,15 @@ def _sharing(workers: int) -> Contender:
     return Contender(f"redis-{workers}", title, command, workers=workers)
 
 
+def _apart(machines: int) -> Contender:
+    def command(settings: Settings) -> list[str]:
+        server = [*GUNICORN, "--workers", "1", "--bind", f"0.0.0.0:{settings.port}", "benchmarks.app:app"]
+        return [sys.executable, "-m", "benchmarks.peers.machines", str(machines), str(settings.port), *server]
+
+    title = f"{machines} machine{'s' if machines > 1 else ''} with a worker, and Redis on another"
+    return Contender(f"machines-{machines}", title, command, workers=machines, machines=machines)
+
+
 CONTENDERS = {
     contender.name: contender
     for contender in (
@@ -105,6 +121,7 @@ CONTENDERS = {
         Contender("bun", "Socket.IO on Bun's engine", lambda _settings: [str(BUN), str(PEERS / "bun.mjs")]),
         Contender("floor", "the floor", lambda settings: [str(FLOOR), str(settings.port), str(settings.ping_interval)]),
         *map(_sharing, (1, 2, 4)),
+        *map(_apart, (1, 2, 4)),
     )
 }
 
@@ -165,16 +182,16 @@ def running(contender: Contender, settings: Settings, prefix: list[str]) -> Iter
 
 def _wait_until_ready(server: Running, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(server.port):
+    while not all(_answers(host, server.port) for host in server.contender.hosts(server.port) or ("127.0.0.1",)):
         if process.poll() is not None or time.monotonic() > deadline:
             message = f"{server.contender.name} did not start:\n{log_tail(server)}"
             raise RuntimeError(message)
         time.sleep(0.05)
 
 
-def _answers(port: int) -> bool:
+def _answers(host: str, port: int) -> bool:
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=START_SECONDS).close()
+        urllib.request.urlopen(f"http://{host}:{port}/", timeout=START_SECONDS).close()
     except urllib.error.HTTPError:
         return True
     except OSError:

@@ -1,6 +1,6 @@
 """A chat with notifications and orders: how an application uses flask_realtime.
 
-Start reading at `factory.py`; `messages.py` shows views that store something and then notify everyone it concerns.
+Start reading at `factory.py`; `chat.py` sets up the chat, and `orders.py` has a view that stores something and tells of it.
 """
 
 from __future__ import annotations

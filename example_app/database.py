@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Connection, event, insert, inspect, select, text
 
+from example_app.demo import insert_demo_messages
 from example_app.extensions import db
 from example_app.models import HealthCheck, User, models
 from example_app.passwords import hash_password
@@ -46,7 +47,7 @@ def prepare_database(app: Flask) -> None:
                 db.metadata.create_all(connection)
                 _require_current_tables(connection)
                 if is_new:
-                    _insert_demo_rows(connection)
+                    _insert_demo_rows(connection, with_messages=app.config["DEMO_MESSAGES"])
                 if connection.scalar(select(HealthCheck.id)) is None:
                     connection.execute(insert(HealthCheck).values(id=1, checked_at=utc_now()))
         finally:
@@ -62,7 +63,7 @@ def _require_current_tables(connection: Connection) -> None:
         if missing:
             msg = (
                 f"The table {table.name} has no column {min(missing)}: an earlier version made the database. Migrate it as "
-                "docs/how-to/sending.md and docs/how-to/receipts.md say, or start with a new one."
+                "docs/how-to/migrating.md says, or start with a new one."
             )
             raise RuntimeError(msg)
 
@@ -81,14 +82,21 @@ def _lock_out_others(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": SETUP_LOCK})
 
 
-def _insert_demo_rows(connection: Connection) -> None:
+def _insert_demo_rows(connection: Connection, *, with_messages: bool) -> None:
     """Insert the demo users and one conversation of all of them."""
     password_hash = hash_password(DEMO_PASSWORD)
     user_ids = [_insert_demo_user(connection, username, password_hash) for username in DEMO_USERS]
-    created = insert(models.conversation).values(title=DEMO_CONVERSATION).returning(models.conversation.id)
+    conversation = {"title": DEMO_CONVERSATION, "participant_count": len(user_ids), "active_at": utc_now()}
+    created = insert(models.conversation).values(conversation).returning(models.conversation.id)
     conversation_id = connection.execute(created).scalar_one()
-    rows = [{"conversation_id": conversation_id, "user_id": user_id} for user_id in user_ids]
+    roles = ["owner", *["member"] * (len(user_ids) - 1)]
+    rows = [
+        {"conversation_id": conversation_id, "user_id": user_id, "role": role}
+        for user_id, role in zip(user_ids, roles, strict=True)
+    ]
     connection.execute(insert(models.participant), rows)
+    if with_messages:
+        insert_demo_messages(connection, conversation_id, user_ids)
 
 
 def _insert_demo_user(connection: Connection, username: str, password_hash: str) -> str:

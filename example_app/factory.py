@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,27 @@ from flask import Flask, Response
 from example_app.announcements import announcements
 from example_app.auth import auth
 from example_app.channels import send_email
-from example_app.conversations import conversations, new_conversation_json
+from example_app.chat import chat
 from example_app.database import prepare_database
 from example_app.errors import register_error_handlers
 from example_app.extensions import db, jwt, realtime
 from example_app.files import keep_database_private
 from example_app.health import health
-from example_app.messages import messages, sent_message_json
-from example_app.models import store
+from example_app.log_format import set_up_logs
+from example_app.messages import messages
 from example_app.notifications import notifications
 from example_app.orders import orders
 from example_app.pages import pages
-from example_app.push import push
-from example_app.serializers import notification_json
 from example_app.settings import configure
-from example_app.sync import sync
+from example_app.telemetry import trace_events, trace_requests
 from example_app.users import users
 
-BLUEPRINTS = (auth, users, conversations, messages, notifications, push, orders, sync, health, pages)
+BLUEPRINTS = (auth, users, chat.blueprint, messages, notifications, orders, health, pages)
 
-# Answers authorize_join from the database, and stores there what clients send and which notifications they have read. What the
-# store has changed, its log sends.
-store.register(
-    realtime, message_json=sent_message_json, notification_json=notification_json, conversation_json=new_conversation_json
-)
 realtime.register(announcements)
 realtime.notification_channel("email")(send_email)
+tracer_provider = trace_events(realtime)
+set_up_logs(has_traces=tracer_provider is not None)
 
 
 def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | None = None) -> Flask:
@@ -45,12 +41,17 @@ def create_app(config: Mapping[str, Any] | None = None, *, instance_path: str | 
     app = Flask("example_app", instance_path=instance_path, static_folder=None)
     configure(app, config or {})
     keep_database_private(app.config["SQLALCHEMY_DATABASE_URI"], Path(app.instance_path))
+    trace_requests(app, tracer_provider)
     db.init_app(app)
     jwt.init_app(app)
     realtime.init_app(app)
     register_error_handlers(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    if find_spec("prometheus_client") is not None:
+        from flask_realtime.metrics import metrics_blueprint  # noqa: PLC0415 - an extra, which the example works without
+
+        app.register_blueprint(metrics_blueprint())
     app.after_request(_add_security_headers)
     prepare_database(app)
     return app

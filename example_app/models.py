@@ -74,7 +74,7 @@ class Order(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
-models = define_models(db, user_key="users.id", user_id_type=IntegerUserId(), log=True)
+models = define_models(db, user_key="users.id", user_id_type=IntegerUserId(), log=True, search=True, analytics=True)
 store = Store(db, models)
 
 

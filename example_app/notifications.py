@@ -1,4 +1,4 @@
-"""Notifications. `Store.register` sends them, and handles their being marked as read over Socket.IO."""
+"""Notifications that users send to themselves, and administrators to anybody. The chat lists them, and marks them as read."""
 
 from __future__ import annotations
 
@@ -7,25 +7,12 @@ from http import HTTPStatus
 from flask import Blueprint, abort
 
 from example_app.models import find_user, store
-from example_app.schemas import NewNotification, Page, read_body, read_query
-from example_app.serializers import Json, notification_json
+from example_app.schemas import NewNotification, read_body
+from example_app.serializers import Json
 from example_app.tokens import require_access_token, require_administrator, signed_in_user_id
 
 notifications = Blueprint("notifications", __name__, url_prefix="/api/notifications")
 notifications.before_request(require_access_token)
-
-
-@notifications.get("")
-def list_notifications() -> Json:
-    """List the user's notifications, newest first."""
-    query = read_query(Page)
-    user_id = signed_in_user_id()
-    before = None if query.before is None else str(query.before)
-    found = store.notifications.of_user(user_id, before=before, limit=query.limit)
-    return {
-        "notifications": [notification_json(notification) for notification in found],
-        "unreadCount": store.notifications.unread_count(user_id),
-    }
 
 
 @notifications.post("")
@@ -38,4 +25,4 @@ def notify() -> tuple[Json, HTTPStatus]:
         abort(HTTPStatus.BAD_REQUEST, "userId: no such user")
     content = (body.type, body.title, body.message)
     stored = store.notifications.add(body.user_id, *content, link=body.link, data=body.data, critical=body.critical)
-    return notification_json(stored), HTTPStatus.CREATED
+    return store.notifications.as_json(stored), HTTPStatus.CREATED

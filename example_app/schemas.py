@@ -20,7 +20,6 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -35,11 +34,7 @@ MAX_LINK_LENGTH = 2048
 MAX_DATA_LENGTH = 16_000
 MAX_PASSWORD_LENGTH = 1000
 MIN_PASSWORD_LENGTH = 8
-MAX_PARTICIPANTS = 100
-MAX_READ_IDS = 500
 MAX_PAGE_SIZE = 100
-DEFAULT_PAGE_SIZE = 50
-DEFAULT_SYNC_SIZE = 100
 
 
 def _id_as_text(value: object) -> object:
@@ -113,57 +108,11 @@ class Registration(Body):
         return password
 
 
-class NewConversation(Body):
-    """A new conversation; its creator takes part."""
-
-    participant_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_PARTICIPANTS)]
-    title: Annotated[Line, Field(max_length=MAX_TITLE_LENGTH)] | None = None
-
-
-class NewMessage(Body):
-    """A message. What the last fields ask for is not supported yet, so that they may only be empty."""
-
-    content: Annotated[Line, Field(max_length=MAX_CONTENT_LENGTH)]
-    client_id: Annotated[Id, AfterValidator(_visible)] | None = None
-    reply_to: None = None
-    thread_id: None = None
-    mentions: Annotated[list[Id], Field(max_length=0)] | None = None
-    attachment_ids: Annotated[list[Id], Field(max_length=0)] | None = None
-
-
-class SeenMessages(Body):
-    """The messages that the user has got or read: some by their ids, or all up to one."""
-
-    message_ids: Annotated[list[Id], Field(max_length=MAX_READ_IDS)] = []
-    up_to: Id | None = None
-
-    @model_validator(mode="after")
-    def _has_one_of_them(self) -> SeenMessages:
-        if ("message_ids" in self.model_fields_set) == (self.up_to is not None):
-            msg = "messageIds or upTo is expected"
-            raise ValueError(msg)
-        return self
-
-
-class Page(Body):
-    """The requested part of a list, in the query string."""
-
-    before: Annotated[int, Field(ge=1, le=MAX_DATABASE_ID)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE
-
-
 class UserPage(Body):
     """The requested users, in the query string: those who registered after one."""
 
     after: Annotated[int, Field(ge=0, le=MAX_DATABASE_ID)] = 0
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE)] = MAX_PAGE_SIZE
-
-
-class SyncQuery(Body):
-    """The requested events, in the query string; the store checks the cursor, and the limit's range."""
-
-    cursor: str | None = None
-    limit: int = DEFAULT_SYNC_SIZE
 
 
 class NewNotification(Body):
@@ -176,26 +125,6 @@ class NewNotification(Body):
     link: Annotated[Line, Field(max_length=MAX_LINK_LENGTH), AfterValidator(_safe_link)] | None = None
     data: Annotated[JsonValue, AfterValidator(_strict_json)] = None
     critical: StrictBool = False
-
-
-class PushKeys(BaseModel):
-    """The keys of a subscription to web push; which values they may have is for the extension to say."""
-
-    p256dh: str
-    auth: str
-
-
-class NewPushSubscription(Body):
-    """A browser's subscription to web push, as its `PushSubscription.toJSON()` has it."""
-
-    endpoint: str
-    keys: PushKeys
-
-
-class EndedPushSubscription(Body):
-    """A subscription to web push that the browser has ended."""
-
-    endpoint: str
 
 
 class NewOrder(Body):

@@ -48,6 +48,8 @@ def configure(app: Flask, overrides: Mapping[str, Any]) -> None:
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         JWT_SECRET_KEY=os.environ.get("JWT_SECRET_KEY"),
         REALTIME_MESSAGE_QUEUE=os.environ.get("MESSAGE_QUEUE_URL"),
+        METRICS_TOKEN=os.environ.get("METRICS_TOKEN"),
+        DEMO_MESSAGES=_value(os.environ.get("DEMO_MESSAGES", "true")),
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=15),
         JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=30),
     )

@@ -21,6 +21,7 @@ from flask_realtime.functions import (
     emit_receipts,
     get_online_users,
     get_online_users_count,
+    get_presence,
     get_user_connections,
     get_user_status,
     is_user_online,
@@ -28,6 +29,8 @@ from flask_realtime.functions import (
     remove_from_conversation,
     send_to_conversation,
     send_to_user,
+    set_presence,
+    set_privacy,
     state_of,
 )
 from flask_realtime.gateway.connection import current_connection
@@ -68,6 +71,7 @@ __all__ = [
     "emit_receipts",
     "get_online_users",
     "get_online_users_count",
+    "get_presence",
     "get_user_connections",
     "get_user_status",
     "is_user_online",
@@ -76,5 +80,7 @@ __all__ = [
     "remove_from_conversation",
     "send_to_conversation",
     "send_to_user",
+    "set_presence",
+    "set_privacy",
     "state_of",
 ]

@@ -16,7 +16,16 @@ TRANSPORTS: Final = ("polling", "websocket")
 ASYNC_MODES: Final = ("gevent", "threading")
 ENGINES: Final = ("gevent", "stock")
 RECOVERY_CLIENTS: Final = ("browsers", "asking", "all")
-QUEUE_SCHEMES: Final = ("redis://", "rediss://", "unix://", "amqp://", "amqps://", "kafka://")
+QUEUE_SCHEMES: Final = (
+    "redis://",
+    "rediss://",
+    "unix://",
+    "redis+cluster://",
+    "rediss+cluster://",
+    "amqp://",
+    "amqps://",
+    "kafka://",
+)
 
 LIMITS: Final = {
     "typing": "10/second, burst 20",
@@ -25,7 +34,11 @@ LIMITS: Final = {
     "messages": "10/second, burst 30",
     "receipts": "20/second, burst 100",
     "notifications": "10/second, burst 50",
-    "log": "5/second, burst 20",
+    "sync": "5/second, burst 50",
+    "reactions": "10/second, burst 40",
+    "conversations": "5/second, burst 40",
+    "pages": "20/second, burst 100",
+    "searches": "2/second, burst 20",
     "application": "20/second, burst 50",
 }
 """Default limits of one connection, by the classes of events that share an allowance."""
@@ -48,7 +61,17 @@ TRANSPORT_SETTINGS: Final = (
 """Settings of the SocketIO object; one that the application made itself has its own."""
 
 
+ANALYTICS_RETENTION: Final = {"minute": 172_800.0, "hour": 7_776_000.0, "day": 63_244_800.0}
+"""Seconds for which figures of analytics are kept, by their interval: 48 hours, 90 days, 2 years."""
+
+ADMIN_MODES: Final = ("production", "development")
+_PASSWORD_HASH: Final = re.compile(r"(scrypt(:\d+){3}|pbkdf2:\w+(:\d+)?)\$[^$]+\$[0-9a-f]+")
+_ADMIN_EXPECTED: Final = (
+    "None, or {'username': ..., 'password': ...} with the password as `flask realtime admin` prints it, and perhaps 'mode', "
+    "'production' or 'development', and 'read_only', True or False"
+)
 _TEN_YEARS: Final = 10 * 366 * 86_400
+_DAY: Final = 86_400
 _RATE_EXPECTED: Final = "None for no limit, or a rate such as '10/second, burst 20'"
 _LIMITS_EXPECTED: Final = f"a mapping of {', '.join(LIMITS)} to rates such as '10/second, burst 20' or None for no limit"
 
@@ -70,6 +93,15 @@ def _limits_setting(defaults: Mapping[str, str], *, doc: str) -> Any:
 def _rate_setting(default: str, *, doc: str) -> Any:
     metadata = {"expected": _RATE_EXPECTED, "valid": _is_rate, "doc": doc, "shown": default}
     return field(default=parse_rate(default), metadata=metadata)
+
+
+def _is_retention(value: object) -> bool:
+    """Return whether intervals are kept until longer ones have been made of them, and these at least as long."""
+    if not isinstance(value, Mapping) or set(value) != set(ANALYTICS_RETENTION):
+        return False
+    if not all(_is_positive_number(seconds) and seconds <= _TEN_YEARS for seconds in value.values()):
+        return False
+    return bool(_DAY / 4 <= value["minute"] <= value["hour"] <= value["day"] and value["hour"] >= 3 * _DAY)
 
 
 def _is_rate(value: object) -> bool:
@@ -126,6 +158,15 @@ def _is_contact(value: Any) -> bool:
 
 def _are_namespaces(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(item, str) and item[:1] == "/" and len(item) > 1 for item in value)
+
+
+def _is_admin(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return value is None
+    username, password = value.get("username"), value.get("password")
+    are_given = isinstance(username, str) and username != "" and isinstance(password, str) and _PASSWORD_HASH.fullmatch(password)
+    is_known = value.keys() <= {"username", "password", "mode", "read_only"} and value.get("mode", "production") in ADMIN_MODES
+    return bool(are_given) and is_known and isinstance(value.get("read_only", False), bool)
 
 
 @dataclass(frozen=True)
@@ -192,6 +233,15 @@ class RealtimeConfig:
         "None or an integer above 0",
         lambda value: value is None or _is_positive_integer(value),
         doc="Connections that one server process may have at once. None: no limit.",
+    )
+    admin: Mapping[str, Any] | None = _setting(
+        None,
+        _ADMIN_EXPECTED,
+        _is_admin,
+        doc="Log-in of Socket.IO's Admin UI: `username`, and `password` as `flask realtime admin` prints it. `mode` is "
+        "'production', which shows numbers, or 'development', which shows connections, rooms and events; `read_only` refuses every "
+        "action. None: there is no such namespace.",
+        is_secret=True,
     )
     max_rooms: int = _setting(
         200, "an integer above 0", _is_positive_integer, doc="Conversations that one connection may have joined at once."
@@ -318,8 +368,8 @@ class RealtimeConfig:
         None,
         "None or the URL of a message queue such as 'redis://localhost:6379/0'",
         _is_queue_url,
-        doc="Message queue that several servers share; without it there is one server process. redis://, rediss:// or unix://; for "
-        "events alone amqp://, amqps:// or kafka://.",
+        doc="Message queue that several servers share; without it there is one server process. redis://, rediss:// or unix://, "
+        "redis+cluster:// or rediss+cluster:// for a Redis Cluster; for events alone amqp://, amqps:// or kafka://.",
     )
     message_queue_channel: str = _setting(
         "flask_realtime",
@@ -332,6 +382,14 @@ class RealtimeConfig:
         "a number of seconds above 0",
         _is_positive_number,
         doc="Seconds for which an event is kept for a server that has lost its link to the message queue.",
+    )
+    direct_links: bool = _setting(
+        default=False,
+        expected="True or False",
+        valid=lambda value: isinstance(value, bool),
+        doc="Whether the servers of one machine pass events to each other directly, over Unix sockets. Redis gets all events too. "
+        "Whoever is removed from a conversation may then get, on another server and for some milliseconds, what nobody can ask for "
+        "again, such as who is typing.",
     )
     server_lease: float = _setting(
         10.0,
@@ -372,6 +430,20 @@ class RealtimeConfig:
         doc="Folder, in the instance folder unless its path is absolute, in which a server without a message queue keeps what its "
         "successor needs to recover its clients, their events too. None: nothing is recovered after a restart.",
     )
+    metrics: bool = _setting(
+        default=False,
+        expected="True or False",
+        valid=lambda value: isinstance(value, bool),
+        doc="Whether each server answers `flask realtime metrics`, and the other servers of its machine, with its metrics. The "
+        "blueprint of `flask_realtime.metrics` switches this on by itself.",
+    )
+    metrics_folder: str | None = _setting(
+        None,
+        "None or the path of a folder, relative to the instance folder or absolute",
+        lambda value: value is None or (isinstance(value, str) and value != ""),
+        doc="Folder in which the servers of one machine find each other for metrics. None: one in the system's folder for "
+        "temporary files, which systemd's `PrivateTmp` hides from a command. Its path may have about 50 characters.",
+    )
     connect_timeout: float = _setting(
         45.0,
         "a number of seconds above 0",
@@ -411,6 +483,23 @@ class RealtimeConfig:
         "a number of seconds above 0, and at most ten years",
         lambda value: _is_positive_number(value) and value <= _TEN_YEARS,
         doc="Seconds for which the store's log keeps events for clients that are away: 7 days.",
+    )
+    edit_window: float | None = _setting(
+        None,
+        "None, or a number of seconds above 0, and at most ten years",
+        lambda value: value is None or (_is_positive_number(value) and value <= _TEN_YEARS),
+        doc="Seconds after its sending in which a message may be edited. None: always.",
+    )
+    analytics_retention: Mapping[str, float] = field(
+        default_factory=lambda: dict(ANALYTICS_RETENTION),
+        metadata={
+            "expected": "a mapping of 'minute', 'hour' and 'day' to seconds, each at least as many as the one before; 6 hours for "
+            "minutes and 3 days for hours at least, and at most ten years",
+            "valid": _is_retention,
+            "doc": "Seconds for which the figures of analytics are kept, by their interval. One that is not given keeps its "
+            "default: minutes 48 hours, hours 90 days, days 2 years.",
+            "shown": dict(ANALYTICS_RETENTION),
+        },
     )
     engine: str = _setting(
         "gevent",
@@ -490,6 +579,8 @@ def _normalised(name: str, value: Any) -> Any:
         return _rates(LIMITS if name == "limits" else USER_LIMITS, value, key)
     if name in RATE_SETTINGS:
         return _rate(value, key)
+    if name == "analytics_retention" and isinstance(value, Mapping):
+        return {**ANALYTICS_RETENTION, **value}
     if name in {"transports", "cors_allowed_origins", "open_namespaces", "push_services"}:
         if isinstance(value, str):
             return (value,)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 from flask_realtime.backends.backend import Backend
+from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.queue import connect
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.effects import Emit
@@ -22,6 +24,9 @@ from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.envelopes import command_envelope, envelope_of
 
 StateT = TypeVar("StateT")
+Publish = Callable[[Envelope], bool]
+SendEmit = Callable[[Emit, Publish], bool]
+"""Encodes an event, and passes it to what publishes it."""
 
 
 class RealtimeEmitter(Calls):
@@ -49,6 +54,16 @@ class RealtimeEmitter(Calls):
         RealtimeConfig(message_queue=url, message_queue_channel=channel, message_queue_retention=retention)
         self._bus: Final = _BusTarget(connect(url, channel=channel, retention=retention))
 
+    def send_through(self, wrap: Callable[[SendEmit], SendEmit]) -> None:
+        """Send events through another function than the usual one.
+
+        It is how `flask_realtime.tracing` gets at what it records; there is no need for it in an application.
+
+        Args:
+            wrap: Gets what encodes an event and passes it to what writes it to the queue, and returns what is called instead.
+        """
+        self._bus.send = wrap(self._bus.send)
+
     def close(self) -> None:
         """Close the connections to the message queue."""
         self._bus.backend.stop(1.0)
@@ -67,6 +82,8 @@ class _BusTarget:
             conversations.name: Conversations(backend.tracker(conversations.name, MEMBERS)),
         }
         self._encoder = EventEncoder(DefaultJSONProvider(Flask(__name__)))
+        self.send: SendEmit = self._send
+        """Encodes an event, and passes it to what writes it to the queue."""
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         try:
@@ -83,8 +100,11 @@ class _BusTarget:
                 "after the commit, or call the application's Realtime object in an application context."
             )
             raise ConfigError(msg)
+        return self.send(emit, self.backend.publish)
+
+    def _send(self, emit: Emit, publish: Publish) -> bool:
         parts = self._encoder.encode([emit.event, *emit.args])
-        return emit.rooms == () or self.backend.publish(envelope_of(emit, parts))
+        return emit.rooms == () or publish(envelope_of(emit, parts))
 
     def is_here(self, connection_id: str) -> bool:  # noqa: ARG002 - this process is no server
         return False

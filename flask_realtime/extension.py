@@ -19,6 +19,8 @@ from flask_realtime.errors import ConfigError, NotInitialised, RegistrationError
 from flask_realtime.feature.calls import Sending
 from flask_realtime.feature.feature import SHARED_LIMIT, Feature
 from flask_realtime.feature.hook import Hook, hook_decorator, named
+from flask_realtime.features.administration import administration
+from flask_realtime.features.analytics import AnalyticsHooks, analytics
 from flask_realtime.features.authentication import AuthenticationCalls, AuthenticationHooks, authentication
 from flask_realtime.features.conversations import ConversationCalls, ConversationHooks, conversations
 from flask_realtime.features.log import LogCalls, log
@@ -26,11 +28,14 @@ from flask_realtime.features.messages import MessageCalls, MessageHooks, message
 from flask_realtime.features.notifications import NotificationCalls, NotificationHooks, notifications
 from flask_realtime.features.orders import OrderCalls, orders
 from flask_realtime.features.presence import PresenceCalls, PresenceHooks, presence
+from flask_realtime.features.reactions import reactions
 from flask_realtime.features.receipts import ReceiptCalls, ReceiptHooks, receipts
+from flask_realtime.features.search import search
 from flask_realtime.features.typing_indicators import typing_indicators
 from flask_realtime.gateway.delivery.control import Control
 from flask_realtime.gateway.gateway import Essential, Gateway
 from flask_realtime.gateway.locks import native_lock
+from flask_realtime.gateway.parts import ChooseParts
 from flask_realtime.gateway.recovery.setup import recovery_options
 from flask_realtime.gateway.serving.existing import check_existing
 from flask_realtime.gateway.serving.factory import create_socketio
@@ -75,11 +80,15 @@ BUILT_IN: Final[tuple[Feature[Any], ...]] = (
     typing_indicators,
     messages,
     receipts,
+    reactions,
     notifications,
     orders,
     log,
+    search,
     presence,
     authentication,
+    administration,
+    analytics,
 )
 """The features that every application has, in the order of the reference."""
 
@@ -100,7 +109,9 @@ class Calls(
     """The calls of the built-in features."""
 
 
-class Realtime(Calls, ConversationHooks, MessageHooks, ReceiptHooks, NotificationHooks, PresenceHooks, AuthenticationHooks):
+class Realtime(
+    Calls, ConversationHooks, MessageHooks, ReceiptHooks, NotificationHooks, PresenceHooks, AuthenticationHooks, AnalyticsHooks
+):
     """Real-time messaging, notifications, typing indicators and presence for Flask applications.
 
     One object may serve several applications: their state is kept in each one's `extensions`. The object holds the hooks,
@@ -118,6 +129,7 @@ class Realtime(Calls, ConversationHooks, MessageHooks, ReceiptHooks, Notificatio
 
     def __init__(self, app: Flask | None = None, *, socketio: SocketIO | None = None) -> None:
         self._hooks = Hooks(BUILT_IN)
+        self._choose_parts: ChooseParts | None = None
         self._existing = socketio
         self._apps: WeakSet[Flask] = WeakSet()
         if app is not None:
@@ -142,7 +154,13 @@ class Realtime(Calls, ConversationHooks, MessageHooks, ReceiptHooks, Notificatio
             msg = f"flask_realtime is set up on the application {app.name!r} already; call init_app once."
             raise ConfigError(msg)
         config = RealtimeConfig.from_mapping(app.config)
-        gateway = Gateway(app, self._socketio_for(app, config), config, self._hooks, _backend(config), _ESSENTIAL)
+        gateway = Gateway(
+            app, self._socketio_for(app, config), config, self._hooks, _backend(config), _ESSENTIAL, self._choose_parts
+        )
+        gateway.workers.watch(gateway.control.state_of(log).figures)
+        jobs = gateway.control.state_of(notifications)
+        gateway.workers.watch(jobs.figures)
+        jobs.on_jobs = gateway.workers.on_jobs
         if gateway.allows_any_origin:
             _refuse_cookies(app)
         app.extensions[EXTENSION_KEY] = gateway
@@ -262,6 +280,22 @@ class Realtime(Calls, ConversationHooks, MessageHooks, ReceiptHooks, Notificatio
             raise RegistrationError(msg)
         self._hooks.add_feature(feature)
 
+    def replace_parts(self, choose_parts: ChooseParts) -> None:
+        """Replace parts of the gateways of the applications that this object is initialised on from now on.
+
+        It is how `flask_realtime.tracing` gets at what it records; there is no need for it in an application.
+
+        Args:
+            choose_parts: Returns the parts of one of them.
+
+        Raises:
+            RegistrationError: An application is initialised already.
+        """
+        if self._apps:
+            msg = "It was called after init_app and would record nothing; call it before: Realtime(), then it, then init_app(app)."
+            raise RegistrationError(msg)
+        self._choose_parts = choose_parts
+
     @hook_decorator
     def on_connect(self, hook: OnConnectT) -> OnConnectT:
         """Register a hook that is called for each authenticated connection before it is admitted.
@@ -333,7 +367,14 @@ def _backend(config: RealtimeConfig) -> Backend:
         )
     retention, lease = config.message_queue_retention, config.server_lease
     channel, recovery = config.message_queue_channel, recovery_options(config)
-    return connect(config.message_queue, channel=channel, retention=retention, lease=lease, recovery=recovery)
+    return connect(
+        config.message_queue,
+        channel=channel,
+        retention=retention,
+        lease=lease,
+        recovery=recovery,
+        direct_links=config.direct_links,
+    )
 
 
 def _refuse_cookies(app: Flask) -> None:

@@ -108,6 +108,8 @@ class Hooks:
         self.events: dict[str, ApplicationEvent] = {}
         self.sealed = False
         self._functions: dict[Hook, list[Callable[..., Any]]] = {}
+        self.labels: dict[int, str] = {}
+        """The hook that a function is registered for, by the function's `id`."""
 
     def functions(self, hook: Hook) -> list[Callable[..., Any]]:
         """Return the functions that are registered for a hook."""
@@ -136,6 +138,7 @@ class Hooks:
             msg = f"{hook.name} is registered already ({describe(functions[0])}); there can be only one."
             raise RegistrationError(msg)
         functions.append(function)
+        self.labels[id(function)] = hook.name.partition("(")[0]
         return function
 
     def add_feature(self, feature: Feature[Any]) -> None:

@@ -95,7 +95,7 @@ def nothing_left(kinds: tuple[str, ...] = EVERYTHING, has_failed: Callable[[], b
     Raises:
         AssertionError: As there.
     """
-    before = {**_present(), **_greenlets()}
+    before = _found(kinds)
     yield
     _complain([] if has_failed() else _left(before, kinds))
 
@@ -116,8 +116,12 @@ def _left(before: Found, kinds: tuple[str, ...]) -> list[str]:
 
 
 def _new(before: Found, kinds: tuple[str, ...]) -> Found:
-    found = {**_present(), **(_greenlets() if "greenlet" in kinds else {})}
+    found = _found(kinds)
     return {key: item for key, item in found.items() if key.startswith(kinds) and key not in before and key not in _lasting}
+
+
+def _found(kinds: tuple[str, ...]) -> Found:
+    return {**_present(), **(_greenlets() if "greenlet" in kinds else {})}
 
 
 def _present() -> Found:
@@ -146,7 +150,14 @@ def _descriptors() -> Found:
 
 
 def _greenlets() -> Found:
-    return {f"greenlet {item!r}": item for item in gc.get_objects() if issubclass(type(item), greenlet) and _waits(item)}
+    kinds = {greenlet, *_subclasses(greenlet)}  # There are half a million objects: each is looked at as briefly as can be.
+    return {f"greenlet {item!r}": item for item in gc.get_objects() if type(item) in kinds and _waits(item)}
+
+
+def _subclasses(kind: type[greenlet]) -> Iterator[type[greenlet]]:
+    for nearer in kind.__subclasses__():
+        yield nearer
+        yield from _subclasses(nearer)
 
 
 def _waits(item: greenlet) -> bool:

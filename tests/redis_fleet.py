@@ -50,7 +50,7 @@ class FleetServer:
         channel: str = "flask_realtime",
         renew: float = 0.2,
     ) -> None:
-        self.link = RedisLink(url, max_pause=0.2)
+        self.link = RedisLink(url, max_pause=0.2, channel=channel)
         self.lease = Lease(self.link, server_id, channel, ttl=ttl, grace=grace)
         self.entries = ServerEntries(self.lease)
         self.presence = RedisConnectedUsers(self.entries)

@@ -34,11 +34,12 @@ class RedisServer:
     Args:
         password: What clients have to give, or None.
         options: More of its command-line options; by default nothing is stored.
+        port: Its port, or None for a free one.
     """
 
-    def __init__(self, *, password: str | None = None, options: Sequence[str] = NO_PERSISTENCE) -> None:
+    def __init__(self, *, password: str | None = None, options: Sequence[str] = NO_PERSISTENCE, port: int | None = None) -> None:
         self.password = password
-        self.port = free_port()
+        self.port = free_port() if port is None else port
         self._options = options
         self._folder = Path(tempfile.mkdtemp(prefix="redis-"))
         self._process: subprocess.Popen[bytes] | None = None

@@ -43,6 +43,14 @@ class TcpProxy:
         """Accept connections again."""
         self._listener = self._listen(self.port)
 
+    def aim(self, target: int) -> None:
+        """Forward the connections from now on to another port.
+
+        Args:
+            target: The port.
+        """
+        self._target = ("127.0.0.1", target)
+
     def hold(self) -> None:
         """Hold back everything, as a network does that has lost its way."""
         self._passes.clear()

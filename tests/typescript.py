@@ -17,6 +17,7 @@ OPTIONS = {
     "module": "esnext",
     "moduleResolution": "bundler",
     "jsx": "react-jsx",
+    "skipLibCheck": True,  # Those of libraries, which take two thirds of the time.
 }
 
 

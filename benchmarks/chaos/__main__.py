@@ -265,6 +265,9 @@ def _run_with_log(redis: RedisServer, clients: int, seconds: float, keep_log: Ca
         app = Flask("chaos")
         app.config["SQLALCHEMY_DATABASE_URI"] = database_url
         db.init_app(app)
+        with app.app_context():
+            db.create_all()  # Before the workers look for them.
+            db.engine.dispose()
         command = _command(redis, "log_app", f"FLASK_SQLALCHEMY_DATABASE_URI={database_url}")
         contender = Contender("chaos", f"{WORKERS} workers, Redis and PostgreSQL", command)
         with running(contender, Settings(free_port()), []) as server:

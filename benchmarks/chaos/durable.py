@@ -6,7 +6,7 @@ import json
 import random
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,14 +15,18 @@ import gevent
 from benchmarks import wire
 from benchmarks.chaos.clients import RefusedError, Session
 from benchmarks.chaos.ledger import Inbox
+from benchmarks.chaos.stories import Story
 from benchmarks.soak import Faults
 
 ANSWER_SECONDS: Final = 5.0
 """Seconds after which a message is sent again, on a new connection."""
 
 PAUSE: Final = (0.05, 0.3)
-UNWRITTEN: Final = 0.5
-"""Seconds before a worker's end within which what it sent to its own clients may not have been in Redis."""
+LATE: Final = 20.0
+"""Seconds after which the story of a message is told."""
+
+REMEMBERED: Final = 200
+"""How many of the last things that happened to a member are kept, for the story of a message that comes twice or late."""
 
 
 class Books:
@@ -40,6 +44,9 @@ class Books:
         """When which worker was killed."""
         self.delays: list[float] = []
         self.slowest_answer = 0.0
+        self.repeated: list[Story] = []
+        """The messages that came twice on one connection."""
+        self.late: list[Story] = []
 
     def post(self, conversation: str) -> int:
         """Return the number of a message that is about to be posted."""
@@ -94,28 +101,38 @@ class Member:
         self._token = wire.token(user_id)
         self._place: dict[str, str] = {}
         self._cursor: str | None = None
-        self._live: set[int] = set()
+        self._live: dict[int, float] = {}
+        """The messages that came live or by recovery on its connection, and when they came first."""
         self._before: set[int] = set()
         """What came live before it got a new connection, which can be sent live to that one as well."""
         self._synced: set[int] = set()
-        self._worker = 0
+        self._memory: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
 
     @property
     def received(self) -> set[int]:
         """The messages that it has, either way."""
-        return self._live | self._before | self._synced
+        return self._live.keys() | self._before | self._synced
+
+    @property
+    def last_news(self) -> str:
+        """What happened to it last."""
+        at, what = self._memory[-1]
+        return f"{what}, {time.monotonic() - at:.1f} s ago"
 
     def run(self) -> None:
         """Connect, and connect again, for ever."""
         while True:
             session = self.session = RecoveringSession(self._port, Inbox(self.user_id))
             try:
+                self._remember(f"connects with offset {self._place.get('offset')}")
                 session.begin({"token": self._token, "recovery": True, **self._place})
                 for packet in session.packets():
                     self._on_packet(session, packet)
-            except (OSError, RefusedError):
+            except (OSError, RefusedError) as error:
+                self._remember(f"is not let in: {error!r}")
                 self._books.totals["attempts to connect that failed"] += 1
             finally:
+                self._remember("is away")
                 self.is_up_to_date = False
                 session.close()
             gevent.sleep(random.uniform(*PAUSE))  # noqa: S311 - a load, not a secret
@@ -142,23 +159,27 @@ class Member:
         if offset:
             self._place["offset"] = offset
         if event == "message:new":
+            self._remember(f"got {body['number']} with offset {offset}")
             self._on_live(body["number"])
         elif event == "realtime:ready":
+            self._remember(f"is {'recovered' if body['recovered'] else 'new'}, with offset {offset}")
             self._on_ready(session, is_recovered=body["recovered"])
 
     def _on_live(self, number: int) -> None:
-        self._books.totals["messages received live or recovered"] += 1
+        books, now = self._books, time.monotonic()
+        books.totals["messages received live or recovered"] += 1
         if number in self._live:
-            # What only its own worker knew of, which was killed: nobody can tell.
-            end = self._books.killed.get(self._worker)
-            if end is not None and 0 < end - self._books.posted_at[number] < UNWRITTEN:
-                self._books.totals["messages live again that only a killed worker had sent"] += 1
-            else:
-                self._books.faults.add("messages repeated live", f"{number} to {self.user_id}")
+            books.repeated.append(self._story(number, "twice"))
         elif number in self._before:
-            self._books.totals["messages live again on a new connection"] += 1
-        self._live.add(number)
-        self._books.delays.append(time.monotonic() - self._books.posted_at[number])
+            books.totals["messages live again on a new connection"] += 1
+        self._live.setdefault(number, now)
+        delay = now - books.posted_at[number]
+        books.delays.append(delay)
+        if delay > LATE:
+            books.late.append(self._story(number, "late"))
+
+    def _story(self, number: int, what: str) -> Story:
+        return Story(number, self.user_id, what, self._live[number], [*self._memory])
 
     def _on_ready(self, session: RecoveringSession, *, is_recovered: bool) -> None:
         self._books.totals[f"connections {'recovered' if is_recovered else 'new'}"] += 1
@@ -166,14 +187,18 @@ class Member:
         if is_recovered:
             self.is_up_to_date = True
             return
-        self._before |= self._live
-        self._live = set()
+        self._before |= self._live.keys()
+        self._live = {}
         session.call("join:conversation", [self.conversation], lambda answer: self._joined(session, answer))
 
     def _on_worker(self, worker: int) -> None:
-        self._worker = worker
+        self._remember(f"is on worker {worker}")
+
+    def _remember(self, what: str) -> None:
+        self._memory.append((time.monotonic(), what))
 
     def _joined(self, session: RecoveringSession, answer: Any) -> None:
+        self._remember("has joined")
         if answer != {"ok": True}:
             self._books.faults.add("wrong answers", f"{answer} to {self.user_id}")
         self._sync(session)

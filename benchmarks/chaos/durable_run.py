@@ -19,6 +19,7 @@ from sqlalchemy import select
 
 from benchmarks.chaos.durable import Books, Member, Poster
 from benchmarks.chaos.log_app import db, models, store
+from benchmarks.chaos.stories import Sendings, Story
 from benchmarks.servers import Running
 from tests.redis_server import RedisServer
 
@@ -33,6 +34,8 @@ DOWNTIME: Final = (0.0, 4.0)
 OPENING_LIMIT: Final = 60.0
 SETTLING_LIMIT: Final = 60.0
 MANNERS: Final = ("reset", "close frame", "fin")
+STORIES: Final = 5
+"""How many stories of messages that came twice, and of those that came late, are told: one of a member."""
 
 
 class DurableRun:
@@ -51,11 +54,11 @@ class DurableRun:
         self._app = app
         self._start = time.monotonic()
         self._books = Books()
+        self._outages: list[tuple[float, str]] = []
         posters = [f"poster-{number}" for number in range(POSTERS)]
         users = [f"user-{number}" for number in range(clients)]
         groups = [users[start : start + CONVERSATION_SIZE] for start in range(0, clients, CONVERSATION_SIZE)]
         with app.app_context():
-            db.create_all()
             self._conversations = [store.conversations.create([*group, *posters]).id for group in groups]
             db.engine.dispose()
         homes = zip(self._conversations, groups, strict=True)
@@ -86,15 +89,19 @@ class DurableRun:
 
     def _settle(self) -> None:
         """Let all members ask for what they have missed, until they have everything or the time is over."""
+        deadline = time.monotonic() + SETTLING_LIMIT
 
         def is_settled() -> bool:
-            if self._are_up_to_date():
-                for member in self._members:
-                    member.ask()
-                gevent.sleep(1.0)
-            return self._are_up_to_date() and all(self._lacks(member) == set() for member in self._members)
+            if not self._are_up_to_date():
+                return False
+            for member in self._members:
+                member.ask()
+            return self._wait_until(self._are_up_to_date, deadline - time.monotonic()) and not any(map(self._lacks, self._members))
 
         self._wait_until(is_settled, SETTLING_LIMIT)
+        for member in self._members:
+            if not member.is_up_to_date:
+                self._books.faults.add("members who are not up to date", f"{member.user_id}, who {member.last_news}")
 
     def _are_up_to_date(self) -> bool:
         return all(member.is_up_to_date for member in self._members)
@@ -139,10 +146,11 @@ class DurableRun:
         self._books.killed[pid] = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         self._books.totals["workers killed"] += 1
-        self.say(f"worker {pid} was killed")
+        self._say_outage(f"worker {pid} was killed")
 
     def _restart_redis(self, *, forget: bool) -> None:
         in_thread = gevent.get_hub().threadpool.apply
+        self._say_outage("Redis is being killed")
         in_thread(self._redis.kill)
         if forget:
             in_thread(self._redis.forget)
@@ -150,7 +158,11 @@ class DurableRun:
         in_thread(self._redis.start)
         what = "without its data" if forget else "with its data"
         self._books.totals[f"restarts of Redis {what}"] += 1
-        self.say(f"Redis was killed, and started {what}")
+        self._say_outage(f"Redis was started {what}")
+
+    def _say_outage(self, line: str) -> None:
+        self._outages.append((time.monotonic(), line))
+        self.say(line)
 
     def _drop(self) -> None:
         while True:
@@ -165,6 +177,8 @@ class DurableRun:
     def report(self) -> bool:
         """Say what came of it; return whether all is well."""
         books, logged = self._books, self._server.log.read_text(encoding="utf-8", errors="replace")
+        sendings = Sendings(logged, books.killed)
+        self._judge_repeated(sendings)
         figures: list[tuple[str, Any]] = sorted(Counter(books.totals).items())
         figures += [
             ("messages on their way, median", f"{statistics.median(books.delays) * 1000:.1f} ms"),
@@ -176,7 +190,24 @@ class DurableRun:
             self.say(f"{name:62} {value}")
         for kind, count in books.faults.count.items():
             self.say(f"FAULT: {kind}: {count} ({books.faults.first[kind]})")
+        for story in [*self._some(books.repeated), *self._some(books.late)]:
+            self.say(f"message {story.number} came to {story.user_id} {story.what}:")
+            for at, what in sendings.tell(story, self._outages):
+                self.say(f"  {at - self._start:8.3f} s  {what}")
         return not books.faults.count.total()
+
+    def _judge_repeated(self, sendings: Sendings) -> None:
+        books = self._books
+        unwritten = [story for story in books.repeated if sendings.is_unwritten(story)]
+        books.totals["messages live again that only a killed worker had sent"] = len(unwritten)
+        books.repeated = [story for story in books.repeated if story not in unwritten]
+        for story in books.repeated:
+            books.faults.add("messages repeated live", f"{story.number} to {story.user_id}")
+
+    @staticmethod
+    def _some(stories: list[Story]) -> list[Story]:
+        firsts = {story.user_id: story for story in reversed(stories)}
+        return sorted(firsts.values(), key=lambda story: story.first_at)[:STORIES]
 
     def say(self, line: str) -> None:
         """Print a line."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from typing import Any, Final
 
 import flask
 from flask_jwt_extended import JWTManager
 from flask_sqlalchemy import SQLAlchemy
 
+from benchmarks.chaos.stories import sent_line
 from flask_realtime import Identity, Realtime
+from flask_realtime.contract.effects import Emit
 from flask_realtime.errors import BadRequest
+from flask_realtime.signals import event_sent
 from flask_realtime.store import MessageRecord, Store, define_models
 
 SYNC_LIMIT: Final = 500
@@ -41,6 +46,12 @@ def nobody(_user_id: str) -> list[str]:
     return []
 
 
+def note_sent(_app: flask.Flask, event: Emit) -> None:
+    """Write to the server's log what this worker sends, for the story of a message that comes twice."""
+    if event.logged is not None:
+        sys.stderr.write(sent_line(time.monotonic(), os.getpid(), event.args[0]["number"], event.logged))
+
+
 def create_app() -> flask.Flask:
     """Make the application; its configuration comes from the environment."""
     app = flask.Flask(__name__)
@@ -50,6 +61,7 @@ def create_app() -> flask.Flask:
     JWTManager(app)
     db.init_app(app)
     realtime.init_app(app)
+    event_sent.connect(note_sent, app)
 
     @app.get("/sync/<user_id>")
     def sync(user_id: str) -> Any:

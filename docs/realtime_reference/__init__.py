@@ -7,15 +7,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from realtime_reference.commands import command_help
 from realtime_reference.configuration import settings
 from realtime_reference.errors import event_errors
 from realtime_reference.events import event_list, event_summary
+from realtime_reference.metrics import metrics
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "event-summary": event_summary,
     "events": event_list,
+    "commands": command_help,
     "settings": settings,
     "event-errors": event_errors,
+    "metrics": metrics,
 }
 _REQUEST = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
 

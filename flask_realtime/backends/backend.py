@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from flask_realtime.backends.base import ConnectedUsers, Tracker, shared_name
-from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.bus import Bus, Envelope, Receive
 from flask_realtime.backends.record import Record
 from flask_realtime.backends.recovery import RecoveryStore
 from flask_realtime.errors import RegistrationError
@@ -28,6 +28,8 @@ class Backend(ABC):
     connected_users: ConnectedUsers
     recovery: RecoveryStore | None = None
     """Leases of connections that other servers can take; None where there are no others, or they cannot."""
+    bus: Bus | None = None
+    """What carries envelopes to the other servers; None where there are none."""
     leaves_entries = False
     """Whether the entries of connections that this server ends stay; see `begin_to_leave`."""
 
@@ -106,9 +108,30 @@ class Backend(ABC):
     def is_local(self) -> bool:
         """Return whether no call ever waits, because there is only one server, with everything in its memory."""
 
+    @property
+    def server_id(self) -> str:
+        """Return the id of this server among all; empty if there is only one."""
+        return ""
+
+    def servers(self) -> list[str] | None:
+        """Return the ids of the servers that are alive, or that died lately; None if nobody knows them, as over a broker.
+
+        Raises:
+            BackendUnavailable: They cannot be read now.
+        """
+        return [self.server_id]
+
     @abstractmethod
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers; see `Bus.publish`. A process that is not a server waits until it has arrived."""
+
+    def wait_sent(self, timeout: float) -> bool:  # noqa: ARG002
+        """Wait until the envelopes published so far are on their way to all servers, and return whether they are.
+
+        Args:
+            timeout: The maximum number of seconds.
+        """
+        return True
 
     def recall(self) -> Iterable[Envelope]:
         """Return the envelopes that servers sent lately, this one too, without their parts, as far as they are kept; it may wait.

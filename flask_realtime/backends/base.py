@@ -80,6 +80,13 @@ class ConnectedUsers(ABC):
         """Return a user's connections."""
 
     @abstractmethod
+    def next_version(self) -> int:
+        """Return a version for a change of a user that is none of connections; it is higher than those of all changes before.
+
+        If servers share a Redis, it may be lower than that of a change within the last milliseconds.
+        """
+
+    @abstractmethod
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
         """Return whether a user has more than a number of connections, not counting those of servers that are about to stop.
 
@@ -125,6 +132,10 @@ class Tracker(ABC):
     @abstractmethod
     def topics(self) -> list[str]:
         """Return the topics that somebody has joined."""
+
+    @abstractmethod
+    def members(self, topic: str) -> dict[str, str]:
+        """Return the connections joined to the topic: connection -> user."""
 
     @abstractmethod
     def users(self, topic: str) -> list[str]:

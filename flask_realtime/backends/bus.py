@@ -16,8 +16,11 @@ class Envelope:
         kind: Its kind, which decides how receivers handle it.
         header: The data that they need for that, as JSON values.
         parts: An encoded Socket.IO packet: its text, then its attachments.
-        place: Its place in the order of all servers, as text; empty where there is no such order, or it is still to be sent.
+        place: Its place in the order of all servers, as text; empty where there is no such order, where the order has just begun
+            anew, or where it is still to be sent.
         origin: The server that sent it, where there is such an order.
+        is_direct: Whether nobody looks for it later, so that it may go to the servers of this machine ahead of the message queue.
+        packed: Receives its packed form when it is sent first, for an envelope that is sent again and again; None for others.
     """
 
     kind: str
@@ -25,6 +28,8 @@ class Envelope:
     parts: tuple[str | bytes, ...] = ()
     place: str = field(default="", compare=False)
     origin: str = field(default="", compare=False)
+    is_direct: bool = field(default=False, compare=False)
+    packed: list[tuple[bytes, bytes]] | None = field(default=None, compare=False, repr=False)
 
 
 Receive = Callable[[Envelope], None]
@@ -72,6 +77,21 @@ class Bus(ABC):
     @abstractmethod
     def lost(self) -> int:
         """Return how many envelopes of other servers are known to be lost."""
+
+    @property
+    def outages(self) -> int:
+        """Return how often the other servers could not be reached, as far as that is counted."""
+        return 0
+
+    @property
+    def publish_lag(self) -> float:
+        """Return for how many seconds the oldest envelope has waited to be sent, as far as that is known."""
+        return 0.0
+
+    @property
+    def read_lag(self) -> float:
+        """Return how many seconds old the newest envelope of another server was when it was read, as far as that is known."""
+        return 0.0
 
 
 class NoBus(Bus):

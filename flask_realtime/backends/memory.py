@@ -91,6 +91,11 @@ class MemoryConnectedUsers(ConnectedUsers):
         with self._lock:
             return list(self._connections.get(user_id, {}).values())
 
+    def next_version(self) -> int:
+        """Return a version for a change of a user that is none of connections."""
+        with self._lock:
+            return self._change(status_changed=True).version
+
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool:  # noqa: ARG002 - there is one server
         """Return whether a user has more than a number of connections."""
         with self._lock:
@@ -162,6 +167,11 @@ class MemoryTracker(Tracker):
         """Return the topics that somebody has joined."""
         with self._lock:
             return list(self._users)
+
+    def members(self, topic: str) -> dict[str, str]:
+        """Return the connections joined to the topic: connection -> user."""
+        with self._lock:
+            return dict(self._users.get(topic, {}))
 
     def users(self, topic: str) -> list[str]:
         """Return the distinct users with a connection joined to the topic, in the order of their first join."""

@@ -20,13 +20,18 @@ def pack(envelope: Envelope) -> tuple[bytes, bytes]:
         TypeError: Its header is not JSON.
         UnicodeEncodeError: A part holds a lone surrogate.
     """
+    if envelope.packed:
+        return envelope.packed[0]
     parts: list[bytes] = []
     sizes: list[int] = []
     for part in envelope.parts:
         encoded = part.encode() if isinstance(part, str) else part
         sizes.append(~len(encoded) if encoded is part else len(encoded))
         parts.append(encoded)
-    return orjson.dumps((envelope.kind, envelope.header, sizes)), b"".join(parts)
+    packed = orjson.dumps((envelope.kind, envelope.header, sizes)), b"".join(parts)
+    if envelope.packed is not None:
+        envelope.packed.append(packed)
+    return packed
 
 
 def unpack(heads: Sequence[Head], body: bytes, batch: str = "", origin: str = "") -> Iterator[Envelope]:

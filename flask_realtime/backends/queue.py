@@ -10,7 +10,15 @@ from flask_realtime.backends.recovery import RecoveryOptions
 from flask_realtime.errors import ConfigError
 
 
-def connect(url: str, *, channel: str, retention: float, lease: float = 10.0, recovery: RecoveryOptions | None = None) -> Backend:
+def connect(  # noqa: PLR0913 - settings
+    url: str,
+    *,
+    channel: str,
+    retention: float,
+    lease: float = 10.0,
+    recovery: RecoveryOptions | None = None,
+    direct_links: bool = False,
+) -> Backend:
     """Return the back end for a message queue; it connects on first use.
 
     Args:
@@ -19,6 +27,7 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0, re
         retention: Seconds for which an event is kept for a server that has lost its link.
         lease: Seconds before a silent server is considered dead.
         recovery: The settings of recovery on any server; None if there is none.
+        direct_links: Whether the servers of one machine pass events to each other directly, over Redis alone.
 
     Raises:
         ConfigError: The URL is not one of these, or the package for it is not installed.
@@ -36,7 +45,7 @@ def connect(url: str, *, channel: str, retention: float, lease: float = 10.0, re
             raise
         msg = "A message queue needs redis-py: pip install 'flask-realtime[redis]'"
         raise ConfigError(msg) from None
-    return RedisBackend(url, channel=channel, retention=retention, lease=lease, recovery=recovery)
+    return RedisBackend(url, channel=channel, retention=retention, lease=lease, recovery=recovery, direct_links=direct_links)
 
 
 def _over_amqp(url: str, channel: str, retention: float) -> Backend:

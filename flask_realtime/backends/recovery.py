@@ -7,7 +7,7 @@ what their client has missed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
@@ -91,6 +91,7 @@ class LoggedEvent(NamedTuple):
         kind: The kind of its envelope.
         header: The header of its envelope.
         parts: Its encoded packet.
+        is_uncertain: Whether it had an earlier place, which is lost: some servers may have received it there.
     """
 
     place: Place
@@ -98,6 +99,7 @@ class LoggedEvent(NamedTuple):
     kind: str
     header: dict[str, Any]
     parts: tuple[str | bytes, ...]
+    is_uncertain: bool = False
 
 
 class Refusal(Enum):
@@ -115,6 +117,9 @@ class Refusal(Enum):
 
 class Reading(Protocol):
     """A reading of the events of all servers, in their order."""
+
+    earlier: Sequence[LoggedEvent]
+    """Those of the last seconds before the place, as far as they are kept; empty before the first call."""
 
     def go_on(self) -> list[LoggedEvent] | None:
         """Return the events behind the place, or the last call; None if not all of them are kept.

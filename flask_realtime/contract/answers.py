@@ -7,6 +7,9 @@ from typing import Final, Literal, TypedDict
 from flask_realtime.contract.events import OutgoingEvent
 from flask_realtime.errors import ConnectionRefused, EventError
 
+MESSAGE_QUEUE: Final = "messageQueue"
+"""The name of the message queue in the answers of health checks."""
+
 REALTIME_ERROR: Final = "realtime:error"
 """The event that reports an error to a client that passed no callback."""
 

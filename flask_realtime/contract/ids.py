@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from flask_realtime.errors import InvalidId
 
-WireId: TypeAlias = "str | int"
+WireId: TypeAlias = str | int
 """An id as a client or the application wrote it; it is sent back unchanged."""
 
 MAX_ID_LENGTH = 128

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
 
@@ -59,8 +60,7 @@ class ApplicationJSON:
     """
 
     def __init__(self, provider: JSONProvider) -> None:
-        self._provider = provider
-        self._encoder = _encoder(provider) if isinstance(provider, DefaultJSONProvider) else None
+        self._encode = _encoder(provider) if isinstance(provider, DefaultJSONProvider) else partial(_encode_with, provider)
         self._faults = FaultFinder(self.encode, provider.default if isinstance(provider, DefaultJSONProvider) else None)
 
     def dumps(self, value: object, **_options: object) -> str:
@@ -91,17 +91,16 @@ class ApplicationJSON:
         fault = self._faults.find(args, error)
         return PayloadNotSerializable(f"The payload cannot be sent as JSON: {fault}. Convert it before sending.")
 
-    def _encode(self, value: object) -> str:
-        if self._encoder is not None:
-            return self._encoder(value)
-        text = self._provider.dumps(value)
-        loads(text)
-        return text
-
     @staticmethod
     def loads(document: str, **_options: object) -> Any:
         """Decode strict JSON; see `loads`."""
         return loads(document)
+
+
+def _encode_with(provider: JSONProvider, value: object) -> str:
+    text = provider.dumps(value)
+    loads(text)
+    return text
 
 
 def _encoder(provider: DefaultJSONProvider) -> Callable[[object], str]:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 _CONVERSATION: Final = "conversation:"
+_USER: Final = "user:"
 
 
 def user_room(user_id: str) -> str:
     """Return the room of all of a user's connections."""
-    return f"user:{user_id}"
+    return f"{_USER}{user_id}"
+
+
+def is_user_room(room: str) -> bool:
+    """Return whether a room is that of a user's connections."""
+    return room.startswith(_USER)
 
 
 def conversation_room(conversation_id: str) -> str:

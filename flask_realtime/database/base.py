@@ -28,6 +28,8 @@ from sqlalchemy.sql.elements import conv
 from flask_realtime.database.columns import IntegerKey, UtcDateTime, utc_now
 
 MAX_TITLE_LENGTH = 200
+MAX_KIND_LENGTH = 16
+"""Maximum length of a word of the contract: a type, a kind, a role."""
 
 Constraint = ForeignKeyConstraint | Index | PrimaryKeyConstraint | UniqueConstraint | CheckConstraint
 

@@ -76,21 +76,25 @@ class Schemas:
         """Return the schema of a payload that clients send, as the application declared it."""
         return self._by_pydantic(kind, "validation")
 
-    def _typed_dict(self, kind: Any) -> Schema:
+    def unnamed(self, kind: Any) -> Schema:
+        """Return the schema of an object, a typed dictionary, in full; a type that cannot be described gives `ANYTHING`."""
         try:
             members = get_type_hints(kind)
         except NameError:  # A name imported for type checkers only.
             return ANYTHING
+        schema: Schema = {"type": "object"}
+        if kind.__doc__:
+            schema["description"] = inspect.cleandoc(kind.__doc__)
+        schema["properties"] = {name: self.of(member) for name, member in members.items()}
+        schema["required"] = [name for name in schema["properties"] if name in kind.__required_keys__]
+        return schema
 
-        def body(_names: Mapping[str, str]) -> Schema:
-            schema: Schema = {"type": "object"}
-            if kind.__doc__:
-                schema["description"] = inspect.cleandoc(kind.__doc__)
-            schema["properties"] = {name: self.of(member) for name, member in members.items()}
-            schema["required"] = [name for name in schema["properties"] if name in kind.__required_keys__]
-            return schema
-
-        return self._keep({kind.__name__: (kind, body)})[kind.__name__]
+    def _typed_dict(self, kind: Any) -> Schema:
+        try:
+            get_type_hints(kind)
+        except NameError:  # Without properties, a name would stand for nothing.
+            return ANYTHING
+        return self._keep({kind.__name__: (kind, lambda _names: self.unnamed(kind))})[kind.__name__]
 
     def _by_pydantic(self, kind: Any, mode: Mode) -> Schema:
         try:

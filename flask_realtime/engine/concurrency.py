@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from time import monotonic
 from typing import Any, Final
 from weakref import ref
 
@@ -14,6 +15,11 @@ from greenlet import getcurrent, greenlet
 
 _MAX_IDLE: Final = 16
 """Maximum number of idle greenlets; each keeps the 16 KiB that Python maps for its stack."""
+
+_TURN: Final = 0.005
+"""Seconds after which functions that wait for nothing let the event loop look at its sockets."""
+
+_Task = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 class Greenlets:
@@ -25,25 +31,21 @@ class Greenlets:
     """
 
     def __init__(self) -> None:
-        self._idle: deque[greenlet] = deque()
+        self._crew: _Crew | None = None
 
     def start_background_task(self, target: Callable[..., None], *args: Any) -> None:
         """Run a function in a greenlet."""
-        get_hub().loop.run_callback(self._run, target, args)
+        self._here().add((target, args))
 
-    def _run(self, target: Callable[..., None], args: tuple[Any, ...]) -> None:
-        self._worker().switch(target, args)
+    def run(self, target: Callable[..., None], *args: Any) -> None:
+        """Run a function in a greenlet, at once and until it waits for something; only from the event loop's callbacks."""
+        self._here().worker().switch((target, args))
 
-    def _worker(self) -> greenlet:
-        hub = get_hub()
-        while self._idle:
-            worker = self._idle.pop()
-            # A greenlet that an exception was thrown into is dead, and one of another thread cannot be switched to.
-            if worker.parent is hub and not worker.dead:
-                return worker
-        worker = greenlet(_work, hub)
-        worker.switch(ref(self._idle))
-        return worker
+    def _here(self) -> _Crew:
+        crew, hub = self._crew, get_hub()
+        if crew is None or crew.hub is not hub:  # Each thread has a hub of its own, and nobody else can switch to its greenlets.
+            crew = self._crew = _Crew(hub)
+        return crew
 
     @staticmethod
     def sleep(seconds: float = 0) -> None:
@@ -51,15 +53,75 @@ class Greenlets:
         gevent.sleep(seconds)
 
 
-def _work(pool: ref[deque[greenlet]]) -> None:
+class _Crew:
+    """The greenlets of one thread, and the functions that wait for one of them.
+
+    A callback of the event loop for each function would be an object more for each, of which ten thousand wait when as many clients
+    leave at once. So one callback lets a greenlet run all of them, and if one of them waits, another greenlet the others.
+    """
+
+    def __init__(self, hub: Any) -> None:
+        self.hub = hub
+        self._tasks: deque[_Task] = deque()
+        self._idle: deque[greenlet] = deque()
+        self._is_scheduled = False
+
+    def add(self, task: _Task) -> None:
+        self._tasks.append(task)
+        if not self._is_scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._is_scheduled = True
+        self.hub.loop.run_callback(self._run)
+
+    def _run(self) -> None:
+        self._is_scheduled, due = False, monotonic() + _TURN
+        try:
+            while self._tasks:
+                self.worker().switch(None)  # It comes back when nothing is left, or one of the functions waits.
+                if monotonic() > due:
+                    return
+        finally:
+            if self._tasks and not self._is_scheduled:
+                self._schedule()
+
+    def worker(self) -> greenlet:
+        while self._idle:
+            worker = self._idle.pop()
+            if not worker.dead:  # As after an exception that was thrown into it.
+                return worker
+        worker = greenlet(_work, self.hub)
+        worker.switch(ref(self))
+        return worker
+
+    def run_tasks(self) -> None:
+        tasks, due = self._tasks, monotonic() + _TURN
+        while tasks:
+            target, args = tasks.popleft()
+            Context().run(target, *args)
+            del target, args
+            if monotonic() > due:
+                return
+
+    def rest(self, worker: greenlet) -> bool:
+        """Keep a greenlet for later, and return whether there is room for it."""
+        has_room = len(self._idle) < _MAX_IDLE
+        if has_room:
+            self._idle.append(worker)
+        return has_room
+
+
+def _work(owner: ref[_Crew]) -> None:
     hub = get_hub()
     while True:
-        # Not an argument, which the greenlet would keep alive for as long as it lives.
-        target, args = hub.switch()
-        Context().run(target, *args)
-        del target, args
-        idle = pool()
-        if idle is None or len(idle) >= _MAX_IDLE:
+        task: _Task | None = hub.switch()
+        crew = owner()
+        if task is not None:
+            Context().run(task[0], *task[1])
+        elif crew is not None:
+            crew.run_tasks()
+        del task
+        if crew is None or not crew.rest(getcurrent()):
             return
-        idle.append(getcurrent())
-        del idle
+        del crew  # An idle greenlet keeps nothing alive.

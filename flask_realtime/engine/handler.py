@@ -10,7 +10,7 @@ connection. Here a WebSocket request is handled like any other, and the engine, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -19,7 +19,7 @@ from gevent.pywsgi import WSGIHandler
 
 from flask_realtime.engine.body import BadBody, RequestBody
 from flask_realtime.engine.handshake import BAD_REQUEST, Fault, asks_for_websocket, fault_of
-from flask_realtime.engine.headers import BadHead, TargetTooLong, read_fields, read_request_line
+from flask_realtime.engine.headers import BadHead, Fields, RequestLine, TargetTooLong, environ_items, read_fields, read_request_line
 from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.own_websocket import OwnWebSocket
 from flask_realtime.engine.places import Places
@@ -52,6 +52,7 @@ class EngineHandler(WSGIHandler):
     is_read_to_the_end = False
     """Whether nothing after the request's head has been read."""
 
+    _head: tuple[RequestLine, Fields] | None = None
     _is_kept_alive = False
     _is_taken = False
     _patience: _TooSlow | None = None
@@ -66,8 +67,19 @@ class EngineHandler(WSGIHandler):
         finally:
             self.places.forget(connection)
 
+    def handle_upgrade(self, head: tuple[RequestLine, Fields]) -> None:
+        """Handle a connection's only request.
+
+        Args:
+            head: Its head, which was read already; there is nothing behind it.
+        """
+        self._head = head
+        self.handle()
+
     def handle_one_request(self) -> Any:
         """Handle a request, or close the connection if the request's head does not arrive in time."""
+        if self._head is not None:
+            return self._handle_only_request(*self._head)
         try:
             return super().handle_one_request()
         except _TooSlow:
@@ -77,6 +89,14 @@ class EngineHandler(WSGIHandler):
         finally:
             if self._patience is not None:
                 self._head_is_over()
+
+    def _handle_only_request(self, line: RequestLine, fields: Fields) -> None:
+        self.requestline = " ".join(line)
+        self._use(line, fields)
+        self.close_connection = True  # Nothing that counts against the server's pool waits for another one.
+        self.environ = self.get_environ()
+        self.application = self.server.application
+        self.handle_one_response()
 
     def read_requestline(self) -> Any:
         """Read the first line. Its time-out begins with its first byte, or at once on a new connection."""
@@ -101,12 +121,14 @@ class EngineHandler(WSGIHandler):
             self._head_is_over()
             return is_valid
         self.requestline = raw_requestline.rstrip()
-        self.command, self.path, self.request_version = line
-        fields = read_fields(self.rfile, line.version, self.limits.max_head - len(raw_requestline))
-        self.headers, self.is_read_to_the_end, length, self.close_connection = fields
-        self.content_length: Any = length  # None is allowed, whatever gevent's annotations say.
+        self._use(line, read_fields(self.rfile, line.version, self.limits.max_head - len(raw_requestline)))
         self._head_is_over()
         return True
+
+    def _use(self, line: RequestLine, fields: Fields) -> None:
+        self.command, self.path, self.request_version = line
+        self.headers, self.is_read_to_the_end, length, self.close_connection = fields
+        self.content_length: Any = length  # None is allowed, whatever gevent's annotations say.
 
     def _give(self, seconds: float) -> None:
         if self._patience is not None:
@@ -142,6 +164,9 @@ class EngineHandler(WSGIHandler):
             # gevent hands the connection to a request for any upgrade, and would discard the body a second time.
             environ["wsgi.input"], environ["wsgi.input_terminated"] = self.wsgi_input, True
         return environ
+
+    def _headers(self) -> Iterable[tuple[str, str]]:
+        return environ_items(self.headers) if self.has_stock_parser else super()._headers()  # type: ignore[misc]
 
     def _has_body(self) -> bool:
         made: Any = self.wsgi_input

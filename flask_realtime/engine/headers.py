@@ -8,6 +8,7 @@ llhttp, the parser of Node.js, does.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from gevent.pywsgi import WSGIHandler
@@ -23,6 +24,9 @@ _FIELDS: Final = re.compile(rb"(?:%b){0,%d}\r\n" % (_LINE, MAX_FIELDS))
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+;=%-]*)(?::[0-9]*)?")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _NONE: Final[list[str]] = []
+_VERSION: Final = "HTTP/1.1"
+_GET: Final = re.compile(rb"GET (/[\x21-\x7e]*) HTTP/1\.1\r\n")
+_OF_A_BODY: Final = frozenset(("content-length", "expect", "transfer-encoding"))
 _Message: Final[Any] = type(WSGIHandler.headers)
 
 
@@ -36,6 +40,28 @@ class _Headers(_Message):  # type: ignore[misc]  # whatever class gevent has
     def get(self, name: str, failobj: Any = None) -> Any:
         values = self.by_name.get(name.lower())
         return failobj if values is None else values[0]
+
+
+_KEYS: Final = {
+    name: "HTTP_" + name.replace("-", "_").upper()
+    for name in (
+        *("Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection", "Cookie", "Host"),
+        *("Origin", "Pragma", "Referer", "Sec-WebSocket-Extensions", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Upgrade"),
+        *("User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"),
+    )
+}
+"""The keys of the usual fields in a request's environment."""
+
+_WITHOUT_PREFIX: Final = frozenset(("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"))
+
+
+def environ_items(headers: Any) -> Iterator[tuple[str, str]]:
+    """Yield a request's fields as they stand in its environment, as gevent's own function does, in a third of the time."""
+    for name, value in headers.raw_items():
+        key = _KEYS.get(name) or "HTTP_" + name.replace("-", "_").upper()
+        # A name with an underscore could pass for one with a hyphen.
+        if "_" not in name and key not in _WITHOUT_PREFIX:
+            yield key, value.strip()
 
 
 class BadHead(ValueError):
@@ -109,10 +135,34 @@ def read_fields(rfile: Any, version: str, max_size: int) -> Fields:
     received = rfile.peek()
     match = _FIELDS.match(received, 0, max_size)
     if match is None:
-        lines, is_all = _read_lines(rfile, max_size), False
-    else:
-        rfile.read(match.end())
-        lines, is_all = match[0], match.end() == len(received)
+        return _fields(_read_lines(rfile, max_size), version, is_all=False)
+    rfile.read(match.end())
+    return _fields(match[0], version, is_all=match.end() == len(received))
+
+
+def read_upgrade(data: bytes, max_size: int) -> tuple[RequestLine, Fields] | None:
+    """Read the whole head of a request for an upgrade without a body.
+
+    Args:
+        data: All bytes that have arrived on a new connection.
+        max_size: Maximum number of bytes.
+
+    Returns:
+        The head; None for everything else, above all for what is incomplete or malformed.
+    """
+    line = _GET.match(data)
+    fields = None if line is None else _FIELDS.fullmatch(data, line.end(), max_size)
+    if line is None or fields is None or len(data) > max_size:
+        return None
+    try:
+        head = RequestLine("GET", line[1].decode(), _VERSION), _fields(fields[0], _VERSION, is_all=True)
+    except BadHead:
+        return None
+    named = head[1].headers.by_name
+    return head if "upgrade" in named and named.keys().isdisjoint(_OF_A_BODY) and not head[1].is_last else None
+
+
+def _fields(lines: bytes, version: str, *, is_all: bool) -> Fields:
     headers = _Headers()
     by_name = headers.by_name
     for line in lines.decode("latin-1").split("\r\n")[:-2]:

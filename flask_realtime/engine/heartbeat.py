@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
 
+from flask_realtime.counts import Counts
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -83,14 +84,16 @@ class Heartbeat:
         interval: Seconds from a connection's start, or an answer, to the next ping.
         timeout: Seconds in which a ping has to be answered.
         connect_timeout: Seconds in which a new connection has to connect to a namespace.
+        counts: Counts the pings that are not answered.
     """
 
-    def __init__(self, interval: float, timeout: float, connect_timeout: float) -> None:
+    def __init__(self, interval: float, timeout: float, connect_timeout: float, counts: Counts) -> None:
         self._to_ping: DeadlineQueue[Beating] = DeadlineQueue(interval, monotonic)
         self._to_answer: DeadlineQueue[Beating] = DeadlineQueue(timeout, monotonic)
         self._to_connect: DeadlineQueue[Beating] = DeadlineQueue(connect_timeout, monotonic)
         self._queues = (self._to_ping, self._to_answer, self._to_connect)
         self._running = False
+        self._counts = counts
         self._shortest = min(interval, timeout, connect_timeout)
 
     def add(self, connection: Beating) -> None:
@@ -141,6 +144,7 @@ class Heartbeat:
             if connection.heard_recently():
                 self._to_answer.add(connection)
             else:
+                self._counts.missed_heartbeats += 1
                 connection.time_out()
         for connection in self._to_connect.due():
             connection.time_out()

@@ -6,6 +6,7 @@ handler before its first connection; any other server is found behind the first 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 import gevent
 from gevent.pywsgi import WSGIHandler
 
+from flask_realtime.engine.acceptor import UpgradeAcceptor
 from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.handshake import asks_for_websocket
 from flask_realtime.engine.limits import EngineLimits
@@ -24,18 +26,35 @@ from flask_realtime.engine.takeover import UPGRADE, Upgrade
 class InstallingServer:
     """Mixin placed before the class of gevent's WSGI server: adds a time-out to TLS handshakes, from the first one on.
 
-    Each `on_start` is called once it accepts connections.
+    It begins to handle requests for a WebSocket of the engine where it accepts their connections. Each `on_start` is called
+    once it accepts connections.
     """
 
     handler_class: type[EngineHandler]
     on_start: tuple[Callable[[], None], ...] = ()
+    ssl_enabled: bool
+    _upgrades: UpgradeAcceptor | None = None
 
     def start(self) -> None:
         """Start accepting connections."""
         _wrap_in_time(self, self.handler_class)
+        self._upgrades = None if self.ssl_enabled else UpgradeAcceptor(self)
+        # What was loaded until now stays for good. To look through all of it again and again takes a tenth of the time of a storm
+        # of connections, in pauses of 75 ms and more, and makes the memory that a master shared with this worker its own.
+        gc.freeze()
         super().start()  # type: ignore[misc]
         for started in self.on_start:
             started()
+
+    def close(self) -> None:
+        """Stop accepting connections."""
+        self._upgrades = None
+        super().close()  # type: ignore[misc]
+
+    def do_handle(self, *accepted: Any) -> None:
+        """Handle a connection, in the event loop's callback that accepted it."""
+        if self._upgrades is None or not self._upgrades.take(*accepted):
+            super().do_handle(*accepted)  # type: ignore[misc]
 
 
 def before(kind: Any, limits: EngineLimits | None = None) -> type[EngineHandler]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engineio import packet as eio
 
+from flask_realtime.counts import Tally
 from flask_realtime.engine.frames import Opcode, encode_frame
 
 _MESSAGE = b"4"
@@ -17,28 +18,37 @@ class OutboundMessage:
 
     Args:
         parts: The encoded packet: text, then bytes for each attachment.
+        tally: Counts the events of its name that are sent; None if nobody does.
         volatile: Whether it may be dropped for a receiver that is behind.
     """
 
     __slots__ = (
-        "_frames",
-        "_frames_with_offset",
         "_packets",
         "_packets_with_offset",
         "logged",
+        "made",
+        "made_with_offset",
         "number",
         "offset",
         "parts",
+        "tally",
         "volatile",
     )
 
-    def __init__(self, parts: Sequence[str | bytes], *, volatile: bool = False) -> None:
+    def __init__(
+        self,
+        parts: Sequence[str | bytes],
+        tally: Tally | None = None,
+        volatile: bool = False,  # noqa: FBT001, FBT002 - a keyword would cost more than counting
+    ) -> None:
         self.parts = tuple(parts)
         self._packets: list[eio.Packet] | None = None
         self._packets_with_offset: list[eio.Packet] | None = None
-        # Made when they are first needed: of the two, most events need one.
-        self._frames: bytes | None = None
-        self._frames_with_offset: bytes | None = None
+        # Of the two, most events need one.
+        self.made: bytes | None = None
+        """Its `frames`, once they are made."""
+        self.made_with_offset: bytes | None = None
+        """Its `frames_with_offset`, once they are made."""
         self.volatile = volatile
         self.offset: str | None = None
         """The argument that receivers get in addition if they take offsets; None for none."""
@@ -46,26 +56,37 @@ class OutboundMessage:
         """Its number among those that this server sent; None if it has none."""
         self.logged: str | None = None
         """Its name in the log; None if it is in no log."""
+        self.tally = tally
+        """Counts the events of its name that are sent; None if nobody does."""
+
+    def count(self, receivers: int) -> None:
+        """Count that it was sent to a number of receivers."""
+        tally = self.tally
+        if tally is not None:
+            frames = self.made or self.made_with_offset or self.parts[0]
+            size = receivers * len(frames)
+            tally.events += receivers
+            tally.bytes += size
 
     @property
     def frames(self) -> bytes:
         """Complete WebSocket frames, one after the other."""
-        frames = self._frames
+        frames = self.made
         if frames is None:
             parts = self.parts
-            frames = self._frames = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
+            frames = self.made = _frame(parts[0]) if len(parts) == 1 else b"".join(map(_frame, parts))
         return frames
 
     @property
     def frames_with_offset(self) -> bytes:
         """The frames of the same event with its offset as the last argument, made once for all who get it."""
-        frames = self._frames_with_offset
+        frames = self.made_with_offset
         if frames is None:
             parts = self.parts
             frames = encode_frame(_TEXT, f'4{str(parts[0])[:-1]},"{self.offset}"]'.encode())
             if len(parts) > 1:
                 frames += b"".join(map(_frame, parts[1:]))
-            self._frames_with_offset = frames
+            self.made_with_offset = frames
         return frames
 
     @property

@@ -12,6 +12,7 @@ import gevent
 from engineio import packet as eio
 
 from flask_realtime.contract.reasons import CloseReason
+from flask_realtime.counts import Counts
 from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.farewell import DRAIN_LIMIT, Drain, Ending
 from flask_realtime.engine.handler import EngineHandler
@@ -47,6 +48,7 @@ _TICK: Final = 0.02
 class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio has no types
     """The Engine.IO server of one application under gevent."""
 
+    counts: Counts
     drain: Drain
     ending: Ending
     greenlets: Greenlets
@@ -63,7 +65,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     wsgi_servers: set[Any]
 
     @classmethod
-    def take_over(cls, server: engineio.Server, middleware: Any, limits: EngineLimits, ending: Ending) -> None:
+    def take_over(cls, server: engineio.Server, middleware: Any, limits: EngineLimits, ending: Ending, counts: Counts) -> None:
         """Turn python-engineio's server into an `EngineServer`, before it has served any request.
 
         Args:
@@ -71,10 +73,12 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             middleware: The WSGI middleware that passes it its requests, and others on to the application.
             limits: The limits of one connection.
             ending: The steps when the process stops.
+            counts: Counts what happens.
         """
         change_class(server, cls)
         server.start_service_task = False
-        server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout)
+        server.heartbeat = Heartbeat(server.ping_interval, server.ping_timeout, limits.connect_timeout, counts)
+        server.counts = counts
         server.greenlets = Greenlets()
         server.limits = limits
         server.max_backlog = limits.max_backlog
@@ -89,6 +93,12 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.on_failure = ending.on_failure
         server.requests = ApplicationRequests(middleware.wsgi_app)
         middleware.wsgi_app = FirstRequest(server.requests, server.change_handler)
+
+    @property
+    def backlog_size(self) -> int:
+        """Return how many bytes wait for slow clients, on WebSocket."""
+        sockets = list(self.sockets.values())
+        return sum(socket.websocket.backlog_size for socket in sockets if socket.websocket is not None)
 
     def generate_id(self) -> str:
         """Return a new session id."""
@@ -257,7 +267,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         return self._ok(socket.poll(), jsonp_index=jsonp_index)
 
     def _greeting(self, sid: str, transport: str) -> str:
-        upgrades = '["websocket"]' if self._upgrades(sid, transport) else "[]"
+        upgrades = '["websocket"]' if transport != "websocket" and self._upgrades(sid, transport) else "[]"
         times = f'"pingInterval":{round(self.ping_interval * 1000)},"pingTimeout":{round(self.ping_timeout * 1000)}'
         return f'{{"sid":"{sid}","upgrades":{upgrades},{times},"maxPayload":{self.max_http_buffer_size}}}'
 

@@ -35,6 +35,7 @@ MAX_CONNECT_BYTES: Final = 9216
 _CONNECTS_OF_A_POST: Final = 4
 """Maximum number of these in one POST: a client connects to all its namespaces at once."""
 
+_TEXT: Final = int(Opcode.TEXT)
 _PING_FRAME: Final = encode_frame(Opcode.TEXT, b"2")
 _CLOSE_FRAME: Final = encode_frame(Opcode.TEXT, b"1")
 
@@ -123,7 +124,15 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
         self.queue.put(pkt)
         self._queued += len(pkt.data) if isinstance(pkt.data, str | bytes) else 0
         if self._queued > self.server.max_backlog:
+            self.server.counts.cut += 1
             self._close_in_turn(self.server.reason.TRANSPORT_ERROR)
+
+    def send_text(self, text: str) -> None:
+        """Send a message of text; see `send`."""
+        if self.websocket is None or self.closed:
+            self.send(eio.Packet(eio.MESSAGE, text))
+        else:
+            self.websocket.write(encode_frame(_TEXT, b"4" + text.encode()))
 
     @property
     def max_message_size(self) -> int:

@@ -57,7 +57,7 @@ class EngineSocket(PolledSession):
 
     def _new_websocket(self, taken: DetachedSocket, receiver: Receiver) -> WebSocket:
         self.server.shutdown_signal.install(taken.pool)
-        options = (receiver, self.max_message_size, self.server.max_backlog)
+        options = (receiver, self.max_message_size, self.server.max_backlog, self.server.counts)
         return TlsWebSocket(taken.tls, *options) if taken.fd is None else WebSocket(taken.fd, *options)
 
     def on_text(self, data: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from flask_realtime.counts import Counts
 from flask_realtime.engine.websocket import TRANSPORT_CLOSE, TRANSPORT_ERROR, Receiver, State, WebSocket
 
 _CHUNK = 16_384
@@ -24,13 +25,14 @@ class TlsWebSocket(WebSocket):
         receiver: The receiver of its messages.
         max_message_size: Maximum number of bytes of one message.
         max_backlog: Maximum number of bytes buffered for a slow peer; beyond it the connection is cut.
+        counts: Counts what slow peers do not get.
     """
 
     __slots__ = ("_may_read", "_tls", "_writing")
 
-    def __init__(self, sock: Any, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
+    def __init__(self, sock: Any, receiver: Receiver, max_message_size: int, max_backlog: int, counts: Counts) -> None:
         # Does not call the base class: there is no descriptor to watch.
-        self._begin(receiver, max_message_size, max_backlog)
+        self._begin(receiver, max_message_size, max_backlog, counts)
         self._tls = sock
         self._writing = False
         self._may_read = Event()
@@ -63,7 +65,7 @@ class TlsWebSocket(WebSocket):
         self._backlog.append(data)
         self._backlog_size += len(data)
         if self._backlog_size > self._max_backlog:
-            self._lose(TRANSPORT_ERROR)
+            self._cut()
         elif not self._writing:
             self._writing = True
             gevent.spawn(self._flush)

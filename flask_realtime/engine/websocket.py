@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import gevent
 
 from flask_realtime.contract.reasons import CloseReason
+from flask_realtime.counts import Counts
 from flask_realtime.engine.frames import CloseCode, FrameError, FrameParser, Message, Opcode, encode_close, encode_frame
 
 _READ, _WRITE = 1, 2
@@ -86,12 +87,14 @@ class WebSocket:
         receiver: The receiver of its messages.
         max_message_size: Maximum number of bytes of one message.
         max_backlog: Maximum number of bytes buffered for a slow peer; beyond it the connection is cut.
+        counts: Counts what slow peers do not get.
     """
 
     __slots__ = (
         "_backlog",
         "_backlog_size",
         "_chunk",
+        "_counts",
         "_linger",
         "_max_backlog",
         "_parser",
@@ -110,16 +113,18 @@ class WebSocket:
     send_now: Callable[[bytes], int] | None
     """Passes bytes to the kernel and returns how many it took; None while writes have to wait, or are discarded."""
 
-    def __init__(self, fd: int, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
-        self._begin(receiver, max_message_size, max_backlog)
-        self._sock = _socket.socket(fileno=fd)
+    def __init__(self, fd: int, receiver: Receiver, max_message_size: int, max_backlog: int, counts: Counts) -> None:
+        self._begin(receiver, max_message_size, max_backlog, counts)
+        # Its family is all that is to be looked up: the others would take a system call each.
+        self._sock = _socket.socket(-1, _socket.SOCK_STREAM, 0, fd)
         self._sock.settimeout(0)
         self._recv, self._send = self._sock.recv, self._sock.send
         self.send_now = self._send
         self._reader: Any = gevent.get_hub().loop.io(fd, _READ)
         self._writer: Any = None
 
-    def _begin(self, receiver: Receiver, max_message_size: int, max_backlog: int) -> None:
+    def _begin(self, receiver: Receiver, max_message_size: int, max_backlog: int, counts: Counts) -> None:
+        self._counts = counts
         self._receiver = receiver
         self._parser = FrameParser(max_message_size)
         self._max_backlog = max_backlog
@@ -161,11 +166,25 @@ class WebSocket:
             frame: The frame, or several.
             volatile: Whether it may be dropped if the backlog is half full.
         """
-        write_to_all((self,), frame, volatile)
+        send_now = self.send_now
+        if send_now is None:
+            self.write_later(frame, volatile)
+            return
+        try:
+            sent = send_now(frame)
+        except OSError as error:
+            self.write_failed(frame, error)
+        else:
+            if sent != len(frame):
+                self.put_off(frame[sent:])
 
     def write_later(self, frame: bytes, volatile: bool) -> None:  # noqa: FBT001 - as above
         """Send a complete frame after those that wait; after a close frame nothing is sent."""
-        if self._state is _OPEN and not (volatile and self._backlog_size * 2 > self._max_backlog):
+        if self._state is not _OPEN:
+            return
+        if volatile and self._backlog_size * 2 > self._max_backlog:
+            self._counts.dropped += 1
+        else:
             self.put_off(frame)
 
     def write_failed(self, frame: bytes, error: OSError) -> None:
@@ -185,7 +204,11 @@ class WebSocket:
         self._backlog.append(data)
         self._backlog_size += len(data)
         if self._backlog_size > self._max_backlog:
-            self._lose(TRANSPORT_ERROR)
+            self._cut()
+
+    def _cut(self) -> None:
+        self._counts.cut += 1
+        self._lose(TRANSPORT_ERROR)
 
     def _on_writable(self) -> None:
         backlog = self._backlog
@@ -220,6 +243,11 @@ class WebSocket:
     def has_backlog(self) -> bool:
         """Return whether any data waits for the peer to read."""
         return self._backlog is not None
+
+    @property
+    def backlog_size(self) -> int:
+        """Return how many bytes wait for the peer to read."""
+        return self._backlog_size
 
     def pause(self) -> None:
         """Stop reading until `resume`; data that was read already waits."""

@@ -18,9 +18,11 @@ A feature's state is plain Python; test it by calling its methods, and the featu
 from flask_realtime.contract.effects import Emit, Outcome
 from flask_realtime.contract.events import IncomingEvent, OutgoingEvent
 from flask_realtime.contract.records import Stored
-from flask_realtime.feature.context import Caller, FeatureContext, Record, Tracker
+from flask_realtime.feature.connections import Caller
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
+from flask_realtime.feature.values import Record, Tracker
 
 __all__ = [
     "Caller",

@@ -1,4 +1,4 @@
-"""Context of a feature: the caller of an event, and the surroundings of its state."""
+"""Context of a feature: the surroundings of its state."""
 
 from __future__ import annotations
 
@@ -7,78 +7,13 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from flask_realtime.contract.effects import Change, Emit
-from flask_realtime.contract.records import Stored
+from flask_realtime.feature.connections import Caller, Connection, LostConnection
 from flask_realtime.feature.hook import Hook
-from flask_realtime.identity import Identity
+from flask_realtime.feature.serving import ServedNamespace, ServerView
+from flask_realtime.feature.values import Record, Tracker
 
 StateT = TypeVar("StateT")
 StateT_co = TypeVar("StateT_co", covariant=True)
-
-
-class Caller(Protocol):
-    """The connection that sent an event."""
-
-    @property
-    def id(self) -> str:
-        """The connection's id: `socket.id` in the client."""
-
-    @property
-    def user_id(self) -> str:
-        """The id of its user."""
-
-    @property
-    def identity(self) -> Identity:
-        """The identity of its user."""
-
-    @property
-    def device(self) -> str:
-        """The client's name for its device, or an empty string."""
-
-    @property
-    def address(self) -> str:
-        """The peer's address."""
-
-    @property
-    def lock(self) -> AbstractContextManager[Any]:
-        """Held while it is admitted, joins, or leaves, so that none of these overlap."""
-
-    @property
-    def closed(self) -> bool:
-        """Return whether it is closed."""
-
-
-class Connection(Caller, Protocol):
-    """A connection, with the data that authentication keeps about it."""
-
-    identity: Identity
-    token_header: Mapping[str, Any]
-    due: float
-
-    @property
-    def environ(self) -> Mapping[str, Any]:
-        """The kept part of its handshake's WSGI environment."""
-
-    def of_session(self) -> Iterable[Connection]:
-        """Return the connections of the same client to all namespaces."""
-
-
-class LostConnection(Protocol):
-    """A connection that was lost, and whose client may come back."""
-
-    @property
-    def sid(self) -> str:
-        """The connection's id, which it has again when it comes back."""
-
-    @property
-    def token_id(self) -> object:
-        """The `jti` of its token, or None."""
-
-    def leave_room(self, room: str) -> None:
-        """Take it out of a room: what was sent there does not reach the client any more."""
-
-    def end(self) -> None:
-        """Let it not come back."""
-
 
 Task = Callable[[], None]
 
@@ -112,80 +47,6 @@ class Timer(Protocol):
         """Announce that something is due, possibly earlier than everything announced before."""
 
 
-class Tracker(Protocol):
-    """Members of topics on every server: the connections that have joined each topic, and their users.
-
-    The connections of a server that dies leave all topics. Call `leave_all` for one that closes. Every method may wait for the
-    message queue; call none under a lock.
-    """
-
-    def join(self, topic: str, user_id: str, connection_id: str) -> bool:
-        """Record that a connection of this server joined, and return whether it was not joined before."""
-
-    def leave(self, topic: str, connection_id: str) -> bool:
-        """Forget that a connection of this server joined, and return whether it was joined."""
-
-    def leave_all(self, connection_id: str) -> list[str]:
-        """Forget a connection of this server, and return the topics that it was joined to."""
-
-    def topics(self) -> list[str]:
-        """Return the topics that somebody has joined, on every server; it may take long, and is for operators."""
-
-    def users(self, topic: str) -> list[str]:
-        """Return the distinct users with a connection joined to the topic, on every server."""
-
-
-class Record(Protocol):
-    """Small values by id that all servers share, each of which expires some time after it was last written.
-
-    Values are JSON, of 64 KiB at most: tuples become lists, and the keys of objects strings. Every method may wait for the message
-    queue; call none under a lock or in an `inline` handler.
-
-    Where servers share a Redis, every method raises `BackendUnavailable` while it cannot be reached, and after one that writes it
-    is not known whether it did: nothing is kept meanwhile, and nothing is written afterwards. A Redis that loses its data loses the
-    values; what must survive belongs in a database. Over a broker each server has its own values.
-    """
-
-    def get(self, record_id: str) -> Stored:
-        """Return a value and its version; `Stored(None, 0)` if there is none."""
-
-    def put(self, record_id: str, value: Any, *, expected: int) -> int:
-        """Write a value if the stored one has a version.
-
-        Args:
-            record_id: Its id.
-            value: The value.
-            expected: The version to be replaced; 0 if there must be none.
-
-        Returns:
-            The new version; 0 if the stored value has another version than expected, and nothing was written.
-
-        Raises:
-            PayloadNotSerializable: The value is not JSON.
-            RecordTooLarge: The value is too large.
-        """
-
-    def change(self, record_id: str, function: Callable[[Any], Any]) -> Stored:
-        """Replace a value by what a function makes of it.
-
-        Args:
-            record_id: Its id.
-            function: Returns the new value for the stored one, which is None if there is none. It is called again whenever another
-                write came between, so it must have no other effect. If it raises an exception, nothing is written.
-
-        Returns:
-            The new value and its version.
-
-        Raises:
-            PayloadNotSerializable: The new value is not JSON.
-            RecordTooLarge: The new value is too large.
-            RecordConflict: Other writes came between every time; nothing was written.
-        """
-
-    def remove(self, record_id: str) -> bool:
-        """Remove a value, whatever its version, and return whether there was one."""
-
-
 class FeatureContext(Protocol):
     """The surroundings of a feature's state; there is one for each application and feature."""
 
@@ -204,6 +65,21 @@ class FeatureContext(Protocol):
     @property
     def app(self) -> Any:
         """The Flask application."""
+
+    @property
+    def server(self) -> ServerView:
+        """This server's sessions, connections and rooms."""
+
+    def serve_namespace(self, namespace: str, served: ServedNamespace) -> None:
+        """Serve a namespace, before anybody is connected; its events go to no handler of the application.
+
+        Args:
+            namespace: Its name, such as `/status`.
+            served: Decides who may connect to it, and handles their events. They have no user, and no hook is called for them.
+        """
+
+    def compute(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function that takes long and waits for nothing, without blocking other connections, and return its result."""
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         """Return the state of a feature that this one requires.
@@ -336,6 +212,15 @@ class FeatureContext(Protocol):
     def has_connections(self) -> bool:
         """Return whether this server has any connection."""
 
+    def count_events(self) -> Mapping[str, Mapping[str, int]]:
+        """Return how many events of each name this server has received and sent since it began.
+
+        They are under `received` and `sent`. One that is sent counts once for each client that it goes to.
+        """
+
+    def count_connections(self) -> int:
+        """Return the number of this server's connections, in all namespaces."""
+
     def connections(self) -> list[Connection]:
         """Return all connections of this server."""
 
@@ -389,6 +274,7 @@ class FeatureContext(Protocol):
         *args: Any,
         caller: Caller | None = None,
         event: str | None = None,
+        timed: Callable[..., Any] | None = None,
     ) -> Any:
         """Call a function of the application's in the context of a request.
 
@@ -398,6 +284,7 @@ class FeatureContext(Protocol):
             args: Its arguments.
             caller: The connection on whose behalf it is called, or None.
             event: The reason for the call, for the log.
+            timed: The hook's function that it calls, if it is not one itself; the metrics have its durations.
 
         Raises:
             EventError: As for `call`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
 from flask_realtime.contract.answers import Acknowledgement
@@ -15,6 +16,7 @@ from flask_realtime.errors import RegistrationError
 from flask_realtime.feature.context import FeatureContext
 from flask_realtime.feature.hook import Hook
 from flask_realtime.feature.payloads import parser_of
+from flask_realtime.feature.routes import Route
 from flask_realtime.signatures import check_hook
 
 StateT = TypeVar("StateT")
@@ -70,6 +72,8 @@ class Feature(Generic[StateT]):
         self.section: Final = section or name.replace("_", " ").capitalize()
         self.make_state: Final[Callable[[FeatureContext], StateT]] = state
         self.incoming: Final[dict[str, IncomingEvent]] = {}
+        self.requests: Final[dict[str, IncomingEvent]] = {}
+        self.routes: Final[list[Route]] = []
         self.outgoing_events: Final[dict[str, OutgoingEvent[Any]]] = {}
         self.commands: Final[dict[str, Callable[..., object]]] = {}
         self.hooks: Final[dict[str, Hook]] = {}
@@ -111,8 +115,9 @@ class Feature(Generic[StateT]):
             limit: How often one user may send it, as a rate such as `"5/minute"`; the name of a limit of `REALTIME_LIMITS` that it
                 draws on; or None for no limit.
             binary: Whether it may carry binary attachments, which arrive as `bytes`.
-            inline: Whether the handler never waits, or a function of the context that says so. It is then called at once, in the
-                event loop and without an application context: a database, another server or a sleep would block every connection.
+            inline: Whether the handler never waits, or a function of the context that says so, asked when the first client
+                connects. It is then called at once, in the event loop and without an application context: a database, another
+                server or a sleep would block every connection.
             app_context: Whether the handler is called in an application context; one that only asks hooks needs none.
             summary: The event's description in the reference; by default the first paragraph of the handler's docstring.
             hint: The advice of the error when a handler of this name is registered with `Realtime.on`.
@@ -151,6 +156,74 @@ class Feature(Generic[StateT]):
             return handler
 
         return register
+
+    def request(  # noqa: PLR0913 - as above
+        self,
+        method: str,
+        path: str,
+        *,
+        payload: Any,
+        parse: Parse,
+        answer: Any,
+        limit: str | None = SHARED_LIMIT,
+        status: HTTPStatus = HTTPStatus.OK,
+        summary: str | None = None,
+    ) -> Callable[[FunctionT], FunctionT]:
+        """Declare an HTTP request that no event does, and register its handler, which is as for `event`.
+
+        Args:
+            method: The HTTP method.
+            path: The path; see `Route`.
+            payload: The type of its payload: what is in the path, the query or the JSON body.
+            parse: Checks the payload, of which the values in path and query are text; see `event`.
+            answer: The type of the response's body; None for the status 204.
+            limit: As for `event`.
+            status: The status of a successful response.
+            summary: As for `event`.
+
+        Raises:
+            RegistrationError: There is such a request already, or the handler cannot be called with its arguments.
+        """
+        name = f"{method} {path}"
+        self._require_open(f"request({name!r})")
+        if name in self.requests:
+            msg = f"{self.name}: the request {name!r} has a handler already."
+            raise RegistrationError(msg)
+
+        def register(handler: FunctionT) -> FunctionT:
+            self._require_takes(handler, ("state", "caller", "payload"), f"request({name!r})")
+            self.requests[name] = IncomingEvent(
+                name=name,
+                handler=handler,
+                parse=parse,
+                has_payload=True,
+                payload=payload,
+                argument="payload",
+                answer=answer,
+                limit=limit,
+                binary=False,
+                inline=False,
+                app_context=True,
+                summary=summary if summary is not None else _first_paragraph(handler),
+                hint="",
+            )
+            self.routes.append(Route(method, path, name, status))
+            return handler
+
+        return register
+
+    def add_routes(self, *routes: Route) -> None:
+        """Declare HTTP requests that do what events of this feature do.
+
+        Raises:
+            RegistrationError: There is no such event, or the feature is registered already.
+        """
+        for route in routes:
+            self._require_open(f"add_routes({route.path!r})")
+            if route.name not in self.incoming:
+                msg = f"{self.name}: there is no event {route.name!r} for {route.method} {route.path}; declare it first."
+                raise RegistrationError(msg)
+            self.routes.append(route)
 
     def repeats(self, name: str) -> Callable[[FunctionT], FunctionT]:
         """Register a fast path for an inline event that clients repeat unchanged, such as `typing:start`.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from io import BytesIO
+from time import monotonic
 from typing import Any, Final
 
 import gevent
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
+from flask_realtime.counts import Counts
 from flask_realtime.errors import (
     BadRequest,
     ConnectionRefused,
@@ -21,6 +23,7 @@ from flask_realtime.errors import (
     PayloadTooLarge,
     RateLimited,
 )
+from flask_realtime.feature.connections import Caller
 from flask_realtime.gateway.connection import Connection, current
 from flask_realtime.gateway.limits.peer_log import PeerLog, user_peer
 from flask_realtime.hooks import ON_ERROR, Hooks
@@ -47,25 +50,61 @@ class Application:
         app: The Flask application.
         hooks: Its hooks.
         peer_log: Logs lines that a client can provoke.
+        counts: Counts how long they take.
     """
 
-    def __init__(self, app: Flask, hooks: Hooks, peer_log: PeerLog) -> None:
+    def __init__(self, app: Flask, hooks: Hooks, peer_log: PeerLog, counts: Counts) -> None:
+        self._counts = counts
         self._app = app
         self._peer_log = peer_log
         self.hooks = hooks
+        self._labels = hooks.labels
 
     def call(
         self,
         function: Callable[..., Any],
         *args: Any,
-        connection: Connection | None = None,
+        connection: Caller | None = None,
         event: str | None = None,
         address: str = "",
+        timed: Callable[..., Any] | None = None,
     ) -> Any:
-        """Call a hook or a handler.
+        """Call a hook; its duration is counted.
 
         Args:
             function: The application's function.
+            args: Its arguments.
+            connection: The connection on whose behalf it is called, or None.
+            event: The event on whose behalf it is called, or None.
+            address: The peer's address, if it is known and there is no connection yet.
+            timed: The function of the application that it calls, if it is not one itself.
+
+        Returns:
+            Its result.
+
+        Raises:
+            EventError: As for `handle`.
+            ConnectionRefused: As for `handle`.
+        """
+        label, began = self._labels.get(id(function if timed is None else timed)), monotonic()
+        try:
+            return self.handle(function, *args, connection=connection, event=event, address=address)
+        finally:
+            if label is not None:
+                self._counts.hook_took(label, monotonic() - began)
+
+    def handle(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        connection: Caller | None = None,
+        event: str | None = None,
+        address: str = "",
+    ) -> Any:
+        """Call a handler of an event.
+
+        Args:
+            function: The handler.
             args: Its arguments.
             connection: The connection on whose behalf it is called, or None.
             event: The event on whose behalf it is called, or None.
@@ -94,8 +133,9 @@ class Application:
         function: Callable[..., Any],
         environ: Mapping[str, Any],
         *args: Any,
-        connection: Connection | None = None,
+        connection: Caller | None = None,
         event: str | None = None,
+        timed: Callable[..., Any] | None = None,
     ) -> Any:
         """Call a function of the application's in a request context, without a body and whose response is discarded.
 
@@ -105,6 +145,7 @@ class Application:
             args: Its arguments.
             connection: The connection on whose behalf it is called, or None.
             event: The reason for the call.
+            timed: As for `call`.
 
         Raises:
             EventError: As for `call`.
@@ -116,9 +157,9 @@ class Application:
                 return function(*arguments)
 
         address = str(environ.get("REMOTE_ADDR", ""))
-        return self.call(in_request, *args, connection=connection, event=event, address=address)
+        return self.call(in_request, *args, connection=connection, event=event, address=address, timed=timed or function)
 
-    def decide(self, function: Callable[..., Any], *args: Any, connection: Connection, event: str, default: bool) -> bool:
+    def decide(self, function: Callable[..., Any], *args: Any, connection: Caller, event: str, default: bool) -> bool:
         """Call a hook for a yes or no.
 
         Args:
@@ -142,10 +183,10 @@ class Application:
                 raise TypeError(msg)
             return answer
 
-        decision: bool = self.call(strict, *args, connection=connection, event=event)
+        decision: bool = self.call(strict, *args, connection=connection, event=event, timed=function)
         return decision
 
-    def announce(self, functions: list[Callable[..., None]], *args: Any, connection: Connection | None = None) -> None:
+    def announce(self, functions: list[Callable[..., None]], *args: Any, connection: Caller | None = None) -> None:
         """Call notification hooks, each regardless of the others."""
         for function in functions:
             try:
@@ -154,7 +195,7 @@ class Application:
                 if not isinstance(error, InternalError):
                     self.report(error, connection, None)
 
-    def report(self, error: BaseException, connection: Connection | None, event: str | None, address: str = "") -> None:
+    def report(self, error: BaseException, connection: Caller | None, event: str | None, address: str = "") -> None:
         """Log an unexpected exception, and pass it to the `on_error` hooks.
 
         Args:
@@ -177,9 +218,9 @@ class Application:
             except Exception:
                 logger.exception("An on_error hook failed")
 
-    def in_context(self, function: Callable[..., Any], *args: Any, connection: Connection | None = None) -> Any:
+    def in_context(self, function: Callable[..., Any], *args: Any, connection: Caller | None = None) -> Any:
         """Call a function in an application context of its own; its exceptions are the caller's to handle."""
-        if connection is None:
+        if not isinstance(connection, Connection):
             with self._app.app_context():
                 return function(*args)
         token = current.set(connection)
@@ -189,7 +230,7 @@ class Application:
         finally:
             current.reset(token)
 
-    def _translated(self, error: HTTPException, connection: Connection | None, event: str | None, address: str) -> EventError:
+    def _translated(self, error: HTTPException, connection: Caller | None, event: str | None, address: str) -> EventError:
         """Translate `abort(404)` and the like, which code shared with views may raise, to the contract's errors."""
         kind = _BY_STATUS.get(error.code)
         if kind is None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from flask_realtime.contract.effects import Announce, Ask, Change, Emit, EnterRoom, Joined, LeaveRoom, Left, Share
-from flask_realtime.feature.context import Caller
+from flask_realtime.feature.connections import Caller
 
 _LATER: Final[dict[type[Change], int]] = {Share: 0, Joined: 1, Ask: 2, Announce: 3}
 """The effects that wait until the lock is free, and their order."""

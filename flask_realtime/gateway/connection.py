@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, cast
 
 from werkzeug.local import LocalProxy
 
 from flask_realtime.allowances import Allowances, TokenBucket, network
+from flask_realtime.counts import Alike
 from flask_realtime.errors import ConnectionRefused
 from flask_realtime.gateway.admission.handshake import Essentials, essentials_of
 from flask_realtime.gateway.dispatch.mailbox import Mailbox
@@ -36,7 +39,8 @@ class Session:
         refused: The number of refusals since the last admission.
         early_bytes: Bytes received before the first CONNECT was answered, other than CONNECT packets.
         unasked: Counts unexpected packets.
-        repeatable: The text of an event that may be repeated, and a function that handles it again, if it still can.
+        repeatable: The text of an event that may be repeated, and a function that handles it again, if it still can; then what
+            counts such events, and the bytes of this one.
         is_browser: Whether the client is a browser.
     """
 
@@ -48,7 +52,7 @@ class Session:
     connection: Connection | None = None
     elsewhere: dict[str, Connection] | None = None
     collecting: Packet | None = None
-    repeatable: tuple[str, Callable[[], bool]] | None = None
+    repeatable: tuple[str, Callable[[], bool], Alike] | None = None
     connecting: int = 0
     refused: int = 0
     early_bytes: int = 0
@@ -107,6 +111,7 @@ class Connection:
         closed: Whether it is closed.
         lease: The client's right to come back after a loss, or None.
         recovered: Whether it takes the place of one that its client lost.
+        opened_at: When it was made, in seconds since 1970.
     """
 
     id: str
@@ -123,6 +128,7 @@ class Connection:
     closed: bool = False
     lease: Lease | None = field(default=None, repr=False)
     recovered: bool = False
+    opened_at: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         self.user_id = self.identity.user_id
@@ -145,6 +151,11 @@ class Connection:
     def of_session(self) -> list[Connection]:
         """Return the connections of the same client to all namespaces."""
         return self.session.open_connections()
+
+    @property
+    def client_id(self) -> str:
+        """Return an id of its session, which nobody can use to act as the client."""
+        return sha256(self.session.id.encode()).hexdigest()[:12]
 
     @property
     def transport(self) -> str:
@@ -200,6 +211,11 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    @property
+    def users(self) -> int:
+        """Return the number of users with connections here."""
+        return len(self._by_user)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection."""

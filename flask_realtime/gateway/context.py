@@ -12,10 +12,14 @@ from flask import Flask, has_request_context
 from flask_realtime.backends.backend import Backend
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.effects import Change, Emit
+from flask_realtime.counts import Counts
 from flask_realtime.errors import RegistrationError
-from flask_realtime.feature.context import Caller, FeatureContext, HasState, LostConnection, Record, Tracker
+from flask_realtime.feature.connections import Caller, LostConnection
+from flask_realtime.feature.context import FeatureContext, HasState
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
+from flask_realtime.feature.serving import ServedNamespace
+from flask_realtime.feature.values import Record, Tracker
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.changes import carry_out
 from flask_realtime.gateway.connection import Connection, Registry
@@ -27,6 +31,7 @@ from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.repeats import Repeated
+from flask_realtime.gateway.server_view import GatewayView
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.timer import DeadlineTimer
 
@@ -35,6 +40,10 @@ StateT = TypeVar("StateT")
 
 class OtherFeatures(Protocol):
     """All features, as each of them sees the others."""
+
+    @property
+    def namespaces(self) -> dict[str, ServedNamespace]:
+        """The namespaces that features serve."""
 
     def state_of(self, feature: HasState[StateT]) -> StateT:
         """Return the state of a feature."""
@@ -65,6 +74,8 @@ class Surroundings(NamedTuple):
         disconnect: Ends a connection, for a reason.
         lost_connections: Returns a user's lost connections, or everybody's.
         before_stop: Adds what the server waits for when it is told to stop.
+        counts: Counts of what happens.
+        view: This server, as features see it.
     """
 
     app: Flask
@@ -79,6 +90,8 @@ class Surroundings(NamedTuple):
     disconnect: Callable[[Connection, str], None]
     lost_connections: Callable[..., Sequence[LostConnection]]
     before_stop: Callable[[Callable[[], bool]], None]
+    counts: Counts
+    view: GatewayView
 
     def context_of(self, feature: Feature[Any], features: OtherFeatures) -> FeatureContext:
         """Return the context of one feature.
@@ -97,6 +110,7 @@ class _Context:
         self._features = features
         self._application = surroundings.application
         self._registry = registry
+        self._counts = surroundings.counts
         self._connections = server.connections
         self._concurrency = server
         self._new_event = server.new_event
@@ -120,6 +134,8 @@ class _Context:
         self.disconnect: Any = surroundings.disconnect
         self.functions = surroundings.application.hooks.functions
         self.before_stop = surroundings.before_stop
+        self.server: Any = surroundings.view
+        self.compute = server.compute
         self.handles_request = has_request_context
         self.wait_readable = server.wait_readable
         self.new_mailbox: Callable[[], Mailbox] = server.new_mailbox
@@ -130,6 +146,9 @@ class _Context:
             raise RegistrationError(msg)
         state: StateT = self._features.state_of(feature)
         return state
+
+    def serve_namespace(self, namespace: str, served: ServedNamespace) -> None:
+        self._features.namespaces[namespace] = served
 
     def lock(self) -> AbstractContextManager[Any]:
         return native_lock()
@@ -181,6 +200,12 @@ class _Context:
     def has_connections(self) -> bool:
         return len(self._registry) > 0
 
+    def count_events(self) -> Mapping[str, Mapping[str, int]]:
+        return {"received": self._counts.events_received, "sent": self._counts.events_sent}
+
+    def count_connections(self) -> int:
+        return len(self._registry)
+
     def let_others_run(self) -> None:
         self._concurrency.sleep(0)
 
@@ -206,8 +231,9 @@ class _Context:
         *args: Any,
         caller: Any = None,
         event: str | None = None,
+        timed: Callable[..., Any] | None = None,
     ) -> Any:
-        return self._application.call_in_request(function, environ, *args, connection=caller, event=event)
+        return self._application.call_in_request(function, environ, *args, connection=caller, event=event, timed=timed)
 
     def decide(self, hook: Hook, *args: Any, caller: Any, event: str) -> bool:
         decision: bool = hook.default

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from flask_realtime.contract.answers import ACKNOWLEDGED
 from flask_realtime.contract.effects import Announce, Effect, Emit, Outcome, Share
 from flask_realtime.contract.events import IncomingEvent
 from flask_realtime.contract.parsing import Parse
 from flask_realtime.errors import RegistrationError
-from flask_realtime.feature.context import Caller, FeatureContext, HasState
+from flask_realtime.feature.connections import Caller
+from flask_realtime.feature.context import FeatureContext, HasState
 from flask_realtime.feature.feature import Feature, Listener
+from flask_realtime.feature.serving import Observer, ServedNamespace
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
+from flask_realtime.gateway.limits.peer_log import PeerLog, user_peer
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
 
 StateT = TypeVar("StateT")
-Work = Callable[[Connection, Any], Any]
+Work = Callable[[Any, Any], Any]
+"""Handles an event of a caller, and returns the answer."""
 
 
 class BoundEvent(NamedTuple):
@@ -41,6 +49,14 @@ class BoundEvent(NamedTuple):
     repeat: Callable[..., Callable[[], bool] | None] | None
 
 
+class Watched(Protocol):
+    """A server that may be observed."""
+
+    @property
+    def observer(self) -> Observer | None:
+        """Told of everything; None while nobody wants to know."""
+
+
 class Features:
     """The features of one application.
 
@@ -49,20 +65,30 @@ class Features:
         application: Calls the application's code.
         send: Sends an event to its receivers, on every server.
         make_context: Makes the context of one feature among all of them.
+        peer_log: Logs lines that a client can provoke.
+        view: Says who observes this server.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
         self,
         declared: Sequence[Feature[Any]],
         application: Application,
         send: Callable[[Emit], object],
         make_context: Callable[[Feature[Any], Features], FeatureContext],
+        peer_log: PeerLog,
+        view: Watched,
     ) -> None:
+        self._view = view
+        self.namespaces: dict[str, ServedNamespace] = {}
+        """The namespaces that features serve."""
         self._declared = tuple(declared)
         self._application = application
         self._send = send
+        self._peer_log = peer_log
         self._states: dict[str, Any] = {}
         self.events: dict[str, BoundEvent] = {}
+        self._undecided: list[Callable[[], None]] = []
+        self.requests: dict[str, BoundEvent] = {}
         self._admitted: list[Listener] = []
         self._connected: list[Listener] = []
         self._recovered: list[Listener] = []
@@ -97,6 +123,10 @@ class Features:
         state, listeners = self._states[feature.name], feature.listeners
         for event in feature.incoming.values():
             self.events[event.name] = self._bound(event, state, context)
+            if callable(event.inline):
+                self._undecided.append(partial(self._bind_again, event, state, context))
+        for request in feature.requests.values():
+            self.requests[request.name] = self._bound(request, state, context)
         for bound, declared in (
             (self._admitted, listeners.admitted),
             (self._connected, listeners.connected),
@@ -108,6 +138,14 @@ class Features:
         ):
             bound += [partial(listener, state) for listener in declared]
 
+    def _bind_again(self, event: IncomingEvent, state: Any, context: FeatureContext) -> None:
+        self.events[event.name] = self._bound(event, state, context)
+
+    def seal(self) -> None:
+        """Decide anew which events may wait, since the application has registered all its hooks; later calls do nothing."""
+        while self._undecided:
+            self._undecided.pop()()
+
     def _bound(self, event: IncomingEvent, state: Any, context: FeatureContext) -> BoundEvent:
         handle = partial(event.handler, state) if event.has_payload else _without_payload(event.handler, state)
         is_inline = event.inline(context) if callable(event.inline) else event.inline
@@ -116,11 +154,11 @@ class Features:
         repeat = None if event.repeat is None else partial(event.repeat, state)
         return BoundEvent(event.parse, work, not is_inline, event.binary, event.in_every_namespace, repeat)
 
-    def _in_context(self, handle: Callable[..., Any], event: str, connection: Connection, request: Any) -> Any:
-        return self._application.call(handle, connection, request, connection=connection, event=event)
+    def _in_context(self, handle: Callable[..., Any], event: str, caller: Caller, request: Any) -> Any:
+        return self._application.handle(handle, caller, request, connection=caller, event=event)
 
-    def _work(self, handle: Callable[..., Any], connection: Connection, request: Any) -> Any:
-        answer = handle(connection, request)
+    def _work(self, handle: Callable[..., Any], caller: Caller, request: Any) -> Any:
+        answer = handle(caller, request)
         if type(answer) is Outcome:
             for emit in answer.emits:
                 self._send(emit)
@@ -142,16 +180,40 @@ class Features:
         if connection.namespace == DEFAULT_NAMESPACE and not is_replaced:
             self._notify(self._connected, connection)
 
+    def opened(self, connection: Connection) -> None:
+        """Notify whoever observes this server, or serves a namespace, of an admitted connection."""
+        observer, served = self._view.observer, self.namespaces.get(connection.namespace)
+        if observer is not None:
+            self._tell(observer.connected, connection)
+        if served is not None:
+            self._tell(served.connected, connection)
+
+    def closed(self, connection: Connection, reason: str) -> None:
+        """Notify whoever observes this server, or serves a namespace, of a closed connection."""
+        observer, served = self._view.observer, self.namespaces.get(connection.namespace)
+        if observer is not None:
+            self._tell(observer.disconnected, connection, reason)
+        if served is not None:
+            self._tell(served.disconnected, connection)
+
+    def _tell(self, listener: Callable[..., None], connection: Connection, *args: Any) -> None:
+        try:
+            listener(connection, *args)
+        except Exception as error:  # noqa: BLE001 - the connection is admitted, or gone, all the same
+            self._application.report(error, connection, None)
+
     def recovered(self, connection: Connection) -> None:
         """Notify the features of a connection whose client came back after a loss."""
         self._notify(self._recovered, connection)
 
     def joined(self, caller: Caller, conversation_id: str) -> None:
         """Notify the features of a connection that joined a conversation."""
+        self._log(caller, "joined: user=%s id=%s conversation=%s", conversation_id)
         self._notify(self._joined, caller, conversation_id)
 
     def left(self, caller: Caller, conversation_id: str) -> None:
         """Notify the features of a connection that left a conversation."""
+        self._log(caller, "left: user=%s id=%s conversation=%s", conversation_id)
         self._notify(self._left, caller, conversation_id)
 
     def disconnected(self, connection: Connection) -> Departure:
@@ -167,6 +229,10 @@ class Features:
             else:
                 self._send(effect)
         return Departure(tuple(changes), tuple(announcements))
+
+    def _log(self, caller: Caller, text: str, conversation_id: str) -> None:
+        peer = user_peer(caller.user_id, caller.address)
+        self._peer_log.write(logger, logging.DEBUG, peer, text, caller.user_id, caller.id, conversation_id)
 
     def _notify(self, listeners: Iterable[Listener], *args: Any) -> None:
         for effect in self._effects(listeners, *args):
@@ -201,7 +267,7 @@ class Departure(NamedTuple):
 
 
 def _without_payload(handler: Callable[..., Any], state: Any) -> Callable[..., Any]:
-    def handle(connection: Connection, _request: object) -> Any:
-        return handler(state, connection)
+    def handle(caller: Caller, _request: object) -> Any:
+        return handler(state, caller)
 
     return handle

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from gevent.monkey import get_original
 
 _allocate_lock = get_original("_thread", "allocate_lock")
-_allocate_rlock = get_original("threading", "RLock")
+# Not threading's, which makes a lock of gevent's in Python where gevent has patched threads.
+_allocate_rlock = get_original("_thread", "RLock")
 
 
 class Lock(Protocol):

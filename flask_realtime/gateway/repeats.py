@@ -20,13 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from flask import Flask
 
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
+from flask_realtime.counts import Alike
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket, write_to_all
 from flask_realtime.gateway.delivery.envelopes import envelope_of
@@ -66,11 +67,13 @@ class _Route:
         websockets: The connections that get it.
         rooms: The rooms that this depends on, each with its version.
         changes: How often any room had changed when these were last looked at.
+        counter: Counts what they get.
     """
 
     websockets: tuple[WebSocket, ...]
     rooms: tuple[tuple[Room, int], ...]
     changes: int
+    counter: Alike
 
     def still_holds(self, changes: int) -> bool:
         """Return whether these are still the receivers, though some room has changed."""
@@ -84,6 +87,7 @@ class Repeated(Emit):
 
     message: OutboundMessage | None = field(default=None, init=False, repr=False)
     route: _Route | None = field(default=None, init=False, repr=False)
+    envelope: Envelope | None = field(default=None, init=False, repr=False)
 
 
 class Deliverer(Protocol):
@@ -153,7 +157,7 @@ class Repeater:
         self._local.deliver(message, emit.rooms, emit.except_rooms, emit.except_connection)
         if event_sent.receivers:
             event_sent.send(self._app, event=emit)
-        return self._publish is None or self._publish(envelope_of(emit, message.parts))
+        return self._publish is None or self._publish(_envelope_of(emit, message))
 
     def send_again(self, emit: Emit) -> bool:
         """Send an event once more as it is, to those who are to get it now; for less where it is a `Repeated`.
@@ -169,21 +173,34 @@ class Repeater:
         rooms, route = self._rooms, emit.route
         if route is not None and (route.changes == rooms.changes or route.still_holds(rooms.changes)):
             write_to_all(route.websockets, message.frames, message.volatile)
+            route.counter.times += 1
         else:
             receivers = rooms.receivers(emit.rooms, emit.except_rooms, emit.except_connection)
-            emit.route = self._find_route(emit, receivers)
+            emit.route = self._find_route(emit, message, receivers)
             rooms.deliver(message, receivers)
         if rooms.pending:
             rooms.hold(message, emit.rooms, emit.except_rooms, emit.except_connection)
         if event_sent.receivers:
             event_sent.send(self._app, event=emit)
-        return self._publish is None or self._publish(envelope_of(emit, message.parts))
+        return self._publish is None or self._publish(emit.envelope or _envelope_of(emit, message))
 
-    def _find_route(self, emit: Repeated, receivers: Mapping[str, Receiver]) -> _Route | None:
+    def _find_route(self, emit: Repeated, message: OutboundMessage, receivers: Mapping[str, Receiver]) -> _Route | None:
         websockets = self._rooms.find_websockets(receivers.values()) if len(receivers) <= _ROUTE_SIZE else None
         if websockets is None or emit.rooms is None:
             return None
         known = [self._rooms.find_room(name) for name in (*emit.rooms, *emit.except_rooms)]
         versions = tuple((room, room.version) for room in known if room is not None)
-        # A room that does not exist yet has no version to compare.
-        return _Route(websockets, versions, self._rooms.changes) if len(versions) == len(known) else None
+        if len(versions) != len(known):
+            return None  # A room that does not exist yet has no version to compare.
+        number = len(websockets)
+        size, tally = number * len(message.frames), message.tally
+        counter = Alike(number, size) if tally is None else tally.alike(number, size)
+        return None if counter is None else _Route(websockets, versions, self._rooms.changes, counter)
+
+
+def _envelope_of(emit: Repeated, message: OutboundMessage) -> Envelope:
+    """Return what the other servers need to deliver an event, and remember it where the message is the same each time."""
+    envelope = envelope_of(emit, message.parts)
+    if emit.message is not None:
+        envelope = emit.envelope = replace(envelope, packed=[])
+    return envelope

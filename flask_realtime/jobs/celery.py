@@ -62,9 +62,11 @@ def add_tasks(celery: Celery, app: Flask) -> Tasks:
     host = job_host_of(app)
 
     def run_job(job_id: str) -> None:
+        host.run_here()
         host.runner.run_one(job_id)
 
     def run_due_jobs() -> None:
+        host.run_here()
         host.runner.run_due()
 
     tasks = Tasks(celery.task(name=RUN_JOB, **_OPTIONS)(run_job), celery.task(name=RUN_DUE_JOBS, **_OPTIONS)(run_due_jobs))

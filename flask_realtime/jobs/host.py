@@ -20,6 +20,9 @@ class JobHost(Protocol):
     hand_over: Callable[[str], None] | None
     """Sends the id of a job that is due to where jobs are run; None to run them in the worker itself."""
 
+    def run_here(self) -> None:
+        """Handle that this process runs jobs outside of a server, which may be said more than once."""
+
     @property
     def retry_time(self) -> float:
         """Seconds for which a job that fails is tried again."""

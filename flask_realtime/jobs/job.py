@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ class Job:
         kind: What is to be done.
         user_id: The user whom it is for.
         key: What it is about; a kind has one job for each key.
-        data: What has been done of it so far, as JSON.
+        data: What has been done of it so far, and what it needs, as JSON.
         attempts: How often it was claimed.
         created_at: When it was added.
         due_at: When it may be claimed; the end of the lease while it is claimed.
@@ -41,6 +41,17 @@ class Job:
     claimed_until: datetime | None = None
     last_error: str | None = None
     dead_at: datetime | None = None
+
+
+Part = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+"""Does a part of a job, in the current transaction.
+
+It gets what has been done of the job so far, and returns what has been then, or None if nothing is left to do.
+"""
+
+
+class ClaimLost(Exception):
+    """A job is somebody else's by now, or gone: whoever ran it stops."""
 
 
 class JobQueue(Protocol):
@@ -83,6 +94,23 @@ class JobQueue(Protocol):
 
         Returns:
             Whether the claim still holds; if not, the job is gone or somebody else's.
+        """
+
+    def advance(self, job: Job, until: datetime, part: Part) -> Job | None:
+        """Do a part of a claimed job, record what has been done, and extend its lease, all in one transaction.
+
+        The job is removed in it if nothing is left to do.
+
+        Args:
+            job: The job.
+            until: When the claim ends now.
+            part: Does it.
+
+        Returns:
+            The job as it is then, or None if it is done.
+
+        Raises:
+            ClaimLost: The claim no longer holds; nothing was done.
         """
 
     def extend(self, job: Job, until: datetime) -> None:

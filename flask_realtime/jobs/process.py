@@ -39,6 +39,7 @@ class WorkerProcess:
             signal.signal(number, self._stop)
         with ThreadPoolExecutor(self._places) as pool:
             worker = self._host.new_worker(pool.submit, self._wakes.put, monotonic, self._places)
+            self._host.run_here()
             while not self._is_stopped:
                 worker.turn()
                 self._sleep(worker.next_turn - monotonic())

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from flask_realtime.jobs.backoff import retry_delay
-from flask_realtime.jobs.job import Job, JobQueue
+from flask_realtime.jobs.job import ClaimLost, Job, JobQueue, Part
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -20,12 +20,18 @@ Handler = Callable[["RunningJob"], None]
 MAX_ERROR_LENGTH = 500
 
 
-class ClaimLost(Exception):
-    """A job is somebody else's by now, or gone: whoever ran it stops."""
-
-
 class JobFailed(Exception):
     """A job failed for reasons that are logged already; the text is kept with it."""
+
+
+class JobCounts:
+    """Counts of the jobs that one process runs, by whichever runners."""
+
+    def __init__(self) -> None:
+        self.outcomes: Final = {"done": 0, "failed": 0, "dead": 0, "lost": 0}
+        """How many jobs were done, failed and are tried again, failed for good, or became another runner's meanwhile."""
+        self.running = 0
+        """How many jobs run now."""
 
 
 class RunningJob:
@@ -34,11 +40,13 @@ class RunningJob:
     Args:
         job: The job.
         keep: Records what has been done of it and extends its lease; returns whether it is still claimed.
+        advance: Does a part of it, and does the same in one transaction; returns the job, or None if it is done.
     """
 
-    def __init__(self, job: Job, keep: Callable[[Job], bool]) -> None:
+    def __init__(self, job: Job, keep: Callable[[Job], bool], advance: Callable[[Job, Part], Job | None]) -> None:
         self.job = job
         self._keep = keep
+        self._advance = advance
 
     def keep(self, **data: Any) -> None:
         """Extend the lease, and record what has been done, so that another attempt does not do it again.
@@ -53,6 +61,22 @@ class RunningJob:
         if not self._keep(self.job):
             raise ClaimLost
 
+    def advance(self, part: Part) -> bool:
+        """Do a part of the job and record what has been done in one transaction, so that it is done once; extend the lease.
+
+        Args:
+            part: Does it, in an application context.
+
+        Returns:
+            Whether anything is left to do.
+
+        Raises:
+            ClaimLost: The job is gone or somebody else's.
+        """
+        advanced = self._advance(self.job, part)
+        self.job = advanced or self.job
+        return advanced is not None
+
 
 class JobRunner:
     """Runs jobs, each in application contexts of its own.
@@ -64,6 +88,7 @@ class JobRunner:
         lease: Seconds after which a job whose runner has not been heard of is another's.
         clock: Returns the time.
         delay: Returns how long to wait after a number of attempts that failed.
+        counts: Counts the jobs.
     """
 
     def __init__(  # noqa: PLR0913 - what a test replaces has defaults
@@ -75,6 +100,7 @@ class JobRunner:
         lease: float,
         clock: Callable[[], datetime],
         delay: Callable[[int], timedelta] = retry_delay,
+        counts: JobCounts | None = None,
     ) -> None:
         self._queue = queue
         self._handlers = handlers
@@ -82,6 +108,9 @@ class JobRunner:
         self.lease: Final = lease
         self._clock = clock
         self._delay = delay
+        self._counts: Final = JobCounts() if counts is None else counts
+        self.outcomes: Final = self._counts.outcomes
+        """What became of the jobs; see `JobCounts.outcomes`."""
 
     def next_due(self) -> float | None:
         """Return in how many seconds the next job is due, or None if there is none."""
@@ -119,16 +148,25 @@ class JobRunner:
 
     def run(self, job: Job) -> None:
         """Run a claimed job."""
-        running = RunningJob(job, self._keep)
+        self._counts.running += 1
+        try:
+            self._run(job)
+        finally:
+            self._counts.running -= 1
+
+    def _run(self, job: Job) -> None:
+        running = RunningJob(job, self._keep, self._advance)
         try:
             self._refuse_expired(job)
             self._handler(job.kind)(running)
         except ClaimLost:
+            self.outcomes["lost"] += 1
             logger.info("The job %s is done, or another worker's", job.id)
         except Exception as error:  # noqa: BLE001 - whatever a job's code raises, the job is tried again
             self._failed(running.job, error)
         else:
             self._in_context(self._queue.finish, running.job)
+            self.outcomes["done"] += 1
 
     def _refuse_expired(self, job: Job) -> None:
         # Otherwise a job that kills whoever runs it would be tried for ever. The first attempt may come late.
@@ -147,10 +185,15 @@ class JobRunner:
         kept: bool = self._in_context(self._queue.keep, job, self._until(), job.data)
         return kept
 
+    def _advance(self, job: Job, part: Part) -> Job | None:
+        advanced: Job | None = self._in_context(self._queue.advance, job, self._until(), part)
+        return advanced
+
     def _failed(self, job: Job, error: Exception) -> None:
         text = (str(error) if isinstance(error, JobFailed) else f"{type(error).__name__}: {error}")[:MAX_ERROR_LENGTH]
         unexpected = None if isinstance(error, JobFailed) else error
         at = self._clock() + self._delay(job.attempts)
+        self.outcomes["dead" if at >= job.expires_at else "failed"] += 1
         if at >= job.expires_at:
             logger.error("The job %s failed and is not tried again; see flask realtime jobs: %s", job.id, text, exc_info=unexpected)
             self._in_context(self._queue.bury, job, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from flask_realtime.database.batches import batch
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.sessions import committing
-from flask_realtime.jobs.job import Job
+from flask_realtime.jobs.job import ClaimLost, Job, Part
 from flask_realtime.jobs.models import JobMixin
 
 _FREE: Final[dict[str, Any]] = {"claim": None, "claimed_until": None}
@@ -36,7 +37,16 @@ class JobStore:
         self._clock = clock
         self._columns: tuple[Any, ...] = tuple(getattr(model, name) for name in Job.__dataclass_fields__)
 
-    def add(self, kind: str, user_id: str, key: str, *, due_in: timedelta, retried_for: timedelta) -> None:
+    def add(  # noqa: PLR0913 - what a job consists of
+        self,
+        kind: str,
+        user_id: str,
+        key: str,
+        *,
+        due_in: timedelta,
+        retried_for: timedelta,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
         """Add a job, in the current transaction.
 
         Args:
@@ -45,10 +55,11 @@ class JobStore:
             key: What it is about; a kind has one job for each key.
             due_in: How long to wait with it.
             retried_for: How long it is tried again, once it is due, if it fails.
+            data: What it needs, as JSON.
         """
         now = self._clock()
         due_at = now + due_in
-        values = {"user_id": user_id, "kind": kind, "key": key, "data": {}, "attempts": 0}
+        values = {"user_id": user_id, "kind": kind, "key": key, "data": dict(data or {}), "attempts": 0}
         self._execute(insert(self._model).values(**values, created_at=now, due_at=due_at, expires_at=due_at + retried_for))
 
     def cancel(self, kind: str, user_id: str, key: str | None = None) -> None:
@@ -104,6 +115,20 @@ class JobStore:
     def keep(self, job: Job, until: datetime, data: Mapping[str, Any]) -> bool:
         """Record what has been done of a claimed job, and extend its lease; see `JobQueue`."""
         return self._write(job, due_at=until, claimed_until=until, data=dict(data))
+
+    def advance(self, job: Job, until: datetime, part: Part) -> Job | None:
+        """Do a part of a claimed job, and record what has been done, in one transaction; see `JobQueue`."""
+        model = self._model
+        # Written first, so that nobody else gets the job before the commit, even if the lease runs out meanwhile.
+        locked = update(model).where(*self._is_claimed(job)).values(due_at=until, claimed_until=until).returning(model.data)
+        with committing(self._db):
+            found = self._execute(locked).one_or_none()
+            if found is None:
+                raise ClaimLost
+            data = part(found.data)
+            this = model.id == parse_row_id(job.id)
+            self._execute(delete(model).where(this) if data is None else update(model).where(this).values(data=dict(data)))
+        return None if data is None else replace(job, data=data)
 
     def extend(self, job: Job, until: datetime) -> None:
         """Extend the lease of a claimed job, if the claim still holds."""

@@ -67,6 +67,13 @@ class JobWorker:
         self._is_ending = False
         self._hand_over = hand_over
         self.next_turn = clock()
+        self.lateness = 0.0
+        """Seconds for which the job that had waited longest was due when it last looked."""
+
+    @property
+    def running(self) -> int:
+        """Return how many jobs it has started that are not done."""
+        return len(self._runs)
 
     @property
     def is_idle(self) -> bool:
@@ -99,6 +106,7 @@ class JobWorker:
     def _look(self) -> None:
         self._extend_leases()
         due = None if self._is_ending else self._runner.next_due()
+        self.lateness = 0.0 if due is None else max(0.0, -due)
         if due is not None and due <= 0:
             self._start_due()
             due = self._runner.next_due() if self._has_place() else None

@@ -12,10 +12,11 @@ from flask_realtime.backends.base import shared_name
 from flask_realtime.backends.memory import MemoryConnectedUsers, MemoryRecord, MemoryTracker
 from flask_realtime.backends.redis.tracker import RedisTracker
 from flask_realtime.errors import RegistrationError
+from tests.redis_cluster import RedisCluster
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer
 
-BACKENDS = ("memory", "redis")
+BACKENDS = ("memory", "redis", "cluster")
 ODD_IDS = ("{ann}", "a b", "ann:1", "Zoë ☃", "%s\\", '"', "0")
 
 
@@ -25,38 +26,42 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture
-def fleet_server(redis_server: RedisServer) -> Iterator[FleetServer]:
-    server = FleetServer(redis_server.url, "here", channel=uuid.uuid4().hex)
+@pytest.fixture(scope="module")
+def redis_cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=BACKENDS)
+def fleet_server(request: pytest.FixtureRequest) -> Iterator[FleetServer | None]:
+    """A server on the back end, or None where that is its own memory."""
+    if request.param == "memory":
+        yield None
+        return
+    shared: RedisServer | RedisCluster = request.getfixturevalue(f"redis_{'server' if request.param == 'redis' else 'cluster'}")
+    server = FleetServer(shared.url, "here", channel=uuid.uuid4().hex)
     yield server
     server.close()
 
 
-@pytest.fixture(params=BACKENDS)
-def presence(request: pytest.FixtureRequest) -> ConnectedUsers:
-    if request.param == "memory":
-        return MemoryConnectedUsers(server_id="here")
-    backend: ConnectedUsers = request.getfixturevalue("fleet_server").presence
-    return backend
+@pytest.fixture
+def presence(fleet_server: FleetServer | None) -> ConnectedUsers:
+    return MemoryConnectedUsers(server_id="here") if fleet_server is None else fleet_server.presence
 
 
-@pytest.fixture(params=BACKENDS)
-def conversations(request: pytest.FixtureRequest) -> Tracker:
-    if request.param == "memory":
-        return MemoryTracker()
-    backend: Tracker = request.getfixturevalue("fleet_server").conversations
-    return backend
+@pytest.fixture
+def conversations(fleet_server: FleetServer | None) -> Tracker:
+    return MemoryTracker() if fleet_server is None else fleet_server.conversations
 
 
-@pytest.fixture(params=BACKENDS)
-def trackers(request: pytest.FixtureRequest) -> list[Tracker]:
+@pytest.fixture
+def trackers(fleet_server: FleetServer | None) -> list[Tracker]:
     """Three trackers, the first and the last of which are the same."""
     kinds = ("voters", "readers", "voters")
-    if request.param == "memory":
+    if fleet_server is None:
         backend = LocalBackend(MemoryConnectedUsers(), MemoryTracker, MemoryRecord)
         return [backend.tracker("polls", kind) for kind in kinds]
-    entries = request.getfixturevalue("fleet_server").entries
-    return [RedisTracker(entries, shared_name("polls", kind)) for kind in kinds]
+    return [RedisTracker(fleet_server.entries, shared_name("polls", kind)) for kind in kinds]
 
 
 def test_only_the_first_and_the_last_connection_of_a_user_count(presence: ConnectedUsers) -> None:
@@ -79,6 +84,16 @@ def test_a_later_change_of_a_user_has_a_higher_version(presence: ConnectedUsers)
     for _ in range(20):
         versions += [presence.add("ann", "c1").version, presence.remove("ann", "c1").version]
     assert versions == sorted(set(versions))
+
+
+def test_a_change_that_is_none_of_connections_has_a_version_among_those_of_the_user(presence: ConnectedUsers) -> None:
+    before = presence.add("ann", "c1").version
+    versions = [presence.next_version() for _ in range(3)]
+    assert versions == sorted(set(versions))
+    # Redis's versions are its time in microseconds, and this server knows that a little late.
+    slack = 0 if isinstance(presence, MemoryConnectedUsers) else 1_000_000
+    assert versions[0] > before - slack
+    assert presence.remove("ann", "c1").version > versions[-1] - slack
 
 
 def test_removing_what_is_not_there_changes_nothing(presence: ConnectedUsers) -> None:
@@ -134,7 +149,9 @@ def test_a_conversations_users_are_distinct(conversations: Tracker) -> None:
     conversations.join("1", "ann", "c2")
     conversations.join("1", "bob", "c3")
     assert sorted(conversations.users("1")) == ["ann", "bob"]
+    assert conversations.members("1") == {"c1": "ann", "c2": "ann", "c3": "bob"}
     assert conversations.users("2") == []
+    assert conversations.members("2") == {}
 
 
 def test_a_user_stays_until_the_last_connection_left(conversations: Tracker) -> None:

@@ -28,6 +28,7 @@ from flask_realtime.contract.records import NOTHING, Stored
 from flask_realtime.errors import PayloadNotSerializable, RecordConflict, RecordTooLarge, RegistrationError
 from tests.clock import Clock
 from tests.contract.increments import increment
+from tests.redis_cluster import RedisCluster
 from tests.redis_fleet import FleetServer
 from tests.redis_server import RedisServer, wait_until
 
@@ -66,13 +67,26 @@ def redis_backend(redis_server: RedisServer, channel: str) -> Iterator[RedisBack
     backend.stop(1.0)
 
 
-@pytest.fixture(params=["memory", "redis", "broker"])
+@pytest.fixture(scope="module")
+def redis_cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_backend(redis_cluster: RedisCluster, channel: str) -> Iterator[RedisBackend]:
+    backend = RedisBackend(redis_cluster.url, channel=channel, retention=60)
+    yield backend
+    backend.stop(1.0)
+
+
+@pytest.fixture(params=["memory", "redis", "cluster", "broker"])
 def backend(request: pytest.FixtureRequest) -> Backend:
     if request.param == "memory":
         return LocalBackend(MemoryConnectedUsers(), MemoryTracker, MemoryRecord)
     if request.param == "broker":
         return BrokerBackend(no_carrier, retention=60)
-    backend: Backend = request.getfixturevalue("redis_backend")
+    backend: Backend = request.getfixturevalue(f"{request.param}_backend")
     return backend
 
 

@@ -1,8 +1,6 @@
 """Every Python block of the documentation runs."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +9,7 @@ import pytest
 from tests.docs.pages import NAMES, PAGES_WITH_PYTHON, ROOT, blocks, python
 from tests.e2e.servers import process_environment
 from tests.redis_server import RedisServer
-
-SECONDS = 60.0
-
+from tests.warm_python import WarmPython
 
 REDIS = "redis://localhost:6379/0"
 """Where the pages say that Redis is."""
@@ -25,12 +21,17 @@ def redis_url() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def warm_python() -> Iterator[WarmPython]:
+    with WarmPython("-W", "error") as warm:
+        yield warm
+
+
 @pytest.mark.parametrize("name", PAGES_WITH_PYTHON)
-def test_a_page_s_python_runs_without_warnings(name: str, tmp_path: Path, redis_url: str) -> None:
+def test_a_page_s_python_runs_without_warnings(warm_python: WarmPython, name: str, tmp_path: Path, redis_url: str) -> None:
     (tmp_path / "page.py").write_text(python(name).replace(REDIS, redis_url), encoding="utf-8")
-    command = [sys.executable, "-W", "error", "-c", "import page"]
     environment = process_environment({"PYTHONPATH": f"{ROOT}:{tmp_path}"})
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS)
+    done = warm_python.run("-c", "import page", folder=tmp_path, environment=environment)
     assert (done.returncode, done.stderr) == (0, "")
 
 

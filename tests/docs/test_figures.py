@@ -28,7 +28,8 @@ def number(cell: str) -> float:
 def results(title: str, column: str) -> list[float]:
     """The measured figures of the servers that the README compares, in its order."""
     text = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
-    lines = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0].strip().splitlines()
+    section = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
     index = cells(lines[0]).index(column)
     by_server = {cells(line)[0]: number(cells(line)[index]) for line in lines[2:]}
     return [by_server[server] for server in SERVERS]

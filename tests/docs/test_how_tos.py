@@ -1,15 +1,21 @@
 """What the how-to guides say, seen from a client of the applications in them."""
 
+import json
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner
+from flask.cli import ScriptInfo
+from werkzeug.security import generate_password_hash
 
+from flask_realtime.cli import commands
 from tests.docs.conftest import SECONDS, Serve, ServedPage, token
 from tests.docs.pages import ROOT, blocks, python
 from tests.e2e.clients import Refused, node
@@ -36,6 +42,25 @@ app = push_app
 
 with app.app_context():
     db.create_all()
+"""
+# Runs commands in one process, as each of them would be in its own, and prints the exit code and the outputs of each.
+RUN_COMMANDS = """
+import json, shlex, sys
+from click.testing import CliRunner
+from flask.cli import ScriptInfo
+from flask_realtime.cli import commands
+from page import app
+
+runs = [CliRunner().invoke(commands, shlex.split(line), obj=ScriptInfo(create_app=lambda: app)) for line in sys.argv[1:]]
+print(json.dumps([(done.exit_code, done.stdout, done.stderr) for done in runs]))
+"""
+COMMAND_LINE = "docs/how-to/command-line.md"
+KEPT_SPANS = """
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+kept = InMemorySpanExporter()
+provider.add_span_processor(SimpleSpanProcessor(kept))
 """
 AUTHENTICATION = "docs/how-to/authentication.md"
 CODES = {
@@ -158,6 +183,23 @@ def test_a_join_that_is_refused_later_takes_the_connection_out(serve: Serve) -> 
     assert page.value("realtime.get_online_users('7')") == []
 
 
+def test_members(serve: Serve) -> None:
+    page = serve("docs/how-to/members.md")
+    alice, carol = page.connect("1"), page.connect("3")
+    for client in (alice, carol):
+        assert client.call("join:conversation", "1") == {"ok": True}
+    shown = page.request("GET", "/api/conversations/1", "1")
+    assert (shown["title"], shown["participantCount"], shown["type"]) == ("The team", 3, "group")
+    people = [(one["username"], one["role"]) for one in shown["participants"]]
+    assert people == [("alice", "owner"), ("bob", "member"), ("carol", "moderator")]
+    page.request("DELETE", "/api/conversations/1/members/3", "1")
+    left = {"conversationId": "1", "userId": "3", "by": "1", "reason": "removed"}
+    assert alice.wait_for("member:left").data == left
+    assert carol.wait_for("conversation:removed").data == {"conversationId": "1"}
+    carol.assert_none("member:left")
+    assert carol.call("join:conversation", "1")["error"]["code"] == "forbidden"
+
+
 def test_presence(serve: Serve) -> None:
     page = serve("docs/how-to/presence.md")
     carol, bob = page.connect("carol"), page.connect("bob")
@@ -174,6 +216,19 @@ def test_presence(serve: Serve) -> None:
     assert bob.wait_for("user:status-changed").data == {"userId": "alice", "status": "offline"}
     carol.assert_none("user:status-changed")
     page.wait_for("history[-2:]", [["alice", "online"], ["alice", "offline"]])
+
+
+def test_states_and_who_sees_them(serve: Serve) -> None:
+    page = serve("docs/how-to/presence.md")
+    bob, carol, alice = page.connect("bob"), page.connect("carol"), page.connect("alice")
+    assert page.request("POST", "/holidays/alice") is None
+    assert bob.wait_for("presence:changed").data["text"] == "On holidays"
+    (seen,) = carol.call("presence:get", ["alice"])
+    assert (seen["status"], seen["text"]) == ("offline", None)
+    assert alice.call("presence:set", {"state": "invisible"}) == {"ok": True}
+    (shown,) = page.request("GET", "/contacts", "bob")
+    assert (shown["userId"], shown["state"]) == ("alice", "offline")
+    assert page.request("GET", "/presence")["alice"]["status"] == "online"
 
 
 def test_a_failing_audience_hook_tells_nobody_and_the_others_are_called(serve: Serve) -> None:
@@ -288,6 +343,54 @@ def test_emitting_after_the_commit(serve: Serve) -> None:
     alice.assert_none("order:update")
 
 
+def test_tracing(serve: Serve) -> None:
+    page = serve("docs/how-to/tracing.md", KEPT_SPANS)
+    alice = page.connect("alice")
+    page.request("POST", "/announcements/hello")
+    assert alice.wait_for("announcement").data == "hello"
+    assert alice.call("question", "why?") == "thank you"
+    names = ["POST /announcements/<text>", "send announcement", "deliver announcement", "process question", "call question"]
+    spans = "{span.name: span.context.trace_id for span in kept.get_finished_spans()}"
+    for name in names:
+        page.wait_for(f"{name!r} in {spans}", expected=True)
+    assert page.value(f"len({{{spans}[name] for name in {names[:3]}}})") == 1
+    assert page.value(f"len({{{spans}[name] for name in {names[3:]}}})") == 1
+
+
+def test_logging(serve: Serve) -> None:
+    page = serve("docs/how-to/logging.md", "lines = []\nhandler.emit = lambda record: lines.append(handler.format(record))\n")
+    alice = page.connect("alice")
+    assert alice.call("report", "welcome") == {"ok": True}
+    named = "[(line.get('user'), line.get('page'), line.get('connection')) for line in map(__import__('json').loads, lines)]"
+    found = page.value(named)
+    assert ["alice", None, alice.sid] in found
+    assert ["alice", "welcome", None] in found
+
+
+def test_search(serve: Serve) -> None:
+    page = serve("docs/how-to/search.md")
+    page.value("store.conversations.create(['alice', 'bob']).id")
+    page.value("[store.messages.add('1', 'alice', content).id for content in ('Hello, wörld', '<b>hello</b>')]")
+    answer = page.request("GET", "/api/search?q=world", "bob")
+    assert [(hit["message"]["content"], hit["snippet"]) for hit in answer["hits"]] == [
+        ("Hello, wörld", "Hello, <mark>wörld</mark>")
+    ]
+    assert page.request("GET", "/api/search?q=hello", "carol") == {"hits": [], "nextBefore": None}
+    assert page.request("GET", "/mine?q=hello", "alice") == {"ids": ["2", "1"], "nextBefore": None}
+    assert page.request("GET", "/mine?q=hello", "bob") == {"ids": [], "nextBefore": None}
+
+
+def test_analytics(serve: Serve) -> None:
+    page = serve("docs/how-to/analytics.md")
+    asked = "/api/admin/analytics?interval=hour&from=2026-11-29T11:00:00Z&to=2026-11-29T13:00:00Z"
+    answer = page.request("GET", asked, "alice")
+    (example,) = [json.loads(block) for block in blocks("docs/how-to/analytics.md", "json")]
+    assert [answer[key] for key in ("start", "end", "interval")] == [example[key] for key in ("start", "end", "interval")]
+    assert [set(point) for point in answer["points"]] == [set(example["points"][0])] * 2
+    refused = requests.get(page.url + asked, headers={"Authorization": f"Bearer {token('bob')}"}, timeout=SECONDS)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+
+
 def test_receipts(serve: Serve) -> None:
     page = serve("docs/how-to/receipts.md")
     alice, bob = page.connect("alice"), page.connect("bob")
@@ -299,6 +402,23 @@ def test_receipts(serve: Serve) -> None:
     alice.assert_none("messages:read")
     assert bob.call("messages:read", {"conversationId": "lobby", "upTo": "1"})["error"]["code"] == "bad_request"
     assert bob.call("messages:delivered", {"conversationId": "lobby", "upTo": "1"})["error"]["code"] == "unknown_event"
+
+
+def test_reactions(serve: Serve) -> None:
+    page = serve("docs/how-to/reactions.md")
+    alice, bob = page.connect("alice"), page.connect("bob")
+    named = {"conversationId": "1", "messageId": "1"}
+    for client in (alice, bob):
+        assert client.call("join:conversation", "1") == {"ok": True}
+    assert bob.call("reaction:add", {**named, "emoji": "❤"}) == {"ok": True}
+    page.request("PUT", "/api/conversations/1/messages/1/reactions/%F0%9F%91%8D", "bob")
+    page.request("DELETE", "/api/conversations/1/messages/1/reactions/%E2%9D%A4%EF%B8%8F", "alice")
+    told = [alice.wait_for(event).data for event in ("reaction:added", "reaction:added", "reaction:removed")]
+    assert told == [
+        {**named, "emoji": "❤️", "userId": "bob", "count": 2},
+        {**named, "emoji": "👍", "userId": "bob", "count": 1},
+        {**named, "emoji": "❤️", "userId": "alice", "count": 1},
+    ]
 
 
 def test_storing(serve: Serve) -> None:
@@ -411,6 +531,13 @@ def test_a_connection_s_address_is_the_one_that_a_proxy_names(serve: Serve) -> N
     assert alice.call("whereami") == "203.0.113.7"
 
 
+def test_health_checks(serve: Serve) -> None:
+    page = serve("docs/how-to/deploying.md", only=0)
+    assert page.request("GET", "/livez") == {"status": "ok"}
+    for path in ("/readyz", "/healthz"):
+        assert page.request("GET", path) == {"status": "ok", "checks": {"database": "ok", "messageQueue": "ok"}}
+
+
 FEATURES = "docs/how-to/features.md"
 
 
@@ -423,6 +550,8 @@ def test_features(serve: Serve) -> None:
     assert page.request("GET", "/polls/lunch") == {"result": result}
     page.request("POST", "/polls/lunch/remind")
     assert bob.wait_for("poll:result").data == bob.wait_for("poll:result").data == result
+    by_request = page.request("PUT", "/api/polls/lunch/vote", "alice", {"choice": 2})
+    assert by_request["votes"] == bob.wait_for("poll:result").data["votes"] == {"2": 2}
     assert "choice" in bob.call("poll:vote", {"poll": "lunch", "choice": "many"})["error"]["message"]
     assert bob.call("poll:vote", {"poll": "tea", "choice": 1})["error"]["code"] == "not_found"
     assert alice.call("poll:close", "lunch")["closed"] is True
@@ -446,6 +575,35 @@ def test_a_poll_is_the_same_on_several_servers(tmp_path: Path) -> None:
         assert [page.request("GET", "/polls/lunch") for page in pages] == [{"result": last}] * 2
         assert pages[1].connect("alice").call("poll:close", "lunch")["closed"] is True
         assert voters[0].call("poll:vote", votes[0])["error"]["code"] == "forbidden"
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    lines = "\n".join(blocks(COMMAND_LINE, "sh"))
+    commands = re.findall(r"^flask --app chat realtime (.*?)(?: +#.*| \| .*)?$", lines, re.MULTILINE)
+    stored = [command for command in commands if command.startswith(("log", "jobs"))]
+    with RedisServer() as redis, ExitStack() as stack:
+        program = python(COMMAND_LINE).replace("redis://localhost:6379/0", redis.url)
+        (tmp_path / "page.py").write_text(program, encoding="utf-8")
+        (tmp_path / "commands.py").write_text(RUN_COMMANDS, encoding="utf-8")
+        environment = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+        page = ServedPage(stack.enter_context(gunicorn("page:app", environment)), stack)
+        alice, bob = page.connect("alice"), page.connect("bob")
+        assert alice.call("join:conversation", "lobby") == {"ok": True}
+        command = [sys.executable, "commands.py", *commands]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=process_environment(environment), capture_output=True, text=True, check=True, timeout=60
+        )
+        first_last = list(zip(commands, json.loads(done.stdout), strict=True))[::-1]
+        results = dict(first_last)  # The first run of one that the page has twice, before anybody is kicked.
+        assert {command: result for command, result in results.items() if command not in stored and result[0] != 0} == {}
+        assert results["online"][1] == "alice\nbob\n"
+        assert results["rooms"][1] == "lobby\t1\t1\n"
+        assert [line.split("\t")[0] for line in results["connections"][1].splitlines()] == ["alice", "bob"]
+        assert results["kick alice --reason spam --yes"][1] == "1 connection\n"
+        # The page's application has no store; the commands that need one say so, and know their options.
+        assert [(results[command][0], "store" in results[command][2]) for command in stored] == [(1, True)] * len(stored)
+        alice.wait_for_disconnect()
+        assert bob.wait_for("notice").data == {"text": "Back at noon"}
 
 
 def test_the_features_have_the_types_that_the_page_shows(tmp_path: Path) -> None:
@@ -493,3 +651,15 @@ def test_limits(serve: Serve) -> None:
     refused = other_tab.call("poll:vote", 3)["error"]
     assert (refused["code"], refused["retryAfter"] > 0) == ("rate_limited", True)
     assert bob.call("poll:vote", 1) == {"votes": 3}
+
+
+def test_admin_ui() -> None:
+    names: dict[str, Any] = {"__name__": __name__}
+    exec(python("docs/how-to/admin-ui.md"), names)  # noqa: S102 - the page's own code
+    app = names["create_app"](generate_password_hash("correct horse battery"), mode="development", read_only=True)
+    options = ["admin", "--server", "https://chat.example.org"]
+    done = CliRunner().invoke(commands, options, obj=ScriptInfo(create_app=lambda: app), input="correct horse battery\n" * 2)
+    printed = [line.partition(":")[::2] for line in done.output.splitlines()]
+    shown = [line.partition(":")[::2] for line in blocks("docs/how-to/admin-ui.md", "console")[0].splitlines()[1:]]
+    assert [label for label, _ in printed] == [label for label, _ in shown]
+    assert printed[4:] == shown[4:]

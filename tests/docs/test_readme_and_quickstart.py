@@ -28,11 +28,12 @@ class User:
     Args:
         url: The server's address.
         name: The user's name.
+        messages: The path of the lobby's messages.
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, messages: str = "/conversations/lobby/messages") -> None:
         token = log_in(url, name, "demo").json()["accessToken"]
-        self._messages = f"{url}/conversations/lobby/messages"
+        self._messages = f"{url}{messages}"
         self._headers = {"Authorization": f"Bearer {token}"}
         self.token = token
         self.client = PyClient(url, {"auth": {"token": token}, "transports": ["websocket"]})
@@ -56,26 +57,55 @@ def exchange_a_message(alice: User, bob: User) -> None:
         assert message == {"id": written["id"], "conversationId": "lobby", "senderId": "alice", "content": "hello"}
 
 
-def test_the_readme_s_application_lets_two_clients_exchange_a_message(serve: Serve) -> None:
+class Chatting(User):
+    """Somebody in the lobby of the README's chat."""
+
+    def __init__(self, url: str, name: str) -> None:
+        super().__init__(url, name, "/api/conversations/1/messages")
+        assert self.client.call("join:conversation", "1") == {"ok": True}
+
+
+def have_a_chat(alice: Chatting, bob: Chatting) -> None:
+    """Let two people chat, with history, receipts, reactions and presence."""
+    assert alice.client.call("join:conversation", "2")["error"]["code"] == "forbidden"
+    assert alice.client.call("user:get-status", "bob") == {"userId": "bob", "status": "online"}
+    written = alice.write("hello")
+    assert written["sender"] == {"id": "alice", "username": "alice"}
+    for user in (alice, bob):
+        assert user.client.wait_for("message:new").data == written
+    this = {"conversationId": "1", "messageId": written["id"]}
+    assert bob.client.call("messages:read", {"conversationId": "1", "upTo": written["id"]}) == {"ok": True}
+    assert alice.client.wait_for("messages:read").data["userId"] == "bob"
+    assert bob.client.call("reaction:add", {**this, "emoji": "\U0001f44d"}) == {"ok": True}
+    assert alice.client.wait_for("reaction:added").data == {**this, "emoji": "\U0001f44d", "userId": "bob", "count": 1}
+    (stored,) = bob.read()["messages"]
+    assert (stored["content"], stored["status"], stored["reactions"][0]["userIds"]) == ("hello", "read", ["bob"])
+
+
+def test_the_readme_s_application_is_a_chat(serve: Serve) -> None:
     url = serve("README.md").url
     assert log_in(url, "alice", "wrong").status_code == 401
     with pytest.raises(Refused):
         PyClient(url, {"auth": {"token": "made up"}, "transports": ["websocket"]})
-    alice, bob = User(url, "alice"), User(url, "bob")
-    exchange_a_message(alice, bob)
+    alice, bob = Chatting(url, "alice"), Chatting(url, "bob")
+    have_a_chat(alice, bob)
     alice.client.release()
     bob.client.release()
 
 
+def test_the_readme_s_application_has_at_most_forty_lines() -> None:
+    assert len(python("README.md").strip().splitlines()) <= 40
+
+
 def test_the_readme_s_javascript_client_gets_the_message(serve: Serve) -> None:
     page = serve("README.md")
-    alice = User(page.url, "alice")
+    alice = Chatting(page.url, "alice")
     (code,) = blocks("README.md", "javascript")
     program = f"const accessToken = '{User(page.url, 'bob').token}';\n{code.replace('http://localhost:3000', page.url)}"
     program += "socket.on('message:new', () => socket.close());\n"
     command = [node(), "--input-type=module", "--eval", program]
     with subprocess.Popen(command, cwd=JS_FOLDER, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        page.wait_for("realtime.get_online_users('lobby')", ["bob"])
+        page.wait_for("sorted(realtime.get_online_users('1'))", ["alice", "bob"])
         alice.write("hello")
         printed, _ = process.communicate(timeout=SECONDS)
     assert (process.returncode, printed) == (0, "alice hello\n")
@@ -88,11 +118,11 @@ def test_the_readme_s_file_is_a_program_that_serves(tmp_path: Path) -> None:
     code = python("README.md")
     assert code.count("port=3000") == 1
     (tmp_path / "chat.py").write_text(code.replace("port=3000", f"port={port}"), encoding="utf-8")
-    server = Server([sys.executable, str(tmp_path / "chat.py")], {"PYTHONPATH": str(ROOT)})
+    server = Server([sys.executable, "chat.py"], {"PYTHONPATH": str(ROOT)}, folder=tmp_path)
     with stopped_at_the_end(server):
         server.url = server.wait_for_line(r"Running on (http://127\.0\.0\.1:\d+)")[1]
-        alice, bob = User(server.url, "alice"), User(server.url, "bob")
-        exchange_a_message(alice, bob)
+        alice, bob = Chatting(server.url, "alice"), Chatting(server.url, "bob")
+        have_a_chat(alice, bob)
         alice.client.release()
         bob.client.release()
         assert [line for line in server.lines if "Traceback" in line] == []

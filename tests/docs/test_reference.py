@@ -8,8 +8,11 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
+from realtime_reference.commands import contexts
 
+from flask_realtime.cli import commands
 from flask_realtime.config import PREFIX, RealtimeConfig
 from flask_realtime.describe.reference import entries
 from flask_realtime.errors import EventError
@@ -33,6 +36,14 @@ CONNECT_CODES = {
     "server_unsuitable",
     "internal_error",
 }
+
+
+COMMANDS = list(contexts(commands, click.Context(commands, info_name="flask realtime")))
+
+
+def options(context: click.Context) -> list[str]:
+    """The options of a command."""
+    return [name for item in context.command.params if isinstance(item, click.Option) for name in item.opts]
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +81,25 @@ def test_the_page_of_settings_has_every_setting(built: Path) -> None:
     for item in fields(RealtimeConfig):
         assert PREFIX + item.name.upper() in text
         assert item.metadata["doc"].replace("`", "") in text
+
+
+def test_the_page_of_commands_has_every_command_and_option(built: Path) -> None:
+    page = text_of(built / "reference" / "commands.html")
+    names = [context.command_path.removeprefix("flask realtime ") for context in COMMANDS]
+    assert {"check", "connections", "kick", "log show"} <= set(names)
+    headings = re.findall(r"<h2>(.*?)<a", (built / "reference" / "commands.html").read_text(encoding="utf-8"), re.DOTALL)
+    assert [re.sub(r"<[^>]+>", "", heading) for heading in headings] == names
+    missing = [
+        (context.command_path, option)
+        for context in COMMANDS
+        for option in options(context)
+        if option not in page.partition(f"Usage: {context.command_path} ")[2].partition("Usage: ")[0]
+    ]
+    assert missing == []
+
+
+def test_every_command_takes_json() -> None:
+    assert [context.command_path for context in COMMANDS if "--json" not in options(context)] == []
 
 
 def test_the_page_of_errors_has_every_code_of_an_event_error(built: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +19,27 @@ from tests.e2e.clients import JS_FOLDER, node
 
 START_SECONDS = 60.0
 MILLISECONDS = 15_000
-AXE = (JS_FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 ColourScheme = Literal["light", "dark"]
+
+# What ends to the right of the window, and cannot be scrolled to there. An ellipsis is no cut.
+_CUT_OFF = """() => [...document.querySelectorAll('body *')].filter(element => {
+    const {width, right} = element.getBoundingClientRect();
+    if (!element.checkVisibility() || width <= 1 || right <= innerWidth + 1) return false;
+    for (let around = element; around; around = around.parentElement)
+        if (around.tagName === 'PRE' || getComputedStyle(around).textOverflow === 'ellipsis') return false;
+    return true;
+}).map(element => element.outerHTML.slice(0, 200))"""
 
 # What the browser itself says about requests that fail while a server is away, or refuses a token on purpose.
 _ABOUT_THE_NETWORK = ("Failed to load resource", "WebSocket connection to")
 
 expect.set_options(timeout=MILLISECONDS)
+
+
+@functools.cache
+def _axe() -> str:
+    return (JS_FOLDER / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 @contextmanager
@@ -76,10 +90,17 @@ class Person:
         url: The server's address.
         size: The window's size.
         colours: What their system prefers.
+        has_touch: Whether the window is a phone's, which is touched.
     """
 
     def __init__(
-        self, browser: Browser | BrowserContext, url: str, size: dict[str, int] | None = None, colours: ColourScheme = "light"
+        self,
+        browser: Browser | BrowserContext,
+        url: str,
+        size: dict[str, int] | None = None,
+        colours: ColourScheme = "light",
+        *,
+        has_touch: bool = False,
     ) -> None:
         # Without motion, what is looked at is there at once and not on its way; axe's script is not the page's own.
         self._context = (
@@ -90,9 +111,12 @@ class Person:
                 color_scheme=colours,
                 reduced_motion="reduce",
                 bypass_csp=True,
+                has_touch=has_touch,
+                is_mobile=has_touch,
             )
         )
         self._url = url
+        self._loads_elsewhere = False
         self.complaints: list[str] = []
         self.may_lose_the_server = False
         self.page = self._new_page()
@@ -123,6 +147,7 @@ class Person:
             route.fulfill(response=route.fetch(url=route.request.url.replace(self._url, url)))
 
         self._context.route(re.compile(rf"^{re.escape(self._url)}/($|assets/|icon)"), load)
+        self._loads_elsewhere = True
 
     def set_offline(self, *, is_offline: bool = True) -> None:
         """Tell the browser that it has no network, or that it has one again."""
@@ -147,7 +172,7 @@ class Person:
     @property
     def messages(self) -> Locator:
         """The messages of the open conversation."""
-        return self.page.get_by_role("region", name="Messages")
+        return self.page.get_by_role("log", name="Messages")
 
     @property
     def field(self) -> Locator:
@@ -177,6 +202,19 @@ class Person:
         people = self.page.get_by_role("region", name="People")
         expect(people.get_by_role("listitem").filter(has_text=name)).to_contain_text(status)
 
+    @contextmanager
+    def finger_on(self, place: Locator) -> Iterator[None]:
+        """Put a finger on something, leave it there, and take it away at the end."""
+        place.scroll_into_view_if_needed()
+        box = place.bounding_box()
+        assert box is not None
+        point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        session = self._context.new_cdp_session(self.page)
+        session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+        yield
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        session.detach()
+
     def toast(self, text: str) -> None:
         """Wait for a toast."""
         expect(self.page.get_by_role("region", name="Toasts")).to_contain_text(text)
@@ -191,6 +229,26 @@ class Person:
         self.page.get_by_role("banner").get_by_role("button", name="Notifications").click()
         return self.page.get_by_role("dialog", name="Notifications")
 
+    def open_settings(self) -> Locator:
+        """Open the settings."""
+        self.page.get_by_role("button", name="Account of").click()
+        self.page.get_by_role("menuitem", name="Settings").click()
+        dialog = self.page.get_by_role("dialog", name="Settings")
+        expect(dialog).to_be_visible()
+        return dialog
+
+    @property
+    def width(self) -> int:
+        """How wide the page is, with what can be scrolled to."""
+        width: int = self.page.evaluate("document.documentElement.scrollWidth")
+        return width
+
+    @property
+    def cut_off(self) -> list[str]:
+        """What does not fit the window's width."""
+        found: list[str] = self.page.evaluate(_CUT_OFF)
+        return found
+
     @property
     def access_token(self) -> str:
         """The access token that the page uses now."""
@@ -199,7 +257,7 @@ class Person:
 
     def accessibility_faults(self) -> list[str]:
         """What axe finds wrong with the page as it is now."""
-        self.page.evaluate(AXE)
+        self.page.evaluate(_axe())
         found = self.page.evaluate(
             "async () => (await axe.run()).violations.map(({id, impact, nodes}) => `${impact} ${id} ${nodes[0].html}`)"
         )
@@ -207,4 +265,10 @@ class Person:
 
     def leave(self) -> None:
         """Close the browser profile, if it is still open."""
+        if self._loads_elsewhere:  # What is being loaded would fail otherwise, in whatever test runs then.
+            self._context.unroute_all(behavior="wait")
+            self._loads_elsewhere = False
         self._context.close()
+
+
+NewPerson = Callable[..., Person]

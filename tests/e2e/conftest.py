@@ -11,8 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.e2e.api import Api
+from tests.e2e.browser import NewPerson, Person, chromium
 from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver, PyClient
 from tests.e2e.network import Network
 from tests.e2e.raw import RawPolling, RawSocket
@@ -283,3 +285,32 @@ def open_client(driver: JSDriver) -> Iterator[Open]:
     yield open_one
     for client in clients:
         client.disconnect()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium, which the people of one module's tests share."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def new_person(browser: Browser, example: Server) -> Iterator[NewPerson]:
+    """Opens the page of the module's example application in a profile of its own.
+
+    Given a name, it logs in, and opens the conversation of a title. At the end nobody's console may have had anything to say.
+    """
+    people: list[Person] = []
+
+    def make(name: str | None = None, title: str | None = None, *, url: str = example.url, **options: Any) -> Person:
+        person = Person(browser, url, **options)
+        people.append(person)
+        if name is not None:
+            person.log_in(name)
+        return person if title is None else person.open_conversation(title)
+
+    yield make
+    complaints = [complaint for person in people for complaint in person.complaints]
+    for person in people:
+        person.leave()
+    assert complaints == []

@@ -91,7 +91,7 @@ class Critical:
     def notes(self, what: str) -> list[Note]:
         """What the channel wrote down of one kind."""
         file = self._folder / "notes"
-        lines = [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+        lines = [line.split() for line in file.read_text().split("\n")[:-1]] if file.exists() else []  # Whole lines alone.
         return [Note(line[0], int(line[1]), line[2], line[3]) for line in lines if line[0] == what]
 
     def wait_for(self, what: str, count: int = 1) -> list[Note]:

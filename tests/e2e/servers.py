@@ -17,6 +17,7 @@ import requests
 from tests import guardian
 
 ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = Path(__file__).with_name("gunicorn_settings.py")
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 GEVENT_WEBSOCKET = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
@@ -219,7 +220,8 @@ def gunicorn(
     with listening_socket() as listener:
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--worker-class", WORKER_CLASS, "--workers", "1"]
-        command += ["--bind", f"fd://{listener.fileno()}", "--graceful-timeout", "2", *options, application]
+        command += ["--config", str(SETTINGS), "--bind", f"fd://{listener.fileno()}", "--graceful-timeout", "2"]
+        command += [*options, application]
         server = Server(command, environment or {}, [listener.fileno()], folder)
     with stopped_at_the_end(server):
         server.url = f"{scheme}://127.0.0.1:{port}"

@@ -118,7 +118,7 @@ class Poster(Background):
     def _run(self) -> None:
         with requests.Session() as session:
             for number in itertools.count():
-                if self._is_over.wait(0.02):
+                if self._is_over.wait(0.05):
                     return
                 began = time.time()
                 while not self._post(session, number):
@@ -194,7 +194,7 @@ class Asking(Background):
 
     def _run(self) -> None:
         url = f"{self._workers.url}/emit/get_online_users?via=method"
-        while not self._is_over.wait(0.05):
+        while not self._is_over.wait(0.1):
             try:
                 answer = requests.post(url, json={"args": [], "kwargs": {}}, timeout=SECONDS)
             except requests.ConnectionError:

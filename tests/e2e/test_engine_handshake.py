@@ -5,6 +5,9 @@ session that has no use for another WebSocket accepts it and closes it, as there
 """
 
 import json
+import os
+import re
+import signal
 import socket
 import ssl
 from collections.abc import Iterator
@@ -175,6 +178,68 @@ def test_a_refused_upgrade_leaves_nothing_behind(api: Api) -> None:
     with same_sockets(api):
         for _ in range(20):
             assert refusal(api, f"{WEBSOCKET}&sid=nobody") == (400, "Session ID unknown")
+
+
+# Requests that arrive with their connections ----------------------------------------------------------
+
+REQUESTS: dict[str, tuple[str, dict[str, str]]] = {
+    "in order": (WEBSOCKET, {}),
+    "with a subprotocol": (WEBSOCKET, {"Sec-WebSocket-Protocol": "a, b"}),
+    "of nobody": (f"{WEBSOCKET}&sid=nobody", {}),
+    "of another transport": ("EIO=4&transport=tcp", {}),
+    "of another protocol": ("EIO=3&transport=websocket", {}),
+    "from another origin": (WEBSOCKET, {"Origin": "http://elsewhere.example"}),
+    "with another key": (WEBSOCKET, {"Sec-WebSocket-Key": "?"}),
+    "with another version": (WEBSOCKET, {"Sec-WebSocket-Version": "12"}),
+    "that is the last": (WEBSOCKET, {"Connection": "Upgrade, close"}),
+    "with a body": (WEBSOCKET, {"Content-Length": "1"}),
+    "in chunks": (WEBSOCKET, {"Transfer-Encoding": "chunked"}),
+    "with two lengths": (WEBSOCKET, {"Content-Length": "1", "content-length": "2"}),
+    "with a field that is none": (WEBSOCKET, {"X-One ": "1"}),
+    "that is too large": (WEBSOCKET, {"X-Large": "x" * 40_000}),
+}
+
+
+def test_requests_that_come_with_their_connections_are_answered_like_those_that_come_later(own_server: Server) -> None:
+    pid = requests.get(f"{own_server.url}/process", timeout=SECONDS).json()["pid"]
+    sent = {kind: upgrade_request(own_server.url, *parts) for kind, parts in REQUESTS.items()}
+    for kind in ("with a body", "in chunks"):
+        sent[kind] += b"0\r\n\r\n"
+    with ExitStack() as stack:
+        late = {kind: stack.enter_context(closing(open_tcp(own_server.url))) for kind in sent}
+        for kind, tcp in late.items():
+            tcp.sendall(sent[kind][:20])
+        # Connections are accepted in their order, so that those before this one wait for their requests by now.
+        assert requests.get(f"{own_server.url}/ready", timeout=SECONDS).ok
+        for kind, tcp in late.items():
+            tcp.sendall(sent[kind][20:])
+        answers = {kind: answer_on(tcp) for kind, tcp in late.items()}
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            early = {kind: stack.enter_context(closing(open_tcp(own_server.url))) for kind in sent}
+            for kind, tcp in early.items():
+                tcp.sendall(sent[kind])
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert {kind: answer_on(tcp) for kind, tcp in early.items()} == answers
+    accepted = {kind for kind, answer in answers.items() if answer.startswith("HTTP/1.1 101 ")}
+    assert accepted == {"in order", "with a subprotocol", "that is the last"}
+
+
+def answer_on(tcp: socket.socket) -> str:
+    """What is answered, up to the session's first packet if it is a WebSocket; without what differs each time."""
+    tcp.settimeout(SECONDS)
+    received = b""
+    while not (received.startswith(b"HTTP/1.1 101 ") and b"maxPayload" in received) and (data := tcp.recv(65_536)):
+        received += data
+    return re.sub(r"Date: [^\r]*|\"sid\":\"[^\"]*", "", received.decode("latin-1"))
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that nobody else uses."""
+    with gunicorn(ENGINE_APP, {"CONTRACT_APP_CONFIG": json.dumps({"REALTIME_ENGINE": ENGINE})}) as server:
+        yield server
 
 
 # Handshakes that are in order -------------------------------------------------------------------------

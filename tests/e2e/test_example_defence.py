@@ -129,9 +129,11 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, case
 
 @pytest.mark.parametrize("port", ["abc", "taken"])
 def test_a_port_that_cannot_be_used_is_told_in_one_line(tmp_path: Path, port: str) -> None:
+    variables = environment(tmp_path)
+    (tmp_path / "example.sqlite3").unlink()  # It would be the first start.
     with listening_socket() as listener:
         chosen = str(listener.getsockname()[1]) if port == "taken" else port
-        ended = start(**{**environment(tmp_path), "PORT": chosen})
+        ended = start(**{**variables, "PORT": chosen})
     assert ended.returncode == 1
     assert chosen in ended.stderr
     assert "make run" in ended.stderr

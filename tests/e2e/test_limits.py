@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.conftest import NewId, OpenSocket, Servers, ServerWith
 from tests.e2e.raw import RawSocket
+from tests.e2e.servers import poll
 
 PROXIED_APP = "tests.e2e.apps.engine_app:create_proxied_app()"
 OK = {"ok": True}
@@ -56,7 +57,7 @@ def attempt(url: str, token: str, address: str | None = None) -> dict[str, Any] 
         ("joins", "leave:conversation", [1]),
         ("messages", "message:send", [1]),
         ("notifications", "notifications:read-all", []),
-        ("log", "sync", []),
+        ("sync", "sync", []),
         ("application", "app:echo", [1]),
         ("application", "no:such-event", []),
     ],
@@ -177,6 +178,7 @@ def test_who_keeps_on_is_disconnected(open_socket: OpenSocket, engine_with: Serv
     raw.send('42["app:echo",1]')  # Were there more, the close could meet them on their way, and cut what it says.
     raw.receive_until("41")
     assert api.wait_for_hook("disconnect", user) == [[user, "rate limit"]]
+    assert poll(lambda: "keeps sending too much" in servers.new_lines(), 10)
     assert servers.new_lines().count("keeps sending too much") == 1
     assert codes(other, 1, "app:echo", 1) == [None]
 

@@ -15,25 +15,25 @@ from tests.e2e.servers import Server, gunicorn
 
 FOLDER = {
     "__init__.py": '''
-        """Reactions: what users think of messages."""
+        """Applause: how a conversation was liked."""
 
-        from flask_realtime.features.reactions.feature import reactions
+        from flask_realtime.features.applause.feature import applause
 
-        __all__ = ["reactions"]
+        __all__ = ["applause"]
     ''',
     "events.py": '''
-        """Names and payloads of reactions."""
+        """Names and payloads of applause."""
 
         from dataclasses import dataclass
         from typing import TypedDict
 
         from flask_realtime.contract.events import OutgoingEvent
 
-        REACTION_ADD = "reaction:add"
+        APPLAUSE_ADD = "applause:add"
 
 
         @dataclass(frozen=True)
-        class Reaction:
+        class Applause:
             conversationId: str
             emoji: str
 
@@ -43,45 +43,45 @@ FOLDER = {
             count: int
 
 
-        REACTION_ADDED = OutgoingEvent("reaction:added", Count, "the conversation", "Somebody reacted.")
+        APPLAUSE_ADDED = OutgoingEvent("applause:added", Count, "the conversation", "Somebody applauds.")
     ''',
     "handlers.py": '''
-        """What reactions do."""
+        """What applause does."""
 
         from collections import Counter
 
         from flask_realtime.contract.effects import Outcome
         from flask_realtime.errors import NotJoined
         from flask_realtime.features.conversations import conversations
-        from flask_realtime.features.reactions.events import REACTION_ADDED
+        from flask_realtime.features.applause.events import APPLAUSE_ADDED
 
 
-        class Reactions:
-            """The state of reactions."""
+        class Applauses:
+            """The state of applause."""
 
             def __init__(self, context):
                 self.conversations = context.state_of(conversations)
                 self.counts = Counter()
 
 
-        def add(state, caller, reaction):
-            """Add a reaction."""
-            if not state.conversations.is_joined(caller.id, reaction.conversationId):
+        def add(state, caller, applause):
+            """Applaud."""
+            if not state.conversations.is_joined(caller.id, applause.conversationId):
                 raise NotJoined
-            state.counts[reaction.emoji] += 1
-            count = {"emoji": reaction.emoji, "count": state.counts[reaction.emoji]}
-            return Outcome(count, [REACTION_ADDED.to_conversation(reaction.conversationId, count)])
+            state.counts[applause.emoji] += 1
+            count = {"emoji": applause.emoji, "count": state.counts[applause.emoji]}
+            return Outcome(count, [APPLAUSE_ADDED.to_conversation(applause.conversationId, count)])
     ''',
     "feature.py": '''
-        """Reactions, as a feature."""
+        """Applause, as a feature."""
 
         from flask_realtime.feature.feature import Feature
         from flask_realtime.features.conversations import conversations
-        from flask_realtime.features.reactions import events, handlers
+        from flask_realtime.features.applause import events, handlers
 
-        reactions = Feature("reactions", state=handlers.Reactions, requires=[conversations])
-        reactions.add_outgoing(events.REACTION_ADDED)
-        reactions.event(events.REACTION_ADD, payload=events.Reaction, answer=events.Count, limit="3/minute")(handlers.add)
+        applause = Feature("applause", state=handlers.Applauses, requires=[conversations])
+        applause.add_outgoing(events.APPLAUSE_ADDED)
+        applause.event(events.APPLAUSE_ADD, payload=events.Applause, answer=events.Count, limit="3/minute")(handlers.add)
     ''',
 }
 APPLICATION = f"""
@@ -111,11 +111,11 @@ APPLICATION = f"""
 def add_to_extension(extension: Path) -> None:
     """Put the feature into the extension's list."""
     text = extension.read_text(encoding="utf-8")
-    assert "    presence,\n    authentication,\n)" in text
-    text = text.replace("    presence,\n    authentication,\n)", "    presence,\n    authentication,\n    reactions,\n)")
+    assert "    authentication,\n" in text
+    text = text.replace("    authentication,\n", "    authentication,\n    applause,\n", 1)
     line = "from flask_realtime.features.presence import PresenceCalls, PresenceHooks, presence\n"
     assert line in text
-    extension.write_text(text.replace(line, f"{line}from flask_realtime.features.reactions import reactions\n"), encoding="utf-8")
+    extension.write_text(text.replace(line, f"{line}from flask_realtime.features.applause import applause\n"), encoding="utf-8")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """A server of a copy of the package that has the feature."""
     package = tmp_path / "flask_realtime"
     shutil.copytree(flask_realtime.__path__[0], package, ignore=shutil.ignore_patterns("__pycache__"))
-    folder = package / "features" / "reactions"
+    folder = package / "features" / "applause"
     folder.mkdir()
     for name, text in FOLDER.items():
         (folder / name).write_text(dedent(text), encoding="utf-8")
@@ -138,13 +138,13 @@ def test_a_folder_and_a_line_make_a_feature(server: Server, driver: JSDriver) ->
         ann, bob = (connect(stack, driver, server, user) for user in ("ann", "bob"))
         for client in (ann, bob):
             assert client.call("join:conversation", "7") == {"ok": True}
-        assert ann.call("reaction:add", {"conversationId": "7", "emoji": "+1"}) == {"emoji": "+1", "count": 1}
-        assert bob.wait_for("reaction:added").data == {"emoji": "+1", "count": 1}
-        wrong = ann.call("reaction:add", {"conversationId": "7", "emoji": 1})["error"]
+        assert ann.call("applause:add", {"conversationId": "7", "emoji": "+1"}) == {"emoji": "+1", "count": 1}
+        assert bob.wait_for("applause:added").data == {"emoji": "+1", "count": 1}
+        wrong = ann.call("applause:add", {"conversationId": "7", "emoji": 1})["error"]
         assert wrong["code"] == "bad_request"
         assert "emoji" in wrong["message"]
-        assert ann.call("reaction:add", {"conversationId": "8", "emoji": "+1"})["error"]["code"] == "not_joined"
-        assert ann.call("reaction:add", {"conversationId": "7", "emoji": "+1"})["error"]["code"] == "rate_limited"
+        assert ann.call("applause:add", {"conversationId": "8", "emoji": "+1"})["error"]["code"] == "not_joined"
+        assert ann.call("applause:add", {"conversationId": "7", "emoji": "+1"})["error"]["code"] == "rate_limited"
 
 
 def connect(stack: ExitStack, driver: JSDriver, server: Server, user_id: str) -> JSClient:

@@ -6,22 +6,29 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.e2e.browser import Person, chromium, start_again
+from tests.e2e.browser import Person, start_again
 from tests.e2e.example import User, environment
 from tests.e2e.network import Network
-from tests.e2e.servers import WORKER_CLASS, Server, listening_socket
+from tests.e2e.servers import WORKER_CLASS, Server, listening_socket, poll
 from tests.redis_server import RedisServer
 
 QUICK = {"REALTIME_PING_INTERVAL": "1", "REALTIME_PING_TIMEOUT": "2"}
 """Settings with which a loss of the network is noticed soon."""
 
+MINUTE = 60.0
 EXAMPLE = ("-m", "example_app")
 MORTAL = ("-m", "tests.e2e.apps.mortal_app")
 FOUR_WORKERS = ("-m", "gunicorn", "--worker-class", WORKER_CLASS, "--workers", "4", "example_app:create_app()")
+
+
+HAS_LOADED = "name => performance.getEntriesByType('resource').some(({name: url}) => url.includes(name))"
+"""Whether a part of the page has been loaded, which the page does before it is needed."""
 
 
 class House:
@@ -62,12 +69,6 @@ class House:
 
 OpenHouse = Callable[..., House]
 Visit = Callable[..., Person]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -127,12 +128,89 @@ def stored(user: User) -> list[str]:
     return [message["content"] for message in page["messages"]]
 
 
+class Away(NamedTuple):
+    """Alice, whose network was taken away at a time, and bob, who has his."""
+
+    house: House
+    network: Network
+    user: User
+    alice: Person
+    bob: Person
+    since: float
+
+
+@pytest.fixture(scope="module")
+def away(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
+    """Takes alice's network away, has both write, alice reload the page, and the server be killed and started again meanwhile."""
+    with ExitStack() as stack:
+        house = House(stack, environment(tmp_path_factory.mktemp("minute")))
+        network = house.network()
+        user = house.conversation("Plans")
+        alice, bob = Person(browser, network.url), Person(browser, house.url)
+        for person, name in ((alice, "alice"), (bob, "bob")):
+            stack.callback(person.leave)
+            person.may_lose_the_server = True
+            person.log_in(name).open_conversation("Plans")
+        alice.loads_from(house.url)
+        alice.send("line 1")
+        bob.sees_in_order("line 1")
+        expect(alice.messages.get_by_role("img", name="Read")).to_have_count(1)  # So the answer has come, too.
+        cut(alice, network)
+        since = monotonic()
+        alice.send("line 2")  # Sent into the void.
+        bob.send("line 3")
+        is_cut_off(alice)
+        bob.sees_as("alice", "offline")
+        alice.send("line 4")
+        alice.sees_in_order("line 1", "line 2", "line 4")
+        alice.page.reload()
+        house.server.kill()
+        bob.send("line 5")
+        house.start()
+        bob.is_connected()
+        bob.sees_in_order("line 1", "line 3", "line 5")
+        expect(bob.messages.get_by_text("Sending…")).to_have_count(0)
+        yield Away(house, network, user, alice, bob, since)
+        assert [alice.complaints, bob.complaints] == [[], []]
+
+
 @pytest.fixture(params=["one process", "four workers with Redis"])
 def any_house(request: pytest.FixtureRequest, stack: ExitStack, tmp_path: Path) -> House:
     if request.param == "one process":
         return House(stack, environment(tmp_path))
     redis = stack.enter_context(RedisServer())
     return House(stack, {**environment(tmp_path), "MESSAGE_QUEUE_URL": redis.url}, FOUR_WORKERS)
+
+
+@pytest.mark.usefixtures("away")  # The minute of the last test, which passes while the others run.
+def test_what_happens_to_messages_meanwhile_is_shown_however_far_up_they_are(
+    stack: ExitStack, tmp_path: Path, visit: Visit
+) -> None:
+    # The lost connection is not recovered: the page asks for what it has missed.
+    settings = {"REALTIME_RECOVERY_CLIENTS": "asking", "REALTIME_USER_LIMITS": '{"messages": null}'}
+    house = House(stack, {**environment(tmp_path), **settings})
+    network = house.network()
+    owner = house.conversation("History")
+    messages = f"/api/conversations/{owner.conversation}/messages"
+    first, second, third, *others = [owner.call("POST", messages, {"content": f"note {number}"})["id"] for number in range(150)]
+    User(house.url, "bob").call("POST", f"/api/conversations/{owner.conversation}/read", {"upTo": others[-1]})
+    owner.call("POST", messages, {"content": "the beginning", "replyTo": first})
+    bob = visit(network.url, "bob").open_conversation("History")
+    bob.loads_from(house.url)
+    bob.messages.get_by_role("button", name="Go to the quoted message: alice note 0").click()
+    bob.sees("note 0")
+    cut(bob, network)
+    is_cut_off(bob)
+    owner.call("PATCH", f"{messages}/{first}", {"content": "better"})
+    owner.call("DELETE", f"{messages}/{second}")
+    owner.call("PUT", f"{messages}/{third}/reactions/%F0%9F%91%8D")
+    owner.call("POST", messages, {"content": "beside", "threadId": third})
+    give_back(bob, network)
+    bob.is_connected()
+    bob.sees("better")
+    bob.sees("Message deleted")
+    for name in ("👍 1: alice", "1 reply"):
+        expect(bob.messages.get_by_role("button", name=name)).to_be_visible()
 
 
 def write_in_two_conversations(alice: Person) -> None:
@@ -305,8 +383,7 @@ def test_nothing_that_was_written_is_left_to_the_next_user_of_the_browser(house:
 def test_a_message_that_the_server_refuses_is_shown_and_does_not_hold_up_the_next_one(house: House, visit: Visit) -> None:
     user = house.conversation("Plans")
     alice, bob = (visit(house.url, name).open_conversation("Plans") for name in ("alice", "bob"))
-    alice.field.evaluate("field => field.removeAttribute('maxlength')")
-    alice.send("long " * 1_000)
+    alice.send("not\0stored")
     alice.send("line 1")
     bob.sees_in_order("line 1")
     refusal = alice.messages.get_by_role("alert")
@@ -341,8 +418,14 @@ def test_the_page_says_whether_anything_was_missed(house: House, visit: Visit) -
     house.conversation("Plans")
     alice, bob = (visit(url, name).open_conversation("Plans") for url, name in ((network.url, "alice"), (house.url, "bob")))
     says(alice, "")
+    alice.page.wait_for_function(HAS_LOADED, arg="SearchPanel")
     cut(alice, network)
     is_cut_off(alice)
+    alice.page.get_by_role("button", name="Search messages", exact=True).click()
+    search = alice.page.get_by_role("complementary", name="Search")
+    search.get_by_role("searchbox").fill("line")
+    expect(search.get_by_role("alert")).to_have_text("The server cannot be reached.")
+    expect(search.get_by_role("status")).to_have_text("")
     bob.sees_as("alice", "offline")
     bob.send("line 1")
     bob.sees_in_order("line 1")
@@ -371,3 +454,23 @@ def test_the_page_catches_up_where_it_was_away_for_too_long(stack: ExitStack, tm
         person.sees_in_order("line 1", "line 2")
     updates = alice.open_notifications().get_by_role("list", name="Orders and announcements")
     expect(updates.get_by_text("sent meanwhile")).to_have_count(1)
+
+
+def test_after_a_minute_without_a_network_nothing_is_missing_and_nothing_is_there_twice(away: Away) -> None:
+    alice, bob = away.alice, away.bob
+    assert poll(lambda: monotonic() - away.since >= MINUTE, 2 * MINUTE)
+    expect(alice.page.get_by_role("region", name="Connection problem")).to_contain_text("2 messages wait to be sent.")
+    bob.sees_as("alice", "offline")
+    bob.send("line 6")
+    bob.sees_in_order("line 1", "line 3", "line 5", "line 6")
+    assert stored(away.user) == ["line 1", "line 3", "line 5", "line 6"]
+    give_back(alice, away.network)
+    alice.sees_in_order("line 1", "line 3", "line 5", "line 6", "line 2", "line 4")
+    alice.send("line 7")
+    texts = [f"line {number}" for number in (1, 3, 5, 6, 2, 4, 7)]
+    for person in (alice, bob):
+        person.sees_in_order(*texts)
+        expect(person.messages.get_by_text("Sending…")).to_have_count(0)
+        person.page.reload()
+        person.sees_in_order(*texts)
+    assert stored(away.user) == texts

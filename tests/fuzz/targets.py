@@ -23,7 +23,7 @@ from flask_realtime.contract import json
 from flask_realtime.contract.ids import MAX_ID_LENGTH
 from flask_realtime.engine.frames import FrameError, FrameParser, Message, Opcode
 from flask_realtime.engine.handshake import answer_to, fault_of
-from flask_realtime.engine.headers import BadHead, read_fields
+from flask_realtime.engine.headers import BadHead, read_fields, read_upgrade
 from flask_realtime.engine.polling import read_post
 from flask_realtime.errors import BadRequest
 from flask_realtime.extension import BUILT_IN
@@ -135,6 +135,8 @@ def headers(data: bytes) -> None:
     assert found.headers.items() == expected.items()
     lengths = [value for name, value in expected.items() if name.lower() == "content-length"]
     assert (found.length is None) == (lengths == [])
+    upgrade = read_upgrade(b"GET / HTTP/1.1\r\n" + data, 1 << 16)
+    assert upgrade is None or (upgrade[1].headers.items() == expected.items() and rest == b"" and found.length is None)
 
 
 def handshakes(data: bytes) -> None:

@@ -119,7 +119,7 @@ def recorded(app: Flask) -> Iterator[list[Statement]]:
     statements: list[Statement] = []
 
     def record(_conn: object, _cursor: object, sql: str, parameters: Any, _context: object, many: object) -> None:
-        statements.append(Statement(sql, parameters[0] if many else parameters))
+        statements.append(Statement(sql, parameters[0] if many and isinstance(parameters, list) else parameters))
 
     with app.app_context():
         engine = app.extensions["sqlalchemy"].engine
@@ -133,7 +133,8 @@ def recorded(app: Flask) -> Iterator[list[Statement]]:
 @contextmanager
 def running(database_url: str, instance_path: Path, config: Mapping[str, Any] | None = None) -> Iterator[Flask]:
     """Make the application, and close its database connections afterwards."""
-    settings = {"SQLALCHEMY_DATABASE_URI": database_url, "JWT_SECRET_KEY": SECRET, **(config or {})}
+    defaults = {"SQLALCHEMY_DATABASE_URI": database_url, "JWT_SECRET_KEY": SECRET, "DEMO_MESSAGES": False}
+    settings = {**defaults, **(config or {})}
     with patch("example_app.database.hash_password", hash_once):
         app = create_app(settings, instance_path=str(instance_path))
     try:
@@ -164,18 +165,23 @@ class StoreApp:
         self.db.init_app(self.app)
 
     def in_threads(self, *calls: Callable[[], Any]) -> list[Any]:
-        """Make the calls at once, each in a thread and an application context of its own."""
-        start = Barrier(len(calls))
+        """Make the calls at once; see `in_threads`."""
+        return in_threads(self.app, self.db, *calls)
 
-        def run(call: Callable[[], Any]) -> Any:
-            with self.app.app_context():
-                # Connected beforehand, the threads meet in the database rather than on the way to it.
-                self.db.session.connection()
-                start.wait()
-                return call()
 
-        with ThreadPoolExecutor(len(calls)) as pool:
-            return list(pool.map(run, calls))
+def in_threads(app: Flask, database: SQLAlchemy, *calls: Callable[[], Any]) -> list[Any]:
+    """Make the calls at once, each in a thread and an application context of its own."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        with app.app_context():
+            # Connected beforehand, the threads meet in the database rather than on the way to it.
+            database.session.connection()
+            start.wait()
+            return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
 
 
 @contextmanager
@@ -186,9 +192,27 @@ def new_store_app(database_url: str, **options: Any) -> Iterator[StoreApp]:
         if made.db.engine.dialect.name == "sqlite":
             event.listen(made.db.engine, "connect", enforce_foreign_keys)
         made.db.create_all()
-        yield made
-        made.db.session.remove()
-        made.db.engine.dispose()
+        try:
+            yield made
+        finally:
+            made.db.session.remove()
+            made.db.engine.dispose()
+
+
+def instructions(session: Any, call: Callable[[], object]) -> int:
+    """How many instructions of SQLite's machine a call takes; looking a page of the search index up is some of them."""
+    driver = session.connection().connection.dbapi_connection
+    taken = 0
+
+    def count() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    driver.set_progress_handler(count, 1)
+    call()
+    driver.set_progress_handler(None, 0)
+    return taken
 
 
 def enforce_foreign_keys(connection: Any, _record: object) -> None:
@@ -219,11 +243,13 @@ def full_scans(app: Flask, statements: Sequence[Statement]) -> list[str]:
 def _scans_of_sqlite(connection: Connection, statement: Statement) -> list[str]:
     plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
     steps = [row.detail for row in plan]
-    # A batch's own list of ids is as short as its limit says; how the ids are found is a step of its own.
+    # A batch's own list of ids, or another list, is as short as its limit says; how it is found is a step of its own.
     return [
         step
         for step in steps
-        if step.startswith("SCAN ") and step != "SCAN batch" and not re.match(r"SCAN (\d+ )?CONSTANT ROW", step)
+        if step.startswith("SCAN ")
+        and step not in {"SCAN batch", "SCAN listed"}
+        and not re.match(r"SCAN (\d+ )?CONSTANT ROW", step)
     ]
 
 

@@ -13,7 +13,7 @@ from flask_jwt_extended import create_access_token, decode_token
 from flask_realtime import Identity, Realtime
 from flask_realtime.errors import NotFound
 from flask_realtime.extension import gateway_of
-from flask_realtime.features.presence import announcements
+from flask_realtime.features.presence import rated_queue
 from flask_realtime.rates import parse_rate
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
@@ -301,7 +301,7 @@ def test_coming_and_going_are_told_with_the_first_and_the_last_connection(make_a
 def test_a_change_that_comes_too_soon_is_told_later(
     make_app: MakeApp, connect: Connect, monkeypatch: pytest.MonkeyPatch, *, has_audience: bool
 ) -> None:
-    monkeypatch.setattr(announcements, "RATE", parse_rate("5/second, burst 2"))
+    monkeypatch.setattr(rated_queue, "RATE", parse_rate("5/second, burst 2"))
     told: list[str] = []
     app = make_app()
     realtime = Realtime(app)

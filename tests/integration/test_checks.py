@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
@@ -21,6 +21,7 @@ from flask_realtime.checks.surroundings import check_queue, check_versions
 from flask_realtime.checks.tokens import check_tokens
 from flask_realtime.extension import gateway_of
 from tests.redis_server import RedisServer, free_port
+from tests.warm_python import WarmPython
 
 KEY = "0123456789abcdef" * 2
 WHOLE = f"""
@@ -48,9 +49,11 @@ class Checked:
         folder: Where the application is written.
         source: Its source.
         environment: Variables of the command.
+        python: What runs it.
     """
 
-    def __init__(self, folder: Path, source: str, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, source: str, environment: dict[str, str], python: WarmPython) -> None:
+        self._python = python
         (folder / "app.py").write_text(dedent(source), encoding="utf-8")
         self._folder = folder
         inherited = {name: value for name, value in os.environ.items() if name not in {"WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"}}
@@ -60,14 +63,18 @@ class Checked:
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         """Run the command with options."""
-        command = [sys.executable, "-m", "flask", "--app", "app", "realtime", "check", *options]
-        return subprocess.run(
-            command, cwd=self._folder, env=self._environment, capture_output=True, text=True, check=False, timeout=60
-        )
+        command = ("-m", "flask", "--app", "app", "realtime", "check", *options)
+        return self._python.run(*command, folder=self._folder, environment=self._environment)
+
+
+@pytest.fixture(scope="module")
+def warm_python() -> Iterator[WarmPython]:
+    with WarmPython() as warm:
+        yield warm
 
 
 @pytest.fixture
-def check(tmp_path: Path) -> Any:
+def check(tmp_path: Path, warm_python: WarmPython) -> Any:
     """Checks the application above, with some of its lines replaced."""
 
     def run(*replacements: tuple[str, str], **environment: str) -> Checked:
@@ -75,7 +82,7 @@ def check(tmp_path: Path) -> Any:
         for old, new in replacements:
             assert old in source
             source = source.replace(old, new)
-        return Checked(tmp_path, source, environment)
+        return Checked(tmp_path, source, environment, warm_python)
 
     return run
 

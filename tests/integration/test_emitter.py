@@ -55,7 +55,8 @@ def test_it_knows_who_is_online_and_where(server: Flask, emitter: RealtimeEmitte
         assert emitter.is_user_online("ben")
         assert not emitter.is_user_online("eve")
         assert [entry.connection_id for entry in emitter.get_user_connections("ann")] == [ann.id]
-        assert emitter.state_of(conversations).sizes() == {"7": 1}
+        assert emitter.state_of(conversations).joined_anywhere() == ["7"]
+        assert emitter.state_of(conversations).members("7") == {ann.id: "ann"}
         assert emitter.state_of(presence).is_online("ann")
 
 

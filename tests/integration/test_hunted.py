@@ -14,7 +14,7 @@ from flask_realtime.extension import BUILT_IN
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.example_support import Example, error, running
 
-NO_LIMITS = dict.fromkeys(("typing", "presence", "joins", "messages", "notifications", "log", "application"))
+NO_LIMITS = dict.fromkeys(("typing", "presence", "joins", "messages", "notifications", "receipts", "sync", "application"))
 NAMES = sorted(entry.name for entry in entries(BUILT_IN))
 FIELDS = (
     "username password title participantIds content messageIds userId type message link data status clientId replyTo".split()  # noqa: SIM905 - shorter

@@ -390,6 +390,41 @@ def test_a_hook_that_refuses_leaves_everything_as_it_was(world: World, *, is_not
     assert "told" in names(answer.missed)
 
 
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_session_that_ends_while_its_client_is_authenticated_is_no_failure_and_the_next_one_recovers(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture, *, is_noticed: bool
+) -> None:
+    failures: list[BaseException] = []
+    ends: list[Callable[[], None]] = []
+    app = make_app()
+
+    def is_revoked(_header: object, _payload: object) -> bool:
+        while ends:
+            ends.pop()()
+        return False
+
+    app.extensions["flask-jwt-extended"].token_in_blocklist_loader(is_revoked)
+    world = World(app, lambda realtime: realtime.on_error(lambda error, _event, _identity: failures.append(error)))
+    wire = world.wire()
+    place = enter(wire, "ann")
+    if is_noticed:
+        lose(app, wire)
+    gone = world.wire()
+    ends.append(gone.end)
+    gone.send(gone.connect_packet("ann", **place.auth()))
+    assert gone.until_closed() == []
+    newcomer = world.wire()
+    ends.append(newcomer.end)
+    newcomer.send(newcomer.connect_packet("ben", recovery=True))
+    assert newcomer.until_closed() == []
+    world.realtime.send_to_user("ann", "told", {})
+    answer = come_back(world.wire(), "ann", place)
+    assert is_recovered(place, answer)
+    assert names(answer.missed).count("told") == 1
+    assert failures == []
+    assert [record.message for record in caplog.records if record.exc_info] == []
+
+
 def test_who_is_kicked_while_coming_back_is_refused(make_app: MakeApp) -> None:
     def kicks(realtime: Realtime) -> None:
         @realtime.on_connect

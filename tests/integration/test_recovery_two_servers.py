@@ -9,7 +9,11 @@ from flask import Flask
 from redis import Redis
 
 from flask_realtime import Realtime
+from flask_realtime.backends.packing import pack
+from flask_realtime.backends.redis.envelopes import Item, StreamId, fields_of
+from flask_realtime.contract.effects import Emit
 from flask_realtime.extension import gateway_of
+from flask_realtime.gateway.delivery.envelopes import envelope_of
 from tests.integration.conftest import MakeApp
 from tests.integration.recovery_client import Place, come_back, enter, event, is_recovered, lose, names
 from tests.integration.wire import Wire
@@ -51,6 +55,91 @@ class Servers:
     def everybody_knows(self, app: Flask, *, online: bool) -> bool:
         """Whether a server knows that ann is online, or that she is not."""
         return bool(gateway_of(app).backend.connected_users.online(["ann"])) is online
+
+
+class Played:
+    """A server whose writing to Redis a test does for it.
+
+    Args:
+        name: Its name.
+        redis: The Redis.
+        servers: The other servers.
+    """
+
+    def __init__(self, name: str, redis: RedisServer, servers: Servers) -> None:
+        self._name = name
+        self._redis = redis
+        self._stream: str = gateway_of(servers.here).backend._bus.stream_key  # type: ignore[attr-defined]
+        self._last = 0
+
+    def new(self, event: str, conversation: int, logged: str | None = None) -> Item:
+        """Make an event for a conversation, which has a name in the application's log or not."""
+        self._last += 1
+        emit = Emit(event, ({},), (f"conversation:{conversation}",), logged=logged)
+        head, body = pack(envelope_of(emit, (f'2["{event}",{{}}]',), self._last))
+        return Item(0.0, head, body, len(head) + len(body), self._last)
+
+    def write(self, *items: Item) -> None:
+        """Write events, again if they were written before."""
+        with Redis.from_url(self._redis.url) as client:
+            entry: bytes = client.execute_command("XADD", self._stream, "*", *fields_of(self._name, items))
+        for item in items:
+            item.written = StreamId.parse(entry)
+
+    def knows_lease(self) -> bool:
+        """Return whether any lease is in Redis."""
+        with Redis.from_url(self._redis.url) as client:
+            return bool(client.keys("*:lease:*"))
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_what_servers_write_again_after_a_restart_of_redis_comes_once(
+    servers: Servers, redis: RedisServer, *, is_settled: bool
+) -> None:
+    third, fourth, wire = Played("third", redis, servers), Played("fourth", redis, servers), Wire(servers.there)
+    place = enter(wire, "ben")
+    wire.call("join:conversation", 7)
+    told = third.new("told", 7)
+    third.write(told)
+    before = event(wire.receive_until('2["told"'))[-1]
+    redis.restart()
+    fourth.write(fourth.new("later", 7))
+    offset = event(wire.receive_until('2["later"'))[-1]
+    while is_settled and era_of(offset) == era_of(before):
+        servers.send("said")
+        offset = event(wire.receive_until('2["said"'))[-1]
+    third.write(told)
+    servers.send("again")
+    wire.call("join:conversation", 8)  # So its server notices that Redis has forgotten its lease.
+    wire.wait_until(third.knows_lease)
+    lose(servers.there, wire, "ben")
+    answer = come_back(Wire(servers.here), "ben", place._replace(offset=offset))
+    assert "told" not in names(answer.missed)
+
+
+def test_a_server_that_has_just_started_gives_nobody_again_what_two_servers_have_sent(
+    servers: Servers, make_sharing: MakeApp, redis: RedisServer
+) -> None:
+    third, fourth, wire = Played("third", redis, servers), Played("fourth", redis, servers), Wire(servers.here)
+    place = enter(wire, "ben")
+    wire.call("join:conversation", 7)
+    third.write(third.new("told", 7, logged="1-1.0"))
+    offset = event(wire.receive_until('2["told"'))[-1]
+    started = make_sharing()
+    watcher = Wire(started)
+    watcher.enter("watcher-2")
+    fourth.write(fourth.new("told", 7, logged="1-1.0"))
+    servers.send("said")
+    watcher.receive_until('2["marker"')
+    lose(servers.here, wire, "ben")
+    answer = come_back(Wire(started), "ben", place._replace(offset=offset))
+    assert is_recovered(place, answer)
+    assert names(answer.missed) == ["said", "marker"]
+
+
+def era_of(offset: str) -> str:
+    """Return what the place of an offset is numbered in."""
+    return offset.split(".")[2].split("-", maxsplit=1)[0]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import flask_realtime
 from flask_realtime import Emit, Feature, Identity, Realtime
 from flask_realtime.errors import ConnectionRefused
 from flask_realtime.extension import gateway_of
-from flask_realtime.features.presence import announcements
+from flask_realtime.features.presence import grace
 from flask_realtime.features.presence.events import HEARD
 from flask_realtime.gateway.delivery.envelopes import command_envelope
 from flask_realtime.testing import RealtimeTestClient
@@ -126,7 +126,7 @@ def test_a_status_is_told_and_asked_for_at_either(two: Two) -> None:
 
 
 def test_what_one_server_held_back_and_does_not_announce_another_does(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announcements, "_PATIENCE", 0.05)
+    monkeypatch.setattr(grace, "SECONDS", 0.05)
     held_back = ("eve", True, 1, False)
     gateway_of(two.first).backend.publish(command_envelope("presence", HEARD, *held_back))
     for client in (two.ann, two.ben):

@@ -93,6 +93,11 @@ class Wire:
             assert monotonic() < deadline, "it did not come about in time"
             gateway_of(self._app).concurrency.sleep(0.005)
 
+    def end(self) -> None:
+        """Have the server end the session, as when it notices that the client is gone."""
+        session_id = self._url.rpartition("=")[2]
+        self._app.extensions["socketio"].server.eio.sockets[session_id].close(wait=False)
+
     def _poll(self) -> None:
         answer = self._http.get(self._url, environ_overrides=self._environ)
         packets = answer.text.split(SEPARATOR) if answer.status_code == 200 else ["1"]

@@ -72,8 +72,17 @@ _STORE: Final = (
     "integration/store/test_store_jobs.py",
 )
 _MODELS: Final = Suite(_STORE[:1], (*_STORE[1:], *_EXAMPLE_API))
+_MEMBERS: Final = (
+    "integration/store/test_store_members_model.py",
+    "integration/store/test_store_members_races.py",
+    "integration/features/test_conversations.py",
+)
 _OPERATIONS: Final = Suite(_STORE[1:2], (*_STORE[2:], *_EXAMPLE_API))
 
+_SEARCHES: Final = Suite(
+    ("integration/store/test_store_search.py",),
+    ("integration/store/test_store_search_queries.py", "integration/test_search_requests.py"),
+)
 _KEPT: Final = Suite(("unit/gateway/test_recovery_kept.py",), ("e2e/test_recovery_restart.py",))
 
 PLAN: Final[dict[str, Suite]] = {
@@ -81,6 +90,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/describe": Suite(
         ("unit/test_describe.py", "integration/test_describing.py", "docs/test_reference.py"), ("e2e/test_types.py",)
     ),
+    "flask_realtime/describe/openapi.py": Suite(("integration/test_chat.py",)),
+    "flask_realtime/rest": Suite(("integration/test_chat.py", "integration/features/test_conversations.py"), _EXAMPLE_API),
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
         ("unit/features/test_typing_indicators.py", *_DECLARED, *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
@@ -109,7 +120,26 @@ PLAN: Final[dict[str, Suite]] = {
         ),
         ("e2e/features/test_notifications_critical.py",),
     ),
-    "flask_realtime/job_commands.py": Suite(("integration/test_job_commands.py",)),
+    "flask_realtime/cli/jobs.py": Suite(("integration/test_job_commands.py",)),
+    "flask_realtime/cli/log.py": Suite(("integration/test_log_commands.py",)),
+    "flask_realtime/cli/database.py": Suite(("integration/test_log_commands.py",)),
+    "flask_realtime/cli/stats.py": Suite(("integration/test_analytics_requests.py",)),
+    "flask_realtime/features/analytics": Suite(
+        ("unit/features/test_analytics.py", "integration/test_analytics_requests.py", "integration/store/test_store_analytics.py"),
+        ("e2e/features/test_analytics.py",),
+    ),
+    "flask_realtime/cli/admin.py": Suite(("integration/test_admin_command.py",)),
+    "flask_realtime/features/administration": Suite(
+        ("unit/features/test_administration.py", "integration/features/test_administration.py"),
+        ("e2e/features/test_administration.py",),
+    ),
+    "flask_realtime/gateway/server_view.py": Suite(
+        ("integration/features/test_administration.py",), ("e2e/features/test_administration.py",)
+    ),
+    "flask_realtime/features/search/models.py": _SEARCHES,
+    "flask_realtime/features/search/index_store.py": _SEARCHES,
+    "flask_realtime/features/search/store.py": _SEARCHES,
+    "flask_realtime/features/search": Suite(("unit/test_search.py", "integration/test_search_requests.py"), _SEARCHES.fast),
     "flask_realtime/features/receipts/cursor_store.py": Suite(
         (_STORE[6],), (*_STORE[1:4], "integration/features/test_receipts.py")
     ),
@@ -121,6 +151,14 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/receipts": Suite(
         ("unit/features/test_receipts.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_receipts.py"),
         ("e2e/features/test_receipts.py",),
+    ),
+    "flask_realtime/features/reactions/store.py": Suite(
+        ("integration/store/test_store_reactions.py",), ("integration/features/test_reactions.py",)
+    ),
+    "flask_realtime/features/reactions/models.py": Suite(_STORE[:1], ("integration/store/test_store_reactions.py",)),
+    "flask_realtime/features/reactions": Suite(
+        ("unit/features/test_reactions.py", *_DECLARED, "integration/features/test_reactions.py"),
+        ("e2e/features/test_reactions.py",),
     ),
     "flask_realtime/features/log": Suite(
         (
@@ -134,6 +172,27 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/features/presence/departures.py": Suite(
         ("unit/features/test_presence_departures.py", "integration/test_recovery.py"), ("integration/test_recovery_two_servers.py",)
+    ),
+    "flask_realtime/features/presence/models.py": Suite(
+        ("integration/store/test_store_presence.py",), ("integration/store/test_store_migrations.py", _STORE[0])
+    ),
+    "flask_realtime/features/presence/store.py": Suite(("integration/store/test_store_presence.py",)),
+    "flask_realtime/features/presence": Suite(
+        (
+            "unit/features/test_presence.py",
+            "unit/features/test_presence_announcements.py",
+            "unit/features/test_presence_settings.py",
+            "unit/features/test_presence_told.py",
+            *_DECLARED,
+            "integration/features/test_presence.py",
+        ),
+        (
+            "integration/features/test_presence_two_servers.py",
+            "integration/store/test_store_presence.py",
+            "integration/test_two_servers.py",
+            "e2e/features/test_presence.py",
+            "e2e/features/test_presence_rates.py",
+        ),
     ),
     "flask_realtime/features": Suite(
         (
@@ -157,6 +216,10 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/contract/test_payloads.py", "unit/contract/test_ids.py", "unit/test_describe.py", "unit/test_hooks.py", *_GATEWAY),
         ("e2e/test_answers.py",),
     ),
+    "flask_realtime/gateway/inspection.py": Suite(("integration/test_commands.py",)),
+    "flask_realtime/metrics": Suite(("unit/test_metrics.py", "integration/test_metrics.py"), ("e2e/test_metrics.py",)),
+    "flask_realtime/gateway/scrape": Suite(("integration/test_metrics.py",), ("e2e/test_metrics.py",)),
+    "flask_realtime/counts.py": Suite(("unit/test_counts.py", "integration/test_counts.py")),
     "flask_realtime/gateway/shutdown.py": Suite(("unit/gateway/test_shutdown.py", *_GATEWAY), ("e2e/test_drain.py",)),
     "flask_realtime/gateway/changes.py": Suite(
         ("unit/gateway/test_changes.py", "unit/features/test_conversations_membership.py", *_GATEWAY)
@@ -164,6 +227,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/delivery/manager.py": Suite(("unit/gateway/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/delivery/members.py": Suite(("unit/gateway/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/delivery/rooms.py": Suite(("unit/gateway/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
+    "flask_realtime/gateway/parts.py": Suite(("integration/test_tracing.py",), ("e2e/test_tracing.py",)),
+    "flask_realtime/json_logs.py": Suite(("unit/test_json_logs.py",), ("e2e/test_logging.py",)),
+    "flask_realtime/health.py": Suite(("integration/test_health.py", _EXAMPLE_API[0]), ("e2e/test_health.py",)),
+    "flask_realtime/tracing": Suite(("integration/test_tracing.py",), ("e2e/test_tracing.py",)),
     "flask_realtime/gateway/repeats.py": Suite(
         ("unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
     ),
@@ -184,6 +251,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/authentication/authenticator.py": Suite(
         ("integration/features/test_authentication.py",), ("e2e/features/test_authentication.py",)
     ),
+    "flask_realtime/features/authentication/plain_tokens.py": Suite(("integration/features/test_authentication_tokens.py",)),
     "flask_realtime/features/authentication/quick_tokens.py": Suite(
         ("integration/features/test_authentication_tokens.py",), ("e2e/features/test_authentication_tokens.py",)
     ),
@@ -225,11 +293,18 @@ PLAN: Final[dict[str, Suite]] = {
         (
             "unit/features/test_conversations_membership.py",
             "unit/features/test_conversations.py",
+            "unit/features/test_conversations_requests.py",
             *_DECLARED,
             *_GATEWAY,
             "integration/test_two_servers.py",
+            "integration/features/test_conversations.py",
         ),
-        ("e2e/features/test_messages.py", "e2e/features/test_conversations.py", "e2e/test_python_api.py"),
+        (
+            "e2e/features/test_messages.py",
+            "e2e/features/test_conversations.py",
+            "e2e/features/test_conversations_members.py",
+            "e2e/test_python_api.py",
+        ),
     ),
     "flask_realtime/gateway/serving/suitability.py": Suite(
         ("unit/gateway/test_suitability.py", *_GATEWAY), ("e2e/test_setup_warnings.py",)
@@ -290,11 +365,13 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/server.py": Suite((_ENGINE, "unit/engine/test_engine_socket.py"), (*_ENGINE_E2E, "e2e/test_drain.py")),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),
     "flask_realtime/engine/headers.py": Suite(("unit/engine/test_headers.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/acceptor.py": Suite(("unit/engine/test_acceptor.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/handshake.py": Suite(
         ("unit/engine/test_handshake.py", "unit/test_fuzz_corpus.py"), ("e2e/test_engine_handshake.py",)
     ),
     "flask_realtime/engine/handler.py": Suite(
-        ("unit/engine/test_front_door.py", "unit/engine/test_handler.py"), ("e2e/test_front_door.py",)
+        ("unit/engine/test_front_door.py", "unit/engine/test_handler.py", "unit/engine/test_acceptor.py"),
+        ("e2e/test_front_door.py",),
     ),
     "flask_realtime/engine/body.py": Suite(("unit/engine/test_body.py",), ("e2e/test_front_door.py",)),
     "flask_realtime/engine/places.py": Suite(("unit/engine/test_places.py",), ("e2e/test_front_door.py",)),
@@ -326,7 +403,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/handoff/links.py": Suite(
         ("unit/engine/test_handover.py", "unit/engine/test_handing_over.py"), ("e2e/test_workers.py",)
     ),
-    "flask_realtime/engine/handoff/socket_folder.py": Suite(("unit/engine/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/socket_folder.py": Suite(("unit/engine/test_handover.py",), ("e2e/test_workers.py",)),
     "flask_realtime/engine/handoff/tls_proxy.py": Suite(("unit/engine/test_tls_proxy.py",), ("e2e/test_workers.py",)),
     "flask_realtime/engine/polling.py": Suite(("unit/engine/test_polling.py",), _ENGINE_E2E),
     "flask_realtime/engine/handoff/progress.py": Suite(
@@ -355,7 +432,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/functions.py": Suite(("unit/test_calls.py", *_PROCESSES, *_APPLICATIONS), ("e2e/test_python_api.py",)),
     "flask_realtime/hooks.py": Suite(("unit/test_hooks.py", "unit/test_registration.py", _FEATURES, *_APPLICATIONS)),
     "flask_realtime/identity.py": Suite(("integration/features/test_authentication.py", *_APPLICATIONS)),
-    "flask_realtime/cli.py": Suite(
+    "flask_realtime/terminal.py": Suite(("unit/test_terminal.py", "integration/test_commands.py")),
+    "flask_realtime/cli": Suite(
         ("integration/test_commands.py", _FEATURES, "integration/test_describing.py", "integration/test_checks.py"),
         ("e2e/test_many_servers.py",),
     ),
@@ -382,6 +460,23 @@ PLAN: Final[dict[str, Suite]] = {
             *_APPLICATIONS,
         )
     ),
+    "flask_realtime/backends/redis/cluster.py": Suite(
+        ("unit/backends/test_cluster_nodes.py", "integration/backends/test_redis_cluster.py")
+    ),
+    "flask_realtime/backends/redis/connections.py": Suite(
+        ("integration/backends/test_redis_link.py", "integration/backends/test_redis_tls.py"), _REDIS
+    ),
+    "flask_realtime/backends/links/intake.py": Suite(
+        ("unit/backends/test_links_intake.py",), ("integration/backends/test_direct_links.py",)
+    ),
+    "flask_realtime/backends/links/frames.py": Suite(
+        ("unit/backends/test_links_frames.py",), ("integration/backends/test_direct_links.py",)
+    ),
+    "flask_realtime/backends/links/greeting.py": Suite(
+        ("unit/backends/test_links_frames.py",), ("integration/backends/test_direct_links.py",)
+    ),
+    "flask_realtime/backends/links": Suite(("integration/backends/test_direct_links.py",), ("e2e/test_direct_links.py",)),
+    "flask_realtime/backends/redis/grouped_calls.py": Suite(("integration/backends/test_grouped_calls.py",), ("contract",)),
     "flask_realtime/backends/redis/outbox.py": Suite(("unit/backends/test_outbox.py", "integration/backends/test_redis_bus.py")),
     "flask_realtime/backends/redis/envelopes.py": Suite(("unit/backends/test_outbox.py", "integration/backends/test_redis_bus.py")),
     "flask_realtime/backends/redis/stream.py": Suite(
@@ -466,8 +561,21 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/messages/store.py": Suite(
         (_STORE[1], "integration/store/test_store_sends.py"), (*_STORE[2:], "integration/features/test_messages.py", *_EXAMPLE_API)
     ),
-    "flask_realtime/features/conversations/store.py": _OPERATIONS,
+    **{
+        f"flask_realtime/features/messages/{name}.py": Suite(
+            ("integration/features/test_messages_changed.py",), ("integration/store/test_store_messages_model.py", *_STORE[1:3])
+        )
+        for name in ("change_store", "mention_store", "query_store", "thread_store")
+    },
+    "flask_realtime/features/conversations/store.py": Suite(
+        (_STORE[1], "integration/store/test_store_conversations.py"), (*_STORE[2:], *_MEMBERS, *_EXAMPLE_API)
+    ),
+    "flask_realtime/features/conversations/members_store.py": Suite(("integration/store/test_store_conversations.py",), _MEMBERS),
+    "flask_realtime/features/conversations/pins_store.py": Suite(("integration/store/test_store_conversations.py",), _MEMBERS),
+    "flask_realtime/features/conversations/rows_store.py": Suite(("integration/store/test_store_conversations.py",), _MEMBERS),
     "flask_realtime/features/notifications/store.py": _OPERATIONS,
+    "flask_realtime/features/messages/everyone_store.py": Suite(("integration/store/test_store_everyone.py",)),
+    "flask_realtime/features/notifications/spreading.py": Suite(("integration/store/test_store_everyone.py",)),
     "flask_realtime/database": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
     "example_app/models.py": Suite(
@@ -494,7 +602,6 @@ PLAN: Final[dict[str, Suite]] = {
     "example_app/database.py": Suite(("integration/example/test_example_startup.py",), (*_EXAMPLE_API, *_EXAMPLE_LOGINS)),
     "example_app/pages.py": Suite(("integration/example/test_example_pages.py",), ("e2e/test_page.py",)),
     "example_app/__init__.py": Suite(("integration/example/test_example_startup.py",), ("e2e/test_example.py",)),
-    "example_app/push.py": _EXAMPLE_PUSH,
     "example_app/channels.py": _EXAMPLE_PUSH,
     "example_app/notifications.py": Suite(("integration/example/test_example_push.py", *_EXAMPLE_API)),
     "example_app/limits.py": Suite(_EXAMPLE_LOGINS),

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.e2e.servers import Server, stopped_at_the_end
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ("server", "redis", "amqp", "kafka", "celery", "push", "validation", "postgresql", "example")
+EXTRAS = ("server", "redis", "amqp", "kafka", "celery", "push", "validation", "postgresql", "metrics", "tracing", "example")
 """Those for users; the others are for developers, who work in a checkout."""
 
 

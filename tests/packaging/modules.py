@@ -11,6 +11,8 @@ PACKAGE = "flask_realtime"
 NEEDS = {
     "flask_realtime.backends.redis": "redis",
     "flask_realtime.jobs.celery": "celery",
+    "flask_realtime.metrics": "metrics",
+    "flask_realtime.tracing": "tracing",
     "flask_realtime.worker": "server",
 }
 """Parts of the package that cannot be imported without an extra; all others can be imported with none."""

@@ -22,7 +22,8 @@ USED_BY_OTHERS = {
     "kombu": "python-socketio's manager for AMQP",
     "psycopg": "SQLAlchemy's dialect for PostgreSQL",
 }
-_DISTRIBUTIONS = packages_distributions()
+# The parts of OpenTelemetry share their top-level name.
+_DISTRIBUTIONS = {**packages_distributions(), "opentelemetry": ["opentelemetry-api"]}
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
 """What each extra promises, kept by an environment that holds the wheel with this extra alone."""
 
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -77,6 +80,42 @@ with app.app_context():
     token = create_access_token("ann")
 with RealtimeTestClient(app, token) as ann:
     print(ann.call("vote", {"choice": 1})["votes"], ann.call("vote", {"choice": "x"})["error"]["code"])
+"""
+MEASURING = """
+from flask import Flask
+from flask_jwt_extended import JWTManager
+from flask_realtime import Realtime
+from flask_realtime.metrics import metrics_blueprint
+
+app = Flask(__name__)
+app.config["JWT_SECRET_KEY"] = "a secret of at least 32 characters"
+JWTManager(app)
+Realtime(app)
+app.register_blueprint(metrics_blueprint())
+answer = app.test_client().get("/metrics")
+print(answer.status_code, "flask_realtime_workers 1.0" in answer.text)
+"""
+TRACING = """
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token
+from flask_realtime import Realtime, tracing
+from flask_realtime.testing import RealtimeTestClient
+
+app = Flask(__name__)
+app.config["JWT_SECRET_KEY"] = "a secret of at least 32 characters"
+JWTManager(app)
+realtime = Realtime()
+tracing.instrument(realtime)
+realtime.init_app(app)
+
+@realtime.on("twice")
+def twice(identity, number):
+    return 2 * number
+
+with app.app_context():
+    token = create_access_token("ann")
+with RealtimeTestClient(app, token) as ann:
+    print(ann.call("twice", 2))
 """
 CONNECTING = """
 from sqlalchemy import create_engine
@@ -154,6 +193,8 @@ def save_chat(folder: Path, queue: str | None = None) -> None:
     code = re.sub(r"^(?=JWTManager\(app\)$)", lambda _: setting, python("README.md"), count=1, flags=re.MULTILINE)
     (folder / "chat.py").write_text(code + WHERE, encoding="utf-8")
     (folder / "serve.py").write_text(RUNNING, encoding="utf-8")
+    # Several workers that start at once would create the tables at once.
+    subprocess.run([sys.executable, "-c", "import chat"], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
 
 
 class Member:
@@ -168,9 +209,9 @@ class Member:
     def __init__(self, driver: JSDriver, url: str, name: str) -> None:
         answer = requests.post(f"{url}/login", json={"username": name, "password": "demo"}, timeout=SECONDS)
         self._token = answer.json()["accessToken"]
-        self._messages = f"{url}/conversations/lobby/messages"
+        self._messages = f"{url}/api/conversations/1/messages"
         self.client = JSClient(driver, url, {"auth": {"token": self._token}, "transports": ["polling", "websocket"]})
-        assert self.client.call("join:conversation", "lobby") == {"ok": True}
+        assert self.client.call("join:conversation", "1") == {"ok": True}
 
     def process(self) -> int:
         """The process that serves the client."""
@@ -265,6 +306,14 @@ def test_validation_checks_payloads(environment_with: EnvironmentWith) -> None:
 
 def test_postgresql_brings_the_driver_and_its_library(environment_with: EnvironmentWith) -> None:
     assert environment_with("postgresql").run(CONNECTING) == "True binary\n"
+
+
+def test_metrics_are_served(environment_with: EnvironmentWith) -> None:
+    assert environment_with("metrics").run(MEASURING) == "200 True\n"
+
+
+def test_tracing_needs_no_sdk(environment_with: EnvironmentWith) -> None:
+    assert environment_with("tracing").run(TRACING) == "4\n"
 
 
 def test_the_example_runs_with_its_extra_alone(environment_with: EnvironmentWith, driver: JSDriver, tmp_path: Path) -> None:

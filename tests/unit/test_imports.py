@@ -1,7 +1,7 @@
 """Imports point one way: each part knows only what its place in the design lets it know."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,17 @@ FOLDER = Path(flask_realtime.__path__[0])
 MAY_IMPORT = {
     "errors": set(),
     "identity": set(),
+    "counts": set(),
     "contract": {"errors"},
     "rates": {"errors"},
     "jitter": set(),
+    "json_logs": set(),
     "logs": set(),
     "small_sets": set(),
+    "socket_folder": set(),
     "allowances": {"rates"},
     "config": {"errors", "rates"},
-    "backends": {"contract", "errors", "jitter", "logs", "small_sets"},
+    "backends": {"contract", "errors", "jitter", "logs", "small_sets", "socket_folder"},
     "signatures": {"errors"},
     "feature": {"contract", "errors", "identity", "signatures"},
     "database": {"errors"},
@@ -42,13 +45,14 @@ MAY_IMPORT = {
         "signatures",
         "small_sets",
     },
-    "engine": {"config", "contract", "errors", "jitter", "logs"},
+    "engine": {"config", "contract", "counts", "errors", "jitter", "logs", "socket_folder"},
     "hooks": {"contract", "errors", "feature", "identity", "rates", "signatures"},
     "gateway": {
         "allowances",
         "backends",
         "config",
         "contract",
+        "counts",
         "engine",
         "errors",
         "feature",
@@ -59,18 +63,40 @@ MAY_IMPORT = {
         "signals",
         "signatures",
         "small_sets",
+        "socket_folder",
     },
     "signals": set(),
     "checks": {"backends", "config", "errors", "features", "gateway", "logs"},
     "extension": {"backends", "checks", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
     "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
     "functions": {"extension", "feature"},
-    "store": {"database", "errors", "extension", "features", "jobs"},
+    "store": {"contract", "database", "errors", "extension", "features", "jobs"},
+    "rest": {"contract", "errors", "extension", "feature", "gateway", "identity"},
+    "chat": {"database", "extension", "features", "rest", "store"},
+    "health": {"contract", "extension", "logs"},
+    "tracing": {"backends", "contract", "engine", "errors", "extension", "gateway"},
     "worker": {"engine"},
     "testing": {"contract", "errors", "extension", "features", "jobs", "signals"},
     "describe": {"contract", "feature", "hooks"},
-    "job_commands": {"errors", "features", "jobs", "logs"},
-    "cli": {"checks", "contract", "describe", "errors", "extension", "feature", "features", "functions", "hooks", "job_commands"},
+    "terminal": {"logs"},
+    "metrics": {"counts", "extension", "gateway"},
+    "cli": {
+        "backends",
+        "checks",
+        "contract",
+        "describe",
+        "errors",
+        "extension",
+        "feature",
+        "features",
+        "functions",
+        "gateway",
+        "hooks",
+        "jobs",
+        "metrics",
+        "rest",
+        "terminal",
+    },
     "__init__": {"backends", "emitter", "extension", "feature", "features", "functions", "gateway", "identity"},
 }
 FRAMEWORKS = {
@@ -88,12 +114,14 @@ FRAMEWORKS = {
 PLAIN_PYTHON = {
     "backends",
     "contract",
+    "counts",
     "errors",
     "feature",
     "features",
     "identity",
     "jitter",
     "jobs",
+    "json_logs",
     "logs",
     "rates",
     "signatures",
@@ -102,7 +130,8 @@ PLAIN_PYTHON = {
 # They are about python-socketio's own managers, as those of Redis are about redis-py.
 ABOUT_SOCKETIO = {"flask_realtime.backends.broker.amqp", "flask_realtime.backends.broker.kafka"}
 _TOKENS = "flask_realtime.features.authentication."
-# What these do is to ask Flask-JWT-Extended; JSON is written by the application's provider, and Celery works for an application.
+# What these do is to ask Flask-JWT-Extended; werkzeug hashes passwords; JSON is written by the application's provider, and
+# Celery works for an application.
 ABOUT_FLASK = {
     f"{_TOKENS}authenticator": {"werkzeug"},
     f"{_TOKENS}quick_tokens": {"flask", "flask_jwt_extended"},
@@ -110,6 +139,7 @@ ABOUT_FLASK = {
     f"{_TOKENS}tokens": {"flask", "flask_jwt_extended"},
     f"{_TOKENS}verification": {"flask", "flask_jwt_extended"},
     "flask_realtime.contract.json": {"flask"},
+    "flask_realtime.features.administration.login": {"werkzeug"},
     "flask_realtime.jobs.celery": {"flask"},
 }
 DATABASES = {"flask_sqlalchemy", "sqlalchemy"}
@@ -129,13 +159,20 @@ def module_names() -> dict[str, Path]:
 MODULES = module_names()
 
 
-def imported_names(path: Path) -> Iterator[str]:
-    """Every name that a file imports, wherever in the file: under ``TYPE_CHECKING`` and inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@cache
+def imports(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    """The import statements of a file, wherever in it: under ``TYPE_CHECKING`` and inside functions too."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def imported_names(path: Path) -> list[str]:
+    """Every name that a file imports."""
+    return [
+        alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
+        for node in imports(path)
+        for alias in node.names
+    ]
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -168,7 +205,7 @@ def run_first(module: str) -> set[str]:
 
 
 IMPORTS = {module: imported_modules(path) for module, path in MODULES.items()}
-STORES = {module for module in MODULES if part(module) in {"database", "store"} or about_database(module)}
+STORES = {module for module in MODULES if part(module) in {"chat", "database", "store"} or about_database(module)}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
@@ -216,7 +253,7 @@ def test_no_imports_are_relative() -> None:
     relative = [
         f"{module}:{node.lineno}"
         for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in imports(path)
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert relative == []

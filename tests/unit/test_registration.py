@@ -18,6 +18,7 @@ from flask_realtime.signatures import signature_of
 HOOKS = {
     "authorize_join": 2,
     "presence_audience": 1,
+    "may_see_presence": 2,
     "revoked_tokens": 1,
     "on_connect": 1,
     "on_disconnect": 2,
@@ -26,6 +27,8 @@ HOOKS = {
     "on_join": 2,
     "on_leave": 2,
     "on_message_send": 2,
+    "may_moderate": 2,
+    "may_add_members": 2,
     "on_messages_read": 2,
     "on_messages_delivered": 2,
     "on_notification_read": 2,

@@ -30,7 +30,7 @@ class BrokerBackend(Backend):
         super().__init__()
         server_id = token_hex(6)
         self.connected_users = MemoryConnectedUsers(server_id=server_id, orders_by_time=True)
-        self._bus = BrokerBus(carrier, server_id, retention)
+        self.bus = self._bus = BrokerBus(carrier, server_id, retention)
         self._probe = Probe(self._send_something)
         self._is_server = False
 
@@ -38,6 +38,9 @@ class BrokerBackend(Backend):
     def is_local(self) -> bool:
         """Return False: there are other servers."""
         return False
+
+    def servers(self) -> None:
+        """Return None: a broker does not tell who listens."""
 
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers."""

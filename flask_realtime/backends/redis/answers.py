@@ -143,6 +143,11 @@ def parse_users(answer: Sequence[Sequence[bytes]]) -> list[str]:
     return [user_id.decode() for user_id in set(everybody).difference(gone)]
 
 
+def parse_names(answer: Sequence[bytes]) -> list[str]:
+    """Parse names."""
+    return [name.decode() for name in answer]
+
+
 def parse_two_numbers(answer: Sequence[Any]) -> tuple[int, int]:
     """Parse two counts."""
     sure, unsure = answer

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
+import tempfile
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from secrets import token_hex
 from typing import Final
-
-from redis.exceptions import ResponseError
 
 from flask_realtime.backends.backend import Backend, OnStatusChange
 from flask_realtime.backends.base import Tracker
 from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.links.links import DirectLinks, are_supported
 from flask_realtime.backends.probe import Probe
 from flask_realtime.backends.record import Record
 from flask_realtime.backends.recovery import RecoveryOptions
@@ -31,6 +32,7 @@ from flask_realtime.backends.redis.recall import recall
 from flask_realtime.backends.redis.record import RedisRecord
 from flask_realtime.backends.redis.recovery import RedisRecovery
 from flask_realtime.backends.redis.tracker import RedisTracker
+from flask_realtime.socket_folder import SocketFolder
 
 _REAPS_PER_LEASE = 5
 
@@ -48,22 +50,30 @@ class RedisBackend(Backend):
     """Connected users, trackers, records and the bus of servers that share a Redis. It connects on first use.
 
     Args:
-        url: A `redis://`, `rediss://` or `unix://` URL.
+        url: A `redis://`, `rediss://` or `unix://` URL, or `redis+cluster://` or `rediss+cluster://` with nodes of a cluster.
         channel: The prefix of all names in Redis.
         retention: Seconds for which an event is kept for a server that has lost its link.
         lease: Seconds before a silent server is considered dead.
         recovery: The settings of recovery on any server; None if there is none.
+        direct_links: Whether the servers of one machine pass events to each other directly.
 
     Raises:
         ConfigError: The URL is not one of these.
     """
 
-    def __init__(
-        self, url: str, *, channel: str, retention: float, lease: float = 10.0, recovery: RecoveryOptions | None = None
+    def __init__(  # noqa: PLR0913 - settings
+        self,
+        url: str,
+        *,
+        channel: str,
+        retention: float,
+        lease: float = 10.0,
+        recovery: RecoveryOptions | None = None,
+        direct_links: bool = False,
     ) -> None:
         super().__init__()
         server_id = token_hex(6)
-        self._link = RedisLink(url)
+        self._link = RedisLink(url, channel=channel)
         self._lease = Lease(self._link, server_id, channel, ttl=lease)
         self._probe = Probe(self._write_something)
         entries = self._entries = ServerEntries(self._lease)
@@ -72,7 +82,8 @@ class RedisBackend(Backend):
         options = BusOptions(retention=retention)
         if recovery is not None:
             options = replace(options, history=recovery.seconds + _SPARE_SECONDS, history_bytes=recovery.max_bytes)
-        bus = self._bus = RedisBus(self._link, server_id, channel, options)
+        links = self._new_links(channel, options) if direct_links and are_supported() else None
+        bus = self.bus = self._bus = RedisBus(self._link, server_id, channel, options, links)
         self._store = None if recovery is None else RedisRecovery(self._lease, bus, recovery.seconds)
         self.recovery = self._store
         self._is_server = False
@@ -84,9 +95,22 @@ class RedisBackend(Backend):
         """Return False: calls to Redis wait."""
         return False
 
+    @property
+    def server_id(self) -> str:
+        """Return this server's id."""
+        return self._lease.server_id
+
+    def servers(self) -> list[str]:
+        """Return the ids of the servers whose leases have not run out."""
+        return sorted(set(self._processes()))
+
     def publish(self, envelope: Envelope) -> bool:
         """Send an envelope to the other servers."""
         return self._bus.publish(envelope) if self._is_server else self._bus.publish_now(envelope)
+
+    def wait_sent(self, timeout: float) -> bool:
+        """Wait until the stream has the envelopes published so far, and return whether it does; not while Redis is down."""
+        return self._bus.wait_sent(timeout)
 
     def recall(self) -> Iterable[Envelope]:
         """Return what is in the stream, without the parts."""
@@ -111,8 +135,7 @@ class RedisBackend(Backend):
 
     def check(self) -> None:
         """Check that Redis can be reached and, once a second at most, that it accepts writes."""
-        with suppress(ResponseError):  # Redis may forbid PING, but it answers.
-            self._link.call(lambda client: client.ping())
+        self._link.ping()
         self._probe.check()
 
     def warnings(self) -> list[str]:
@@ -127,6 +150,14 @@ class RedisBackend(Backend):
             self._store.stop(timeout / 4)
         self._bus.stop(timeout / 2)
         self._link.close()
+
+    def _processes(self) -> list[str]:
+        """Return the ids of the servers, one as often as it has processes."""
+        return [lease.rpartition(".")[0] for lease in self._lease.ask(scripts.servers())]
+
+    def _new_links(self, channel: str, options: BusOptions) -> DirectLinks:
+        folder = SocketFolder(Path(tempfile.gettempdir()), os.geteuid())
+        return DirectLinks(folder, f"{self._link}|{channel}", self._processes, options.linger)
 
     def _new_tracker(self, name: str) -> Tracker:
         return RedisTracker(self._entries, name)

@@ -10,6 +10,7 @@ from typing import Final
 
 from flask_realtime.backends.bus import Bus, Envelope, Receive
 from flask_realtime.backends.forks import after_fork
+from flask_realtime.backends.links.links import DirectLinks, LinkHooks
 from flask_realtime.backends.packing import pack
 from flask_realtime.backends.redis.envelopes import NO_ID, Item
 from flask_realtime.backends.redis.link import RedisLink
@@ -20,6 +21,9 @@ from flask_realtime.backends.redis.reader import Reader
 from flask_realtime.backends.redis.stream import Stream
 
 _PUBLISH_SECONDS: Final = 1.0
+
+_GREETING: Final = "linked"
+"""The kind of envelope that only tells other servers where this one's numbers are."""
 
 
 class RedisBus(Bus):
@@ -32,15 +36,22 @@ class RedisBus(Bus):
         server_id: This server's unique name.
         channel: The prefix that the servers of one application share.
         options: The bus's settings.
+        links: The links to other servers of the machine; None for the stream alone.
     """
 
     def __init__(
-        self, link: RedisLink, server_id: str, channel: str = "flask_realtime", options: BusOptions = DEFAULT_OPTIONS
+        self,
+        link: RedisLink,
+        server_id: str,
+        channel: str = "flask_realtime",
+        options: BusOptions = DEFAULT_OPTIONS,
+        links: DirectLinks | None = None,
     ) -> None:
         self._link = link
         self._origin = server_id
         self._stream = Stream(f"{{{channel}}}:events", max(options.retention, options.history), options.history_bytes)
         self._options = options
+        self._links = links
         self._publisher: Publisher | None = None
         self._reader: Reader | None = None
         self._threads: list[threading.Thread] = []
@@ -67,6 +78,21 @@ class RedisBus(Bus):
     def lost(self) -> int:
         """Return how many envelopes of other servers are known to be lost."""
         return self._reader.lost if self._reader is not None else 0
+
+    @property
+    def outages(self) -> int:
+        """Return how often Redis could not be reached."""
+        return self._link.outages
+
+    @property
+    def publish_lag(self) -> float:
+        """Return for how many seconds the oldest envelope has waited to be written."""
+        return self._outbox.lag
+
+    @property
+    def read_lag(self) -> float:
+        """Return how long before it was read the newest entry was written, by the clocks of Redis and of this machine."""
+        return self._reader.lag if self._reader is not None else 0.0
 
     @property
     def origin(self) -> str:
@@ -123,10 +149,14 @@ class RedisBus(Bus):
             if self._passed is not None:
                 reader.on_passed(self._passed)
         self._run(reader)
+        if self._links is not None:
+            self._links.start(self._origin, reader.intake, LinkHooks(self._outbox.number, self._greet, self._outbox.hurry))
 
     def stop(self, timeout: float) -> None:
         """Send pending envelopes, for `timeout` seconds at most, and stop receiving."""
         deadline = monotonic() + timeout
+        if self._links is not None:
+            self._links.stop()
         self._outbox.close()
         if self._reader is not None:
             self._reader.end()
@@ -138,7 +168,7 @@ class RedisBus(Bus):
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._outbox = Outbox(self._options)
+        self._outbox = Outbox(self._options, pass_on=None if self._links is None else self._links.publish)
         self._publisher = None
         self._reader = None
         self._last: Item | None = None
@@ -147,13 +177,23 @@ class RedisBus(Bus):
     def _begin_in_child(self) -> None:
         # The child counts from 0, which the other servers would take for repeats of the parent's events.
         self._origin = f"{self._origin}.{token_hex(4)}"
+        if self._links is not None:
+            self._links.begin_in_child()
         self._begin()
 
     def _add(self, envelope: Envelope) -> Item | None:
         head, body = pack(envelope)
         self._start_publisher()
-        item = self._last = self._outbox.add(head, body)
+        links = self._links
+        if links is None or not envelope.is_direct:
+            item = self._last = self._outbox.add(head, body)
+            return item
+        item = self._last = self._outbox.add(head, body, is_direct=True, is_urgent=not links.reaches_all)
+        links.send()
         return item
+
+    def _greet(self) -> None:
+        self.publish(Envelope(_GREETING, {}))
 
     def _start_publisher(self) -> None:
         if self._publisher is not None:

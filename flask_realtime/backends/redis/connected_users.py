@@ -89,6 +89,10 @@ class RedisConnectedUsers(ConnectedUsers):
             return here
         return here + [presence_entry(*note) for note in notes]
 
+    def next_version(self) -> int:
+        """Return a version for a change of a user that is none of connections: the time, as Redis has it."""
+        return self._lease.clock.version()
+
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
         """Return whether a user has more than a number of connections; while Redis is unreachable, on this server."""
         if self._here.exceeds_limit(number, user_id, within):

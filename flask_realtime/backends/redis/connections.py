@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from socket import socket
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from redis import Connection, ConnectionPool, Redis, SSLConnection
 from redis.backoff import NoBackoff
@@ -23,7 +24,12 @@ from flask_realtime.errors import ConfigError
 LOST: Final = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
 """Errors that mean that Redis cannot be reached, or is not ready yet."""
 
+ResultT = TypeVar("ResultT")
+
 Command = tuple[str | bytes | int, ...]
+
+_OTHER_HOST: Final = {62, 64}
+"""OpenSSL's codes for a certificate that is valid, but for another host name or address."""
 
 _CREDENTIALS = re.compile(r"//.*@")
 _OPTIONS = re.compile(r"[?#].*")
@@ -44,7 +50,7 @@ class Address:
         self._text = _OPTIONS.sub("", _CREDENTIALS.sub("//***@", url))
         self._timeout = timeout
         try:
-            self._options: dict[str, Any] = parse_url(url)
+            self._options = self._parse(url)
             self._class = _CLASSES[self._options.pop("connection_class", Connection)]
             self._options.pop("max_connections", None)
             self._options |= {
@@ -53,15 +59,27 @@ class Address:
                 "protocol": 2,
                 "decode_responses": False,
             }
+            if self._class is BoundedSSLConnection and self._options.get("ssl_cert_reqs") != "none":
+                self._options.setdefault("ssl_check_hostname", True)  # Not the default of redis-py 5.
             self._class(**self._options)
         except (KeyError, TypeError, ValueError, RedisError):
             # Without the cause, whose text may contain part of the password.
-            msg = f"{self._text!r} is no URL of a Redis server: use redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket"
-            raise ConfigError(msg) from None
+            raise self._mistake() from None
 
     def __str__(self) -> str:
         """Return the URL without the password and options."""
         return self._text
+
+    def ping(self, client: Redis) -> None:
+        """Check that the server answers.
+
+        Args:
+            client: A client that `client` returned.
+
+        Raises:
+            RedisError: It does not, or refuses.
+        """
+        client.ping()
 
     def client(self, max_connections: int) -> Redis:
         """Return a client with an empty pool of connections."""
@@ -81,6 +99,21 @@ class Address:
         except LOST as error:
             raise on_lost(error) from error
         return OwnConnection(connection, on_lost)
+
+    def _parse(self, url: str) -> dict[str, Any]:
+        """Return the options in a URL.
+
+        Raises:
+            KeyError, ValueError: It is not one.
+        """
+        options: dict[str, Any] = parse_url(url)
+        return options
+
+    def _mistake(self) -> ConfigError:
+        """Return the error for a URL that is not one."""
+        return ConfigError(
+            f"{self._text!r} is no URL of a Redis server: use redis://host:6379/0, rediss://host:6379/0 or unix:///path/to/socket"
+        )
 
 
 class OwnConnection:
@@ -105,9 +138,16 @@ class OwnConnection:
         Raises:
             BackendUnavailable: The connection was lost. Whether the commands were carried out is unknown.
         """
+        return self._exchange(self._connection.pack_commands(commands), len(commands))
+
+    def ask_packed(self, *commands: bytes) -> list[Any]:
+        """Send commands that are in Redis's protocol already; see `ask`."""
+        return self._exchange([b"".join(commands)], len(commands))
+
+    def _exchange(self, data: list[Any], count: int) -> list[Any]:
         try:
-            self._connection.send_packed_command(self._connection.pack_commands(commands))
-            return [self._reply() for _ in commands]
+            self._connection.send_packed_command(data)
+            return [self._reply() for _ in range(count)]
         except LOST as error:
             self.close()
             raise self._on_lost(error) from error
@@ -132,30 +172,50 @@ class OwnConnection:
             return error
 
 
-class _BoundedConnection(Connection):
-    def _connect(self) -> socket:
-        return _within(self.socket_connect_timeout, super()._connect)
+class BoundedConnection(Connection):
+    """Connection that is made within a time."""
+
+    def _connect(self) -> Any:
+        return within(self.socket_connect_timeout, super()._connect)
 
 
-class _BoundedSSLConnection(SSLConnection):
-    def _connect(self) -> socket:
-        return _within(self.socket_connect_timeout, super()._connect)
+class BoundedSSLConnection(SSLConnection):
+    """Connection with TLS that is made within a time, and says why a certificate was refused."""
+
+    def _connect(self) -> Any:
+        try:
+            return within(self.socket_connect_timeout, super()._connect)
+        except ssl.SSLCertVerificationError as error:
+            raise ConnectionError(_certificate_complaint(error)) from error
 
 
 _CLASSES: Final[dict[type, Callable[..., AbstractConnection]]] = {
-    Connection: _BoundedConnection,
-    SSLConnection: _BoundedSSLConnection,
+    Connection: BoundedConnection,
+    SSLConnection: BoundedSSLConnection,
     UnixDomainSocketConnection: UnixDomainSocketConnection,
 }
 
 
-def _within(timeout: float | None, connect: Callable[[], socket]) -> socket:
+def _certificate_complaint(error: ssl.SSLCertVerificationError) -> str:
+    remedy = (
+        "use a host name that it is valid for, or ?ssl_check_hostname=no"
+        if error.verify_code in _OTHER_HOST
+        else "name the file of the authority that signed it with ?ssl_ca_certs=/path/to/authority.pem"
+    )
+    return f"its certificate is not accepted: {error.verify_message.rstrip('.')}; {remedy}"
+
+
+def within(timeout: float | None, connect: Callable[[], ResultT]) -> ResultT:
     """Limit the time of the name look-up too: the system's own limit is many seconds.
+
+    Args:
+        timeout: Seconds.
+        connect: Makes a connection, or finds out where to.
 
     Raises:
         OSError: The connection was not made, or not in time.
     """
-    attempt: Future[socket] = Future()
+    attempt: Future[ResultT] = Future()
     try:
         threading.Thread(target=_settle, args=(attempt, connect), name="redis-connect", daemon=True).start()
     except RuntimeError:  # The interpreter is shutting down and starts no more threads.
@@ -169,7 +229,7 @@ def _within(timeout: float | None, connect: Callable[[], socket]) -> socket:
         raise OSError(msg) from None
 
 
-def _settle(attempt: Future[socket], connect: Callable[[], socket]) -> None:
+def _settle(attempt: Future[ResultT], connect: Callable[[], ResultT]) -> None:
     try:
         made = connect()
     except Exception as error:  # noqa: BLE001 - re-raised in the waiting thread
@@ -179,4 +239,5 @@ def _settle(attempt: Future[socket], connect: Callable[[], socket]) -> None:
     try:
         attempt.set_result(made)
     except InvalidStateError:  # The waiting thread has timed out.
-        made.close()
+        if isinstance(made, socket):
+            made.close()

@@ -62,6 +62,7 @@ class Item:
         number: Its sequence number among those of its origin, from 1.
         written: The id of the entry that it was first written in, `NO_ID` before that.
         age: If it may have been written before, without an answer: milliseconds since it was published; otherwise 0.
+        is_direct: Whether it may be passed on directly.
     """
 
     published_at: float
@@ -71,6 +72,7 @@ class Item:
     number: int = 0
     written: StreamId = NO_ID
     age: int = 0
+    is_direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,11 @@ class Entry:
 
     def first_written(self, index: int, entry_id: StreamId) -> StreamId:
         """Return the id of the entry that an envelope was first in; `entry_id` is this entry's."""
-        first = self.written[index] if self.written else NO_ID
-        return entry_id if first == NO_ID else first
+        return self.written[index] if self.is_repeated(index) else entry_id
+
+    def is_repeated(self, index: int) -> bool:
+        """Return whether an envelope is known to have been written before."""
+        return bool(self.written) and self.written[index] != NO_ID
 
     def envelopes(self, batch: str = "") -> Iterator[Envelope]:
         """Decode them, in order.

@@ -12,6 +12,7 @@ from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
 from flask_realtime.backends.redis import answers, scripts
 from flask_realtime.backends.redis.clock import RedisClock
+from flask_realtime.backends.redis.grouped_calls import GroupedCalls
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.scripts import Question, Update, Write
 
@@ -59,6 +60,7 @@ class Lease:
         """Whether Redis refused a call, so that the lease has to be renewed at once."""
         self.clock = RedisClock(clock)
         self._base = f"{{{channel}}}"
+        self._calls = GroupedCalls(link, self._base)
         self._patience = patience
         self._lock = threading.Lock()
         self._name = ""
@@ -129,8 +131,7 @@ class Lease:
             BackendUnavailable: Redis cannot be reached, or could not in time. Whether anything was done is unknown.
         """
         name = self._hold()
-        base, deadline = self._base, self._deadline
-        now, code, answer = self.link.call(lambda client: write.script.run(client, base, deadline(), name, *write.args))
+        now, code, answer = self._calls.run(write.script, self._deadline, name, *write.args)
         self.clock.set(now)
         self.needs_renewal |= code in {answers.NOT_HELD, answers.LATE}
         if code == answers.NOT_HELD:
@@ -203,6 +204,7 @@ class Lease:
     def end(self) -> None:
         """Stop writing under the lease."""
         self._has_ended = True
+        self._calls.close()
 
     def _deadline(self) -> int:
         return self.clock.now() + int(self._patience * 1e6)

@@ -1,10 +1,11 @@
-"""Link to one Redis server, which fails fast during an outage, and quickly detects its end."""
+"""Link to one Redis server, or to one master of a cluster, which fails fast during an outage, and quickly detects its end."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from redis import Redis
@@ -12,7 +13,8 @@ from redis.exceptions import ResponseError
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
-from flask_realtime.backends.redis.connections import LOST, Address, OwnConnection
+from flask_realtime.backends.redis.cluster import address_of
+from flask_realtime.backends.redis.connections import LOST, OwnConnection
 from flask_realtime.jitter import jitter
 from flask_realtime.logs import get_logger
 
@@ -24,23 +26,32 @@ _FIRST_PAUSE: Final = 0.05
 
 
 class RedisLink:
-    """The link to one Redis server.
+    """The link to one Redis server, or to the master of a Redis Cluster that has the keys of one channel.
 
     Each process has its own connections, and none before its first call; a forked child starts afresh. After
     `BackendUnavailable` the link is down, so the callbacks of `on_return` are called later.
 
     Args:
-        url: A `redis://`, `rediss://` or `unix://` URL.
+        url: A `redis://`, `rediss://` or `unix://` URL, or `redis+cluster://` or `rediss+cluster://` with nodes of a cluster.
         timeout: Seconds for a command, including connecting.
         max_connections: Maximum number of concurrent calls; others wait, within the time-out.
         max_pause: Maximum seconds between two attempts to reach the server.
+        channel: The hash tag of all keys, which decides what master of a cluster has them.
 
     Raises:
         ConfigError: The URL is not one of these.
     """
 
-    def __init__(self, url: str, timeout: float = 0.8, *, max_connections: int = 16, max_pause: float = 2.0) -> None:
-        self._address = Address(url, timeout)
+    def __init__(
+        self,
+        url: str,
+        timeout: float = 0.8,
+        *,
+        max_connections: int = 16,
+        max_pause: float = 2.0,
+        channel: str = "flask_realtime",
+    ) -> None:
+        self._address = address_of(url, timeout, channel)
         self._timeout = timeout
         self._max_connections = max_connections
         self._max_pause = max_pause
@@ -56,6 +67,11 @@ class RedisLink:
     def is_up(self) -> bool:
         """Return whether Redis can be reached, as far as is known; True before the first call."""
         return self._up.is_set()
+
+    @property
+    def outages(self) -> int:
+        """Return how often it went down."""
+        return self._outages
 
     def call(self, function: Callable[[Redis], ResultT]) -> ResultT:
         """Call a function with a client.
@@ -79,6 +95,15 @@ class RedisLink:
             self._slots.release()
             if self._closed.is_set():
                 self._end_idle_connections()
+
+    def ping(self) -> None:
+        """Check that Redis answers.
+
+        Raises:
+            BackendUnavailable: It does not.
+        """
+        with suppress(ResponseError):  # It may forbid PING, but it answers.
+            self.call(self._address.ping)
 
     def connect(self, patience: float = 0.0) -> OwnConnection:
         """Make a connection for one thread; its loss is not reported if Redis has returned since it was made.
@@ -184,7 +209,7 @@ class RedisLink:
 
     def _answers(self) -> bool:
         try:
-            self._client.ping()
+            self._address.ping(self._client)
         except LOST:
             return False
         except ResponseError:

@@ -17,6 +17,7 @@ class BusOptions:
         max_items: Maximum number of its own events that a server keeps, sent or not.
         max_bytes: Maximum number of bytes of those.
         linger: Minimum seconds between two writes, and two reads: under load many events are batched, which costs less.
+        long_linger: Seconds for which an envelope may wait to be written where all servers have got it over links.
         block: Seconds for which a read waits for entries.
     """
 
@@ -26,6 +27,7 @@ class BusOptions:
     history: float = 0.0
     history_bytes: int = 0
     linger: float = 0.002
+    long_linger: float = 0.2
     block: float = 0.5
 
 

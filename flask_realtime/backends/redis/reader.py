@@ -11,12 +11,12 @@ from typing import Final
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.bus import Envelope, Receive
+from flask_realtime.backends.links.intake import Intake
 from flask_realtime.backends.redis.connections import OwnConnection
-from flask_realtime.backends.redis.envelopes import NO_ID, StreamId, origin_of, read
+from flask_realtime.backends.redis.envelopes import NO_ID, Entry, StreamId, origin_of, read
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.backends.redis.stream import Place, Stream
-from flask_realtime.backends.sequences import SequenceTracker
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -24,7 +24,10 @@ logger = get_logger(__name__)
 _RETRY_SECONDS: Final = 1.0
 
 _SETTLING_SECONDS: Final = 5.0
-"""Seconds after a restart of Redis in which all servers write again what they wrote last."""
+"""Seconds after a restart of Redis in which all servers write again what they wrote last.
+
+What comes meanwhile has no place: what is written again would be behind it, and come twice to a client that was told of it.
+"""
 
 _LAST: Final = 99999
 """An index behind those of all envelopes of an entry."""
@@ -52,9 +55,9 @@ class Reader:
         self._link = link
         self._stream = stream
         self._origin = origin.encode()
-        self._receive = receive
         self._options = options
-        self._sequences = SequenceTracker(options.retention)
+        self.intake = Intake(receive, options.retention)
+        """Passes on what other servers published, whichever way it comes."""
         self._connection: OwnConnection | None = None
         self._made_at = monotonic()
         self._run_id: bytes | None = None
@@ -63,6 +66,8 @@ class Reader:
         self._is_settled_at = 0.0
         self._has_failed = False
         self._ended = threading.Event()
+        self.lag = 0.0
+        """Seconds from the writing to the reading of the last entry, by the clocks of Redis and of this machine."""
 
     @property
     def is_connected(self) -> bool:
@@ -72,7 +77,7 @@ class Reader:
     @property
     def lost(self) -> int:
         """Return how many envelopes were lost."""
-        return self._sequences.lost
+        return self.intake.lost
 
     @property
     def era(self) -> str:
@@ -80,10 +85,7 @@ class Reader:
         return era_of(self._run_id) if self._run_id is not None else ""
 
     def on_passed(self, function: Callable[[str], None]) -> None:
-        """Have a function called with the place behind each entry of this server's own.
-
-        Not while servers write again what Redis may have lost: it would be behind a place that was told before, and come twice.
-        """
+        """Have a function called with the place behind each entry of this server's own, where it has one."""
         self._on_passed = function
 
     def run(self) -> None:
@@ -111,6 +113,8 @@ class Reader:
         entries = self._stream.read(connection, self._position, self._options.block)
         self._has_failed = False
         began = monotonic()
+        if entries:
+            self.lag = max(0.0, time.time() - entries[-1][0].milliseconds / 1000)
         for entry_id, fields in entries:
             if self._ended.is_set():
                 return
@@ -144,30 +148,22 @@ class Reader:
 
     def _deliver(self, entry_id: StreamId, fields: Sequence[bytes]) -> None:
         if origin_of(fields) == self._origin:
-            if self._on_passed is not None and monotonic() >= self._is_settled_at:
-                self._on_passed(f"{self._batch(entry_id)}{_LAST}")
+            if self._on_passed is not None and (batch := self._batch(entry_id)):
+                self._on_passed(f"{batch}{_LAST}")
             return
         try:
-            for envelope in self._news(entry_id, fields):
-                self._hand_on(envelope)
+            entry = read(fields)
+            self.intake.take_entry(entry.origin, entry.first, len(entry.heads), self._envelopes(entry_id, entry))
         except (TypeError, ValueError) as error:
             logger.warning("An entry of the stream cannot be read: %s", error)
 
-    def _news(self, entry_id: StreamId, fields: Sequence[bytes]) -> Iterator[Envelope]:
-        entry = read(fields)
-        known = self._sequences.receive(entry.origin, entry.first, len(entry.heads))
+    def _envelopes(self, entry_id: StreamId, entry: Entry) -> Iterator[Envelope | None]:
         for index, envelope in enumerate(entry.envelopes(self._batch(entry_id))):
-            if index >= known and entry.first_written(index, entry_id) > self._start:
-                yield envelope
+            yield envelope if entry.first_written(index, entry_id) > self._start else None
 
     def _batch(self, entry_id: StreamId) -> str:
-        return f"{self.era}-{entry_id}-"
-
-    def _hand_on(self, envelope: Envelope) -> None:
-        try:
-            self._receive(envelope)
-        except Exception:
-            logger.exception("What another server sent could not be handled")
+        """Return an entry's place, or an empty string while it has none."""
+        return f"{self.era}-{entry_id}-" if monotonic() >= self._is_settled_at else ""
 
     def _disconnect(self) -> None:
         if self._connection is not None:

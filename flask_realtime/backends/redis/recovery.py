@@ -128,6 +128,7 @@ class _Reading(Reading):
         # It begins a little earlier, so that the sequence numbers tell which envelopes had been written before, without an answer.
         self._start = self._known_from = StreamId(max(0, after.milliseconds - _RETRIED_WITHIN))
         self._sequences = SequenceTracker(math.inf)
+        self.earlier: list[LoggedEvent] = []
 
     def go_on(self) -> list[LoggedEvent] | None:
         events: list[LoggedEvent] = []
@@ -136,7 +137,8 @@ class _Reading(Reading):
         began = self._start
         while page := self._range(f"{self._start}", _PAGE):
             for entry_id, fields in page:
-                events.extend(event for event in self._events_of(entry_id, fields) if event.place > self._after)
+                for event in self._events_of(entry_id, fields):
+                    (events if event.place > self._after else self.earlier).append(event)
             last, _ = page[-1]
             self._start = StreamId(last.milliseconds, last.number + 1)
             if len(page) < _PAGE:
@@ -164,9 +166,14 @@ class _Reading(Reading):
         entry = read(fields)
         if entry.age:
             self._learn(StreamId(max(0, entry_id.milliseconds - entry.age - _RETRIED_WITHIN)))
+        if entry.written:
+            self._learn(min(entry.first_written(index, entry_id) for index in range(len(entry.heads))))
         known = self._sequences.receive(entry.origin, entry.first, len(entry.heads))
         return [
-            LoggedEvent(Place(*entry_id, index), envelope.origin, envelope.kind, envelope.header, envelope.parts)
+            LoggedEvent(
+                *(Place(*entry_id, index), envelope.origin, envelope.kind, envelope.header, envelope.parts),
+                is_uncertain=entry.is_repeated(index),
+            )
             for index, envelope in enumerate(entry.envelopes())
             if index >= known
         ]

@@ -34,7 +34,8 @@ class Script:
         self.name = name
         self.text = _with_pieces(_FOLDER / f"{name}.lua", set())
         """The script with its pieces."""
-        self._digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        """The name by which Redis knows it once it was run."""
 
     def run(self, client: Redis, base: str, *args: str | int) -> Any:
         """Run it.
@@ -50,12 +51,16 @@ class Script:
         """
         try:
             try:
-                return client.evalsha(self._digest, 1, base, *args)
+                return client.evalsha(self.digest, 1, base, *args)
             except NoScriptError:
                 return client.eval(self.text, 1, base, *args)
         except ResponseError as error:
-            msg = f"Redis refused a script: {error}"
-            raise BackendUnavailable(msg) from error
+            raise refused(error) from error
+
+
+def refused(error: ResponseError) -> BackendUnavailable:
+    """Return the exception for a script that Redis refuses to run."""
+    return BackendUnavailable(f"Redis refused a script: {error}")
 
 
 def _with_pieces(path: Path, included: set[str]) -> str:

@@ -56,6 +56,7 @@ from flask_realtime.backends.redis.answers import (
     WentOffline,
     parse_answer,
     parse_lease,
+    parse_names,
     parse_notes,
     parse_offline,
     parse_outcomes,
@@ -89,6 +90,7 @@ _TAKE_ANNOUNCEMENT: Final = Script("take_announcement")
 _ONLINE: Final = Script("online")
 _USERS: Final = Script("users")
 _COUNT_USERS: Final = Script("count_users")
+_SERVERS: Final = Script("servers")
 _COUNT_CONNECTIONS: Final = Script("count_connections")
 _ENTRIES: Final = Script("entries")
 _PROBE: Final = Script("probe")
@@ -373,6 +375,11 @@ def users() -> Question[list[str]]:
 def count_users() -> Question[int]:
     """Ask how many users are online."""
     return Question(_COUNT_USERS, (), int)
+
+
+def servers() -> Question[list[str]]:
+    """Ask for the leases of the servers that are alive."""
+    return Question(_SERVERS, (), parse_names)
 
 
 def count_connections(user_id: str, lease: str, *, ttl: float, within: float) -> Question[tuple[int, int]]:

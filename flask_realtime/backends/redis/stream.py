@@ -11,7 +11,7 @@ from flask_realtime.backends.redis.connections import OwnConnection
 from flask_realtime.backends.redis.envelopes import NO_ID, StreamId
 from flask_realtime.backends.redis.link import RedisLink
 
-_MAX_ENTRIES = 32
+MAX_ENTRIES = 32
 """Maximum number of entries per read; each may be as large as a batch."""
 
 _SPARE = 60_000
@@ -139,7 +139,7 @@ class Stream:
             BackendUnavailable: The connection was lost.
             ResponseError: Redis refused.
         """
-        command = ("XREAD", "COUNT", _MAX_ENTRIES, "BLOCK", max(1, round(1000 * wait)), "STREAMS", self._key, str(after))
+        command = ("XREAD", "COUNT", MAX_ENTRIES, "BLOCK", max(1, round(1000 * wait)), "STREAMS", self._key, str(after))
         (reply,) = connection.ask(command)
         if not _checked(reply):
             return []

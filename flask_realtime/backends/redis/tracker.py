@@ -58,14 +58,18 @@ class RedisTracker(Tracker):
         except BackendUnavailable:
             return here
 
-    def users(self, topic: str) -> list[str]:
-        """Return the distinct users with a connection joined to the topic."""
-        here = self._here.users(topic)
+    def members(self, topic: str) -> dict[str, str]:
+        """Return the connections joined to the topic: connection -> user."""
+        here = self._here.members(topic)
         try:
             notes = self._entries.elsewhere(self._full(topic))
         except BackendUnavailable:
             return here
-        return list(dict.fromkeys([*here, *(user_id for _, _, user_id in notes)]))
+        return {**here, **{connection_id: user_id for connection_id, _, user_id in notes}}
+
+    def users(self, topic: str) -> list[str]:
+        """Return the distinct users with a connection joined to the topic."""
+        return list(dict.fromkeys(self.members(topic).values()))
 
     def _full(self, topic: str) -> str:
         return f"{self._name}:{topic}"

@@ -25,9 +25,9 @@ from gevent.monkey import get_original
 
 from flask_realtime.engine.handoff.links import Listener, offer
 from flask_realtime.engine.handoff.progress import progress_of
-from flask_realtime.engine.handoff.socket_folder import SocketFolder
 from flask_realtime.engine.handoff.tls_proxy import TlsProxy
 from flask_realtime.logs import get_logger
+from flask_realtime.socket_folder import SocketFolder
 
 logger = get_logger(__name__)
 
@@ -51,6 +51,8 @@ class Handoff:
         self._listeners: dict[Any, Listener | None] = {}
         self._process = 0
         self._tag = ""
+        self.handed_over = 0
+        """Requests that went to another process."""
 
     def _own_tag(self) -> str:
         if self._process != os.getpid():  # A server may fork after the application was created.
@@ -121,6 +123,7 @@ class Handoff:
             link = offer(path, progress_of(handler, session_id), None if is_tls else client.fileno())
         except OSError:
             return False
+        self.handed_over += 1
         with closing(link):
             _finish(handler)
             if is_tls:

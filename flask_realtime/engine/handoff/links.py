@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ import gevent.socket
 from gevent.server import StreamServer
 
 from flask_realtime.engine.handoff.progress import Progress, ResumedSocket
+from flask_realtime.socket_folder import is_own_user
 
 PATIENCE: Final = 1.0
 """Seconds in which another process has to claim a connection."""
@@ -28,7 +28,6 @@ _RETRY_INTERVAL: Final = 0.02
 _BACKLOG: Final = 1024
 _CHUNK: Final = 65_536
 _CLAIM: Final = b"\x01"
-_CREDENTIALS: Final = struct.Struct("3i")
 
 
 def offer(path: Path, progress: Progress, fd: int | None) -> Any:
@@ -67,7 +66,7 @@ def _connect(link: Any, path: str) -> None:
         gevent.sleep(_RETRY_INTERVAL)
     if error:
         raise OSError(error, os.strerror(error))
-    if not _is_own_user(link):
+    if not is_own_user(link):
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
     link.settimeout(PATIENCE)
 
@@ -87,13 +86,6 @@ def _is_claimed(link: Any) -> bool:
         return bool(link.recv(1) == _CLAIM)
     except BlockingIOError:
         return False
-
-
-def _is_own_user(link: Any) -> bool:
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True  # The folder's permissions ensure the same.
-    _, user, _ = _CREDENTIALS.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return bool(user == os.geteuid())
 
 
 class Arrival:
@@ -121,7 +113,7 @@ class Arrival:
             BlockingIOError: With 0 seconds: the message is incomplete.
             OSError: The other process gave up, or may not hand anything over.
         """
-        if not _is_own_user(self._link):
+        if not is_own_user(self._link):
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
         self._link.settimeout(seconds)
         while (progress := Progress.decode(self._data)) is None:

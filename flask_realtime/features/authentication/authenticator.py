@@ -12,7 +12,8 @@ from werkzeug.local import LocalProxy
 
 from flask_realtime.contract.ids import parse_id
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError, InvalidId
-from flask_realtime.feature.context import Connection, FeatureContext
+from flask_realtime.feature.connections import Connection
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.authentication.events import AUTH_REFRESH, LATEST
 from flask_realtime.features.authentication.hooks import AUTHENTICATE, Authenticate
 from flask_realtime.features.authentication.verification import malformed
@@ -44,7 +45,9 @@ def ask_application(
     identity: Identity | None
     event = _CONNECT if connection is None else AUTH_REFRESH
     try:
-        identity = context.call_in_request(partial(_checked, hook), environ, auth, dict(environ), caller=connection, event=event)
+        identity = context.call_in_request(
+            partial(_checked, hook), environ, auth, dict(environ), caller=connection, event=event, timed=hook
+        )
     except InternalError:
         raise
     except EventError as error:

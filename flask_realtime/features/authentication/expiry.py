@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.errors import ConnectionRefused, Forbidden, RateLimited, TokenRefused
-from flask_realtime.feature.context import Connection, FeatureContext
+from flask_realtime.feature.connections import Connection
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.authentication.events import AUTH_EXPIRED, AUTH_EXPIRING, Refreshed, expiry, refreshed
 from flask_realtime.features.authentication.schedule import ExpirySchedule
 from flask_realtime.features.authentication.verification import Authenticated

@@ -11,6 +11,7 @@ from flask_realtime.features.authentication.handlers import Authentication
 from flask_realtime.features.authentication.hooks import AUTHENTICATE, REVOKED_TOKENS
 from flask_realtime.features.presence import presence
 
+DISCONNECT_CONNECTION: Final = "disconnect_connection"
 DISCONNECT_USER: Final = "disconnect_user"
 DISCONNECT_TOKEN: Final = "disconnect_token"  # noqa: S105 - no password
 
@@ -35,5 +36,6 @@ authentication.event(
 )(handlers.refresh)
 
 authentication.on_admitted(handlers.admitted)
+authentication.command(DISCONNECT_CONNECTION)(handlers.disconnect_connection)
 authentication.command(DISCONNECT_USER)(handlers.disconnect_user)
 authentication.command(DISCONNECT_TOKEN)(handlers.disconnect_token)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask_realtime.feature.context import Connection, FeatureContext
+from flask_realtime.feature.connections import Connection
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.authentication.authenticator import ask_application
 from flask_realtime.features.authentication.events import NewToken, Refreshed
 from flask_realtime.features.authentication.expiry import TokenExpiry
@@ -67,6 +68,15 @@ def disconnect_user(state: Authentication, user_id: str, reason: str) -> int:
     for lost in state.context.lost_connections(user_id):
         lost.end()
     return _disconnect(state.context, state.context.connections_of(user_id), reason)
+
+
+def disconnect_connection(state: Authentication, connection_id: str, reason: str) -> int:
+    """End a connection if it is on this server, in whatever namespace; a lost one cannot come back."""
+    for lost in state.context.lost_connections():
+        if lost.sid == connection_id:
+            lost.end()
+    connection = state.context.find(connection_id)
+    return _disconnect(state.context, [] if connection is None else [connection], reason)
 
 
 def disconnect_token(state: Authentication, jti: str, reason: str) -> int:

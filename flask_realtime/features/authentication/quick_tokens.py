@@ -2,7 +2,8 @@
 
 `verify_jwt_in_request` decodes a token four times, and needs a request. Here it is decoded once, and there is a request only
 if the application has loaders of its own, which may use it. The functions are not public: importing this module
-fails if they differ from what it expects, and then `verify_in_request` is used. Nothing about a token is cached.
+fails if they differ from what it expects, and then `verify_in_request` is used. Plain tokens need not even these; see
+`plain_tokens`. Nothing about a token is cached.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from flask_jwt_extended.view_decorators import _load_user
 from jwt.utils import base64url_decode
 
 from flask_realtime.features.authentication.decoding import checked, decode, works
+from flask_realtime.features.authentication.plain_tokens import plain_claims
 from flask_realtime.features.authentication.tokens import EXTENSION, Verified, request_context, verify_in_request
 
 _KNOWN_VERSIONS: Final = "4.7."
@@ -69,15 +71,27 @@ def verify(app: Flask, token: str, environ: Mapping[str, Any]) -> Verified:
 
 
 def _verify(app: Flask, manager: JWTManager, token: str, environ: Mapping[str, Any]) -> Verified:
+    claims = _plain(app, token) if manager._decode_key_callback is default_decode_key_callback else None  # noqa: SLF001 - as below
     if _DEFAULTS.items() <= vars(manager).items():
+        if claims is not None:
+            return Verified(claims, None)
         with app.app_context():
             return Verified(_decode(manager, token), None)
     with request_context(app, token, environ):
-        return _verify_with_loaders(manager, token)
+        return _verify_with_loaders(token, _decode(manager, token) if claims is None else claims)
 
 
-def _verify_with_loaders(manager: JWTManager, token: str) -> Verified:
-    claims = _decode(manager, token)
+def _plain(app: Flask, token: str) -> dict[str, Any] | None:
+    """Verify a token for which only the settings matter that nearly every application has; None for any other."""
+    setting = app.config.get
+    if setting("JWT_DECODE_ALGORITHMS") or setting("JWT_DECODE_AUDIENCE") is not None or setting("JWT_DECODE_ISSUER") is not None:
+        return None
+    secret = setting("JWT_SECRET_KEY") or setting("SECRET_KEY")
+    claims = plain_claims(token, secret, setting("JWT_ALGORITHM", ""), setting("JWT_DECODE_LEEWAY"))
+    return None if claims is None or setting("JWT_IDENTITY_CLAIM") not in claims else {**_DEFAULT_CLAIMS, **claims}
+
+
+def _verify_with_loaders(token: str, claims: dict[str, Any]) -> Verified:
     header = json.loads(base64url_decode(token.partition(".")[0]))
     verify_token_not_blocklisted(header, claims)
     custom_verification_for_token(header, claims)

@@ -10,7 +10,8 @@ import gevent
 from flask_jwt_extended import JWTManager
 
 from flask_realtime.contract.effects import Emit
-from flask_realtime.feature.context import Connection, FeatureContext
+from flask_realtime.feature.connections import Connection
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.authentication.hooks import AUTHENTICATE, REVOKED_TOKENS, RevokedTokens
 from flask_realtime.features.authentication.tokens import EXTENSION
 from flask_realtime.identity import Identity

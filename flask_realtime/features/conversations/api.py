@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask_realtime.contract.ids import WireId, parse_id
 from flask_realtime.feature.calls import Calls
-from flask_realtime.features.conversations.feature import REMOVE, conversations
+from flask_realtime.features.conversations.evictions import REMOVE
+from flask_realtime.features.conversations.feature import conversations
 
 
 class ConversationCalls(Calls):

@@ -7,16 +7,25 @@ from typing import Final
 
 from flask_realtime.contract.ids import WireId
 from flask_realtime.feature.feature import Feature
-from flask_realtime.features.conversations import events, handlers, hooks
+from flask_realtime.features.conversations import events, handlers, hooks, roles, views
+from flask_realtime.features.conversations.evictions import BEGIN_REMOVAL, REMOVE, UNDO_REMOVAL
 from flask_realtime.features.conversations.handlers import ConversationRooms
-
-REMOVE: Final = "remove_from_conversation"
 
 conversations: Final = Feature("conversations", state=ConversationRooms, section="Messaging")
 
+conversations.add_outgoing(
+    events.CONVERSATION_NEW,
+    events.CONVERSATION_UPDATED,
+    events.CONVERSATION_REMOVED,
+    events.MEMBER_JOINED,
+    events.MEMBER_UPDATED,
+    events.MEMBER_LEFT,
+)
 conversations.add_hook(hooks.AUTHORIZE_JOIN)
 conversations.add_hook(hooks.ON_JOIN)
 conversations.add_hook(hooks.ON_LEAVE)
+conversations.add_hook(hooks.MAY_ADD_MEMBERS)
+conversations.add_hook(hooks.CONVERSATIONS)
 
 _event: Final = partial(
     conversations.event, payload=WireId, parse=events.parse_conversation_id, argument=events.CONVERSATION_ID, app_context=False
@@ -46,6 +55,29 @@ _event(
     "admits.",
 )(handlers.online_users)
 
+_pinning: Final = partial(
+    conversations.event,
+    hint="There is no hook for it. Store.register answers it.",
+    payload=events.MessageReference,
+    parse=events.parse_message_reference,
+    limit="conversations",
+)
+
+_pinning(
+    events.MESSAGE_PIN,
+    summary="Pin a message in its conversation: in a group its owners and moderators may, in a direct conversation both. At most "
+    f"{roles.MAX_PINS} messages are pinned in one. Pinning one twice is no error, and notifies nobody.",
+)(handlers.pin)
+
+_pinning(
+    events.MESSAGE_UNPIN,
+    summary="Unpin a message; as `message:pin`.",
+)(handlers.unpin)
+
+views.declare(conversations)
+
 conversations.on_disconnected(handlers.disconnected)
 conversations.on_recovered(handlers.recovered)
+conversations.command(BEGIN_REMOVAL)(handlers.begin_removal)
+conversations.command(UNDO_REMOVAL)(handlers.undo_removal)
 conversations.command(REMOVE)(handlers.remove)

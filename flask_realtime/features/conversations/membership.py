@@ -8,9 +8,11 @@ from functools import partial
 from flask_realtime.contract.effects import Announce, Ask, Change, Effect, EnterRoom, Joined, LeaveRoom, Left, Share
 from flask_realtime.contract.rooms import conversation_of, conversation_room
 from flask_realtime.errors import EventError, Forbidden, TooManyRooms
-from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.feature.connections import Caller
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.feature.hook import Hook
 from flask_realtime.features.conversations.events import JOIN_CONVERSATION
+from flask_realtime.features.conversations.joins import Join, Joins
 from flask_realtime.features.conversations.state import Conversations
 from flask_realtime.logs import get_logger
 
@@ -26,6 +28,9 @@ class Membership:
         authorize_join: The hook that decides who may join.
         on_join: The hook that is called for each join.
         on_leave: The hook that is called for each leave.
+
+    Attributes:
+        joins: The joins in progress, and the removals that have begun.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Membership:
         self._on_join = on_join
         self._on_leave = on_leave
         self._max_rooms = context.config.max_rooms
+        self.joins = Joins(context.lock(), context.clock)
         self._has_told = False
 
     def authorize(self, caller: Caller, conversation_id: str, event: str) -> None:
@@ -69,11 +75,19 @@ class Membership:
         """
         self._require_space(caller, conversation_id)
         try:
-            self.authorize(caller, conversation_id, JOIN_CONVERSATION)
-            self._context.change(caller, partial(self._joining, caller, conversation_id))
+            with self.joins.attempt(caller.user_id, conversation_id) as join:
+                while join.is_stale:
+                    join.is_stale = False
+                    self.joins.require_admission(caller.user_id, conversation_id)
+                    self.authorize(caller, conversation_id, JOIN_CONVERSATION)
+                    self._context.change(caller, partial(self._entering, caller, conversation_id, join))
         except EventError:
             self.leave(caller, conversation_id)
             raise
+
+    def _entering(self, caller: Caller, conversation_id: str, join: Join) -> Iterator[Change]:
+        if not join.is_stale:  # Whoever is removed from here on has to wait for the connection's lock, and finds it in the room.
+            yield from self._joining(caller, conversation_id)
 
     def _joining(self, caller: Caller, conversation_id: str) -> Iterator[Change]:
         if caller.closed:
@@ -87,6 +101,23 @@ class Membership:
     def leave(self, caller: Caller, conversation_id: str) -> None:
         """Let a connection leave; the other features and the application hear of it if it was joined."""
         self._context.change(caller, partial(self._leaving, caller, conversation_id))
+
+    def put_out(self, caller: Caller, conversation_id: str) -> None:
+        """Take a connection out of a conversation's room at once; hooks and other servers hear of it when it leaves."""
+        self._context.change(caller, partial(self._out_of_room, conversation_id))
+
+    @staticmethod
+    def _out_of_room(conversation_id: str) -> Iterator[Change]:
+        yield LeaveRoom(conversation_room(conversation_id))
+        yield Left(conversation_id)
+
+    def put_back(self, caller: Caller, conversation_id: str) -> None:
+        """Let a connection that was put out into the room again, unless it has left."""
+        self._context.change(caller, partial(self._into_room, caller, conversation_id))
+
+    def _into_room(self, caller: Caller, conversation_id: str) -> Iterator[Change]:
+        if not caller.closed and self._conversations.is_joined(caller.id, conversation_id):
+            yield EnterRoom(conversation_room(conversation_id))
 
     def _leaving(self, caller: Caller, conversation_id: str) -> Iterator[Change]:
         yield LeaveRoom(conversation_room(conversation_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask_realtime.feature.context import Tracker
+from flask_realtime.feature.values import Tracker
 from flask_realtime.small_sets import NOTHING, SmallSet, take_name, with_name
 
 MEMBERS: Final = "members"
@@ -67,6 +67,10 @@ class Conversations:
         """Return the distinct users with a joined connection, on every server."""
         return self._tracker.users(conversation_id)
 
-    def sizes(self) -> dict[str, int]:
-        """Return how many users have joined each conversation, on every server."""
-        return {conversation_id: len(self.online_users(conversation_id)) for conversation_id in self._tracker.topics()}
+    def members(self, conversation_id: str) -> dict[str, str]:
+        """Return the joined connections, on every server, and their users: connection -> user."""
+        return self._tracker.members(conversation_id)
+
+    def joined_anywhere(self) -> list[str]:
+        """Return the conversations that somebody has joined, on every server; it may take long, and is for operators."""
+        return self._tracker.topics()

@@ -2,6 +2,6 @@
 
 from flask_realtime.features.log.api import LogCalls
 from flask_realtime.features.log.feature import log
-from flask_realtime.features.log.outbox import Append
+from flask_realtime.features.log.outbox import TRIMMED_AT_ONCE, Append, LogSelection, Outbox, StoredEvent
 
-__all__ = ["Append", "LogCalls", "log"]
+__all__ = ["TRIMMED_AT_ONCE", "Append", "LogCalls", "LogSelection", "Outbox", "StoredEvent", "log"]

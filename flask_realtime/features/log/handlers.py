@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask_realtime.feature.context import Caller
+from flask_realtime.feature.connections import Caller
 from flask_realtime.features.log.events import SyncAnswer, SyncRequest
 from flask_realtime.features.log.state import Log
 

@@ -17,6 +17,10 @@ RESERVED_FOR: Final = 2.5
 """Seconds that a process has to deliver an event after it wrote or took it, before another one may take it."""
 
 
+TRIMMED_AT_ONCE: Final = 500
+"""Maximum number of events that one call of `trim` deletes."""
+
+
 class LoggedEvent(NamedTuple):
     """An event of the log.
 
@@ -40,8 +44,66 @@ class LoggedEvent(NamedTuple):
         return f"{self.number}-{self.created_at.timestamp()}"
 
 
+class StoredEvent(NamedTuple):
+    """An event of the log as operators see it.
+
+    Args:
+        number: The number of its row.
+        position: Its place in the order of the commits; None for one that nobody has asked for yet.
+        event: The event's name.
+        arguments: Its arguments, as a JSON array.
+        room: The room whose connections get it; None for everyone.
+        created_at: The time at which it was written.
+        delivered_at: The time at which it was delivered, or None.
+    """
+
+    number: int
+    position: int | None
+    event: str
+    arguments: str
+    room: str | None
+    created_at: datetime
+    delivered_at: datetime | None
+
+
+class LogSelection(NamedTuple):
+    """A choice of events of the log.
+
+    Args:
+        limit: The maximum number of events.
+        room: Those for the connections in this room, or None.
+        for_everyone: Those for everyone, if no room is given.
+        undelivered: Those that are not delivered yet.
+    """
+
+    limit: int
+    room: str | None = None
+    for_everyone: bool = False
+    undelivered: bool = False
+
+
+class LogStatus(NamedTuple):
+    """The size of the log, and what waits in it.
+
+    Args:
+        rows: How many events are kept.
+        oldest: The time of the oldest one, or None.
+        newest: The time of the newest one, or None.
+        undelivered: How many are not delivered yet.
+        waiting_since: The time of the oldest one of these, or None.
+        position: The last position that was given.
+    """
+
+    rows: int
+    oldest: datetime | None
+    newest: datetime | None
+    undelivered: int
+    waiting_since: datetime | None
+    position: int
+
+
 class Outbox(Protocol):
-    """The log's table. All methods but `add` end the transaction of `db.session` that they work in."""
+    """The log's table. All methods but `add` and those for operators end the transaction of `db.session` that they work in."""
 
     @property
     def logged_by_hooks(self) -> Collection[str]:
@@ -85,6 +147,15 @@ class Outbox(Protocol):
 
     def trim(self, before: datetime) -> bool:
         """Delete some of the delivered events that are older than a time, and return whether there may be more of them."""
+
+    def status(self) -> LogStatus:
+        """Return the size of the log, and what waits in it; it reads the whole table, and is for operators."""
+
+    def tail(self, selection: LogSelection) -> Sequence[StoredEvent]:
+        """Return the events that were written last, the oldest of them first; for operators."""
+
+    def count_before(self, before: datetime) -> int:
+        """Return how many delivered events are older than a time; for operators."""
 
     def page(self, user_id: str, request: SyncRequest) -> SyncAnswer:
         """Return a page of the events that a user may see, as `sync` answers it."""

@@ -57,6 +57,10 @@ class Relay:
         self._looks_again = False
         self.due = self._clock() + INTERVAL
         """The clock's time at which it is to be run again."""
+        self.relayed = 0
+        """How many events it took from the log."""
+        self.lag = 0.0
+        """Seconds for which the oldest of those had been in the log that it found when it last looked."""
 
     def resume(self) -> None:
         """Let a second pass from now on, if it has not been run for longer; clients that connect can join until then."""
@@ -80,6 +84,7 @@ class Relay:
         self._looks_again = False
         if not self._has_lease():
             return
+        self.lag = 0.0
         while self._deliver_some() == TAKEN_AT_ONCE:
             self._context.let_others_run()
         if self._clock() >= self._trim_at:
@@ -94,6 +99,10 @@ class Relay:
 
     def _deliver_some(self) -> int:
         left_behind = self._context.in_app_context(self._outbox.take, TAKEN_AT_ONCE, RESERVED_FOR)
+        self.relayed += len(left_behind)
+        if left_behind:
+            oldest = min(logged.created_at for logged in left_behind)
+            self.lag = max(self.lag, (datetime.now(timezone.utc) - oldest).total_seconds())
         for logged in left_behind:
             if not self._context.was_sent(logged.name):
                 self._send(emit_of(logged))

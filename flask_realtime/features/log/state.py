@@ -12,7 +12,7 @@ reservation ends is sent by the relay, because its process was killed, or serves
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -73,6 +73,20 @@ class Log:
             ConfigError: The application has no log.
             PayloadNotSerializable: The arguments are not JSON.
         """
+        outbox = self.table()
+        arguments, rooms = self._json.dumps(list(emit.args)), (None,) if emit.rooms is None else emit.rooms
+        # Whoever reaches no client leaves it to the relay of a process that does.
+        reserved_for = RESERVED_FOR if self._reaches_clients else 0.0
+        for written in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for):
+            sending = partial(send or self._context.emit, emit_of(written))
+            self._context.after_commit(emit.event, partial(self._send, written.number, sending, self._clock() + LATEST_START))
+
+    def table(self) -> Outbox:
+        """Return the log's table.
+
+        Raises:
+            ConfigError: The application has no log.
+        """
         outbox = self._outbox()
         if outbox is None:
             msg = (
@@ -80,12 +94,7 @@ class Log:
                 "store.register(realtime)."
             )
             raise ConfigError(msg)
-        arguments, rooms = self._json.dumps(list(emit.args)), (None,) if emit.rooms is None else emit.rooms
-        # Whoever reaches no client leaves it to the relay of a process that does.
-        reserved_for = RESERVED_FOR if self._reaches_clients else 0.0
-        for written in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for):
-            sending = partial(send or self._context.emit, emit_of(written))
-            self._context.after_commit(emit.event, partial(self._send, written.number, sending, self._clock() + LATEST_START))
+        return outbox
 
     def relay_with(self, event: str, send: Callable[[Emit], object]) -> None:
         """Let a feature send those of its events that another process left behind.
@@ -98,6 +107,14 @@ class Log:
 
     def _relay_event(self, emit: Emit) -> None:
         self._relayed_with.get(emit.event, self._context.emit)(emit)
+
+    def figures(self) -> Iterable[tuple[str, tuple[str, ...], float]]:
+        """Return what the metrics say of the log: name, labels and value of each."""
+        relay = self._relay
+        if relay is None:
+            return []
+        relayed = [("log_relayed", (), relay.relayed), ("log_lag_seconds", (), relay.lag)]
+        return [*relayed, ("log_unrecorded", (), len(self._unrecorded))]
 
     def is_logged(self, event: str) -> bool:
         """Return whether an event is in the log already when the hook of its handler returns, so that the handler sends nothing."""

@@ -53,16 +53,16 @@ from flask_realtime.features.log.events import (
 )
 from flask_realtime.features.log.feature import log
 from flask_realtime.features.log.hooks import OUTBOX
+from flask_realtime.features.log.inspection_store import LogInspection
 from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.features.log.notices_store import Notices
-from flask_realtime.features.log.outbox import LoggedEvent
+from flask_realtime.features.log.outbox import TRIMMED_AT_ONCE, LoggedEvent
 
 StateT = TypeVar("StateT")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 PLACED_AT_ONCE: Final = 5000
 RECORDED_AT_ONCE: Final = 1000
-TRIMMED_AT_ONCE: Final = 500
 
 MAX_PAGE_LENGTH: Final = 200_000
 """Characters of arguments after which a page ends, so that no answer fills the buffer of a slow client."""
@@ -146,6 +146,8 @@ class _LogTable:
         self._participant = participant
         notices = Notices(db, entry)
         self.notify, self.listen = notices.send, notices.listen
+        inspection = LogInspection(db, entry)
+        self.status, self.tail, self.count_before = inspection.status, inspection.tail, inspection.count_before
         self.logged_by_hooks: Collection[str] = frozenset()
 
     def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> Sequence[LoggedEvent]:

@@ -11,7 +11,14 @@ from flask_realtime.identity import Identity
 
 ON_MESSAGE_SEND: Final = Hook("on_message_send", ("identity", "message"), is_single=True)
 
+MESSAGE_ARCHIVE: Final = Hook("messages.archive", (), is_single=True)
+"""Its function returns a `MessageArchive`. `Store.register` registers it."""
+
+MAY_MODERATE: Final = Hook("may_moderate", ("identity", "conversation_id"), is_single=True, default=False)
+
 OnMessageSend = Callable[[Identity, NewMessage], SentMessage]
+MayModerate = Callable[[Identity, str], "bool | None"]
+MayModerateT = TypeVar("MayModerateT", bound=MayModerate)
 OnMessageSendT = TypeVar("OnMessageSendT", bound=OnMessageSend)
 
 
@@ -28,3 +35,12 @@ class MessageHooks(HookDecorators):
         Without the hook, `message:send` is answered `unknown_event`.
         """
         return self.hook(ON_MESSAGE_SEND)(hook)
+
+    @hook_decorator
+    def may_moderate(self, hook: MayModerateT) -> MayModerateT:
+        """Register the hook that decides who may delete the messages of others in a conversation. There can be one.
+
+        It gets the identity and the conversation's id, and returns True for a user who may, even one who takes no part in the
+        conversation, an administrator of the application for instance. A conversation's moderators and owners need no hook.
+        """
+        return self.hook(MAY_MODERATE)(hook)

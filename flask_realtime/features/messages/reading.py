@@ -17,6 +17,7 @@ class ReadResult:
         position: Its place in the conversation: `seq`. Of receipts that are merged, the last one counts.
         participants: How many users take part in the conversation.
         unread_count: How many of the conversation's messages are unread now, or None if that has not changed.
+        mention_count: How many of those mention the user.
     """
 
     read_ids: tuple[str, ...]
@@ -25,3 +26,4 @@ class ReadResult:
     position: int = 0
     participants: int = 0
     unread_count: int | None = None
+    mention_count: int = 0

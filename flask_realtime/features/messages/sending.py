@@ -1,9 +1,12 @@
-"""Messages that clients send, and what becomes of them."""
+"""Messages that clients send and change, and what becomes of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+EVERYONE: Final = "*"
+"""The id that mentions everyone in a conversation."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +18,17 @@ class NewMessage:
         client_id: The client's own id of the message. A client that does not know whether a message arrived sends it again with
             the same id.
         content: The text, of 1 to 4,000 characters.
+        reply_to: The message that it quotes, or None.
+        thread_id: The message whose thread it is in, or None.
+        mentions: The users whom it mentions, 50 at most; `*` is everyone.
     """
 
     conversation_id: str
     client_id: str
     content: str
+    reply_to: str | None = None
+    thread_id: str | None = None
+    mentions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,3 +42,27 @@ class SentMessage:
 
     message: Any
     is_new: bool = True
+
+
+@dataclass(frozen=True)
+class MessageReference:
+    """A message that a client names.
+
+    Args:
+        conversation_id: The conversation.
+        message_id: The message.
+    """
+
+    conversation_id: str
+    message_id: str
+
+
+@dataclass(frozen=True)
+class MessageEdit(MessageReference):
+    """A new content that a client gives to a message.
+
+    Args:
+        content: The text, of 1 to 4,000 characters.
+    """
+
+    content: str

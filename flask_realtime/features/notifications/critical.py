@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -12,6 +12,9 @@ from flask_realtime.jobs.job import JobQueue
 
 CRITICAL: Final = "critical_notification"
 """The kind of the jobs of critical notifications; their key is the notification's id."""
+
+EVERYONE_MENTIONED: Final = "mention"
+"""The kind of the jobs of messages that mention everyone; their key is the message's id, their user its sender."""
 
 WEBPUSH: Final = "webpush"
 """The name of the channel that the extension brings."""
@@ -76,6 +79,12 @@ class CriticalStore(Protocol):
 
     def subscriptions(self, user_id: str) -> list[StoredSubscription]:
         """Return a user's subscriptions to web push."""
+
+    def notify_more(self, message_id: str, progress: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Notify some more of everyone, whom a message mentions, in the current transaction; return how far it has got.
+
+        Returns None if nobody is left.
+        """
 
     def forget_subscription(self, subscription_id: str) -> None:
         """Delete a subscription that its push service does not know any more."""

@@ -6,7 +6,7 @@ A store with a log writes the event with the change, and the log sends it.
 from __future__ import annotations
 
 from flask_realtime.contract.effects import Emit, Outcome
-from flask_realtime.feature.context import Caller
+from flask_realtime.feature.connections import Caller
 from flask_realtime.features.log import log
 from flask_realtime.features.notifications.events import (
     NOTIFICATION_DELIVERED,

@@ -21,6 +21,12 @@ NOTIFICATION_CHANNEL: Final = Hook("notification_channel", ("notification",))
 CRITICAL_STORE: Final = Hook("critical_store", (), is_single=True)
 """Returns the `CriticalStore`; `Store.register` registers it."""
 
+NOTIFICATION_ARCHIVE: Final = Hook("notifications.archive", (), is_single=True)
+"""Its function returns a `NotificationArchive`. `Store.register` registers it."""
+
+PUSH_SUBSCRIPTIONS: Final = Hook("notifications.push_subscriptions", (), is_single=True)
+"""Its function returns `PushSubscriptions`. `Store.register` registers it."""
+
 MAX_CHANNEL_NAME_LENGTH: Final = 64
 
 OnNotificationRead = Callable[[Identity, str], None]

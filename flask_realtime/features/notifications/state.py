@@ -1,22 +1,23 @@
-"""State of notifications: the worker that escalates critical ones, and web push."""
+"""State of notifications: the worker that escalates critical ones and notifies everyone, and web push."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, Final
 
 from flask_realtime.errors import ConfigError
 from flask_realtime.feature.context import FeatureContext, Timer
-from flask_realtime.features.notifications.critical import CRITICAL, Channel, CriticalStore
+from flask_realtime.features.notifications.critical import CRITICAL, EVERYONE_MENTIONED, Channel, CriticalStore
 from flask_realtime.features.notifications.escalation import Escalation
 from flask_realtime.features.notifications.hooks import CRITICAL_STORE, NOTIFICATION_CHANNEL
 from flask_realtime.features.notifications.push_service import PushService
+from flask_realtime.features.notifications.spreading import Spreading
 from flask_realtime.features.notifications.webpush import WebPush
 from flask_realtime.jobs.host import JOBS_KEY
 from flask_realtime.jobs.job import JobQueue
-from flask_realtime.jobs.runner import JobRunner
+from flask_realtime.jobs.runner import Handler, JobCounts, JobRunner
 from flask_realtime.jobs.worker import PLACES, JobWorker, Task
 
 
@@ -38,7 +39,12 @@ class Notifications:
         self.hand_over: Callable[[str], None] | None = None
         """Sends the id of a job that is due to where jobs are run; None to run them in the worker itself."""
         self.retry_time: Final[float] = config.critical_retry_time
+        self.on_jobs: Callable[[], None] = _nothing
+        """Called when this process runs jobs outside of a server: there, and on every call of `run_here`."""
         context.app.extensions[JOBS_KEY] = self
+        self._counts: Final = JobCounts()
+        self._runs_jobs = False
+        self._newest: JobWorker | None = None
         self._timer: Timer | None = None
         self._worker: JobWorker | None = None
 
@@ -52,10 +58,25 @@ class Notifications:
             context.before_stop(partial(_finish, worker))
             self._timer.wake()
 
-    def added(self) -> None:
-        """Let the worker of this process, if it has one, know of a critical notification that was just stored."""
+    def added(self, due_in: timedelta) -> None:
+        """Let the worker of this process, if it has one, know of a job that was just committed."""
         if self._worker is not None:
-            self._worker.due_in(self.critical_timeout.total_seconds())
+            self._worker.due_in(due_in.total_seconds())
+
+    def figures(self) -> Iterable[tuple[str, tuple[str, ...], float]]:
+        """Return what the metrics say of the jobs that this process runs: name, labels and value of each."""
+        if self._worker is None and not self._runs_jobs:
+            return []
+        outcomes = [("jobs", (outcome,), number) for outcome, number in self._counts.outcomes.items()]
+        worker = self._newest
+        if worker is None:  # Celery looks for none itself.
+            return [*outcomes, ("jobs_running", (), self._counts.running)]
+        return [*outcomes, ("jobs_running", (), worker.running), ("jobs_lag_seconds", (), worker.lateness)]
+
+    def run_here(self) -> None:
+        """Handle that this process runs jobs outside of a server, which may be said more than once."""
+        self._runs_jobs = True
+        self.on_jobs()
 
     def new_worker(
         self, start: Callable[[Task], object], wake: Callable[[float], None], clock: Callable[[], float], places: int = PLACES
@@ -65,7 +86,7 @@ class Notifications:
         Raises:
             ConfigError: The application has no store of jobs.
         """
-        return JobWorker(
+        self._newest = JobWorker(
             self.runner,
             start=start,
             wake=wake,
@@ -74,6 +95,7 @@ class Notifications:
             hand_over=self.hand_over,
             places=places,
         )
+        return self._newest
 
     @property
     def runner(self) -> JobRunner:
@@ -84,8 +106,12 @@ class Notifications:
         """
         context, store = self.context, self._store
         channels: list[Channel] = context.functions(NOTIFICATION_CHANNEL)  # type: ignore[assignment]  # its decorator makes them
-        handlers = {CRITICAL: Escalation(context, store, channels, self.push)}
-        return JobRunner(store.jobs, handlers, context.in_app_context, lease=context.config.jobs_lease, clock=_now)
+        handlers: dict[str, Handler] = {
+            CRITICAL: Escalation(context, store, channels, self.push),
+            EVERYONE_MENTIONED: Spreading(context, store),
+        }
+        lease = context.config.jobs_lease
+        return JobRunner(store.jobs, handlers, context.in_app_context, lease=lease, clock=_now, counts=self._counts)
 
     @property
     def jobs(self) -> JobQueue:
@@ -108,6 +134,10 @@ class Notifications:
     def _wake(self, at: float) -> None:
         if self._timer is not None:
             self._timer.wake_by(at)
+
+
+def _nothing() -> None:
+    """Do nothing: nobody wants to know."""
 
 
 def _turn(worker: JobWorker) -> tuple[()]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import delete, func, insert, select, update
@@ -15,15 +14,21 @@ from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import ConfigError, NotFound
 from flask_realtime.features.log import Append
-from flask_realtime.features.notifications.critical import CRITICAL, CriticalNotification
+from flask_realtime.features.notifications.critical import CRITICAL, EVERYONE_MENTIONED, CriticalNotification
 from flask_realtime.features.notifications.events import (
     NOTIFICATION_NEW,
     NOTIFICATION_READ,
     NOTIFICATIONS_READ_ALL,
     stored_notification_payload,
 )
-from flask_realtime.features.notifications.hooks import CRITICAL_STORE, NotificationHooks
+from flask_realtime.features.notifications.hooks import (
+    CRITICAL_STORE,
+    NOTIFICATION_ARCHIVE,
+    PUSH_SUBSCRIPTIONS,
+    NotificationHooks,
+)
 from flask_realtime.features.notifications.models import NotificationMixin, PushSubscriptionMixin
+from flask_realtime.features.notifications.records import DEFAULT_LIST_SIZE, NotificationRecord
 from flask_realtime.features.notifications.state import Notifications
 from flask_realtime.features.notifications.subscriptions import MAX_SUBSCRIPTIONS, PushSubscription, StoredSubscription
 from flask_realtime.features.notifications.webpush import WebPush
@@ -33,22 +38,10 @@ from flask_realtime.jobs.store import JobStore
 GetState = Callable[[], Notifications]
 """Returns the feature's state in the current application."""
 
-DEFAULT_LIST_SIZE = 50
-
-
-@dataclass(frozen=True)
-class NotificationRecord:
-    """A notification to one user."""
-
-    id: str
-    user_id: str
-    type: str
-    title: str
-    message: str
-    link: str | None
-    data: Any
-    created_at: datetime
-    is_read: bool = False
+MENTION = "mention"
+MENTION_TITLE = "You were mentioned"
+MAX_MENTION_LENGTH = 200
+"""Maximum number of characters of a message that a notification repeats."""
 
 
 class NotificationStore:
@@ -59,15 +52,23 @@ class NotificationStore:
         model: The model of notifications.
         jobs: The jobs of critical ones; None if there are none.
         append: Writes an event to the log with the change that it tells of; None if there is no log.
+        tell: Sends an event with the change that it tells of, also where there is no log.
     """
 
     def __init__(
-        self, db: SQLAlchemy, model: type[NotificationMixin], jobs: JobStore | None = None, *, append: Append | None = None
+        self,
+        db: SQLAlchemy,
+        model: type[NotificationMixin],
+        jobs: JobStore | None = None,
+        *,
+        append: Append | None = None,
+        tell: Append | None = None,
     ) -> None:
         self._db = db
         self._model = model
         self._jobs = jobs
         self._append = append
+        self._tell = tell
         self._get_state: GetState | None = None
         self._notification_json: Callable[[NotificationRecord], Any] = _as_json
 
@@ -91,6 +92,7 @@ class NotificationStore:
         """
         self._get_state = get_state
         self._notification_json = notification_json or _as_json
+        hooks.hook(NOTIFICATION_ARCHIVE)(lambda: self)
         hooks.on_notification_read(self._read)
         hooks.on_notifications_read_all(self._read_all)
         hooks.on_notification_delivered(self._delivered)
@@ -143,8 +145,37 @@ class NotificationStore:
             if self._append is not None:
                 self._append(NOTIFICATION_NEW.to_user(user_id, self._notification_json(record)))
         if escalation is not None:
-            escalation.state.added()
+            escalation.state.added(escalation.state.critical_timeout)
         return record
+
+    def add_mentions(self, user_ids: Sequence[str], content: str, data: Any) -> None:
+        """Store a notification of the type `mention` for each of some users, in the current transaction.
+
+        Args:
+            user_ids: The users who were mentioned.
+            content: The text in which they were.
+            data: What says where that is.
+        """
+        now, text = utc_now(), content[:MAX_MENTION_LENGTH]
+        values = {"type": MENTION, "title": MENTION_TITLE, "message": text, "link": None, "data": data}
+        rows = [{**values, "user_id": user_id, "created_at": now} for user_id in user_ids]
+        added = self._db.session.execute(insert(self._model).returning(self._model.user_id, self._model.id), rows)
+        for user_id, number in added.all():
+            record = NotificationRecord(str(number), user_id, MENTION, MENTION_TITLE, text, None, data, now)
+            if self._tell is not None:
+                self._tell(NOTIFICATION_NEW.to_user(user_id, self._notification_json(record)))
+
+    def postpone_mentions(self, message_id: str, sender_id: str, progress: Mapping[str, Any]) -> None:
+        """Let the other members of a conversation be notified of a message, by a job, in the current transaction.
+
+        Args:
+            message_id: The message, which mentions everyone.
+            sender_id: Its sender.
+            progress: Who was notified so far, and who is to be.
+        """
+        jobs, state = self._escalation()
+        retried_for = timedelta(seconds=state.retry_time)
+        jobs.add(EVERYONE_MENTIONED, sender_id, message_id, due_in=timedelta(), retried_for=retried_for, data=progress)
 
     def _insert(self, **values: Any) -> int:
         return self._db.session.execute(insert(self._model).values(values).returning(self._model.id)).scalar_one()
@@ -171,6 +202,10 @@ class NotificationStore:
             query = query.where(self._model.id < (parse_row_id(before) or 0))
         rows = self._db.session.scalars(query.order_by(self._model.id.desc()).limit(limit))
         return [_record(row) for row in rows]
+
+    def as_json(self, notification: NotificationRecord) -> Any:
+        """Return a notification as clients get it."""
+        return self._notification_json(notification)
 
     def unread_count(self, user_id: str) -> int:
         """Count a user's unread notifications."""
@@ -257,8 +292,7 @@ def _as_json(notification: NotificationRecord) -> Any:
     )
 
 
-@dataclass(frozen=True)
-class _Escalation:
+class _Escalation(NamedTuple):
     jobs: JobStore
     state: Notifications
 
@@ -280,13 +314,15 @@ class PushStore:
         self._model = model
         self._get_state: GetState | None = None
 
-    def register(self, get_state: GetState) -> None:
-        """Take the settings of web push from an application's state.
+    def register(self, hooks: NotificationHooks, get_state: GetState) -> None:
+        """Register the subscriptions, and take the settings of web push from an application's state.
 
         Args:
+            hooks: The extension object.
             get_state: Returns the feature's state in the current application.
         """
         self._get_state = get_state
+        hooks.hook(PUSH_SUBSCRIPTIONS)(lambda: self)
 
     def public_key(self) -> str | None:
         """Return the key with which browsers subscribe; None if web push is not set up."""
@@ -349,16 +385,24 @@ class PushStore:
 
 
 class CriticalDatabase:
-    """The database half of critical notifications, for the feature's jobs.
+    """The database half of critical notifications and of those to everyone, for the feature's jobs.
 
     Args:
         jobs: The jobs.
         notifications: The notifications.
         push: The subscriptions to web push.
+        notify_more: Notifies some more of everyone, whom a message mentions.
     """
 
-    def __init__(self, jobs: JobStore, notifications: NotificationStore, push: PushStore) -> None:
+    def __init__(
+        self,
+        jobs: JobStore,
+        notifications: NotificationStore,
+        push: PushStore,
+        notify_more: Callable[[str, Mapping[str, Any]], Mapping[str, Any] | None],
+    ) -> None:
         self.jobs = jobs
+        self.notify_more = notify_more
         self._notifications = notifications
         self._push = push
         self.subscriptions = push.of_user

@@ -1,5 +1,6 @@
 """Presence: who is online, on every server."""
 
+import flask_realtime.features.presence.views  # noqa: F401 - declares the feature's requests
 from flask_realtime.features.presence.api import PresenceCalls
 from flask_realtime.features.presence.feature import presence
 from flask_realtime.features.presence.hooks import PresenceHooks

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from flask_realtime.allowances import TokenBucket
-from flask_realtime.jitter import jitter
-from flask_realtime.rates import parse_rate
-
-RATE: Final = parse_rate("6/minute, burst 6")
-"""Rate of one user's announcements: at most 12 in any minute, and none is delayed by more than 10 seconds."""
-
-_PATIENCE: Final = 1.0
-"""Seconds that the server of a change has to announce it; then another one does, since that server may have died."""
+from flask_realtime.features.presence.grace import grace_seconds
+from flask_realtime.features.presence.rated_queue import RatedQueue, RatedRecord
 
 
 class Announcement(NamedTuple):
@@ -34,33 +25,33 @@ class Announcement(NamedTuple):
     version: int
 
 
-class _Record:
+class _Record(RatedRecord):
     """The known state of one user's changes, here and on other servers."""
 
-    __slots__ = ("bucket", "due", "latest", "told", "told_version", "version")
+    __slots__ = ("latest", "told_version", "version")
 
     def __init__(self) -> None:
-        self.bucket = TokenBucket(RATE)
-        self.told: bool | None = None
+        super().__init__()
         self.told_version = -1
         self.latest: bool | None = None
         self.version = -1
-        self.due = math.inf
 
-    def is_idle(self, now: float) -> bool:
-        return self.due == math.inf and self.bucket.full_at <= now
+    @property
+    def is_told(self) -> bool:
+        return self.told_version >= self.version
 
     def note(self, version: int, *, online: bool) -> None:
         if version > self.version:
             self.version, self.latest = version, online
 
-    def announced(self, version: int, *, online: bool) -> None:
-        if version > self.told_version:
-            self.told_version, self.told = version, online
+    def announced(self, version: int) -> None:
+        self.told_version = max(self.told_version, version)
 
 
-class Announcements:
-    """Decides which changes are announced: the last one always, a return to the last announced status never.
+class Announcements(RatedQueue[_Record]):
+    """Decides which changes are announced: the last one always.
+
+    It is announced even if it is a return to the last announced status: whoever asked meanwhile was told the other one.
 
     Args:
         clock: Returns the time in seconds; it never goes back.
@@ -68,13 +59,7 @@ class Announcements:
     """
 
     def __init__(self, clock: Callable[[], float], lock: AbstractContextManager[Any]) -> None:
-        self._clock = clock
-        self._lock = lock
-        self._records: OrderedDict[str, _Record] = OrderedDict()
-        self._queue: list[tuple[float, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._records)
+        super().__init__(_Record, clock, lock)
 
     def changed(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> bool:
         """Record a change, and return whether to announce it now. If not, it may be due later.
@@ -88,15 +73,11 @@ class Announcements:
         with self._lock:
             now = self._clock()
             record = self._record(user_id, now)
-            is_back = record.latest != record.told == online
             if version < record.version:
                 return False
             record.note(version, online=online)
-            if is_back:
-                record.due = math.inf
-                return False
             if not hold and record.bucket.take(now):
-                record.announced(version, online=online)
+                record.announced(version)
                 record.due = math.inf
                 return True
             self._schedule(user_id, record, now + max(hold, record.bucket.wait(now)))
@@ -118,36 +99,44 @@ class Announcements:
             record.note(version, online=online)
             if announced:
                 record.bucket.take(now)
-                record.announced(version, online=online)
-            if record.latest == record.told:
+                record.announced(version)
+            if record.is_told:
                 record.due = math.inf
             else:
-                patience = _PATIENCE * jitter.uniform(1, 2) if is_news else 0.0  # Not all servers at once.
-                self._schedule(user_id, record, now + record.bucket.wait(now) + patience)
+                self._schedule(user_id, record, now + record.bucket.wait(now) + (grace_seconds() if is_news else 0.0))
+
+    def latest(self, user_id: str) -> tuple[bool | None, int]:
+        """Return a user's last known status and its version; None and -1 if nothing has happened for a while."""
+        with self._lock:
+            record = self._records.get(user_id)
+            return (None, -1) if record is None else (record.latest, record.version)
+
+    def is_absence_told(self, user_id: str) -> bool:
+        """Return whether a user's last change was to offline, and was announced, or nothing has happened for a while."""
+        with self._lock:
+            record = self._records.get(user_id)
+            return record is None or (record.is_told and not record.latest)
 
     def take_due(self) -> list[str]:
         """Return users with an announcement due; call `release` or `hold` for each."""
         with self._lock:
             now, due = self._clock(), []
-            while self._queue and self._queue[0][0] <= now:
-                at, user_id = heapq.heappop(self._queue)
-                record = self._records.get(user_id)
-                if record is not None and record.due == at:  # Otherwise it was announced meanwhile, or reversed.
-                    record.due = now
-                    due.append(user_id)
+            for user_id, record in self._pop_due(now):
+                record.due = now
+                due.append(user_id)
             return due
 
     def release(self, user_id: str) -> Announcement | None:
         """Return a user's announcement to make now; None if it is not due any more."""
         with self._lock:
             record, now = self._records[user_id], self._clock()
-            if record.due > now or record.latest is None or record.latest == record.told:
+            if record.due > now or record.latest is None or record.is_told:
                 return None
             if not record.bucket.take(now):
                 self._schedule(user_id, record, now + record.bucket.wait(now))
                 return None
             record.due = math.inf
-            record.announced(record.version, online=record.latest)
+            record.announced(record.version)
             return Announcement(user_id, record.latest, record.version)
 
     def hold(self, user_id: str, seconds: float) -> None:
@@ -156,21 +145,3 @@ class Announcements:
             record, now = self._records[user_id], self._clock()
             if record.due <= now:
                 self._schedule(user_id, record, now + seconds)
-
-    def next_deadline(self) -> float | None:
-        """Return the time at which something may be due, or None."""
-        with self._lock:
-            return self._queue[0][0] if self._queue else None
-
-    def _record(self, user_id: str, now: float) -> _Record:
-        record = self._records.get(user_id)
-        if record is None:
-            record = self._records[user_id] = _Record()
-        self._records.move_to_end(user_id)
-        while (oldest := next(iter(self._records))) != user_id and self._records[oldest].is_idle(now):
-            del self._records[oldest]
-        return record
-
-    def _schedule(self, user_id: str, record: _Record, at: float) -> None:
-        record.due = at
-        heapq.heappush(self._queue, (at, user_id))

@@ -7,25 +7,42 @@ from typing import Final
 
 from flask_realtime.contract.ids import WireId
 from flask_realtime.feature.feature import Feature
+from flask_realtime.features.conversations import conversations
 from flask_realtime.features.presence import handlers, hooks
+from flask_realtime.features.presence.announced_presence import AnnouncedPresence
 from flask_realtime.features.presence.events import (
+    CHANGE_ANNOUNCED,
+    CHANGE_DELAYED,
     DEPARTED,
     HEARD,
+    PRESENCE_ACTIVE,
+    PRESENCE_CHANGED,
+    PRESENCE_GET,
+    PRESENCE_IDLE,
+    PRESENCE_SET,
     RETURNED,
+    SETTINGS_CHANGED,
     USER_GET_STATUS,
     USER_ID,
     USER_IDS,
     USER_STATUS_CHANGED,
     USERS_GET_STATUS,
+    PresenceOfUser,
+    PresenceSetPayload,
     UserStatus,
+    parse_set_presence,
     parse_user_id,
     parse_user_ids,
 )
+from flask_realtime.features.presence.settings import MAX_TEXT_LENGTH
+from flask_realtime.features.typing_indicators import typing_indicators
 
-presence: Final = Feature("presence", state=handlers.AnnouncedPresence)
+presence: Final = Feature("presence", state=AnnouncedPresence, requires=[conversations, typing_indicators])
 
-presence.add_outgoing(USER_STATUS_CHANGED)
+presence.add_outgoing(USER_STATUS_CHANGED, PRESENCE_CHANGED)
 presence.add_hook(hooks.PRESENCE_AUDIENCE)
+presence.add_hook(hooks.MAY_SEE_PRESENCE)
+presence.add_hook(hooks.SETTINGS_PLACE)
 presence.add_hook(hooks.ON_USER_ONLINE)
 presence.add_hook(hooks.ON_USER_OFFLINE)
 
@@ -49,6 +66,43 @@ _event(
     summary="Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order requested.",
 )(handlers.get_statuses)
 
+presence.event(
+    PRESENCE_SET,
+    hint="There is no hook for it. Realtime.set_presence does the same.",
+    payload=PresenceSetPayload,
+    parse=parse_set_presence,
+    limit="presence",
+    summary=f"Set the user's state on all devices, with a `text` of at most {MAX_TEXT_LENGTH} characters. At `until`, in ISO 8601, "
+    "the user is plain online again. To others a user who is `invisible` is offline.",
+)(handlers.set_presence)
+
+presence.event(
+    PRESENCE_GET,
+    hint="may_see_presence is the hook that decides who may ask.",
+    payload=list[WireId],
+    parse=parse_user_ids,
+    argument=USER_IDS,
+    answer=list[PresenceOfUser],
+    limit="presence",
+    summary="Ask for the presence of users: whether they are online, the state and text that they have set, and when those who are "
+    "offline were last seen. At most `REALTIME_MAX_STATUS_IDS` ids, answered in the order requested. The user's own entry also has "
+    "the `devices`.",
+)(handlers.get_presence)
+
+presence.event(
+    PRESENCE_IDLE,
+    limit="presence",
+    app_context=False,
+    summary="Say that the device is idle. A user all of whose devices are idle is `away`, unless another state is set.",
+)(handlers.idle)
+
+presence.event(PRESENCE_ACTIVE, limit="presence", app_context=False, summary="Say that the device is not idle any more.")(
+    handlers.active
+)
+
 presence.command(HEARD)(handlers.heard)
 presence.command(DEPARTED)(handlers.departed)
 presence.command(RETURNED)(handlers.returned)
+presence.command(SETTINGS_CHANGED)(handlers.settings_changed)
+presence.command(CHANGE_ANNOUNCED)(handlers.change_announced)
+presence.command(CHANGE_DELAYED)(handlers.change_delayed)

@@ -2,28 +2,31 @@
 
 The application's hooks may be slow; one user's changes are still announced in the order in which they happened. The hooks are
 called for every change; clients are notified of those that `Announcements` selects. Of a user who is back before `Departures` has
-let go of the change, neither hears anything.
+let go of the change, neither hears anything. What an invisible user does only the hooks hear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from typing import Final
 from weakref import WeakValueDictionary
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.ids import parse_id
+from flask_realtime.contract.rooms import user_room
 from flask_realtime.feature.context import FeatureContext, Mailbox, Task
 from flask_realtime.features.presence.announcements import Announcement, Announcements
+from flask_realtime.features.presence.deadlines import Deadlines
 from flask_realtime.features.presence.departures import Departure, Departures
 from flask_realtime.features.presence.events import DEPARTED, HEARD, RETURNED
+from flask_realtime.features.presence.grace import grace_seconds
 from flask_realtime.features.presence.hooks import ON_USER_OFFLINE, ON_USER_ONLINE, PRESENCE_AUDIENCE
 from flask_realtime.features.presence.state import Presence
-from flask_realtime.jitter import jitter
+from flask_realtime.features.presence.visibility import Visibility
 
-_PATIENCE: Final = 1.0
-"""Seconds that the server on which a user's last connection was has to announce it; then another one does."""
+_SETTLED: Final = 1.0
+"""Seconds after a user became visible or invisible until all servers know: what was announced meanwhile is compared then."""
 
 
 class PresenceNotifier:
@@ -32,17 +35,25 @@ class PresenceNotifier:
     Args:
         context: The surroundings of the feature.
         presence: The presence of all users.
+        visibility: The users who are invisible.
+        came_or_went: Called with each change of a user's status that others may hear of.
     """
 
-    def __init__(self, context: FeatureContext, presence: Presence) -> None:
+    def __init__(
+        self, context: FeatureContext, presence: Presence, visibility: Visibility, came_or_went: Callable[[str, bool], None]
+    ) -> None:
         self._context = context
         self._presence = presence
+        self._visibility = visibility
+        self._came_or_went = came_or_went
         self._announcements = Announcements(context.clock, context.lock())
         self._timer = context.timer(self._announcements.next_deadline, self._announce_due)
         departures = self._departures = presence.departures = Departures(
             context.config.offline_delay, context.clock, context.lock()
         )
         self._departure_timer = context.timer(departures.next_deadline, self._announce_departures)
+        self._unsettled = Deadlines(context.lock())
+        self._settling_timer = context.timer(self._unsettled.next_deadline, self._settle_due)
         self._lock = context.lock()
         # A mailbox lives as long as it has tasks: its greenlet or thread refers to it.
         self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
@@ -77,9 +88,53 @@ class PresenceNotifier:
         else:
             self._announce_change(user_id, online=online, version=version, hold=hold)
 
+    def awaits(self, user_id: str) -> bool:
+        """Return whether a user's departure waits, so that others see the user as online."""
+        return bool(self._departures.among([user_id]))
+
+    def was_not_missed(self, user_id: str) -> bool:
+        """Return whether others were not told of a user's absence, so that they may know the state from before it."""
+        return not self._announcements.is_absence_told(user_id)
+
+    def turned(self, user_id: str, *, online: bool) -> None:
+        """Announce that a user who is, or just was, online became visible or invisible, in turn; the hooks hear nothing of it.
+
+        Args:
+            user_id: The user.
+            online: Whether others see the user online now.
+        """
+        self._tell_or_delay(user_id, online=online, version=self._next_version(user_id))
+        self.settle(user_id)
+
+    def settle(self, user_id: str) -> None:
+        """Compare what was announced of a user with the truth, once all servers know whether the user is visible."""
+        deadline = self._context.clock() + _SETTLED
+        self._unsettled.set(user_id, deadline)
+        self._settling_timer.wake_by(deadline)
+
+    def appeared(self, user_id: str) -> None:
+        """Announce that a user is online whose settings could not be read before."""
+        self.in_turn(user_id, lambda: self._announce_online(user_id, version=self._next_version(user_id)))
+
+    def _next_version(self, user_id: str) -> int:
+        return max(self._presence.next_version(), self._announcements.latest(user_id)[1] + 1)
+
+    def _settle_due(self) -> Iterable[Emit]:
+        for user_id in self._unsettled.take_due(self._context.clock()):
+            self.in_turn(user_id, partial(self._settle, user_id))
+        return ()
+
+    def _settle(self, user_id: str) -> None:
+        """Announce a user's status again if the last connection came or went while some server did not know of the change yet."""
+        online = self._presence.is_online(user_id) and not self._visibility.is_hidden(user_id)
+        latest, _ = self._announcements.latest(user_id)
+        # Who is offline, and of whom nothing was announced, did nothing that others are to hear of.
+        if latest is not online and (online or latest is not None):
+            self._announce(user_id, online=online, version=self._next_version(user_id))
+
     def departed(self, user_id: str, version: int) -> None:
         """Let a departure wait that another server announces, unless that server dies."""
-        self._wait_with(Departure(user_id, version), _PATIENCE * jitter.uniform(1, 2))
+        self._wait_with(Departure(user_id, version), grace_seconds())
 
     def returned(self, user_id: str, version: int) -> None:
         """Forget the departure of a user who is back on another server."""
@@ -87,8 +142,8 @@ class PresenceNotifier:
 
     def end_waiting(self) -> None:
         """Announce at once what waits, and let nothing wait any more: this server is about to stop."""
-        for user_id, version, hold in self._departures.end():
-            self._announce_change(user_id, online=False, version=version, hold=hold)
+        for departure in self._departures.end():
+            self._announce_departure(departure)
 
     def _wait_with(self, departure: Departure, patience: float = 0.0) -> None:
         self._departures.add(departure, patience)
@@ -97,20 +152,32 @@ class PresenceNotifier:
             self._departure_timer.wake_by(deadline)
 
     def _announce_departures(self) -> Iterable[Emit]:
-        for user_id, version, hold in self._departures.take_due():
-            if not self._presence.is_online(user_id):
-                self._announce_change(user_id, online=False, version=version, hold=hold)
+        for departure in self._departures.take_due():
+            if not self._presence.is_online(departure.user_id):
+                self._announce_departure(departure)
         return ()
 
+    def _announce_departure(self, departure: Departure) -> None:
+        user_id, version, hold = departure
+        if self._announcements.latest(user_id)[1] > version:  # The user became visible or invisible while it waited.
+            version = self._next_version(user_id)
+        self._announce_change(user_id, online=False, version=version, hold=hold)
+
     def _announce_change(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
+        if online:
+            announce = partial(self._announce_online, user_id, version=version, hold=hold)
+        else:  # Whoever hides after that has left for all who saw it.
+            was_hidden = self._visibility.is_hidden(user_id)
+            announce = partial(self._announce_offline, user_id, version=version, hold=hold, was_hidden=was_hidden)
         if not self._calls_application:
-            self._announce(user_id, online=online, version=version, hold=hold)
+            announce()
         else:
-            self.in_turn(user_id, lambda: self._announce_and_notify(user_id, online=online, version=version, hold=hold))
+            self.in_turn(user_id, lambda: self._announce_and_notify(user_id, announce, online=online))
 
     def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
         """Record a change reported by another server; see `Announcements.heard`."""
-        self._departures.drop(user_id, version)
+        if not online:  # Else the user may be back, or have become visible; that is looked up when the departure is due.
+            self._departures.drop(user_id, version)
         self._announcements.heard(user_id, online=online, version=version, announced=announced)
         self._wake()
 
@@ -122,11 +189,23 @@ class PresenceNotifier:
                 mailbox = self._mailboxes[user_id] = self._context.new_mailbox()
             mailbox.post(task)
 
-    def _announce_and_notify(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
-        self._announce(user_id, online=online, version=version, hold=hold)
+    def _announce_and_notify(self, user_id: str, announce: Task, *, online: bool) -> None:
+        announce()
         self._context.announce(ON_USER_ONLINE if online else ON_USER_OFFLINE, user_id)
 
-    def _announce(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
+    def _announce_online(self, user_id: str, *, version: int, hold: float = 0.0) -> None:
+        if not self._visibility.is_hidden(user_id):
+            self._announce(user_id, online=True, version=version, hold=hold)
+
+    def _announce_offline(self, user_id: str, *, version: int, hold: float, was_hidden: bool) -> None:
+        if not was_hidden:
+            self._announce(user_id, online=False, version=version, hold=hold)
+
+    def _announce(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
+        self._came_or_went(user_id, online)
+        self._tell_or_delay(user_id, online=online, version=version, hold=hold)
+
+    def _tell_or_delay(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
         if self._announcements.changed(user_id, online=online, version=version, hold=hold):
             self._notify(user_id, online=online, version=version)
             return
@@ -158,13 +237,25 @@ class PresenceNotifier:
 
     def _notify(self, user_id: str, *, online: bool, version: int) -> None:
         if not self._asks_for_audience:
-            self._context.emit(Presence.status_changed(user_id, online=online, audience=None, version=version))
+            self._emit(user_id, online=online, audience=None, version=version)
         else:
             # If the audience hook fails, nobody is notified, rather than everyone.
-            self._context.announce_with(lambda: self._tell_audience(user_id, online=online, version=version))
+            self._context.announce_with(
+                lambda: self._emit(user_id, online=online, audience=self.audience(user_id), version=version)
+            )
 
-    def _tell_audience(self, user_id: str, *, online: bool, version: int) -> None:
+    def audience(self, user_id: str) -> list[str] | None:
+        """Ask the application who is notified of a user's presence, in its context; None for everyone.
+
+        Raises:
+            InvalidId: It named something else than users.
+        """
         hooks = self._context.functions(PRESENCE_AUDIENCE)
         members = hooks[0](user_id) if hooks else None
-        audience = None if members is None else [parse_id(member, "presence_audience") for member in members]
-        self._context.emit(Presence.status_changed(user_id, online=online, audience=audience, version=version))
+        return None if members is None else [parse_id(member, "presence_audience") for member in members]
+
+    def _emit(self, user_id: str, *, online: bool, audience: list[str] | None, version: int) -> None:
+        emit = Presence.status_changed(user_id, online=online, audience=audience, version=version)
+        if not online and self._visibility.is_hidden(user_id):
+            emit.except_rooms = (user_room(user_id),)  # The user's own devices are online.
+        self._context.emit(emit)

@@ -41,9 +41,13 @@ class Presence:
         """Forget a connection, and return whether the user went offline with it."""
         return self._backend.remove(user_id, connection_id)
 
+    def next_version(self) -> int:
+        """Return a sequence number for a change of a user's presence that is none of connections."""
+        return self._backend.next_version()
+
     def is_online(self, user_id: str) -> bool:
         """Return whether a user is online."""
-        return bool(self._online([user_id]))
+        return bool(self.online_among([user_id]))
 
     def status(self, user_id: str) -> UserStatus:
         """Return a user's status."""
@@ -51,7 +55,7 @@ class Presence:
 
     def statuses(self, user_ids: Sequence[str]) -> list[UserStatus]:
         """Return the users' statuses, in the requested order."""
-        online = self._online(user_ids)
+        online = self.online_among(user_ids)
         return [user_status(user_id, online=user_id in online) for user_id in user_ids]
 
     def users(self) -> list[str]:
@@ -65,7 +69,8 @@ class Presence:
         waiting = set() if self.departures is None else self.departures.users()
         return self._backend.count() + len(waiting - self._backend.online(waiting) if waiting else ())
 
-    def _online(self, user_ids: Sequence[str]) -> set[str]:
+    def online_among(self, user_ids: Sequence[str]) -> set[str]:
+        """Return those of some users who are online."""
         online = self._backend.online(user_ids)
         return online if self.departures is None else online | self.departures.among(user_ids)
 

@@ -72,7 +72,7 @@ UNREAD_CHANGED: Final[OutgoingEvent[UnreadChangedPayload]] = OutgoingEvent(
     "unread:changed",
     UnreadChangedPayload,
     "all of the user's connections",
-    "The user has read messages of a conversation: how many are unread now. `mentionCount` is 0, as nobody can be mentioned yet.",
+    "The user has read messages of a conversation: how many are unread now, and how many of those mention the user.",
 )
 
 
@@ -105,9 +105,9 @@ def parse_sent(args: Sequence[Any]) -> SentReceipt | None:
     return None
 
 
-def unread_changed_payload(conversation_id: WireId, unread_count: int) -> UnreadChangedPayload:
+def unread_changed_payload(conversation_id: WireId, unread_count: int, mention_count: int) -> UnreadChangedPayload:
     """Build the payload of `unread:changed`."""
-    return {"conversationId": conversation_id, "unreadCount": unread_count, "mentionCount": 0}
+    return {"conversationId": conversation_id, "unreadCount": unread_count, "mentionCount": mention_count}
 
 
 def parse_seen(args: Sequence[Any], _settings: object) -> SeenMessages:

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.contract.effects import Emit, Outcome
 from flask_realtime.errors import UnknownEvent
-from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.feature.connections import Caller
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.feature.hook import Hook
 from flask_realtime.features.log import log
 from flask_realtime.features.messages import ReadResult
@@ -65,7 +66,8 @@ class Receipts:
         if receipt.message_ids and not self._log.is_logged(receipt.event):
             yield from self._due_now(receipt, result.participants)
         if isinstance(result, ReadResult) and result.unread_count is not None:
-            yield UNREAD_CHANGED.to_user(user_id, unread_changed_payload(conversation_id, result.unread_count))
+            payload = unread_changed_payload(conversation_id, result.unread_count, result.mention_count)
+            yield UNREAD_CHANGED.to_user(user_id, payload)
 
     def append(self, conversation_id: str, user_id: str, result: ReadResult | DeliveryResult) -> None:
         """Write a result to the log, in the current transaction, if others are to hear of it.
@@ -137,20 +139,20 @@ def _emit(receipt: Receipt) -> Emit:
 
 def read(state: Receipts, caller: Caller, seen: SeenMessages) -> Outcome:
     """Handle `messages:read`."""
-    result = _stored(state.context, ON_MESSAGES_READ, ReadResult, caller, seen, MESSAGES_READ.name)
+    result = stored(state.context, ON_MESSAGES_READ, ReadResult, caller, seen, MESSAGES_READ.name)
     return Outcome(emits=state.emits(seen.conversation_id, caller.user_id, result))
 
 
 def delivered(state: Receipts, caller: Caller, seen: SeenMessages) -> Outcome:
     """Handle `messages:delivered`."""
-    result = _stored(state.context, ON_MESSAGES_DELIVERED, DeliveryResult, caller, seen, MESSAGES_DELIVERED.name)
+    result = stored(state.context, ON_MESSAGES_DELIVERED, DeliveryResult, caller, seen, MESSAGES_DELIVERED.name)
     return Outcome(emits=state.emits(seen.conversation_id, caller.user_id, result))
 
 
-def _stored(  # noqa: PLR0913, PLR0917 - what a call of the hook takes
+def stored(  # noqa: PLR0913, PLR0917 - what a call of the hook takes
     context: FeatureContext, hook: Hook, kind: type[ResultT], caller: Caller, seen: SeenMessages, event: str
 ) -> ResultT:
-    """Let the application's hook store what a client says.
+    """Let the application's hook store what a client says, and return its result.
 
     Raises:
         UnknownEvent: There is no hook.

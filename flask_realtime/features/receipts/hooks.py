@@ -16,6 +16,9 @@ ON_MESSAGES_DELIVERED: Final = Hook("on_messages_delivered", ("identity", "seen"
 RECEIPT_PLACE: Final = Hook("receipts.place", (), is_single=True)
 """Its function returns a `ReceiptPlace`. `Store.register` registers it where receipts are logged."""
 
+RECEIPT_ARCHIVE: Final = Hook("receipts.archive", (), is_single=True)
+"""Its function returns a `ReceiptArchive`. `Store.register` registers it."""
+
 OnMessagesRead = Callable[[Identity, SeenMessages], ReadResult]
 OnMessagesDelivered = Callable[[Identity, SeenMessages], DeliveryResult]
 OnMessagesReadT = TypeVar("OnMessagesReadT", bound=OnMessagesRead)

@@ -14,7 +14,8 @@ from flask_realtime.database.sessions import committing
 from flask_realtime.errors import BadRequest
 from flask_realtime.features.conversations.models import ParticipantMixin
 from flask_realtime.features.messages import ReadResult
-from flask_realtime.features.messages.models import MessageMixin
+from flask_realtime.features.messages.models import MentionMixin, MessageMixin
+from flask_realtime.features.presence.models import PrivateReaders
 from flask_realtime.features.receipts.models import ReadReceiptMixin
 from flask_realtime.features.receipts.seen import LogReceipt, in_order
 
@@ -27,19 +28,22 @@ class ReadRows:
         participant: The model of the participants of conversations.
         message: The model of messages.
         read_receipt: The model of the receipts.
+        private: The users who send no receipts.
         log: Writes a receipt to the log, if there is one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the models that it works on
         self,
         db: SQLAlchemy,
         *,
         participant: type[ParticipantMixin],
         message: type[MessageMixin],
         read_receipt: type[ReadReceiptMixin],
+        private: PrivateReaders,
         log: LogReceipt,
     ) -> None:
         self._db = db
+        self._private = private
         self._log = log
         self._participant = participant
         self._message = message
@@ -49,7 +53,8 @@ class ReadRows:
     def is_read(self, viewer_id: str) -> ColumnElement[bool]:
         """Return, as a part of a query about messages, whether the viewer has read one, or another user the viewer's own."""
         message, receipt = self._message, self._read_receipt
-        by_whom = or_(message.sender_id == viewer_id, receipt.user_id == viewer_id)
+        by_others = and_(message.sender_id == viewer_id, *self._private.others(receipt.user_id))
+        by_whom = or_(by_others, receipt.user_id == viewer_id)
         return select(receipt.id).where(receipt.message_id == message.id, by_whom).exists()
 
     def status(self) -> ColumnElement[Any]:
@@ -86,16 +91,18 @@ class ReadRows:
         return self._db.session.execute(query).scalar_one()
 
     def _is_unread(self, user_id: str) -> ColumnElement[bool]:
-        """Return the condition that a message is another user's and the user has not read it."""
+        """Return the condition that a message is another user's, is not deleted, and the user has not read it."""
         message, receipt = self._message, self._read_receipt
         read = select(receipt.id).where(receipt.message_id == message.id, receipt.user_id == user_id).exists()
-        return and_(message.sender_id != user_id, ~read)
+        return and_(message.sender_id != user_id, message.deleted_at.is_(None), ~read)
+
+    def is_unread_mention(self, mention: type[MentionMixin], participant: type[ParticipantMixin]) -> ColumnElement[bool]:
+        """Return, as a part of a query, whether a participant has not read the message of a mention."""
+        receipt = self._read_receipt
+        return ~select(receipt.id).where(receipt.message_id == mention.message_id, receipt.user_id == participant.user_id).exists()
 
     def sent(self, conversation: int | None, sender_id: str) -> None:
         """Do nothing: a row says nothing about a user's own messages."""
-
-    def deleted(self, conversation: int | None, sender_id: str, seq: int | None) -> None:
-        """Do nothing: the rows of a message go with it."""
 
     def mark_read(self, conversation_id: str, user_id: str, message_ids: Sequence[str], up_to: str | None = None) -> ReadResult:
         """Store the receipts that are missing, and commit, in two statements; see `ReceiptStore.mark_read`."""
@@ -108,13 +115,14 @@ class ReadRows:
             message.conversation_id == parse_row_id(conversation_id),
             message.id.in_(numbers),
             message.sender_id != user_id,
+            message.deleted_at.is_(None),
         )
         with committing(self._db):
             newly_read = self._add_receipts(user_id, *readable)
-            read = self._db.session.scalars(
-                select(message.id).join(receipt, receipt.message_id == message.id).where(receipt.user_id == user_id, *readable)
-            ).all()
-            result = ReadResult(in_order(message_ids, read), in_order(message_ids, newly_read))
+            found = select(message.id, self._private.has(user_id)).join(receipt, receipt.message_id == message.id)
+            read = self._db.session.execute(found.where(receipt.user_id == user_id, *readable)).all()
+            told = () if any(is_private for _, is_private in read) else newly_read
+            result = ReadResult(in_order(message_ids, (number for number, _ in read)), in_order(message_ids, told))
             self._log(conversation_id, user_id, result)
         return result
 

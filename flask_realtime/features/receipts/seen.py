@@ -50,6 +50,9 @@ LogReceipt = Callable[[str, str, ReadResult | DeliveryResult], None]
 """Writes what a user has read or got in a conversation to the log, in the current transaction, if there is a log."""
 
 
+TimeReceipts = Callable[[bool, Sequence[float]], None]
+"""Hears whether some messages were read, or else delivered, and how many seconds after its sending each of them was."""
+
 ReceiptPlace = Callable[[str, str], tuple[int, int]]
 """Returns a message's place in its conversation, 0 if it is gone, and how many users take part there."""
 

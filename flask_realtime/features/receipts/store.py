@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import SQLColumnExpression, func, select
+from sqlalchemy import SQLColumnExpression, select
 
 from flask_realtime.database.columns import parse_row_id
-from flask_realtime.errors import ConfigError, Forbidden
+from flask_realtime.errors import ConfigError, Forbidden, NotFound
+from flask_realtime.features.conversations import NOT_TAKING_PART
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin
-from flask_realtime.features.messages import ReadResult
+from flask_realtime.features.messages import MessageReference, ReadResult
 from flask_realtime.features.messages.models import MessageMixin
+from flask_realtime.features.presence.models import PrivateReaders, UserPresenceMixin
 from flask_realtime.features.receipts.cursor_store import Cursors
 from flask_realtime.features.receipts.events import MESSAGES_DELIVERED, MESSAGES_READ
 from flask_realtime.features.receipts.handlers import Receipts
-from flask_realtime.features.receipts.hooks import RECEIPT_PLACE, ReceiptHooks
+from flask_realtime.features.receipts.hooks import RECEIPT_ARCHIVE, RECEIPT_PLACE, ReceiptHooks
 from flask_realtime.features.receipts.models import ReadReceiptMixin
+from flask_realtime.features.receipts.records import MessageReceipts, ReceiptRecord
 from flask_realtime.features.receipts.row_store import ReadRows
-from flask_realtime.features.receipts.seen import DeliveryResult, SeenMessages
+from flask_realtime.features.receipts.seen import DeliveryResult, SeenMessages, TimeReceipts
 from flask_realtime.identity import Identity
-
-
-@dataclass(frozen=True)
-class ReceiptRecord:
-    """A user whom a message has reached.
-
-    `at` is when the user's cursor last moved: the message was reached then, or earlier if the user has gone on since.
-    """
-
-    user_id: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class MessageReceipts:
-    """The users, other than its sender, who have got a message and those who have read it; the first to do so first."""
-
-    delivered: tuple[ReceiptRecord, ...]
-    read: tuple[ReceiptRecord, ...]
 
 
 class ReceiptStore:
@@ -52,7 +36,10 @@ class ReceiptStore:
         participant: The model of their participants.
         message: The model of messages.
         read_receipt: The model of read receipts in rows; None for cursors.
+        user_presence: The model of what users have set, such as to send no receipts; None where nobody can.
         has_log: Whether each receipt is written to the log too.
+        mention_count: Returns how many of a user's unread messages in a conversation mention the user.
+        time: Hears how long after its sending each message was read or delivered, with cursors; None if nobody wants to know.
 
     Attributes:
         reads: Who has read what, for the stores of messages and conversations.
@@ -66,19 +53,33 @@ class ReceiptStore:
         participant: type[ParticipantMixin],
         message: type[MessageMixin],
         read_receipt: type[ReadReceiptMixin] | None = None,
+        user_presence: type[UserPresenceMixin] | None = None,
         has_log: bool = False,
+        mention_count: Callable[[str, str], int] | None = None,
+        time: TimeReceipts | None = None,
     ) -> None:
         self._db = db
         self._has_log = has_log
+        self._mention_count = mention_count
         self._get_state: Callable[[], Receipts] = _unregistered
+        self._conversation = conversation
         self._participant = participant
         self._message = message
-        cursors = Cursors(db, conversation=conversation, participant=participant, message=message, log=self._log)
+        private = self._private = PrivateReaders(user_presence)
+        cursors = Cursors(
+            db,
+            conversation=conversation,
+            participant=participant,
+            message=message,
+            user_presence=user_presence,
+            log=self._log,
+            time=time,
+        )
         self._cursors = cursors if read_receipt is None else None
         self.reads: Cursors | ReadRows = (
             cursors
             if read_receipt is None
-            else ReadRows(db, participant=participant, message=message, read_receipt=read_receipt, log=self._log)
+            else ReadRows(db, participant=participant, message=message, read_receipt=read_receipt, private=private, log=self._log)
         )
 
     @property
@@ -97,6 +98,7 @@ class ReceiptStore:
         """
         self._get_state = get_state
         hooks.on_messages_read(self._read)
+        hooks.hook(RECEIPT_ARCHIVE)(lambda: self)
         if self._cursors is not None:
             hooks.on_messages_delivered(self._delivered)
         if self._has_log:
@@ -115,18 +117,17 @@ class ReceiptStore:
             self._get_state().append(conversation_id, user_id, result)
 
     def _place(self, conversation_id: str, message_id: str) -> tuple[int, int]:
-        message, participant, number = self._message, self._participant, parse_row_id(conversation_id)
-        count = select(func.count()).select_from(participant).where(participant.conversation_id == number)
+        message, conversation, number = self._message, self._conversation, parse_row_id(conversation_id)
         this = (message.id == parse_row_id(message_id), message.conversation_id == number)
         seq = self._db.session.scalar(select(message.seq).where(*this))
-        return seq or 0, self._db.session.execute(count).scalar_one()
+        count = self._db.session.scalar(select(conversation.participant_count).where(conversation.id == number))
+        return seq or 0, count or 0
 
     def _require_participant(self, user_id: str, conversation_id: str) -> None:
         participant = self._participant
         taking_part = (participant.conversation_id == parse_row_id(conversation_id), participant.user_id == user_id)
         if not self._db.session.scalar(select(select(participant.id).where(*taking_part).exists())):
-            msg = "You do not take part in this conversation"
-            raise Forbidden(msg)
+            raise Forbidden(NOT_TAKING_PART)
 
     def mark_read(
         self, conversation_id: str, user_id: str, message_ids: Sequence[str] = (), *, up_to: str | None = None
@@ -149,7 +150,10 @@ class ReceiptStore:
         Raises:
             BadRequest: There is an `up_to`, and receipts are rows.
         """
-        return self.reads.mark_read(conversation_id, user_id, message_ids, up_to)
+        result = self.reads.mark_read(conversation_id, user_id, message_ids, up_to)
+        if result.unread_count is None or self._mention_count is None:
+            return result
+        return replace(result, mention_count=self._mention_count(user_id, conversation_id))
 
     def mark_delivered(
         self, conversation_id: str, user_id: str, message_ids: Sequence[str] = (), *, up_to: str | None = None
@@ -179,7 +183,8 @@ class ReceiptStore:
         found = self._db.session.execute(select(message.conversation_id, message.sender_id, message.seq).where(*this)).one_or_none()
         if found is None:
             return None
-        others = (participant.conversation_id == found.conversation_id, participant.user_id != found.sender_id)
+        sharing = self._private.others(participant.user_id)
+        others = (participant.conversation_id == found.conversation_id, participant.user_id != found.sender_id, *sharing)
 
         def reached(cursor: SQLColumnExpression[int], at: SQLColumnExpression[datetime | None]) -> tuple[ReceiptRecord, ...]:
             query = select(participant.user_id, at).where(*others, cursor >= found.seq).order_by(at, participant.id)
@@ -190,6 +195,15 @@ class ReceiptStore:
             delivered=reached(participant.delivered_seq, participant.delivered_at),
             read=reached(participant.read_seq, participant.read_at),
         )
+
+    def of_message_for(self, user_id: str, reference: MessageReference) -> MessageReceipts:
+        """Return who has got and read a message; see `ReceiptArchive`."""
+        self._require_participant(user_id, reference.conversation_id)
+        found = self.of_message(reference.conversation_id, reference.message_id)
+        if found is None:
+            msg = "Message not found"
+            raise NotFound(msg)
+        return found
 
     def unread_counts(self, user_id: str) -> dict[str, int]:
         """Map each of a user's conversations that has unread messages to their number, in one statement."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from flask_realtime.contract.effects import Emit, Outcome
 from flask_realtime.errors import NotJoined
-from flask_realtime.feature.context import Caller, FeatureContext
+from flask_realtime.feature.connections import Caller
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.conversations import OneConversation, conversations
 from flask_realtime.features.typing_indicators.events import TYPING_START
 from flask_realtime.features.typing_indicators.state import TypingIndicators, TypingState
+
+_UNHEARD: Final = Outcome()
 
 
 class RateLimit(Protocol):
@@ -35,6 +38,8 @@ class Typing(TypingIndicators):
         self.clock = context.clock
         self.emit_again = context.emit_again
         self.is_joined = context.state_of(conversations).is_joined
+        self.is_silent: Callable[[str], bool] = _is_heard
+        """Returns whether nobody is to hear that a user types; the feature presence sets it."""
         self.timer = context.timer(self.next_deadline, self.expire)
 
     def require_joined(self, caller: Caller, conversation_id: str) -> None:
@@ -51,6 +56,8 @@ def start(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
     """Handle `typing:start`."""
     conversation_id, raw_id = request
     state.require_joined(caller, conversation_id)
+    if state.is_silent(caller.user_id):
+        return _UNHEARD
     started = state.start(caller.id, caller.user_id, conversation_id, raw_id)
     state.timer.wake()
     return Outcome(emits=(started,))
@@ -60,6 +67,8 @@ def stop(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
     """Handle `typing:stop`."""
     conversation_id, raw_id = request
     state.require_joined(caller, conversation_id)
+    if state.is_silent(caller.user_id):
+        return _UNHEARD
     return Outcome(emits=(state.stop(caller.id, caller.user_id, conversation_id, raw_id),))
 
 
@@ -93,3 +102,7 @@ def left(state: Typing, caller: Caller, conversation_id: str) -> Iterable[Emit]:
 def disconnected(state: Typing, caller: Caller) -> Iterable[Emit]:
     """End all typing states of a closed connection."""
     return state.disconnected(caller.id)
+
+
+def _is_heard(_user_id: str) -> bool:
+    return False

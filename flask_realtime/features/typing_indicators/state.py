@@ -119,6 +119,12 @@ class TypingIndicators:
         with self._lock:
             return self._end(connection_id, conversation_id)
 
+    def silence(self, user_id: str) -> list[Emit]:
+        """End all typing states of a user, of whose typing nobody is to hear any more."""
+        with self._lock:
+            typing = [state.key for state in self._typing.values() if state.user_id == user_id]
+            return [send for key in typing for send in self._end(*key)]
+
     def disconnected(self, connection_id: str) -> list[Emit]:
         """End all typing states of a connection."""
         with self._lock:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask_realtime.contract.reasons import CloseReason
 from flask_realtime.contract.rooms import user_room
+from flask_realtime.counts import NOT_RECOVERED, RECOVERED, Counts
 from flask_realtime.errors import ConnectionRefused
 from flask_realtime.gateway.admission.connection_hooks import ConnectionHooks
 from flask_realtime.gateway.admission.credentials import Credentials
@@ -38,6 +39,7 @@ class Admission:
         peer_log: Logs lines that a client can provoke.
         recovery: Gives clients the right to come back after a loss; None if nobody has it.
         returning: Admits those that do; None if nobody may.
+        counts: Counts what happens.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the stages of an admission
@@ -51,7 +53,9 @@ class Admission:
         peer_log: PeerLog,
         recovery: Recovery | None,
         returning: ReturnAdmission | None,
+        counts: Counts,
     ) -> None:
+        self._counts = counts
         self._credentials = credentials
         self._registry = registry
         self._connections = connections
@@ -92,9 +96,12 @@ class Admission:
     def _is_back(
         self, session: Session, identity: Identity, token_header: Mapping[str, Any], auth: object, request: Request
     ) -> bool:
-        if self._returning is None or request.comeback is None:
-            return False
-        return self._returning.admit(session, identity, token_header, auth, request.comeback)
+        is_back = False
+        if self._returning is not None and request.comeback is not None:
+            is_back = self._returning.admit(session, identity, token_header, auth, request.comeback)
+        if request.is_asked:
+            self._counts.recoveries.add(RECOVERED if is_back else NOT_RECOVERED)
+        return is_back
 
     def _reserve(self, session: Session, namespace: str, identity: Identity) -> Connection:
         rooms = (user_room(identity.user_id),) if namespace == DEFAULT_NAMESPACE else ()
@@ -149,9 +156,11 @@ class Admission:
             with self._recovery.turn:
                 greeting = self._recovery.open(connection, offer, is_asked=request.is_asked)
                 self._connections.admit_with_lease(session.id, offer.lease, greeting)
+        self._counts.opened.add(connection.transport)
         self._credentials.admitted(session, connection.user_id)
         if connection.user_id:
             self._features.connected(connection)
+        self._features.opened(connection)
         peer, text = (
             user_peer(connection.user_id, connection.address),
             "connected: user=%s id=%s transport=%s address=%s namespace=%s",

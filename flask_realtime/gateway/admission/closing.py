@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from time import time
 from typing import Final
 
+from flask_realtime.counts import Counts
 from flask_realtime.gateway.admission.connection_hooks import ConnectionHooks
 from flask_realtime.gateway.admission.user_presence import UserPresence
 from flask_realtime.gateway.connection import Connection, Registry
@@ -40,6 +42,7 @@ class ConnectionCloser:
         hooks: The application's hooks of connections.
         peer_log: Logs lines that a client can provoke.
         recovery: Lets clients come back; None if nobody may.
+        counts: Counts what happens.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - everything that holds state of a connection
@@ -53,7 +56,9 @@ class ConnectionCloser:
         hooks: ConnectionHooks,
         peer_log: PeerLog,
         recovery: Recovery | None,
+        counts: Counts,
     ) -> None:
+        self._counts = counts
         self._sessions = sessions
         self._connections = connections
         self._registry = registry
@@ -104,13 +109,16 @@ class ConnectionCloser:
             departure = self._features.disconnected(connection) if is_present else _NOTHING_LEFT
             self._registry.remove(connection)
             self._limiter.release(connection)
+            self._features.closed(connection, reason)
+        self._counts.closed.add(reason)
         if is_present:
             self._presence.disconnected_in_turn(connection, reason, (*departure.changes, *shared))
         if not connection.session.closed and not connection.session.open_connections():
             self._connections.await_connect(connection.session.id)
         peer = user_peer(connection.user_id, connection.address)
-        told = (connection.user_id, connection.id, reason, connection.namespace)
-        self._peer_log.write(logger, logging.INFO, peer, "disconnected: user=%s id=%s reason=%s namespace=%s", *told)
+        told = (connection.user_id, connection.id, reason, connection.namespace, max(time() - connection.opened_at, 0.0))
+        text = "disconnected: user=%s id=%s reason=%s namespace=%s seconds=%.1f"
+        self._peer_log.write(logger, logging.INFO, peer, text, *told)
         self._hooks.post_disconnected(connection, reason, departure.announcements, socketio_handler_called=socketio_handler_called)
 
     def _end_lease(self, connection: Connection, *, is_lost: bool) -> tuple[Callable[[], None], ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Final
 
 from flask_realtime.contract.answers import Refusal, refusal
+from flask_realtime.counts import Counts
 from flask_realtime.engine.session import MAX_CONNECT_BYTES
 from flask_realtime.errors import ConnectionRefused, EventError, InternalError
 from flask_realtime.gateway.admission.admission import Admission
@@ -27,6 +28,9 @@ logger = get_logger(__name__)
 MAX_REFUSED: Final = 5
 """Refused attempts to connect after which a session ends."""
 
+_INVALID_NAMESPACE: Final = "invalid_namespace"
+"""What such refusals are counted under; on the wire they have no code."""
+
 _MAX_CONNECTING: Final = 8
 """CONNECT packets of one session that may wait for their answers."""
 
@@ -41,6 +45,8 @@ class ConnectHandler:
         existing: The handlers that the application registered through Flask-SocketIO, with their namespaces.
         application: Reports failures to the application.
         peer_log: Logs lines that a client can provoke.
+        served: The namespaces of features.
+        counts: Counts what happens.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
@@ -51,7 +57,11 @@ class ConnectHandler:
         existing: ExistingHandlers,
         application: Application,
         peer_log: PeerLog,
+        served: Collection[str],
+        counts: Counts,
     ) -> None:
+        self._served = served
+        self._counts = counts
         self._admission = admission
         self._sessions = sessions
         self._connections = connections
@@ -69,7 +79,7 @@ class ConnectHandler:
         if session.connecting >= _MAX_CONNECTING:
             msg = "too many CONNECT packets at once"
             raise MalformedPacket(msg)
-        if namespace != DEFAULT_NAMESPACE and not self._existing.has_namespace(namespace):
+        if namespace != DEFAULT_NAMESPACE and not self._has_namespace(namespace):
             self._refuse_namespace(session, namespace)
             return
         if packet.size > MAX_CONNECT_BYTES:
@@ -78,6 +88,9 @@ class ConnectHandler:
             return
         session.connecting += 1
         self._sessions.post(session.id, session.mailbox, partial(self._connect, session, namespace, connect_payload(packet)))
+
+    def _has_namespace(self, namespace: str) -> bool:
+        return namespace in self._served or self._existing.has_namespace(namespace)
 
     def _connect(self, session: Session, namespace: str, auth: object) -> None:
         """Admit a client, or refuse it with the reason. Any failure refuses."""
@@ -102,6 +115,7 @@ class ConnectHandler:
             session.connecting -= 1
 
     def _refuse(self, session: Session, namespace: str, error: ConnectionRefused) -> None:
+        self._counts.refusals.add(error.code)
         told = (error.code, session.address, namespace, error.message)
         text = "refused: code=%s address=%s namespace=%s reason=%s"
         self._peer_log.write(logger, logging.WARNING, session.address, text, *told)
@@ -109,6 +123,7 @@ class ConnectHandler:
 
     def _refuse_namespace(self, session: Session, namespace: str) -> None:
         """Refuse an unknown namespace, in the words of Node's server."""
+        self._counts.refusals.add(_INVALID_NAMESPACE)
         self._send_refusal(session, namespace, {"message": "Invalid namespace"})
 
     def _send_refusal(self, session: Session, namespace: str, answer: Refusal | Mapping[str, str]) -> None:

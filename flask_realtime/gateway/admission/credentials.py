@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any, Final, Protocol
 
+from flask_realtime.feature.serving import ServedNamespace
 from flask_realtime.gateway.admission.handshake import for_application, for_authentication
 from flask_realtime.gateway.connection import Session
 from flask_realtime.gateway.limits.connect_limiter import ConnectLimiter
@@ -42,6 +43,7 @@ class Credentials:
         limiter: Counts attempts and connects.
         origins: The pages that may connect.
         open_namespaces: The namespaces that need no credentials.
+        served: The namespaces of features, which authenticate their clients.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Credentials:
         limiter: ConnectLimiter,
         origins: Origins,
         open_namespaces: Collection[str],
+        served: Mapping[str, ServedNamespace],
     ) -> None:
+        self._served = served
         self._authentication = authentication
         self._limiter = limiter
         self._origins = origins
@@ -73,6 +77,8 @@ class Credentials:
         Raises:
             ConnectionRefused: Its credentials are not valid, or its address has tried too often.
         """
+        if namespace in self._served:
+            return self._served[namespace].authenticate(auth, session.address), {}
         if namespace in self._open_namespaces:
             return _ANONYMOUS
         with self._limiter.attempt(session.address):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from flask_realtime.contract.reasons import CloseReason
+from flask_realtime.counts import Counts
 from flask_realtime.errors import ConnectionRefused
 from flask_realtime.gateway.admission.connection_hooks import ConnectionHooks
 from flask_realtime.gateway.admission.credentials import Credentials
@@ -47,6 +48,7 @@ class ReturnAdmission:
         limiter: Counts events.
         peer_log: Logs lines that a client can provoke.
         sleep: Lets other greenlets or threads run for a number of seconds.
+        counts: Counts what happens.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - everything that knows a connection by its id
@@ -62,7 +64,9 @@ class ReturnAdmission:
         limiter: EventLimiter,
         peer_log: PeerLog,
         sleep: Callable[[float], None],
+        counts: Counts,
     ) -> None:
+        self._counts = counts
         self._recovery = recovery
         self._credentials = credentials
         self._registry = registry
@@ -90,9 +94,9 @@ class ReturnAdmission:
         lease = comeback.lease
         connection = Connection(lease.sid, identity, session, lease=lease, recovered=True)
         connection.token_header, connection.device = token_header, find_device(auth)
-        lease.claim = connection  # Of two attempts, the later one counts: the client gave up the other.
-        self._connections.reserve_again(session.id, lease)
         try:
+            self._connections.reserve_again(session.id, lease)
+            lease.claim = connection  # Of two attempts, the later one counts: the client gave up the other.
             self._hooks.authorize(connection, auth)
             return self._admit(connection, comeback)
         except BaseException:
@@ -174,14 +178,17 @@ class ReturnAdmission:
             session.add(connection)
             connection.admitted = True
             self._connections.admit_with_lease(session.id, lease, greeting)
+        self._counts.opened.add(connection.transport)
         self._credentials.admitted(session, connection.user_id, is_counted=False)
         self._features.connected(connection, is_replaced=previous is not None)
+        self._features.opened(connection)
         told = (connection.user_id, connection.id, connection.transport, connection.address)
         peer, text = user_peer(connection.user_id, connection.address), "recovered: user=%s id=%s transport=%s address=%s"
         self._peer_log.write(logger, logging.INFO, peer, text, *told)
         return True
 
     def _take_place(self, connection: Connection, previous: Connection) -> None:
+        self._counts.closed.add(CloseReason.TAKEN_OVER.value)
         previous.closed = True
         previous.lease = None
         self._limiter.release(previous)

@@ -13,7 +13,8 @@ from flask_jwt_extended import get_jwt_identity
 from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
-from flask_realtime.feature.context import HasState, LostConnection
+from flask_realtime.feature.connections import LostConnection
+from flask_realtime.feature.context import HasState
 from flask_realtime.feature.feature import Feature
 from flask_realtime.gateway.connection import Registry, current
 from flask_realtime.gateway.delivery.after_commit import AfterCommit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask.json.provider import JSONProvider
+from flask.json.provider import DefaultJSONProvider, JSONProvider
 from socketio import packet as sio
 
 from flask_realtime.contract.json import ApplicationJSON
@@ -24,6 +24,8 @@ class EventEncoder:
         self._json = ApplicationJSON(provider)
         # A subclass, since python-socketio's `json` option would change every server in the process.
         self.packet_class: Any = type("Packet", (sio.Packet,), {"json": self._json})
+        # A provider of the application's own may write bytes as text, which `packet_class` sends as attachments.
+        self._knows_binary = type(provider) is DefaultJSONProvider
 
     def encode(
         self, payload: list[Any], packet_id: int | None = None, namespace: str = DEFAULT_NAMESPACE
@@ -48,6 +50,24 @@ class EventEncoder:
             return (f"{sio.BINARY_EVENT}{len(attachments)}-{where}{number}{self._json.encode(parts)}", *attachments)
         except FAULTS as error:
             raise self._json.refusal(parts[1:], error) from error
+
+    def packet_text(self, kind: int, data: Any, packet_id: int | None, namespace: str | None) -> str | None:
+        """Encode a packet for one client, or return None if only `packet_class` can.
+
+        Args:
+            kind: The packet's type, as python-socketio numbers them.
+            data: Its data, or None.
+            packet_id: The number of the callback that it answers, or None.
+            namespace: Its namespace; None for the default one.
+        """
+        if not self._knows_binary:
+            return None
+        number = "" if packet_id is None else packet_id
+        where = "" if namespace is None or namespace == DEFAULT_NAMESPACE else f"{namespace},"
+        try:
+            return f"{kind}{where}{number}{'' if data is None else self._json.encode(data)}"
+        except FAULTS:
+            return None
 
     def _split(self, payload: list[Any], error: Exception) -> tuple[list[Any], list[bytes]]:
         """Return a payload with placeholders for its attachments, and the attachments; raise if it has none."""

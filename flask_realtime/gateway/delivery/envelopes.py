@@ -24,6 +24,9 @@ KEPT: Final = "kept"
 TAKEN: Final = "taken"
 """The kind of envelope that tells a server that a connection of its came back to another one."""
 
+INSPECT: Final = "inspect"
+"""The kind of envelope that asks each server for its connections."""
+
 MARK: Final = "mark"
 """The kind of envelope that only moves the order of events on."""
 
@@ -49,7 +52,8 @@ def envelope_of(emit: Emit, parts: tuple[str | bytes, ...], number: int | None =
         header["note"] = emit.note
     if emit.logged is not None:
         header[LOGGED] = emit.logged
-    return Envelope(SEND, header, parts)
+    # A number, or a name in the log, is what somebody who comes back finds it by.
+    return Envelope(SEND, header, parts, is_direct=number is None and emit.logged is None)
 
 
 def kept_envelope(

@@ -22,6 +22,7 @@ class LocalDelivery:
         self._encode = encode
         self.rooms = rooms
         """The rooms of the default namespace."""
+        self._sent = rooms.counts.sent
         self.turn = rooms.turn
         """Held while an event is numbered and sent; see `Journal.turn`."""
 
@@ -36,7 +37,7 @@ class LocalDelivery:
         Raises:
             PayloadNotSerializable: The arguments are not JSON.
         """
-        return OutboundMessage(self._encode([event, *args]), volatile=volatile)
+        return OutboundMessage(self._encode([event, *args]), self._sent[event], volatile)
 
     def deliver(
         self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
@@ -55,7 +56,7 @@ class LocalDelivery:
     def receive(self, envelope: Envelope) -> None:
         """Send what another server sent to this server's connections; its packet goes to the sockets unchanged."""
         header = envelope.header
-        message = OutboundMessage(envelope.parts, volatile=header["volatile"])
+        message = OutboundMessage(envelope.parts, self._sent[_name_in(envelope.parts[0])], header["volatile"])
         rooms = header["rooms"]
         room = rooms[0] if rooms is not None and len(rooms) == 1 else rooms
         self.rooms.receive(message, room, envelope)
@@ -65,3 +66,8 @@ class LocalDelivery:
     ) -> None:
         """Keep a message that no other server sends, for connections that come back to one; see `deliver`."""
         self.rooms.keep(message, rooms, except_rooms, except_sid)
+
+
+def _name_in(text: str | bytes) -> str:
+    """Return the name of an encoded event; of one with escapes only its beginning, since it is only counted."""
+    return str(text).partition('"')[2].partition('"')[0]

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from socketio.manager import Manager
 
+from flask_realtime.counts import Counts
+from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.gateway.delivery.members import Receiver
 from flask_realtime.gateway.delivery.rooms import (
     DeliverToAll,
     Encode,
     FindWebSockets,
+    RoomObserver,
     Rooms,
     deliver_to_each,
     find_no_websockets,
 )
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.recovery.journal import Journal
+
+ObserverOf = Callable[[str], RoomObserver | None]
 
 
 class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has no types
@@ -31,6 +36,7 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         deliver_to_all: Sends one message to many of the sessions.
         find_websockets: Returns the WebSocket connections of sessions.
         journal: Numbers the events of the default namespace, or None.
+        counts: Counts the events that are sent; None if nobody asks.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - as `Rooms`
@@ -41,12 +47,15 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         deliver_to_all: DeliverToAll = deliver_to_each,
         find_websockets: FindWebSockets = find_no_websockets,
         journal: Journal | None = None,
+        counts: Counts | None = None,
     ) -> None:
         Manager.__init__(self)
         ids = (self._new_connection_id, self._generate_ack_id)
-        Rooms.__init__(self, encode, find_receiver, *ids, deliver_to_all, find_websockets, journal)
+        Rooms.__init__(self, encode, find_receiver, *ids, deliver_to_all, find_websockets, journal, counts)
         self._on_disconnected = on_disconnected
         self._others: dict[str, Rooms] = {}
+        self._observer_of: ObserverOf = _nobody
+        self._plain_delivery: DeliverToAll | None = None
 
     def _new_connection_id(self) -> str:
         sid: str = self.server.eio.generate_id()
@@ -66,8 +75,26 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         if rooms is None:
             encode = partial(self._encode, namespace=namespace)
             ids = (self._new_id, self._await_answer)
-            rooms = self._others[namespace] = Rooms(encode, self._find_receiver, *ids, self._deliver_to_all, self.find_websockets)
+            ways = (self._deliver_to_all, self.find_websockets)
+            rooms = self._others[namespace] = Rooms(encode, self._find_receiver, *ids, *ways, counts=self.counts)
+            rooms.observer = self._observer_of(namespace)
         return rooms
+
+    def observe(self, observer_of: ObserverOf | None, delivered: DeliverToAll | None) -> None:
+        """Have somebody told of every change and every delivery in every namespace; with None, nobody.
+
+        Args:
+            observer_of: Returns who is told of changes to the rooms of a namespace.
+            delivered: Called after each delivery, with what that was called with.
+        """
+        self._observer_of = observer_of or _nobody
+        self.observer = self._observer_of(DEFAULT_NAMESPACE)
+        for namespace, rooms in self._others.items():
+            rooms.observer = self._observer_of(namespace)
+        plain = self._plain_delivery = self._plain_delivery or self._deliver_to_all
+        self.deliver_through(plain if delivered is None else partial(_deliver_and_tell, plain, delivered), self.find_websockets)
+        if delivered is None:
+            self._plain_delivery = None
 
     def take_callback(self, sid: str, packet_id: int | None) -> Callable[..., None] | None:
         """Take out what waits for a client's acknowledgement, or return None: nobody asked for it, or it came already."""
@@ -95,6 +122,10 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         """Return the namespaces that have connections."""
         others = [namespace for namespace, rooms in self._others.items() if not rooms.is_empty]
         return [*others, *([] if self.is_empty else [DEFAULT_NAMESPACE])]
+
+    def sizes(self) -> dict[str, int]:
+        """Return the number of connections in each namespace that has been used."""
+        return {DEFAULT_NAMESPACE: self.size, **{namespace: rooms.size for namespace, rooms in self._others.items()}}
 
     def get_participants(self, namespace: str, room: Any) -> Iterator[tuple[str, str]]:
         """Return the connections in a room, each with its engine session."""
@@ -150,3 +181,13 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         self.of(namespace).remove(sid)
         self.callbacks.pop(sid, None)
         self._on_disconnected(sid)
+
+
+def _nobody(_namespace: str) -> None:
+    return None
+
+
+def _deliver_and_tell(deliver: DeliverToAll, delivered: DeliverToAll, receivers: Iterable[Any], message: OutboundMessage) -> None:
+    receivers = tuple(receivers)
+    deliver(receivers, message)
+    delivered(receivers, message)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flask_realtime.engine.messages import OutboundMessage
+from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.small_sets import NOTHING, SmallSet
 
@@ -78,3 +79,48 @@ class Pending(Member):
             return True
         rooms = {room} if isinstance(room, str) else set(room)
         return sid in rooms or not rooms.isdisjoint(self.rooms)
+
+
+class PendingConnections(dict[str, Pending]):
+    """The connections that are still being admitted, by their ids; who is in a room is found without looking at all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sids: dict[str, set[str]] = {}
+        self._lock = native_lock()
+
+    def add(self, sid: str, pending: Pending) -> None:
+        """Add a connection, with the rooms that it has by then."""
+        self[sid] = pending
+        for room in pending.rooms:
+            self.enter(sid, room)
+
+    def take(self, sid: str) -> Pending:
+        """Remove a connection, and return it."""
+        pending = self.pop(sid)
+        for room in pending.rooms:
+            self.leave(sid, room)
+        return pending
+
+    def enter(self, sid: str, room: str) -> None:
+        """Record that a connection enters a room when it is admitted."""
+        with self._lock:
+            self._sids.setdefault(room, set()).add(sid)
+
+    def leave(self, sid: str, room: str) -> None:
+        """Record that a connection does not enter a room."""
+        with self._lock:
+            sids = self._sids.get(room)
+            if sids is not None:
+                sids.discard(sid)
+                if not sids:
+                    del self._sids[room]
+
+    def among(self, room: Any) -> list[tuple[str, Pending]]:
+        """Return those that will be in a room, or in one of several; None stands for everyone."""
+        if room is None:
+            return list(self.items())
+        names = (room,) if isinstance(room, str) else room
+        with self._lock:
+            sids = {sid for name in names for sid in (name, *self._sids.get(name, ()))}
+        return [(sid, pending) for sid in sids if (pending := self.get(sid)) is not None]

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.counts import Counts
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket
-from flask_realtime.gateway.delivery.members import Member, Pending, Receiver, Room
+from flask_realtime.gateway.delivery.members import Member, Pending, PendingConnections, Receiver, Room
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.recovery.leases import Lease
@@ -39,6 +40,16 @@ def find_no_websockets(_receivers: Iterable[Receiver]) -> None:
     """Return None: the stock engine's receivers have no direct connections."""
 
 
+class RoomObserver(Protocol):
+    """Told of changes to the rooms of a namespace."""
+
+    def entered(self, room: str, sid: str) -> None:
+        """Record that a connection entered a room."""
+
+    def left(self, room: str, sid: str) -> None:
+        """Record that a connection left a room."""
+
+
 class Rooms:
     """The connections of one server in a namespace, and the rooms they are in.
 
@@ -50,6 +61,7 @@ class Rooms:
         deliver_to_all: Sends one message to many of the sessions.
         find_websockets: Returns the WebSocket connections of sessions.
         journal: Numbers events, for clients that may come back; None if there are none in this namespace.
+        counts: Counts the events that are sent; None if nobody asks.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
@@ -61,14 +73,18 @@ class Rooms:
         deliver_to_all: DeliverToAll,
         find_websockets: FindWebSockets,
         journal: Journal | None = None,
+        counts: Counts | None = None,
     ) -> None:
+        self.counts = Counts() if counts is None else counts
+        """Counts the events that are sent."""
+        self._sent = self.counts.sent
         self._encode = encode
         self._find_receiver = find_receiver
         self._new_id = new_id
         self._await_answer = await_answer
         self._deliver_to_all = deliver_to_all
         self.find_websockets = find_websockets
-        self.pending: dict[str, Pending] = {}
+        self.pending = PendingConnections()
         """Connections that are still being admitted."""
         self._members: dict[str, Member] = {}
         self._ids: dict[str, str] = {}
@@ -80,6 +96,8 @@ class Rooms:
         """Held while an event is numbered and sent; see `Journal.turn`."""
         self.changes = 0
         """How often any room has changed."""
+        self.observer: RoomObserver | None = None
+        """Told of who enters and leaves; None while nobody wants to know."""
 
     def deliver_through(self, deliver_to_all: DeliverToAll, find_websockets: FindWebSockets) -> None:
         """Set an engine's functions for delivery, before anybody is connected.
@@ -97,18 +115,25 @@ class Rooms:
         Args:
             eio_sid: The engine session that carries it.
             rooms: Rooms that it enters when it is admitted.
+
+        Raises:
+            ConnectionRefused: The session has ended.
         """
         sid = self._new_id()
         since = self._last()
         pending = Pending(eio_sid, self._find_receiver(eio_sid), tuple(dict.fromkeys(rooms)), since=since)
         pending.place = "" if self._journal is None else self._journal.place
         pending.entered = dict.fromkeys(rooms, since)
-        self.pending[sid] = pending
+        self.pending.add(sid, pending)
         return sid
 
     def reserve_again(self, eio_sid: str, lease: Lease) -> None:
-        """Prepare for the return of a connection, which is in its rooms until then if it was not known to be lost."""
-        self.pending[lease.sid] = Pending(eio_sid, self._find_receiver(eio_sid), lease=lease, since=self._last())
+        """Prepare for the return of a connection, which is in its rooms until then if it was not known to be lost.
+
+        Raises:
+            ConnectionRefused: The session has ended.
+        """
+        self.pending.add(lease.sid, Pending(eio_sid, self._find_receiver(eio_sid), lease=lease, since=self._last()))
 
     def reserved_at(self, sid: str) -> tuple[int, str]:
         """Return the number of the last event before a connection was reserved, and the place of then."""
@@ -117,12 +142,13 @@ class Rooms:
 
     def discard(self, sid: str) -> None:
         """Forget a connection that is not admitted, and what was held for it."""
-        self.pending.pop(sid, None)
+        if sid in self.pending:
+            self.pending.take(sid)
         self._tidy()
 
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
-        pending = self.pending.pop(sid)
+        pending = self.pending.take(sid)
         if self._journal is not None:
             pending.receiver.takes_offsets = False
             self._tidy()
@@ -135,7 +161,7 @@ class Rooms:
 
     def admit_with_lease(self, sid: str, lease: Lease, greeting: OutboundMessage) -> None:
         """Let a connection that may come back into its rooms, behind a greeting; see `admit`."""
-        pending = self.pending.pop(sid)
+        pending = self.pending.take(sid)
         receiver = lease.receiver = pending.receiver
         receiver.takes_offsets = True
         if lease.user_session is not None and receiver.user_session is None:
@@ -159,8 +185,15 @@ class Rooms:
         finally:
             del self._resolving[sid]
 
-    def emit_event(
-        self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Callable[..., None] | None
+    def emit_event(  # noqa: PLR0913 - what a message is made of
+        self,
+        event: str,
+        args: list[Any],
+        room: Any,
+        skipped: Iterable[str],
+        callback: Callable[..., None] | None,
+        *,
+        volatile: bool = False,
     ) -> None:
         """Encode an event and send it.
 
@@ -170,10 +203,11 @@ class Rooms:
             room: A room, several, or None for everyone.
             skipped: Connections that do not get it.
             callback: Called with the answer of each receiver, or None.
+            volatile: Whether it may be dropped for a receiver that is behind; not with a callback.
         """
         if callback is None:
             # A connection to skip can be passed as a room: its id names one with it alone.
-            message = OutboundMessage(self._encode([event, *args]))
+            message = OutboundMessage(self._encode([event, *args]), self._sent[event], volatile)
             self.send(message, room, skipped)
             self.keep(message, room, skipped, None)
         else:
@@ -202,11 +236,11 @@ class Rooms:
         """Send what another server has sent; see `send`."""
         journal, header = self._journal, envelope.header
         except_rooms, except_sid = header["except_rooms"], header["except_sid"]
-        if journal is None or not envelope.place:
+        if journal is None or not envelope.origin:
             self.send(message, room, except_rooms, except_sid)
             return
         with journal.turn:
-            journal.place = envelope.place
+            journal.place = envelope.place or journal.place
             if has := journal.who_has(envelope.origin, header.get("number")):
                 except_rooms = (*except_rooms, *has)  # A connection's id is the name of a room with it alone.
             self.send(message, room, except_rooms, except_sid)
@@ -222,6 +256,11 @@ class Rooms:
             receivers = self._without(receivers, except_rooms, except_sid)
         if receivers:
             self._deliver_to_all(receivers.values(), message)
+            tally = message.tally
+            if tally is not None:  # `OutboundMessage.count` inlined: the call would be half of what counting costs.
+                number = len(receivers)
+                tally.events += number
+                tally.bytes += number * len(message.made or message.made_with_offset or message.parts[0])
         if self.pending:
             self.hold(message, room, except_rooms, except_sid)
 
@@ -233,6 +272,7 @@ class Rooms:
         """Send a message to receivers."""
         if receivers:
             self._deliver_to_all(receivers.values(), message)
+            message.count(len(receivers))
 
     def is_always_the_same(self, message: OutboundMessage) -> bool:
         """Return whether a message can be sent again as it is."""
@@ -248,6 +288,7 @@ class Rooms:
             # Who comes back gets what has a number from the history, and an older number behind that would be a step back.
             if sid != except_sid and (pending.lease is None or message.offset is None):
                 pending.held.append(partial(pending.receiver.deliver, message))
+                message.count(1)
 
     def _call(self, event: str, args: list[Any], room: Any, skipped: Iterable[str], callback: Any) -> None:
         for sid, pending in self._waiting(room, skipped):
@@ -255,11 +296,12 @@ class Rooms:
         for sid, receiver in list(self._receivers(room).items()):
             if sid not in skipped:
                 packet_id = self._await_answer(sid, callback)
-                receiver.deliver(OutboundMessage(self._encode([event, *args], packet_id)))
+                message = OutboundMessage(self._encode([event, *args], packet_id), self._sent[event])
+                receiver.deliver(message)
+                message.count(1)
 
     def _waiting(self, room: Any, skipped: Iterable[str]) -> list[tuple[str, Pending]]:
-        waiting = list(self.pending.items())
-        return [(sid, pending) for sid, pending in waiting if pending.is_in(sid, room) and not pending.is_in(sid, skipped)]
+        return [(sid, pending) for sid, pending in self.pending.among(room) if not pending.is_in(sid, skipped)]
 
     def _receivers(self, room: Any) -> Mapping[str, Receiver]:
         if room is None:
@@ -292,9 +334,19 @@ class Rooms:
         return remaining
 
     @property
+    def size(self) -> int:
+        """The number of connections."""
+        return len(self._members)
+
+    @property
     def is_empty(self) -> bool:
         """True if there are no connections."""
         return not self._members
+
+    @property
+    def count(self) -> int:
+        """Return the number of rooms that somebody is in, without the connections' own."""
+        return len(self._rooms)
 
     def participants(self, room: Any) -> list[tuple[str, str]]:
         """Return the connections in a room, each with its engine session."""
@@ -333,6 +385,7 @@ class Rooms:
         pending = self.pending.get(sid)
         if pending is not None:
             self._note(pending, room)
+            self.pending.enter(sid, room)
             pending.entered.setdefault(room, self._last())
             if sid in self._members:  # It is about to take the place of itself.
                 self._enter(sid, room)
@@ -351,17 +404,21 @@ class Rooms:
         members = self._rooms.get(room)
         if members is None:
             members = self._rooms[room] = Room()
+        is_new = sid not in members
         members[sid] = member.receiver
         members.version += 1
         self.changes += 1
         if member.lease is not None:
             member.lease.enter(room, self._last())
+        if self.observer is not None and is_new:
+            self.observer.entered(room, sid)
 
     def leave(self, sid: str, room: str) -> None:
         """Leave a room."""
         if sid in self.pending:
             pending = self.pending[sid]
             self._strike(pending, room)
+            self.pending.leave(sid, room)
             if pending.lease is not None:
                 pending.lease.leave_room(room)
         member = self._members.get(sid)
@@ -392,11 +449,13 @@ class Rooms:
         members = self._rooms.get(room)
         if members is None:
             return
-        members.pop(sid, None)
+        was_in = members.pop(sid, None) is not None
         members.version += 1
         self.changes += 1
         if not members:
             del self._rooms[room]
+        if self.observer is not None and was_in:
+            self.observer.left(room, sid)
 
     def close(self, room: str) -> None:
         """Take every connection out of a room."""

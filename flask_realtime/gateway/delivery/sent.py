@@ -9,13 +9,13 @@ send an event that another has sent meanwhile. So every server remembers what it
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.base import BackendUnavailable
-from flask_realtime.backends.recovery import LoggedEvent
+from flask_realtime.backends.recovery import LoggedEvent, Place
 from flask_realtime.gateway.delivery.envelopes import LOGGED
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.logs import get_logger
@@ -64,22 +64,30 @@ class SentEvents:
             self._recall()
         return logged in self._servers
 
-    def without_repeats(self, events: Sequence[LoggedEvent], lacks: Callable[[LoggedEvent], bool]) -> list[LoggedEvent]:
+    def without_repeats(
+        self,
+        events: Sequence[LoggedEvent],
+        copies: Mapping[str, Sequence[LoggedEvent]],
+        lacks: Callable[[LoggedEvent], bool],
+    ) -> list[LoggedEvent]:
         """Return what a client may have missed, without what it has from another server, and each event of the log once.
 
         Args:
             events: The events behind the place up to which the client has all, in order.
+            copies: Those of the log by their names in it, with copies of the seconds before that place: this server may have
+                started since.
             lacks: Whether the client lacks one that a server has sent.
         """
-        copies: defaultdict[str, list[LoggedEvent]] = defaultdict(list)
+        firsts: dict[str, Place] = {}
         for event in events:
             if LOGGED in event.header:
-                copies[event.header[LOGGED]].append(event)
-        # A server whose copy is not among them sent it before that place.
+                firsts.setdefault(event.header[LOGGED], event.place)
         given = {
-            found[0].place
-            for logged, found in copies.items()
-            if {event.origin for event in found}.issuperset(self._servers.get(logged, ())) and all(map(lacks, found))
+            place
+            for logged, place in firsts.items()
+            # A server whose copy is not among them sent it before that place.
+            if {copy.origin for copy in copies[logged]}.issuperset(self._servers.get(logged, ()))
+            and all(map(lacks, copies[logged]))
         }
         return [event for event in events if LOGGED not in event.header or event.place in given]
 

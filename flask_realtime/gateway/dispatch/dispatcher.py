@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from time import monotonic
 from typing import Any, Final, NamedTuple, NoReturn
 
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_answer, error_event
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.reasons import CloseReason
+from flask_realtime.counts import ON, OTHER, SAMPLE, Alike, Counts, Tally
 from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Session
@@ -74,6 +76,7 @@ class Dispatcher:
         delivery: Sends events.
         disconnect: Ends a connection, for a reason.
         peer_log: Logs lines that a client can provoke.
+        counts: Counts what happens.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the stages of an event
@@ -88,7 +91,10 @@ class Dispatcher:
         delivery: Delivery,
         disconnect: Callable[[Connection, str], None],
         peer_log: PeerLog,
+        counts: Counts,
     ) -> None:
+        self._counts = counts
+        self._received = counts.received
         self._settings = config
         self._max_nesting = config.max_nesting
         # A character takes at most four bytes, so texts up to this length are never too large.
@@ -102,7 +108,8 @@ class Dispatcher:
         self._delivery = delivery
         self._disconnect = disconnect
         self._peer_log = peer_log
-        self._remembered: RememberedCalls[_Call] = RememberedCalls()
+        self._is_sampled = False  # Another thread may take it for its own event: then that one is timed.
+        self._remembered: RememberedCalls[tuple[_Call, Alike]] = RememberedCalls()
 
     def receive(self, session: Session, packet: Packet, text: str | None = None) -> None:
         """Handle an event.
@@ -116,7 +123,11 @@ class Dispatcher:
         call = self._read(connection, packet)
         if text is not None:
             self._remember(text, call)
-        self._begin(session, connection, call)
+        if self._is_sampled:
+            self._is_sampled = False
+            self._begin_timed(session, connection, call)
+        else:
+            self._begin(session, connection, call)
 
     def receive_again(self, session: Session, text: str) -> bool:
         """Handle an exact repetition of an earlier event, such as a typing client sends.
@@ -128,18 +139,20 @@ class Dispatcher:
         Returns:
             Whether it was a repetition.
         """
-        call = self._remembered.get(text)
+        known = self._remembered.get(text)
         connection = session.connection
-        if call is None or connection is None or connection.closed:
+        if known is None or connection is None or connection.closed:
             return False
+        call, alike = known
+        alike.times += 1
         refusal = self.charge(connection, call.group)
         if refusal is not None:
-            self._begin(session, connection, _refused(call.packet, call.event, call.group, refusal))
+            self._begin(session, connection, _refused(call, refusal))
             return True
         self._begin(session, connection, call)
         allowance = self._limiter.allowance(connection, call.group)
         again = None if call.repeat is None else call.repeat(connection, call.request, allowance)
-        session.repeatable = None if again is None else (text, again)
+        session.repeatable = None if again is None else (text, again, alike)
         return True
 
     def charge(self, connection: Connection, group: LimitGroup) -> RateLimited | None:
@@ -156,29 +169,44 @@ class Dispatcher:
 
     def _remember(self, text: str, call: _Call) -> None:
         if call.packet.id is None and not call.may_wait and call.work is not _raise:
-            self._remembered.remember(text, call)
+            alike = self._received[call.event].alike(1, len(call.packet.body))
+            if alike is not None:
+                self._remembered.remember(text, (call, alike))
 
     def _begin(self, session: Session, connection: Connection | None, call: _Call) -> None:
         """Handle an event at once if its handler never waits and the mailbox is empty, else in the mailbox."""
         mailbox = session.mailbox
-        if connection is None:
-            self._sessions.post(session.id, mailbox, partial(self._handle_early, session, call))
-            return
-        if call.may_wait or not mailbox.begin_turn():
-            self._sessions.post(session.id, mailbox, partial(self._handle, session, call))
+        if connection is None or call.may_wait or not mailbox.begin_turn():
+            task = partial(self._handle_early if connection is None else self._handle, session, call)
+            self._sessions.post(session.id, mailbox, task)
             return
         try:
             self._handle(session, call)
         finally:
             mailbox.end_turn()
 
+    def _begin_timed(self, session: Session, connection: Connection | None, call: _Call) -> None:
+        """Handle an event of those that are timed; see `_begin`."""
+        mailbox, began = session.mailbox, monotonic()
+        if call.event in self._application.hooks.events and call.work is not _raise:
+            call = call._replace(work=self._timed(call.work))
+        if connection is None or call.may_wait or not mailbox.begin_turn():
+            task = partial(self._handle_early if connection is None else self._handle, session, call)
+            self._sessions.post(session.id, mailbox, self._counts.timed(task))
+            return
+        try:
+            self._handle(session, call)
+        finally:
+            mailbox.end_turn()
+        self._counts.inline.observe(monotonic() - began)
+
     def _handle_early(self, session: Session, call: _Call) -> None:
         connection = session.connection
         refusal = None if connection is None or connection.closed else self.charge(connection, call.group)
-        self._handle(session, call if refusal is None else _refused(call.packet, call.event, call.group, refusal))
+        self._handle(session, call if refusal is None else _refused(call, refusal))
 
     def _read(self, connection: Connection | None, packet: Packet) -> _Call:
-        """Read an event, and count it as soon as its name is known, before its arguments are checked."""
+        """Read an event, and count it: towards its limit as soon as its name is known, before its arguments are checked."""
         name, failure = "", None
         args: list[Any] = []
         try:
@@ -192,7 +220,21 @@ class Dispatcher:
                 return self._resolve(name, args, packet, group)
         except EventError as error:
             failure = error
-        return _refused(packet, name, group, refusal or failure)
+        self._count(self._tally(name), packet)
+        return _Call(packet, name, group, _raise, refusal or failure, may_wait=False)
+
+    def _count(self, tally: Tally, packet: Packet) -> None:
+        """Count an event; inlined where most of them pass."""
+        number = tally.events = tally.events + 1
+        tally.bytes += len(packet.body)
+        if number & SAMPLE == 1:
+            self._is_sampled = True
+
+    def _tally(self, name: str) -> Tally:
+        received = self._received
+        if name in self._events or name in self._application.hooks.events or self._existing.names(name):
+            return received[name]
+        return received[OTHER]
 
     def open(self, packet: Packet) -> tuple[str, list[Any]]:
         """Return an event's name and arguments.
@@ -211,30 +253,51 @@ class Dispatcher:
             if packet.attachments and not event.binary:
                 raise _no_binary(name)
             request = event.parse(args, self._settings)
-            return _Call(packet, name, group, event.work, request, event.may_wait, repeat=event.repeat)
+            tally = self._received[name]
+            number = tally.events = tally.events + 1
+            tally.bytes += len(packet.body)
+            if number & SAMPLE == 1:
+                self._is_sampled = True
+            return _Call(packet, name, group, event.work, request, event.may_wait, False, event.repeat)  # noqa: FBT003 - as fast
         application_event = self._application.hooks.events.get(name)
         if application_event is not None:
             if packet.attachments and not application_event.binary:
                 raise _no_binary(name)
-            work = self._application_work(application_event)
-            return _Call(packet, name, group, work, application_event.arguments(args))
+            work, request = self._application_work(application_event), application_event.arguments(args)
+            tally = self._received[name]
+            number = tally.events = tally.events + 1
+            tally.bytes += len(packet.body)
+            if number & SAMPLE == 1:
+                self._is_sampled = True
+            return _Call(packet, name, group, work, request)
         if self._existing.has_socketio_handler(name):
+            self._count(self._tally(name), packet)
             return _Call(packet, name, group, self._own_work(name), args, answers_several=True)
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
 
     def _application_work(self, event: ApplicationEvent) -> Work:
         def work(connection: Connection, args: Iterable[Any]) -> Any:
-            answer = self._application.call(event.handler, connection.identity, *args, connection=connection, event=event.name)
+            answer = self._application.handle(event.handler, connection.identity, *args, connection=connection, event=event.name)
             return ACKNOWLEDGED if answer is None else answer
 
         return work
+
+    def _timed(self, work: Work) -> Work:
+        def timed_work(caller: Any, request: Any) -> Any:
+            began = monotonic()
+            try:
+                return work(caller, request)
+            finally:
+                self._counts.hook_took(ON, monotonic() - began)
+
+        return timed_work
 
     def _own_work(self, name: str) -> Work:
         def work(connection: Connection, args: Iterable[Any]) -> list[Any]:
             where = (name, DEFAULT_NAMESPACE, connection.id)
             handler = self._existing.call_socketio_handler
-            return answer_arguments(self._application.call(handler, *where, *args, connection=connection, event=name))
+            return answer_arguments(self._application.handle(handler, *where, *args, connection=connection, event=name))
 
         return work
 
@@ -248,6 +311,7 @@ class Dispatcher:
             answer = call.work(connection, call.request)
             if call.packet.id is not None:
                 self._answer(connection, call.packet.id, answer if call.answers_several else [answer])
+                self._counts.answered += 1
         except EventError as error:
             self._fail(connection, call, error)
         except Exception as error:  # noqa: BLE001 - a client must always get its answer
@@ -259,6 +323,7 @@ class Dispatcher:
             self._connections.reply(connection.session.id, packet_id, args)
 
     def _fail(self, connection: Connection, call: _Call, error: EventError) -> None:
+        self._counts.failures.add(error.code)
         told = (call.event, error.code, connection.user_id, connection.id)
         self._log(connection, logging.INFO, "failed: event=%s code=%s user=%s id=%s", *told)
         if call.packet.id is not None:
@@ -274,8 +339,8 @@ def answer_arguments(answer: Any) -> list[Any]:
     return list(answer) if isinstance(answer, tuple) else [answer]
 
 
-def _refused(packet: Packet, event: str, group: LimitGroup, error: EventError | None) -> _Call:
-    return _Call(packet, event, group, _raise, error, may_wait=False)
+def _refused(call: _Call, error: EventError) -> _Call:
+    return _Call(call.packet, call.event, call.group, _raise, error, may_wait=False)
 
 
 def _raise(_connection: Connection, error: EventError) -> NoReturn:

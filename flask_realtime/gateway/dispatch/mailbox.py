@@ -84,6 +84,12 @@ class Mailbox:
         """Return whether so many tasks wait that reading from the client should pause."""
         return self._tasks is not None and len(self._tasks) > self._limit
 
+    @property
+    def waiting(self) -> int:
+        """Return how many tasks wait."""
+        tasks = self._tasks
+        return 0 if tasks is None else len(tasks)
+
     def on_drain(self, callback: Callable[[], None]) -> None:
         """Call a function once there is space, which may be at once."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""Events in the application's own namespaces: those that it registered handlers for through `realtime.socketio`.
+"""Events in other namespaces than the default one: those that the application registered handlers for, and those of features.
 
 They are treated like the default namespace's events: bounds, rates, order, and an answer to every failure.
 """
@@ -12,7 +12,9 @@ from typing import Any
 
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.answers import REALTIME_ERROR, error_answer, error_event
+from flask_realtime.counts import OTHER, SAMPLE, Counts
 from flask_realtime.errors import EventError, InternalError, UnknownEvent
+from flask_realtime.feature.serving import ServedNamespace
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.dispatch.dispatcher import Dispatcher, answer_arguments
@@ -41,6 +43,8 @@ class NamespaceEvents:
         sessions: The engine's sessions.
         connections: The connections of the Socket.IO server.
         peer_log: Logs lines that a client can provoke.
+        served: The namespaces of features.
+        counts: Counts what happens.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the stages of an event
@@ -54,7 +58,11 @@ class NamespaceEvents:
         sessions: EngineSessions,
         connections: SocketIOConnections,
         peer_log: PeerLog,
+        served: Mapping[str, ServedNamespace],
+        counts: Counts,
     ) -> None:
+        self._served = served
+        self._counts = counts
         self._config = config
         self._events = events
         self._application = application
@@ -68,8 +76,10 @@ class NamespaceEvents:
     def receive(self, connection: Connection, packet: Packet) -> None:
         """Handle an event, after those that the session sent before."""
         session = connection.session
-        call = partial(self._handle, connection, packet, *self._read(connection, packet))
-        self._sessions.post(session.id, session.mailbox, call)
+        read = self._read(connection, packet)
+        call = partial(self._handle, connection, packet, *read)
+        is_sampled = self._count(read[0], packet, connection.namespace)
+        self._sessions.post(session.id, session.mailbox, self._counts.timed(call) if is_sampled else call)
 
     def receive_early(self, session: Session, packet: Packet) -> None:
         """Handle an event that arrived before its CONNECT was answered, once that is."""
@@ -79,9 +89,20 @@ class NamespaceEvents:
             if connection is None or not connection.admitted:
                 self._sessions.close(session.id)
             elif not connection.closed:
-                self._handle(connection, packet, *self._read(connection, packet))
+                read = self._read(connection, packet)
+                self._count(read[0], packet, connection.namespace)
+                self._handle(connection, packet, *read)
 
         self._sessions.post(session.id, session.mailbox, handle)
+
+    def _count(self, name: str, packet: Packet, namespace: str) -> bool:
+        """Count an event, and return whether it is one of those that are timed."""
+        received, event = self._counts.received, self._events.get(name)
+        is_known = (event is not None and event.in_every_namespace) or self._existing.names(name, namespace)
+        tally, size = received[name] if is_known else received[OTHER], len(packet.body)
+        number = tally.events = tally.events + 1
+        tally.bytes += size
+        return number & SAMPLE == 1
 
     def _read(self, connection: Connection, packet: Packet) -> tuple[str, list[Any], EventError | None]:
         """Read an event, and count it."""
@@ -102,6 +123,7 @@ class NamespaceEvents:
             answer = self._call(connection, name, args)
             if packet.id is not None:
                 self._answer(connection, packet.id, answer)
+                self._counts.answered += 1
         except EventError as error:
             self._fail(connection, packet, name, error)
         except Exception as error:  # noqa: BLE001 - a client must always get its answer
@@ -109,6 +131,9 @@ class NamespaceEvents:
             self._fail(connection, packet, name, InternalError())
 
     def _call(self, connection: Connection, name: str, args: list[Any]) -> list[Any]:
+        served = self._served.get(connection.namespace)
+        if served is not None:
+            return [served.receive(connection, name, args)]
         event = self._events.get(name)
         if event is not None and event.in_every_namespace and connection.user_id:
             return [event.work(connection, event.parse(args, self._config))]
@@ -117,13 +142,14 @@ class NamespaceEvents:
             raise UnknownEvent(msg)
         where = (name, connection.namespace, connection.id)
         handler = self._existing.call_socketio_handler
-        return answer_arguments(self._application.call(handler, *where, *args, connection=connection, event=name))
+        return answer_arguments(self._application.handle(handler, *where, *args, connection=connection, event=name))
 
     def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
         if not connection.closed:
             self._connections.reply(connection.session.id, packet_id, args, connection.namespace)
 
     def _fail(self, connection: Connection, packet: Packet, name: str, error: EventError) -> None:
+        self._counts.failures.add(error.code)
         told = (name, error.code, connection.user_id, connection.id, connection.namespace)
         peer, text = user_peer(connection.user_id, connection.address), "failed: event=%s code=%s user=%s id=%s namespace=%s"
         self._peer_log.write(logger, logging.INFO, peer, text, *told)

@@ -12,6 +12,7 @@ from socketio import packet as sio
 from flask_realtime.allowances import TokenBucket
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.reasons import CloseReason
+from flask_realtime.counts import Counts
 from flask_realtime.errors import BadRequest
 from flask_realtime.gateway.admission.closing import ConnectionCloser
 from flask_realtime.gateway.admission.connecting import ConnectHandler
@@ -37,6 +38,9 @@ logger = get_logger(__name__)
 _EVENTS: Final = (sio.EVENT, sio.BINARY_EVENT)
 _ACKNOWLEDGEMENTS: Final = (sio.ACK, sio.BINARY_ACK)
 
+_UNANSWERED: Final = f"{sio.EVENT}["
+"""The beginning of an event of the default namespace that has no callback."""
+
 _UNASKED: Final = parse_rate("10/second, burst 50")
 """CONNECT and DISCONNECT packets of one session, and acknowledgements that nothing waits for."""
 
@@ -55,6 +59,7 @@ class Router:
         dispatcher: Handles events in the default namespace.
         namespaces: Handles those in the application's own.
         peer_log: Logs lines that a client can provoke.
+        counts: Counts what happens.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the destinations of packets
@@ -67,7 +72,9 @@ class Router:
         dispatcher: Dispatcher,
         namespaces: NamespaceEvents,
         peer_log: PeerLog,
+        counts: Counts,
     ) -> None:
+        self._counts = counts
         self._config = config
         self._sessions = sessions
         self._connections = connections
@@ -82,11 +89,13 @@ class Router:
         repeatable = session.repeatable
         # The fast path of `gateway.repeats`. It never waits, so an idle mailbox is enough to keep the order.
         if repeatable is not None and repeatable[0] == data and session.mailbox.is_idle() and repeatable[1]():
+            repeatable[2].times += 1
             return
         try:
             if not session.closed:
                 self._read(session, data)
         except MalformedPacket as error:
+            self._counts.malformed += 1
             text = "closed: malformed packet address=%s reason=%s"
             self._peer_log.write(logger, logging.WARNING, session.address, text, session.address, error)
             self._sessions.close(session.id)
@@ -95,7 +104,8 @@ class Router:
         if session.collecting is not None or not isinstance(data, str):
             self._collect(session, data)
             return
-        if self._dispatcher.receive_again(session, data):
+        # What is answered has another number each time.
+        if data.startswith(_UNANSWERED) and self._dispatcher.receive_again(session, data):
             return
         packet = parse(data)
         if packet.type == sio.EVENT and packet.namespace == DEFAULT_NAMESPACE:

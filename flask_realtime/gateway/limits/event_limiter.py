@@ -57,7 +57,7 @@ class EventLimiter:
         self._others = groups[SHARED_LIMIT]
         self._by_event: dict[str, LimitGroup] = {}
         for feature in hooks.features:
-            for event in feature.incoming.values():
+            for event in (*feature.incoming.values(), *feature.requests.values()):
                 self._by_event[event.name] = self._group_of(event.name, event.limit)
 
     def group(self, event: str) -> LimitGroup:
@@ -99,6 +99,20 @@ class EventLimiter:
         if allowance.take(now):
             return None
         return RateLimited(retry_after=retry_after(allowance.wait(now)))
+
+    def charge_user(self, user_id: str, group: LimitGroup) -> RateLimited | None:
+        """Count an event that a user sends without a connection.
+
+        Returns:
+            As for `charge`.
+        """
+        now = self._clock()
+        with self._lock:
+            bucket = self._users.enter(user_id).bucket(group.number, group.user_rate)
+            is_allowed = bucket is None or bucket.take(now)
+            wait = 0.0 if bucket is None else bucket.wait(now)
+            self._users.leave(user_id, now)
+        return None if is_allowed else RateLimited(retry_after=retry_after(wait))
 
     def is_out_of_patience(self, connection: Connection) -> bool:
         """Count a refusal, and return whether it exceeds the limit."""

@@ -146,11 +146,14 @@ class Elsewhere:
             return None
         if not self._store.wait_sent(_WAIT_SECONDS):
             return None
-        events = self.shared.log.since(offset.place, offset.era, (record.sid, *record.rooms))
-        if events is None:
+        excerpt = self.shared.log.since(offset.place, offset.era, (record.sid, *record.rooms))
+        if excerpt is None:
             return None
         missed = _Missed(record, lease, offset, here)
-        return tuple(part for event in self._sent.without_repeats(events, missed.lacks) for part in missed.parts_of(event))
+        if any(event.is_uncertain and missed.is_for_client(event) for event in excerpt.events):
+            return None  # Nobody knows who had it before Redis forgot it.
+        events = self._sent.without_repeats(excerpt.events, excerpt.copies, missed.lacks)
+        return tuple(part for event in events for part in missed.parts_of(event))
 
 
 class _Missed:
@@ -190,17 +193,19 @@ class _Missed:
             return False
         return self._offset.is_before(event.origin, number, event.place)
 
-    def _is_missing(self, event: LoggedEvent) -> bool:
+    def is_for_client(self, event: LoggedEvent) -> bool:
+        """Return whether the connection gets an event that is behind what the client has of its server."""
         header, origin, number = event.header, event.origin, event.header.get("number")
-        if event.kind == KEPT and origin != self._offset.server:
-            return False
-        if self._here.is_before(origin, number, event.place) or not self.lacks(event):
+        if (event.kind == KEPT and origin != self._offset.server) or not self.lacks(event):
             return False
         if header["except_sid"] == self._sid or any(self._was_in(room, event, number) for room in header["except_rooms"]):
             return False
         if header["rooms"] is None:
             return self._since is not None and self._since.is_before(origin, number, event.place)
         return any(self._was_in(room, event, number) for room in header["rooms"])
+
+    def _is_missing(self, event: LoggedEvent) -> bool:
+        return not self._here.is_before(event.origin, event.header.get("number"), event.place) and self.is_for_client(event)
 
     def _was_in(self, room: str, event: LoggedEvent, number: int | None) -> bool:
         if room == self._sid:

@@ -182,6 +182,11 @@ class Leases:
     def __len__(self) -> int:
         return len(self.by_key)
 
+    @property
+    def lost_count(self) -> int:
+        """Return how many connections are lost, and may come back."""
+        return len(self._ends)
+
     def add(self, lease: Lease) -> None:
         """Add the lease of a new connection."""
         self.by_key[lease.key] = lease

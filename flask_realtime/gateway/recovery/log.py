@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.recovery import LoggedEvent, Place, Reading, RecoveryStore
-from flask_realtime.gateway.delivery.envelopes import KEPT, SEND
+from flask_realtime.gateway.delivery.envelopes import KEPT, LOGGED, SEND
 
 _KEPT_SECONDS: Final = 5.0
 """Seconds after its last use for which what was read is kept for the next client."""
 
 _OVERHEAD: Final = 1200
 """Bytes of memory of an event beside its packet."""
+
+
+class Excerpt(NamedTuple):
+    """Events behind a place.
+
+    Args:
+        events: The events, in order.
+        copies: The copies of each that is in the application's log, by its name there: where two servers sent it, one may be from
+            before the place.
+    """
+
+    events: list[LoggedEvent]
+    copies: Mapping[str, Sequence[LoggedEvent]]
 
 
 class EventLog:
@@ -34,12 +47,13 @@ class EventLog:
         self._used_at = 0.0
         self._events: list[LoggedEvent] = []
         self._by_room: dict[Any, list[int]] = {}
+        self._copies: dict[str, list[LoggedEvent]] = {}
         self._bytes = 0
         self._era = ""
         self._start = Place(0, 0, 0)
         self._reading: Reading | None = None
 
-    def since(self, after: Place, era: str, rooms: Iterable[str]) -> list[LoggedEvent] | None:
+    def since(self, after: Place, era: str, rooms: Iterable[str]) -> Excerpt | None:
         """Return the events for rooms behind a place, those for everyone too, in order; None if not all of them are kept.
 
         Args:
@@ -57,8 +71,8 @@ class EventLog:
                 self._forget()
                 return None
             numbers = {number for room in (None, *rooms) for number in self._by_room.get(room, ())}
-            events = [self._events[number] for number in sorted(numbers)]
-        return [event for event in events if event.place > after]
+            events, copies = [self._events[number] for number in sorted(numbers)], self._copies
+        return Excerpt([event for event in events if event.place > after], copies)
 
     def tidy(self) -> None:
         """Forget what nobody has asked for lately."""
@@ -72,8 +86,12 @@ class EventLog:
             return True
         # Anew also where it has grown while many asked: perhaps less is needed by now.
         self._forget()
-        self._start, self._era, self._reading = after, era, self.store.reading(after, era)
-        return self._go_on() and self._bytes <= self._max_bytes
+        reading = self.store.reading(after, era)
+        self._start, self._era, self._reading = after, era, reading
+        is_whole = self._go_on() and self._bytes <= self._max_bytes
+        for event in reading.earlier:
+            self._note_copy(event)
+        return is_whole
 
     def _go_on(self) -> bool:
         if self._reading is None:
@@ -95,7 +113,12 @@ class EventLog:
         for room in (None,) if rooms is None else rooms:
             self._by_room.setdefault(room, []).append(len(self._events))
         self._events.append(event)
+        self._note_copy(event)
         self._bytes += _OVERHEAD + sum(map(len, event.parts))
 
+    def _note_copy(self, event: LoggedEvent) -> None:
+        if LOGGED in event.header:
+            self._copies.setdefault(event.header[LOGGED], []).append(event)
+
     def _forget(self) -> None:
-        self._events, self._by_room, self._bytes, self._reading = [], {}, 0, None
+        self._events, self._by_room, self._copies, self._bytes, self._reading = [], {}, {}, 0, None

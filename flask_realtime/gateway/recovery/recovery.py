@@ -11,17 +11,17 @@ A client without recovery never notices any of this.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+import orjson
 from socketio import packet as sio
 
 from flask_realtime.contract.answers import READY_EVENT, ready
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.feature.context import LostConnection
+from flask_realtime.feature.connections import LostConnection
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.recovery.clients import has_recovery
 from flask_realtime.gateway.recovery.elsewhere import Elsewhere
@@ -280,4 +280,4 @@ def _greeting(sid: str, pid: str, offset: str, *, recovered: bool, gap: bool) ->
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return orjson.dumps(value).decode()

@@ -61,6 +61,11 @@ class ExistingHandlers:
             or namespace in self._server.namespace_handlers
         )
 
+    def names(self, event: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """Return whether one of these handlers is for that event alone, unlike one for whatever is sent."""
+        handlers = self._server.namespace_handlers.get(namespace)
+        return event in self._server.handlers.get(namespace, {}) or hasattr(handlers, f"on_{event}")
+
     def call_socketio_handler(self, event: str, namespace: str, connection_id: str, *args: Any) -> Any:
         """Call the application's own handler of an event."""
         return self._server._trigger_event(event, namespace, connection_id, *args)  # noqa: SLF001

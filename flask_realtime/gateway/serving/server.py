@@ -17,6 +17,7 @@ from flask_socketio import SocketIO
 from gevent.select import select
 
 from flask_realtime.config import PREFIX, RealtimeConfig
+from flask_realtime.counts import Counts
 from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
 from flask_realtime.engine.installing import install_in_server, install_where_loaded
 from flask_realtime.engine.limits import EngineLimits
@@ -78,12 +79,20 @@ class SocketIOServer:
         socketio: Its Flask-SocketIO object, initialised.
         config: Its settings.
         events: The receiver of the engine's events.
+        counts: Counts what happens.
         journal: Numbers the events of the default namespace, or None.
     """
 
-    def __init__(
-        self, app: Flask, socketio: SocketIO, config: RealtimeConfig, events: EngineEvents, journal: Journal | None = None
+    def __init__(  # noqa: PLR0913, PLR0917 - independent collaborators
+        self,
+        app: Flask,
+        socketio: SocketIO,
+        config: RealtimeConfig,
+        events: EngineEvents,
+        counts: Counts,
+        journal: Journal | None = None,
     ) -> None:
+        self._counts = counts
         self.socketio = socketio
         self._server = socketio.server
         protect(self._server.logger)
@@ -105,10 +114,10 @@ class SocketIOServer:
         encoder = EventEncoder(app.json)
         self._server.packet_class = encoder.packet_class
         self.sessions = EngineSessions(self._server)
-        self._rooms = RoomManager(encoder.encode, self.sessions.receiver, events.on_disconnected, journal=journal)
+        self._rooms = RoomManager(encoder.encode, self.sessions.receiver, events.on_disconnected, journal=journal, counts=counts)
         self._rooms.set_server(self._server)
         self._server.manager = self._rooms
-        self.connections = SocketIOConnections(self._server, self._rooms)
+        self.connections = SocketIOConnections(self._server, self._rooms, encoder.packet_text)
         self.local = LocalDelivery(encoder.encode, self._rooms)
         self._check_origins(config)
         self.existing = ExistingHandlers(socketio, self._rooms)
@@ -126,7 +135,7 @@ class SocketIOServer:
             self._engine._async = {**self._engine._async, "websocket": ThreadWebSocket}  # noqa: SLF001
         self._engine.async_mode = self._server.async_mode = self.socketio.async_mode = mode
         if mode == GEVENT and self._config.engine == GEVENT and not isinstance(self._engine, EngineServer):
-            EngineServer.take_over(self._engine, self.socketio.sockio_mw, self._limits, self._events)
+            EngineServer.take_over(self._engine, self.socketio.sockio_mw, self._limits, self._events, self._counts)
             self._rooms.deliver_through(deliver_to_all, find_websockets)
 
     def run(self, app: Flask, host: str, port: int, options: Mapping[str, Any]) -> None:
@@ -171,6 +180,17 @@ class SocketIOServer:
         self._stock_open = type(self._server)._handle_eio_connect.__get__(self._server)  # noqa: SLF001
 
     @property
+    def all_rooms(self) -> RoomManager:
+        """Return the rooms of all namespaces."""
+        return self._rooms
+
+    def compute(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function that takes long and waits for nothing, without blocking other connections, and return its result."""
+        if self._engine.async_mode == GEVENT:
+            return gevent.get_hub().threadpool.apply(function, args)
+        return function(*args)
+
+    @property
     def concurrency(self) -> Concurrency:
         """Return the greenlets or threads that the server uses."""
         if isinstance(self._engine, EngineServer):
@@ -193,10 +213,25 @@ class SocketIOServer:
         return allow_any(self._engine.cors_allowed_origins)
 
     @property
+    def is_draining(self) -> bool:
+        """Return whether the engine ends its sessions, since the process is told to stop."""
+        return isinstance(self._engine, EngineServer) and self._engine.is_draining
+
+    @property
     def path(self) -> str:
         """Return the path at which clients connect."""
         path: str = self.socketio.sockio_mw.engineio_path
         return path
+
+    @property
+    def rooms(self) -> int:
+        """Return the number of rooms in the default namespace."""
+        return self._rooms.count
+
+    @property
+    def engine(self) -> EngineServer | None:
+        """Return the engine, or None where python-engineio's own server is used."""
+        return self._engine if isinstance(self._engine, EngineServer) else None
 
     def new_event(self) -> Event:
         """Return an event of the server's kind."""

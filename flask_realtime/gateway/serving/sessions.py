@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.server import EngineServer
+from flask_realtime.errors import ConnectionRefused
 from flask_realtime.gateway.delivery.members import Receiver
 from flask_realtime.gateway.dispatch.mailbox import Mailbox, Task
 
@@ -24,9 +25,16 @@ class EngineSessions:
         self._engine = server.eio
 
     def receiver(self, eio_sid: str) -> Receiver:
-        """Return a session as rooms send to it."""
+        """Return a session as rooms send to it.
+
+        Raises:
+            ConnectionRefused: It has ended.
+        """
         if isinstance(self._engine, EngineServer):
-            receiver: Receiver = self._engine.sockets[eio_sid]
+            receiver: Receiver | None = self._engine.sockets.get(eio_sid)
+            if receiver is None:
+                msg = "The client has left"
+                raise ConnectionRefused(msg)
             return receiver
         return _StockSession(eio_sid, self._engine.sockets)
 
@@ -34,6 +42,21 @@ class EngineSessions:
         """Return the transport that a session uses now."""
         socket = self._engine.sockets.get(eio_sid)
         return "websocket" if socket is not None and socket.upgraded else "polling"
+
+    def count(self) -> tuple[int, int]:
+        """Return the number of sessions, and of those that use long polling now."""
+        sockets = list(self._engine.sockets.values())
+        return len(sockets), sum(not socket.upgraded for socket in sockets)
+
+    def id_of(self, receiver: Any) -> str:
+        """Return the id of a session that `receiver` returned."""
+        return str(receiver.sid if isinstance(self._engine, EngineServer) else receiver.eio_sid)
+
+    def handle_with(self, eio_sid: str, on_message: Callable[[object], None]) -> None:
+        """Set the function that handles the messages of an open session; with python-engineio's sessions, `on_message` does it."""
+        socket = self._engine.sockets.get(eio_sid)
+        if isinstance(self._engine, EngineServer) and socket is not None and not socket.closed:
+            socket.on_message = on_message
 
     def forget(self, eio_sid: str) -> None:
         """Forget the data of a closed session."""

@@ -28,8 +28,12 @@ from flask_realtime.errors import ConnectionRefused, Forbidden, NotFound
 KEY = "the contract application's own key, long enough for HS512: 0123456789abcdef0123456789abcdef"
 SLOW_SECONDS = 0.4
 NO_LIMITS = {
-    "REALTIME_LIMITS": dict.fromkeys(("typing", "presence", "joins", "messages", "notifications", "log", "application")),
-    "REALTIME_USER_LIMITS": dict.fromkeys(("typing", "presence", "joins", "messages", "notifications", "log", "application")),
+    "REALTIME_LIMITS": dict.fromkeys(
+        ("typing", "presence", "joins", "messages", "notifications", "receipts", "sync", "application")
+    ),
+    "REALTIME_USER_LIMITS": dict.fromkeys(
+        ("typing", "presence", "joins", "messages", "notifications", "receipts", "sync", "application")
+    ),
     "REALTIME_MAX_FAILED_CONNECTS": None,
     "REALTIME_MAX_ROOMS": 1_000_000,
 }
@@ -53,6 +57,7 @@ HELPERS = {
     "remove_from_conversation",
     "send_to_conversation",
     "send_to_user",
+    "set_privacy",
 }
 
 
@@ -88,7 +93,8 @@ class Notes:
             file.write(line + b"\n")
 
     def of(self, name: str) -> list[list[Any]]:
-        lines = self._lines if self._file is None else self._file.read_bytes().splitlines()
+        # What follows the last line end is a line that another process is just writing: a read may see a part of it.
+        lines = self._lines if self._file is None else self._file.read_bytes().split(b"\n")[:-1]
         return [args for noted, args in map(json.loads, lines) if noted == name]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,10 +21,12 @@ from tests.integration.example_support import sqlite_url
 from tests.postgresql_server import PostgresqlServer
 from tests.push_service import CONTACT, PRIVATE_KEY, Browser, push_server
 from tests.redis_server import RedisServer
+from tests.scrapes import Scrape
 
 LONGER_THAN_A_STOP_TAKES = 4.0
 
 FLASK_WORKER = ["flask", "--app", "tests.e2e.apps.critical_app:create_app", "realtime", "worker"]
+CELERY_SENDER = ["flask", "--app", f"{CELERY_APP}:app", "realtime", "worker"]
 CELERY_WORKER = ["celery", "--app", f"{CELERY_APP}:celery", "worker", "--concurrency", "2", "--loglevel", "INFO"]
 
 
@@ -96,6 +98,25 @@ def test_a_server_with_threads_begins_with_its_first_request(critical: Critical)
     with critical.serving("--worker-class", "gthread", "--threads", "4"):
         critical.wait_for("end")
         critical.wait_until_done()
+
+
+def test_everyone_in_a_large_conversation_hears_at_once_of_a_message_that_mentions_everyone(tmp_path: Path) -> None:
+    members = [f"user{number}" for number in range(250)]
+    with opened(Critical(sqlite_url(tmp_path), tmp_path, REALTIME_JOBS_INTERVAL=3600)) as critical:
+        with critical.here.app.app_context():
+            conversation = critical.here.store.conversations.create(["ann", *members], tell=False).id
+        with critical.serving() as server, ExitStack() as stack:
+            clients = []
+            for user in ("ann", members[-1]):
+                options = {"auth": {"token": critical.token(user)}, "transports": ["websocket"]}
+                clients.append(PyClient(server.url, options))
+                stack.callback(clients[-1].disconnect)
+            message = {"conversationId": conversation, "clientId": "c1", "content": "look", "mentions": ["*"]}
+            sent = clients[0].call("message:send", message)["message"]
+            heard = clients[1].wait_for("notification:new").args[0]
+            assert (heard["type"], heard["data"]["messageId"]) == ("mention", sent["id"])
+            critical.wait_until_done()
+            clients[1].assert_none("notification:new")
 
 
 def test_a_job_whose_process_is_killed_is_done_by_the_next_one(critical: Critical) -> None:
@@ -255,6 +276,62 @@ def test_a_job_survives_that_all_of_celery_and_its_broker_lose_it(critical: Crit
             (ended,) = critical.wait_for("end")
             assert ended.job_id == begun.job_id
             critical.wait_until_done()
+
+
+# Metrics ----------------------------------------------------------------------------------------------------------------------
+
+METRICS = [*FLASK_WORKER[:-1], "metrics", "--port", "0"]
+
+
+@pytest.fixture
+def measured(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Critical]:
+    """Whose processes answer for their metrics; the path of their folder is short, as those of Unix sockets have to be."""
+    settings = {"REALTIME_METRICS": True, "REALTIME_METRICS_FOLDER": str(tmp_path_factory.mktemp("w"))}
+    with opened(Critical(sqlite_url(tmp_path), tmp_path, REALTIME_JOBS_IN_SERVER=False, **settings)) as made:
+        yield made
+
+
+@contextmanager
+def scraping(critical: Critical) -> Iterator[Callable[[], Scrape]]:
+    """What returns a scrape of all processes."""
+    with critical.program(METRICS) as command:
+        url = command.wait_for_line(r"Metrics are at (\S+)")[1]
+        yield lambda: Scrape(requests.get(url, timeout=SECONDS).text)
+
+
+def test_a_worker_of_its_own_is_in_a_scrape_with_its_jobs(measured: Critical) -> None:
+    measured.hold()
+    measured.add()
+    with measured.program(FLASK_WORKER) as worker, scraping(measured) as scrape:
+        measured.wait_for("begin")
+        found = scrape()
+        assert (found.workers, found.values("job_processes"), found.values("workers")) == ({worker.pid}, [1], [0])
+        assert (found.values("jobs_running"), found.values("jobs_total", outcome="done")) == ([1], [0])
+        assert found.values("jobs_lag_seconds") != []
+        assert found.values("connections") == []
+        assert found.total("process_cpu_seconds_total") > 0
+        measured.let_go()
+        measured.wait_until_done()
+        assert poll(lambda: scrape().values("jobs_total", outcome="done", worker=str(worker.pid)) == [1], SECONDS)
+        worker.terminate()
+        assert worker.wait(SECONDS) == 0
+        assert (scrape().workers, scrape().values("scrape_errors")) == (set(), [0])
+
+
+def test_celerys_processes_are_in_a_scrape_once_they_have_run_a_job(measured: Critical, redis: RedisServer) -> None:
+    with (
+        measured.program(CELERY_WORKER, BROKER_URL=redis.url) as worker,
+        measured.serving(application=f"{CELERY_APP}:app", BROKER_URL=redis.url) as server,
+        measured.program(CELERY_SENDER, BROKER_URL=redis.url),
+        scraping(measured) as scrape,
+    ):
+        worker.wait_for_line("ready")
+        notify(server)
+        (ended,) = measured.wait_for("end")
+        assert poll(lambda: scrape().values("jobs_total", outcome="done", worker=str(ended.pid)) == [1], SECONDS)
+        found = scrape()
+        assert found.values("jobs_running", worker=str(ended.pid)) == [0]
+        assert (found.values("job_processes"), found.values("workers")) == ([2], [1])
 
 
 # Web push ---------------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,25 +12,12 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.clients import Client, JSDriver
 from tests.e2e.conftest import ClientFactory, NewId
-from tests.e2e.example import User, environment
-from tests.e2e.servers import Server, python_module
+from tests.e2e.example import User
+from tests.e2e.servers import Server
 from tests.e2e.several_workers import several_workers
 
 OK = {"ok": True}
 MESSAGES = 12
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with python_module("example_app", environment(tmp_path_factory.mktemp("receipts")), ready="/healthz") as server:
-        yield server
-
-
-@pytest.fixture(params=["js-polling", "js-websocket", "js-upgrade", "py-websocket"])
-def connect(request: pytest.FixtureRequest, driver: JSDriver, example: Server) -> Iterator[ClientFactory]:
-    factory = ClientFactory(request.param, driver, Api(example.url))
-    yield factory
-    factory.close()
 
 
 class Conversation:
@@ -61,10 +47,10 @@ class Conversation:
         return count
 
 
-def test_a_message_is_sent_then_delivered_then_read(connect: ClientFactory, example: Server) -> None:
+def test_a_message_is_sent_then_delivered_then_read(connect_example: ClientFactory, example: Server) -> None:
     chat = Conversation(example.url)
-    alice, bob = chat.joined(connect, chat.alice), chat.joined(connect, chat.bob)
-    phone = connect(token=chat.bob.token)
+    alice, bob = chat.joined(connect_example, chat.alice), chat.joined(connect_example, chat.bob)
+    phone = connect_example(token=chat.bob.token)
     first, second = chat.write(2)
     assert [bob.wait_for("message:new").data["seq"] for _ in range(2)] == [1, 2]
     assert (chat.statuses(), chat.unread()) == (["sent", "sent"], 2)
@@ -87,9 +73,9 @@ def test_a_message_is_sent_then_delivered_then_read(connect: ClientFactory, exam
         client.assert_none("messages:read")
 
 
-def test_the_calls_over_http_do_the_same(connect: ClientFactory, example: Server) -> None:
+def test_the_calls_over_http_do_the_same(connect_example: ClientFactory, example: Server) -> None:
     chat = Conversation(example.url)
-    alice, bob = chat.joined(connect, chat.alice), connect(token=chat.bob.token)
+    alice, bob = chat.joined(connect_example, chat.alice), connect_example(token=chat.bob.token)
     ids = chat.write(3)
     for path, body, told in (
         ("delivered", {"messageIds": ids[:2]}, ids[:2]),
@@ -105,10 +91,10 @@ def test_the_calls_over_http_do_the_same(connect: ClientFactory, example: Server
     assert receipts["read"][0]["at"] <= receipts["delivered"][0]["at"]
 
 
-def test_nobody_moves_the_cursor_of_a_conversation_of_others(connect: ClientFactory, example: Server) -> None:
+def test_nobody_moves_the_cursor_of_a_conversation_of_others(connect_example: ClientFactory, example: Server) -> None:
     chat = Conversation(example.url)
     (message,) = chat.write()
-    carol = connect(token=User(example.url, "carol").token)
+    carol = connect_example(token=User(example.url, "carol").token)
     for event in ("messages:read", "messages:delivered"):
         assert carol.call(event, {"conversationId": chat.id, "upTo": message})["error"]["code"] == "forbidden"
         assert carol.call(event, {"conversationId": chat.id})["error"]["code"] == "bad_request"

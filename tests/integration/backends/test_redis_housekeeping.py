@@ -247,6 +247,7 @@ def test_what_redis_refuses_is_said_once_until_it_works_again(
             told = "What servers share cannot be kept up to date: Redis reached the script after its deadline"
             assert caplog.text.count(told) == times
         wait_until(is_noted)
+        leases.wait_for_renewals(here, 2)  # The pass that wrote it has ended, and so has the refusal.
 
 
 def test_what_fails_is_logged_and_tried_again(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import trustme
 from redis.exceptions import ResponseError
 
 from flask_realtime.backends.base import BackendUnavailable
@@ -207,49 +204,6 @@ def test_a_name_that_is_long_looked_up_is_given_up_in_time(make_link: MakeLink, 
     answered.set()
     link.close()
     wait_until(lambda: not any(thread.name == "redis-connect" for thread in threading.enumerate()))
-
-
-class TlsServer:
-    """Speaks TLS, and answers every command with PONG.
-
-    Args:
-        authority: Signs its certificate.
-    """
-
-    def __init__(self, authority: trustme.CA) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost").configure_cert(self._context)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
-
-    def __enter__(self) -> TlsServer:  # noqa: PYI034 - Python 3.10 has no `Self`
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-
-    def _serve(self) -> None:
-        with self._listener, suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                with suppress(OSError), self._context.wrap_socket(connection, server_side=True) as client:
-                    while data := client.recv(65536):
-                        client.sendall(b"+PONG\r\n" * data.count(b"*"))
-
-
-def test_a_link_may_be_encrypted(make_link: MakeLink, tmp_path: Path) -> None:
-    authority, authority_file = trustme.CA(), tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(authority_file))
-    with TlsServer(authority) as server:
-        link = make_link(f"rediss://localhost:{server.port}?ssl_ca_certs={authority_file}", 20)
-        assert ping(link)
-        link.close()
-        stranger = make_link(f"rediss://localhost:{server.port}")
-        assert is_refused(stranger)
-        stranger.close()
 
 
 def test_a_server_that_does_not_shake_hands_is_given_up_in_time(make_link: MakeLink) -> None:

@@ -15,7 +15,7 @@ from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.packing import pack
 from flask_realtime.backends.recovery import LeaseChange, LeaseRecord, Place, RecoveryOptions, RecoveryStore, Refusal
 from flask_realtime.backends.redis.backend import RedisBackend
-from flask_realtime.backends.redis.envelopes import NO_ID, Item, fields_of
+from flask_realtime.backends.redis.envelopes import NO_ID, Item, StreamId, fields_of
 from flask_realtime.backends.redis.stream import Stream
 from tests.redis_server import RedisServer, wait_until
 
@@ -242,9 +242,12 @@ def test_what_is_written_again_after_a_restart_of_redis_is_behind_no_place_that_
         wait_until(lambda: any(envelope.parts == ("z",) for envelope in server.received), 5.0)
         own.restart()
         wait_until(lambda: server.store.is_reachable and written(server), 10.0)
+        add_entry(own, server, fields_of("third", [_item()]))  # A new one, before the other server writes again.
+        wait_until(lambda: len(server.received) > 1, 5.0)
         add_entry(own, server, fields_of("other", [item]))
         wait_until(lambda: written(server) and not server.places[-1].startswith(era), 20.0)
-        new = [place for place in server.places[told:] if not place.startswith(era)]
+        received = [envelope.place for envelope in server.received if envelope.place]
+        new = [place for place in [*received, *server.places[told:]] if not place.startswith(era)]
         assert server.missed(Place(*map(int, new[0].split("-")[1:]))) == []
 
 
@@ -293,6 +296,32 @@ def test_what_was_written_again_after_a_long_time_is_read_once(here: Server, red
     assert here.missed(Place(now - 10_000, 0, 0)) == []
 
 
+def test_what_was_written_in_the_seconds_before_the_place_is_read_apart(here: Server) -> None:
+    here.send("a")
+    place = here.send("b")
+    here.send("c")
+    reading = here.store.reading(place, here.era)
+    assert reading.go_on() is not None
+    assert [event.parts for event in reading.earlier if event.kind == "send"] == [("a",), ("b",)]
+    assert here.missed(place) == ["c"]
+
+
+def test_what_was_first_written_long_ago_is_read_once(here: Server, redis_server: RedisServer) -> None:
+    now = here.send().milliseconds
+    first = [_item()]
+    again = [_item(number=1, written=now - 60_000), _item(number=2, written=now - 59_900)]
+    with Redis.from_url(redis_server.url) as client:
+        client.delete(here.stream)
+        for milliseconds, items in ((now - 60_000, first), (now - 1_000, again)):
+            client.execute_command("XADD", here.stream, f"{milliseconds}", *fields_of("other", items))
+    reading = here.store.reading(Place(now - 10_000, 0, 0), here.era)
+    events = reading.go_on()
+    assert events is not None
+    assert reading.earlier == []
+    # Of the second one nobody can tell who received it then: Redis has lost that entry.
+    assert [(event.place.event, event.is_uncertain) for event in events] == [(1, True)]
+
+
 def test_a_process_with_a_shorter_retention_removes_nothing_that_servers_keep(here: Server, redis_server: RedisServer) -> None:
     begin = here.send("a")
     with Redis.from_url(redis_server.url) as client:
@@ -339,6 +368,6 @@ def test_without_redis_nothing_is_taken() -> None:
         server.backend.stop(0.5)
 
 
-def _item() -> Any:
+def _item(number: int = 1, written: int = 0) -> Any:
     head, body = pack(Envelope("send", {}, ("z",)))
-    return Item(0.0, head, body, len(head) + len(body), 1)
+    return Item(0.0, head, body, len(head) + len(body), number, StreamId(written) if written else NO_ID)

@@ -12,12 +12,14 @@ from sqlalchemy import delete, select
 
 from example_app.extensions import db, realtime
 from example_app.health import CHECKS
-from example_app.models import HealthCheck, Order, User, models, store
+from example_app.models import HealthCheck, Order, User, store
 from flask_realtime.store import utc_now
-from tests.integration.example_support import Caller, Example, error, new_example, on_sqlite, recorded
+from tests.integration.example_support import Answer, Caller, Example, error, new_example, on_sqlite, recorded
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-UNKNOWN_IDS = ["99", "0", "01", "-1", "x", "1.0", "\u0667", str(2**63), "9" * 200, "1%00", "%20"]
+UNKNOWN_IDS = ["99", "0", "01", "-1", "x", "1.0", "\u0667", "%FF", str(2**63), "9" * 128]
+IMPOSSIBLE_IDS = ["9" * 129, "1%00", "%20"]
+FORBIDDEN = (403, "forbidden")
 HELLO = {"content": "hello"}
 NOTIFICATION = {"userId": "2", "type": "order", "title": "Shipped", "message": "It is on its way"}
 
@@ -28,8 +30,34 @@ def example(database_url: str, tmp_path: Path) -> Iterator[Example]:
         yield example
 
 
-def is_bad_request(answer: Any, field: str) -> bool:
+def is_bad_request(answer: Answer, field: str) -> bool:
+    """Whether the example refused a field of its own requests."""
     return error(answer) == (400, "bad_request") and answer.json["error"]["message"].startswith(f"{field}: ")
+
+
+def is_refused(answer: Answer, *fields: str) -> bool:
+    """Whether the chat refused these fields, and named them all."""
+    message = answer.json["error"]["message"]
+    return error(answer) == (400, "bad_request") and all(
+        f"{field} must be " in f"{message} " or f"{field} is missing" in message for field in fields
+    )
+
+
+def conversation(conversation_id: str, title: str | None, *people: tuple[str, str, str]) -> dict[str, Any]:
+    """A conversation in which nothing has been written, but for its time; each of its people has an id, a name and a role."""
+    return {
+        "id": conversation_id,
+        "type": "group",
+        "title": title,
+        "participants": [{"id": user_id, "username": username, "role": role} for user_id, username, role in people],
+        "participantCount": len(people),
+        "lastMessage": None,
+        "lastSeq": 0,
+        "pinned": [],
+        "unreadCount": 0,
+        "mentionCount": 0,
+        "muted": False,
+    }
 
 
 def test_users_are_listed_with_their_status(example: Example) -> None:
@@ -55,16 +83,33 @@ def test_users_are_listed_in_pages(example: Example) -> None:
 
 @on_sqlite
 def test_no_database_connection_is_held_while_presence_is_asked_for(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
-    ask, held = realtime.get_online_users, []
+    ask, held = realtime.get_presence, []
 
-    def asked() -> list[str]:
+    def asked(user_ids: Any) -> Any:
         held.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]  # Its kind of pool has it.
-        return ask()
+        return ask(user_ids)
 
     bob = example.user("bob")
-    monkeypatch.setattr(realtime, "get_online_users", asked)
+    monkeypatch.setattr(realtime, "get_presence", asked)
     assert bob.get("/api/users").status_code == 200
     assert held == [0]
+
+
+def test_who_asks_is_told_of_themselves(example: Example) -> None:
+    alice, bob = example.user("alice"), example.user("bob")
+    of_bob = {"id": "2", "username": "bob", "isAdministrator": False, "sendTyping": True, "sendReceipts": True}
+    assert bob.get("/api/me").json == of_bob
+    assert alice.get("/api/me").json == {**of_bob, "id": "1", "username": "alice", "isAdministrator": True}
+    assert error(example.nobody.get("/api/me")) == (401, "unauthorized")
+
+
+def test_what_a_user_keeps_to_themselves_is_theirs_alone(example: Example) -> None:
+    alice, bob = example.user("alice"), example.user("bob")
+    assert bob.call("PATCH", "/api/me", {"sendTyping": False}).json == {"sendTyping": False, "sendReceipts": True}
+    assert bob.call("PATCH", "/api/me", {"sendReceipts": False}).json == {"sendTyping": False, "sendReceipts": False}
+    assert [bob.get("/api/me").json[name] for name in ("sendTyping", "sendReceipts")] == [False, False]
+    assert [alice.get("/api/me").json[name] for name in ("sendTyping", "sendReceipts")] == [True, True]
+    assert is_refused(bob.call("PATCH", "/api/me", {"sendTyping": "no", "sendReceipts": 0}), "sendTyping", "sendReceipts")
 
 
 @on_sqlite
@@ -100,30 +145,32 @@ def test_conversations_are_listed_in_pages_newest_first(example: Example) -> Non
 
 
 @on_sqlite
-@pytest.mark.parametrize(("query", "field"), [("limit=101", "limit"), ("limit=0", "limit"), ("before=x", "before")])
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("limit=201", "limit"), ("limit=0", "limit"), ("before=", "before"), ("before=%00", "before"), ("order=oldest", "order")],
+)
 def test_a_page_that_cannot_be_is_a_bad_request(example: Example, query: str, field: str) -> None:
-    assert is_bad_request(example.user("bob").get(f"/api/conversations?{query}"), field)
+    assert is_refused(example.user("bob").get(f"/api/conversations?{query}"), field)
 
 
 def test_new_database_has_one_conversation_of_the_three(example: Example) -> None:
-    everybody = [{"id": "1", "username": "alice"}, {"id": "2", "username": "bob"}, {"id": "3", "username": "carol"}]
+    people = (("1", "alice", "owner"), ("2", "bob", "member"), ("3", "carol", "member"))
     for username in ("alice", "bob", "carol"):
-        conversations = example.user(username).get("/api/conversations").json
-        assert conversations == [{"id": "1", "title": "Everybody", "participants": everybody, "unreadCount": 0}]
+        (found,) = example.user(username).get("/api/conversations").json
+        assert TIME.fullmatch(found.pop("createdAt"))
+        assert found == conversation("1", "Everybody", *people)
 
 
-def test_conversation_includes_its_creator(example: Example) -> None:
+def test_conversation_includes_its_creator_who_owns_it(example: Example) -> None:
     bob, carol = example.user("bob"), example.user("carol")
-    answer = bob.post("/api/conversations", {"title": "  Lunch ", "participantIds": ["3", 3]})
+    answer = bob.post("/api/conversations", {"title": "Lunch", "participantIds": ["3", 3]})
     assert answer.status_code == 201
-    assert answer.json == {
-        "id": "2",
-        "title": "Lunch",
-        "participants": [{"id": "2", "username": "bob"}, {"id": "3", "username": "carol"}],
-    }
+    created = dict(answer.json)
+    assert TIME.fullmatch(created.pop("createdAt"))
+    assert created == conversation("2", "Lunch", ("2", "bob", "owner"), ("3", "carol", "member"))
     for caller in (bob, carol):
-        newest = caller.get("/api/conversations").json[0]
-        assert newest == {**answer.json, "unreadCount": 0}
+        assert caller.get("/api/conversations").json[0] == answer.json
+        assert caller.get("/api/conversations/2").json == answer.json
     assert len(example.user("alice").get("/api/conversations").json) == 1
 
 
@@ -133,53 +180,114 @@ def test_title_is_optional(example: Example) -> None:
 
 
 def test_unknown_participants_are_named(example: Example) -> None:
-    answer = example.user("bob").post("/api/conversations", {"participantIds": ["3", "99", "x", str(2**80)]})
-    assert is_bad_request(answer, "participantIds")
-    assert f"99, x, {2**80}" in answer.json["error"]["message"]
+    bob = example.user("bob")
+    answer = bob.post("/api/conversations", {"participantIds": ["3", "99", "x", str(2**80)]})
+    assert error(answer) == (400, "bad_request")
+    assert answer.json["error"]["message"] == f"participantIds: no user 99, x, {2**80}"
+    assert len(bob.get("/api/conversations").json) == 1
 
 
 @on_sqlite
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("participantIds", []),
         ("participantIds", "3"),
-        ("participantIds", None),
         ("participantIds", ["3"] * 101),
-        ("participantIds.0", [True]),
-        ("participantIds.0", [None]),
-        ("participantIds.0", [1.0]),
-        ("participantIds.0", [""]),
-        ("participantIds.0", ["x" * 129]),
+        ("participantIds[0]", [True]),
+        ("participantIds[0]", [None]),
+        ("participantIds[0]", [1.0]),
+        ("participantIds[0]", [""]),
+        ("participantIds[0]", ["x" * 129]),
+        ("participantIds[0]", ["nul\0"]),
+        ("participantIds[0]", [10**128]),
         ("title", ""),
         ("title", "x" * 201),
         ("title", "nul\0"),
         ("title", 7),
+        ("type", "secret"),
+        ("type", ["group"]),
     ],
 )
 def test_conversation_names_the_wrong_field(example: Example, field: str, value: object) -> None:
-    body = {"participantIds": ["3"], field.split(".", maxsplit=1)[0]: value}
-    assert is_bad_request(example.user("bob").post("/api/conversations", body), field)
+    body = {"participantIds": ["3"], field.partition("[")[0]: value}
+    assert is_refused(example.user("bob").post("/api/conversations", body), field)
+
+
+@on_sqlite
+def test_every_wrong_field_is_named(example: Example) -> None:
+    bob = example.user("bob")
+    wrong = bob.post("/api/conversations", {"participantIds": 3, "title": 7, "type": 7})
+    assert is_refused(wrong, "participantIds", "title", "type")
+    assert is_refused(bob.post("/api/conversations/1/messages", {"clientId": [], "replyTo": {}}), "clientId", "content", "replyTo")
+    assert is_refused(bob.get("/api/conversations/1/messages?limit=x&before="), "limit", "before")
+
+
+def test_a_conversation_may_be_of_its_creator_alone(example: Example) -> None:
+    bob = example.user("bob")
+    bodies: tuple[dict[str, Any], ...] = ({}, {"participantIds": []}, {"participantIds": None}, {"participantIds": ["2"]})
+    for body in bodies:
+        answer = bob.post("/api/conversations", body)
+        assert (answer.status_code, [one["id"] for one in answer.json["participants"]]) == (201, ["2"])
 
 
 def test_message_is_stored_and_returned(example: Example) -> None:
     bob = example.user("bob")
     answer = bob.post("/api/conversations/1/messages", {"content": "  hello\nworld 👋 "})
     assert answer.status_code == 201
-    message = answer.json
+    message = dict(answer.json)
     assert TIME.fullmatch(message.pop("createdAt"))
+    assert message.pop("clientId")
     assert message == {
         "id": "1",
         "conversationId": "1",
         "seq": 1,
         "senderId": "2",
-        "content": "hello\nworld 👋",
         "sender": {"id": "2", "username": "bob"},
+        "content": "  hello\nworld 👋 ",
+        "editedAt": None,
+        "deletedAt": None,
+        "replyTo": None,
+        "threadId": None,
+        "thread": None,
+        "mentions": [],
+        "reactions": [],
+        "attachments": [],
+        "kind": "text",
         "isRead": False,
         "status": "sent",
     }
     page = example.user("alice").get("/api/conversations/1/messages")
-    assert page.json == {"messages": [answer.json | {"createdAt": page.json["messages"][0]["createdAt"]}], "nextBefore": None}
+    assert page.json == {"messages": [answer.json], "nextBefore": None, "nextAfter": None}
+
+
+def test_a_message_is_found_by_its_id_in_a_thread_or_not(example: Example) -> None:
+    alice, bob = example.user("alice"), example.user("bob")
+    root = bob.post("/api/conversations/1/messages", HELLO).json
+    reply = bob.post("/api/conversations/1/messages", {**HELLO, "threadId": root["id"]}).json
+    assert alice.get(f"/api/conversations/1/messages/{reply['id']}").json == reply
+    assert alice.get(f"/api/conversations/1/messages/{root['id']}").json["thread"]["count"] == 1
+    bob.delete(f"/api/conversations/1/messages/{reply['id']}")
+    assert alice.get(f"/api/conversations/1/messages/{reply['id']}").json["deletedAt"] is not None
+
+
+def test_a_message_is_found_in_its_conversation_alone_and_by_those_who_take_part(example: Example) -> None:
+    bob, carol = example.user("bob"), example.user("carol")
+    message = example.message(bob, "1")
+    elsewhere = example.conversation(bob, carol)
+    path = f"/api/conversations/{elsewhere}/messages/{example.message(carol, elsewhere)}"
+    assert bob.get(path).status_code == 200
+    for caller, asked in ((example.user("alice"), path), (bob, f"/api/conversations/{elsewhere}/messages/{message}")):
+        assert error(caller.get(asked)) == (404, "not_found")
+    for unknown in UNKNOWN_IDS:
+        assert error(bob.get(f"/api/conversations/1/messages/{unknown}")) == (404, "not_found")
+    assert example.app.test_client().get(path).status_code == 401
+
+
+def test_messages_without_a_client_id_are_messages_each(example: Example) -> None:
+    bob = example.user("bob")
+    sent = [bob.post("/api/conversations/1/messages", body).json for body in (HELLO, HELLO, {**HELLO, "clientId": None})]
+    assert [message["id"] for message in sent] == ["1", "2", "3"]
+    assert len({message["clientId"] for message in sent}) == 3
 
 
 def test_time_of_a_message_does_not_change(example: Example) -> None:
@@ -192,7 +300,7 @@ def test_time_of_a_message_does_not_change(example: Example) -> None:
 @pytest.mark.parametrize("content", ["", " \n ", "x" * 4001, "nul\0", 7, None, ["hello"]])
 def test_bad_content_is_refused(example: Example, content: object) -> None:
     answer = example.user("bob").post("/api/conversations/1/messages", {"content": content})
-    assert is_bad_request(answer, "content")
+    assert is_refused(answer, "content")
 
 
 @on_sqlite
@@ -204,19 +312,48 @@ def test_bad_content_is_refused(example: Example, content: object) -> None:
         ("clientId", "x" * 129),
         ("clientId", "nul\0"),
         ("clientId", ["c1"]),
-        ("replyTo", "1"),
-        ("threadId", "1"),
-        ("mentions", ["2"]),
-        ("attachmentIds", ["1"]),
+        ("replyTo", ["1"]),
+        ("threadId", ""),
+        ("mentions", "2"),
+        ("mentions", ["2"] * 51),
     ],
 )
-def test_what_is_no_id_or_not_supported_yet_is_refused(example: Example, field: str, value: object) -> None:
+def test_what_is_no_id_is_refused(example: Example, field: str, value: object) -> None:
     answer = example.user("bob").post("/api/conversations/1/messages", {**HELLO, field: value})
-    assert is_bad_request(answer, field)
+    assert is_refused(answer, field)
+
+
+@on_sqlite
+@pytest.mark.parametrize("field", ["replyTo", "threadId"])
+@pytest.mark.parametrize("unknown", ["99", "x", str(2**63)])
+def test_a_message_refers_to_those_of_its_conversation(example: Example, field: str, unknown: str) -> None:
+    bob = example.user("bob")
+    elsewhere = example.message(bob, example.conversation(bob, example.user("carol")))
+    for message_id in (unknown, elsewhere):
+        refused = bob.post("/api/conversations/1/messages", {**HELLO, field: message_id})
+        assert error(refused) == (400, "bad_request")
+        assert field in refused.json["error"]["message"]
+    assert bob.get("/api/conversations/1/messages").json["messages"] == []
+
+
+@on_sqlite
+@pytest.mark.parametrize("mentioned", ["99", "x", str(2**63)])
+def test_only_participants_are_mentioned(example: Example, mentioned: str) -> None:
+    refused = example.user("bob").post("/api/conversations/1/messages", {**HELLO, "mentions": ["1", mentioned]})
+    assert error(refused) == (400, "bad_request")
+    assert "mentions" in refused.json["error"]["message"]
+    assert example.user("alice").get("/api/notifications").json == {"notifications": [], "unreadCount": 0}
+
+
+@on_sqlite
+def test_attachments_are_not_supported_yet(example: Example) -> None:
+    refused = example.user("bob").post("/api/conversations/1/messages", {**HELLO, "attachmentIds": ["1"]})
+    assert error(refused) == (400, "bad_request")
+    assert "attachmentIds is not supported yet" in refused.json["error"]["message"]
 
 
 def test_longest_content_is_accepted(example: Example) -> None:
-    answer = example.user("bob").post("/api/conversations/1/messages", {"content": f" {'x' * 4000} "})
+    answer = example.user("bob").post("/api/conversations/1/messages", {"content": "x" * 4000})
     assert answer.status_code == 201
 
 
@@ -238,50 +375,71 @@ def test_pages_go_back_to_the_first_message(example: Example) -> None:
 
 
 @on_sqlite
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "", "1.5", str(2**70)])
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "", "1.5", "\u0661", str(2**70), "1" * 5000])
 def test_bad_limit_is_refused(example: Example, limit: str) -> None:
-    assert is_bad_request(example.user("bob").get(f"/api/conversations/1/messages?limit={limit}"), "limit")
+    assert is_refused(example.user("bob").get(f"/api/conversations/1/messages?limit={limit}"), "limit")
 
 
 @on_sqlite
-@pytest.mark.parametrize("before", ["0", "-1", "x", "", str(2**63)])
-def test_bad_cursor_is_refused(example: Example, before: str) -> None:
-    assert is_bad_request(example.user("bob").get(f"/api/conversations/1/messages?before={before}"), "before")
+@pytest.mark.parametrize("place", ["before", "after", "around", "thread"])
+def test_bad_cursor_is_refused(example: Example, place: str) -> None:
+    bob = example.user("bob")
+    for cursor in ("", "%20", "%00", "9" * 129):
+        assert is_refused(bob.get(f"/api/conversations/1/messages?{place}={cursor}"), place), cursor
+
+
+@on_sqlite
+@pytest.mark.parametrize("cursor", ["0", "-1", "x", "1.5", str(2**63), "9" * 128])
+def test_a_cursor_that_is_no_messages_id_is_in_front_of_all(example: Example, cursor: str) -> None:
+    bob = example.user("bob")
+    message_id = example.message(bob, "1")
+    pages = {place: bob.get(f"/api/conversations/1/messages?{place}={cursor}").json for place in ("before", "after", "thread")}
+    assert {place: [message["id"] for message in page["messages"]] for place, page in pages.items()} == {
+        "before": [],
+        "after": [message_id],
+        "thread": [],
+    }
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body"),
+    ("method", "path", "body", "of_unknown"),
     [
-        ("GET", "/api/conversations/{}/messages", None),
-        ("POST", "/api/conversations/{}/messages", HELLO),
-        ("POST", "/api/conversations/{}/read", {"messageIds": ["1"]}),
-        ("POST", "/api/conversations/{}/delivered", {"upTo": "1"}),
-        ("GET", "/api/conversations/{}/messages/1/receipts", None),
-        ("DELETE", "/api/conversations/{}/messages/1", None),
+        ("GET", "/api/conversations/{}/messages", None, (404, "not_found")),
+        ("POST", "/api/conversations/{}/messages", HELLO, FORBIDDEN),
+        ("PATCH", "/api/conversations/{}/messages/1", HELLO, FORBIDDEN),
+        ("DELETE", "/api/conversations/{}/messages/1", None, FORBIDDEN),
+        ("POST", "/api/conversations/{}/read", {"messageIds": ["1"]}, FORBIDDEN),
+        ("POST", "/api/conversations/{}/delivered", {"upTo": "1"}, FORBIDDEN),
+        ("GET", "/api/conversations/{}/messages/1/receipts", None, FORBIDDEN),
+        ("PUT", "/api/conversations/{}/messages/1/reactions/👍", None, FORBIDDEN),
+        ("DELETE", "/api/conversations/{}/messages/1/reactions/👍", None, FORBIDDEN),
+        ("GET", "/api/conversations/{}", None, FORBIDDEN),
+        ("PATCH", "/api/conversations/{}", {"title": "Mine"}, FORBIDDEN),
+        ("PATCH", "/api/conversations/{}", {"muted": True}, FORBIDDEN),
+        ("GET", "/api/conversations/{}/members", None, FORBIDDEN),
+        ("POST", "/api/conversations/{}/members", {"userIds": ["3"]}, FORBIDDEN),
+        ("PATCH", "/api/conversations/{}/members/3", {"role": "owner"}, FORBIDDEN),
+        ("DELETE", "/api/conversations/{}/members/2", None, FORBIDDEN),
+        ("PUT", "/api/conversations/{}/pins/1", None, FORBIDDEN),
+        ("DELETE", "/api/conversations/{}/pins/1", None, FORBIDDEN),
     ],
 )
-def test_conversation_of_others_is_forbidden_and_an_unknown_one_not_found(
-    example: Example, method: str, path: str, body: object
+def test_conversation_of_others_is_forbidden(
+    example: Example, method: str, path: str, body: object, of_unknown: tuple[int, str]
 ) -> None:
     alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
     conversation_id = example.conversation(bob, alice)
     message_id = example.message(bob, conversation_id)
+    before = bob.get(f"/api/conversations/{conversation_id}").json
 
-    assert error(carol.call(method, path.format(conversation_id), body)) == (403, "forbidden")
+    assert error(carol.call(method, path.format(conversation_id), body)) == FORBIDDEN
     for unknown in UNKNOWN_IDS:
-        assert error(carol.call(method, path.format(unknown), body)) == (404, "not_found"), unknown
+        assert error(carol.call(method, path.format(unknown), body)) == of_unknown, unknown
+    for impossible in IMPOSSIBLE_IDS:
+        assert error(carol.call(method, path.format(impossible), body)) == (400, "bad_request"), impossible
     messages = bob.get(f"/api/conversations/{conversation_id}/messages").json["messages"]
-    assert [message["id"] for message in messages] == [message_id]
-
-
-def test_what_goes_while_it_is_written_to_is_not_found(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
-    def go(conversation_id: str) -> None:
-        """Let somebody delete the conversation right after it was looked at."""
-        db.session.execute(delete(models.conversation).where(models.conversation.id == int(conversation_id)))
-        db.session.commit()
-
-    monkeypatch.setattr("example_app.messages.require_participant", go)
-    assert error(example.user("bob").post("/api/conversations/1/messages", HELLO)) == (404, "not_found")
+    assert [(message["id"], message["content"]) for message in messages] == [(message_id, "hello")]
+    assert bob.get(f"/api/conversations/{conversation_id}").json == before
 
 
 def test_reading_marks_messages_of_others(example: Example) -> None:
@@ -312,7 +470,7 @@ def test_reading_again_gives_the_same_answer(example: Example) -> None:
 def test_reading_passes_over_what_is_not_there_to_read(example: Example) -> None:
     alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
     elsewhere = example.message(carol, example.conversation(carol, alice))
-    answer = bob.post("/api/conversations/1/read", {"messageIds": [elsewhere, 7, *UNKNOWN_IDS[:8]]})
+    answer = bob.post("/api/conversations/1/read", {"messageIds": [elsewhere, 7, "99", "01", "-1", "x", str(2**63), 2**80]})
     assert answer.json == {"messageIds": []}
     assert alice.get("/api/messages/unread-count").json == {"unreadCount": 1}
 
@@ -320,19 +478,29 @@ def test_reading_passes_over_what_is_not_there_to_read(example: Example) -> None
 @on_sqlite
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("messageIds", None), ("messageIds", "1"), ("messageIds", ["1"] * 501), ("messageIds.1", ["1", {}])],
+    [("messageIds", "1"), ("messageIds", ["1"] * 501), ("messageIds[1]", ["1", {}]), ("messageIds[0]", ["nul\0"])],
 )
 def test_bad_message_ids_are_refused(example: Example, field: str, value: object) -> None:
-    assert is_bad_request(example.user("bob").post("/api/conversations/1/read", {"messageIds": value}), field)
+    assert is_refused(example.user("bob").post("/api/conversations/1/read", {"messageIds": value}), field)
 
 
 @on_sqlite
 @pytest.mark.parametrize("path", ["read", "delivered"])
-@pytest.mark.parametrize("body", [{}, {"upTo": None}, {"messageIds": ["1"], "upTo": "1"}])
-def test_messages_are_named_either_by_their_ids_or_by_the_last_one(example: Example, path: str, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, "an object with conversationId, and messageIds or upTo"),
+        ({"upTo": None}, "upTo must be"),
+        ({"messageIds": None}, "messageIds must be a list"),
+        ({"messageIds": ["1"], "upTo": "1"}, "an object with conversationId, and messageIds or upTo"),
+    ],
+)
+def test_messages_are_named_either_by_their_ids_or_by_the_last_one(
+    example: Example, path: str, body: dict[str, Any], told: str
+) -> None:
     answer = example.user("bob").post(f"/api/conversations/1/{path}", body)
     assert error(answer) == (400, "bad_request")
-    assert "messageIds or upTo is expected" in answer.json["error"]["message"]
+    assert told in answer.json["error"]["message"]
 
 
 @on_sqlite
@@ -372,22 +540,49 @@ def test_unread_counts(example: Example) -> None:
     assert counts(carol) == (2, {"1": 2})
 
 
-def test_sender_deletes_a_message_once(example: Example) -> None:
+def test_sender_deletes_a_message_once_and_a_tombstone_stays(example: Example) -> None:
     bob = example.user("bob")
-    path = f"/api/conversations/1/messages/{example.message(bob, '1')}"
+    message = bob.post("/api/conversations/1/messages", {"content": "a secret"}).json
+    path = f"/api/conversations/1/messages/{message['id']}"
     answer = bob.delete(path)
     assert (answer.status_code, answer.text) == (204, "")
     assert error(bob.delete(path)) == (404, "not_found")
-    assert bob.get("/api/conversations/1/messages").json == {"messages": [], "nextBefore": None}
+    page = example.user("alice").get("/api/conversations/1/messages")
+    (tombstone,) = page.json["messages"]
+    assert TIME.fullmatch(tombstone["deletedAt"])
+    assert tombstone == {**message, "content": "", "deletedAt": tombstone["deletedAt"]}
+    assert "secret" not in page.text + example.user("alice").get("/api/conversations").text
 
 
-def test_only_sender_and_administrator_delete(example: Example) -> None:
+def test_a_deleted_message_is_unread_no_more(example: Example) -> None:
+    alice, bob = example.user("alice"), example.user("bob")
+    alice.delete(f"/api/conversations/1/messages/{example.message(alice, '1')}")
+    assert bob.get("/api/messages/unread-count").json == {"unreadCount": 0}
+    assert bob.get("/api/conversations/1").json["unreadCount"] == 0
+
+
+def test_only_sender_owner_and_administrator_delete(example: Example) -> None:
     alice, bob, carol = map(example.user, ("alice", "bob", "carol"))
-    private = example.conversation(bob, carol)
-    for conversation_id in ("1", private):
-        path = f"/api/conversations/{conversation_id}/messages/{example.message(bob, conversation_id)}"
-        assert error(carol.delete(path)) == (403, "forbidden")
-        assert alice.delete(path).status_code == 204
+    private = example.conversation(carol, bob)
+    path = f"/api/conversations/1/messages/{example.message(bob, '1')}"
+    assert error(carol.delete(path)) == (403, "forbidden")
+    assert alice.delete(path).status_code == 204
+    of_carol, of_bob = (example.message(caller, private) for caller in (carol, bob))
+    assert error(bob.delete(f"/api/conversations/{private}/messages/{of_carol}")) == (403, "forbidden")
+    assert carol.delete(f"/api/conversations/{private}/messages/{of_bob}").status_code == 204
+    assert alice.delete(f"/api/conversations/{private}/messages/{of_carol}").status_code == 204
+
+
+def test_an_administrator_who_takes_no_part_deletes_and_does_nothing_else(example: Example) -> None:
+    alice, bob = example.user("alice"), example.user("bob")
+    private = example.conversation(bob, example.user("carol"))
+    message_id = example.message(bob, private)
+    path = f"/api/conversations/{private}/messages"
+    assert error(alice.get(path)) == FORBIDDEN
+    assert error(alice.post(path, HELLO)) == FORBIDDEN
+    assert error(alice.call("PATCH", f"{path}/{message_id}", HELLO)) == FORBIDDEN
+    assert alice.delete(f"{path}/{message_id}").status_code == 204
+    assert error(alice.delete(f"/api/conversations/99/messages/{message_id}")) == (404, "not_found")
 
 
 def test_message_is_deleted_only_in_its_own_conversation(example: Example) -> None:
@@ -397,6 +592,9 @@ def test_message_is_deleted_only_in_its_own_conversation(example: Example) -> No
     assert error(bob.delete(f"/api/conversations/{other}/messages/{message_id}")) == (404, "not_found")
     for unknown in UNKNOWN_IDS:
         assert error(bob.delete(f"/api/conversations/1/messages/{unknown}")) == (404, "not_found"), unknown
+    for impossible in IMPOSSIBLE_IDS:
+        assert error(bob.delete(f"/api/conversations/1/messages/{impossible}")) == (400, "bad_request"), impossible
+    assert [message["content"] for message in bob.get("/api/conversations/1/messages").json["messages"]] == ["hello"]
 
 
 def test_notification_is_stored_and_listed_newest_first(example: Example) -> None:
@@ -430,7 +628,7 @@ def test_notifying_others_is_for_administrators(example: Example) -> None:
     assert bob.post("/api/notifications", {**NOTIFICATION, "userId": 2}).status_code == 201
 
 
-@pytest.mark.parametrize("user_id", UNKNOWN_IDS[:9])
+@pytest.mark.parametrize("user_id", [*UNKNOWN_IDS, "9" * 200])
 def test_unknown_user_is_a_bad_request(example: Example, user_id: str) -> None:
     alice = example.user("alice")
     assert is_bad_request(alice.post("/api/orders", {"userId": user_id[:128], "status": "new"}), "userId")
@@ -585,7 +783,7 @@ def test_health_is_checked_once_a_second_for_all_who_ask(example: Example, monke
         asked.wait()
         return Caller(example.app).get("/healthz").status_code
 
-    monkeypatch.setattr("example_app.health.monotonic", lambda: now[0])
+    monkeypatch.setattr("flask_realtime.health.monotonic", lambda: now[0])
     monkeypatch.setitem(CHECKS, "messageQueue", check)
     with ThreadPoolExecutor(8) as pool:
         for moment in (100.0, 100.99, 101.0):

@@ -193,6 +193,7 @@ def test_logout_revokes_every_token_of_the_session(example: Example) -> None:
 
     assert (answer.status_code, answer.text) == (204, "")
     assert error(newer.get("/api/users")) == (401, "unauthorized")
+    assert error(newer.get("/api/conversations/1/messages")) == (401, "unauthorized")
     assert error(caller.get("/api/users")) == (401, "unauthorized")
     assert error(refresher.post("/api/auth/refresh")) == (401, "unauthorized")
     assert error(newer.post("/api/auth/logout")) == (401, "unauthorized")
@@ -252,7 +253,8 @@ def test_bad_tokens_are_unauthorized(example: Example) -> None:
             "x y",
         ]
     for token in tokens:
-        assert error(Caller(example.app, token=token).get("/api/users")) == (401, "unauthorized"), token
+        for path in ("/api/users", "/api/conversations"):
+            assert error(Caller(example.app, token=token).get(path)) == (401, "unauthorized"), (token, path)
 
 
 def test_deleted_user_is_refused(example: Example) -> None:
@@ -270,6 +272,8 @@ def test_deleted_user_is_refused(example: Example) -> None:
         ("POST", "/api/auth/refresh"),
         ("POST", "/api/auth/logout"),
         ("GET", "/api/users"),
+        ("GET", "/api/me"),
+        ("PATCH", "/api/me"),
         ("GET", "/api/conversations"),
         ("POST", "/api/conversations"),
         ("GET", "/api/conversations/1/messages"),

@@ -80,6 +80,13 @@ def test_newly_read_messages_are_told_to_the_conversation(example: Example, sent
     assert all(event.is_to_user(bob.user_id) for event in unread)
 
 
+def test_a_new_conversation_is_told_to_each_participant(example: Example, sent: list[CapturedEvent]) -> None:
+    bob, carol = example.user("bob"), example.user("carol")
+    created = bob.post("/api/conversations", {"title": "Lunch", "participantIds": [carol.user_id]}).json
+    assert [(event.event, event.data) for event in sent] == [("conversation:new", created)] * len(sent)
+    assert [any(event.is_to_user(user_id) for event in sent) for user_id in ("1", "2", "3")] == [False, True, True]
+
+
 def test_deleted_message_is_told_to_the_conversation(example: Example, sent: list[CapturedEvent]) -> None:
     alice = example.user("alice")
     _, message_id = (example.message(alice, "1") for _ in range(2))
@@ -112,6 +119,8 @@ def test_announcement_is_told_to_everyone(example: Example, sent: list[CapturedE
     [
         ("/api/conversations/1/messages", {"content": ""}),
         ("/api/conversations/99/messages", {"content": "hello"}),
+        ("/api/conversations", {"participantIds": ["1", "99"]}),
+        ("/api/conversations/1/members", {"userIds": ["1"]}),
         ("/api/conversations/1/read", {"messageIds": ["99"]}),
         ("/api/notifications", {**NOTIFICATION, "userId": "1"}),
         ("/api/orders", {"userId": 2, "status": "shipped"}),
@@ -168,8 +177,42 @@ def unread(caller: Caller) -> Any:
 def test_connected_user_is_listed_online(example: Example) -> None:
     bob = example.user("bob")
     with connected(example, bob):
-        statuses = {user["username"]: user["status"] for user in bob.get("/api/users").json}
-    assert statuses == {"alice": "offline", "bob": "online", "carol": "offline"}
+        found = statuses(bob)
+    assert found == {"alice": "offline", "bob": "online", "carol": "offline"}
+
+
+def test_presence_is_for_those_who_share_a_conversation(example: Example) -> None:
+    alice, bob, dave = map(example.user, ("alice", "bob", "dave"))
+    with connected(example, bob) as client, connected(example, dave) as stranger:
+        assert statuses(dave) == {"alice": "offline", "bob": "offline", "carol": "offline", "dave": "online"}
+        assert statuses(alice) == {"alice": "offline", "bob": "online", "carol": "offline", "dave": "offline"}
+        asked = stranger.call("users:get-status", [bob.user_id, dave.user_id])
+        assert asked == [{"userId": bob.user_id, "status": "offline"}, {"userId": dave.user_id, "status": "online"}]
+        assert stranger.call("user:get-status", bob.user_id) == {"userId": bob.user_id, "status": "offline"}
+        assert client.call("user:get-status", dave.user_id) == {"userId": dave.user_id, "status": "offline"}
+        example.conversation(bob, dave)
+        assert stranger.call("user:get-status", bob.user_id) == {"userId": bob.user_id, "status": "online"}
+        assert statuses(dave)["bob"] == "online"
+
+
+def statuses(caller: Caller) -> dict[str, str]:
+    return {user["username"]: user["status"] for user in caller.get("/api/users").json}
+
+
+def test_coming_and_going_is_told_to_those_who_share_a_conversation(example: Example, sent: list[CapturedEvent]) -> None:
+    alice, dave, eve = map(example.user, ("alice", "dave", "eve"))
+    example.conversation(dave, alice)
+    sent.clear()
+    with connected(example, dave):
+        pass
+    eventually(example.app, lambda: len(changes(sent)) == 2)
+    assert [event.data["status"] for event in changes(sent)] == ["online", "offline"]
+    for event in changes(sent):
+        assert (event.is_to_user(alice.user_id), event.is_to_user(eve.user_id), event.is_to_everyone) == (True, False, False)
+
+
+def changes(sent: list[CapturedEvent]) -> list[CapturedEvent]:
+    return [event for event in sent if event.event == "user:status-changed"]
 
 
 def test_logging_out_ends_the_connections_of_the_session(example: Example) -> None:

@@ -16,7 +16,7 @@ from example_app.models import Allowance, LoginToken
 from flask_realtime.errors import RateLimited
 from flask_realtime.rates import parse_rate
 from flask_realtime.store import utc_now
-from tests.integration.example_support import Answer, Caller, Example, error, new_example, on_sqlite
+from tests.integration.example_support import Answer, Caller, Example, error, new_example, on_sqlite, running
 
 ATTACKER, USER, SAME_SUBSCRIBER, OTHER_SUBSCRIBER = "192.0.2.1", "198.51.100.7", "2001:db8::", "2001:db8:0:1::1"
 WRONG = "wrong"
@@ -266,13 +266,27 @@ def test_participants_are_limited_by_who_adds_them(example: Example, now: Now) -
     assert create(bob, others[:1]).status_code == 201
 
 
+@on_sqlite
 @pytest.mark.usefixtures("now")
-def test_conversations_with_oneself_and_unknown_users_count_rightly(example: Example) -> None:
+def test_conversations_with_oneself_and_with_users_whom_there_are_not_count_too(database_url: str, tmp_path: Path) -> None:
+    with running(database_url, tmp_path, {"REALTIME_USER_LIMITS": {"conversations": None}}) as app:
+        bob = Example(app).user("bob")
+        for _ in range(5):
+            assert error(bob.post("/api/conversations", {"participantIds": ["99"]})) == (400, "bad_request")
+        count, refused = until_limited(lambda: bob.post("/api/conversations", {"participantIds": ["2"]}))
+        assert (count, refused.json["error"]["message"]) == (195, "You have added too many participants; try again later")
+
+
+def test_members_who_are_added_later_count_like_those_of_a_new_conversation(example: Example, now: Now) -> None:
     bob = example.user("bob")
-    for _ in range(5):
-        assert error(bob.post("/api/conversations", {"participantIds": ["99"]})) == (400, "bad_request")
-    count, _ = until_limited(lambda: bob.post("/api/conversations", {"participantIds": ["2"]}))
-    assert count == 200
+    others = [example.user(f"user{number}").user_id for number in range(101)]
+    path = f"/api/conversations/{example.conversation(bob)}/members"
+    assert [bob.post(path, {"userIds": some}).status_code for some in (others[:100], others[1:99])] == [200, 200]
+    refused = bob.post(path, {"userIds": others[99:]})
+    assert error(refused) == LIMITED
+    assert refused.headers["Retry-After"] == "18"
+    now[0] += 18.1
+    assert bob.post(path, {"userIds": others[100:]}).status_code == 200
 
 
 def test_an_allowance_is_exact(example: Example, now: Now) -> None:

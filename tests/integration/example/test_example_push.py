@@ -82,21 +82,36 @@ def test_nobody_ends_the_subscriptions_of_others(example: Example, service: Push
     assert len(browser.messages) == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize(
-    ("changes", "field"),
+    ("changes", "told"),
     [
-        ({"endpoint": "https://push.example.org/1"}, "endpoint"),
-        ({"endpoint": 7}, "endpoint"),
-        ({"endpoint": ""}, "endpoint"),
-        ({"keys": None}, "keys"),
-        ({"keys": {"p256dh": "x", "auth": "x"}}, "keys.p256dh"),
-        ({"keys": {"auth": "x"}}, "keys.p256dh"),
+        ({"endpoint": "https://push.example.org/1"}, ["endpoint: "]),
+        ({"endpoint": 7}, ["endpoint must be a string"]),
+        ({"endpoint": ""}, ["endpoint: "]),
+        ({"endpoint": "https://push.example.org/\0"}, ["endpoint must be a string without NUL"]),
+        ({"endpoint": None, "keys": None}, ["endpoint must be a string", "keys must be an object with p256dh and auth"]),
+        ({"keys": {"p256dh": "x", "auth": "x"}}, ["keys.p256dh: "]),
+        ({"keys": {"auth": "x"}}, ["keys.p256dh must be a string"]),
+        ({"keys": {"p256dh": ["x"]}}, ["keys.p256dh must be a string", "keys.auth must be a string"]),
     ],
 )
-def test_what_is_no_subscription_is_refused(example: Example, service: PushServer, changes: dict[str, Any], field: str) -> None:
+def test_what_is_no_subscription_is_refused(
+    example: Example, service: PushServer, changes: dict[str, Any], told: list[str]
+) -> None:
     answer = example.user("bob").post("/api/push/subscriptions", {**Browser(service, "phone").subscription, **changes})
     assert error(answer) == (400, "bad_request")
-    assert answer.json["error"]["message"].startswith(f"{field}: ")
+    assert [part for part in told if part not in answer.json["error"]["message"]] == []
+
+
+def test_to_end_a_subscription_that_there_is_not_is_no_error(example: Example) -> None:
+    bob = example.user("bob")
+    for endpoint in ("", "x", "\u00e9" * 2000):
+        assert end(bob, endpoint) == (204, "")
+    for impossible in ("https://push.example.org/\0", 7, None):
+        refused = bob.call("DELETE", "/api/push/subscriptions", {"endpoint": impossible})
+        assert error(refused) == (400, "bad_request")
+        assert refused.json["error"]["message"].startswith("endpoint must be a string")
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "key"), ("POST", "subscriptions"), ("DELETE", "subscriptions")])

@@ -96,6 +96,8 @@ def critical_app(database_url: str, *channels: str, **config: Any) -> Iterator[C
     made = CriticalApp(database_url, *channels, **config)
     with made.app.app_context():
         made.db.create_all()
-    yield made
-    with made.app.app_context():
-        made.db.engine.dispose()
+    try:
+        yield made
+    finally:
+        with made.app.app_context():
+            made.db.engine.dispose()

@@ -1,8 +1,11 @@
 """A token is verified with Flask-JWT-Extended's own parts, and the outcome is what asking for all of it comes to."""
 
 import datetime as dt
+import hmac
 import importlib
+import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,9 +19,10 @@ from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException, RevokedTokenError
 from jwt.exceptions import PyJWTError
+from jwt.utils import base64url_encode
 from werkzeug.test import EnvironBuilder
 
-from flask_realtime.features.authentication import decoding, quick_tokens
+from flask_realtime.features.authentication import decoding, plain_tokens, quick_tokens
 from flask_realtime.features.authentication import verification as auth
 from flask_realtime.features.authentication.tokens import verify_in_request
 
@@ -130,6 +134,28 @@ def forged(key: str | None = KEY, algorithm: str = "HS256", without: str = "", *
     return make
 
 
+def written(payload: str, header: str = '{"alg":"HS256","typ":"JWT"}', key: str = KEY) -> MakeToken:
+    """A token of some text, correctly signed, which the libraries' own functions would not write like this."""
+
+    def make() -> str:
+        signed = b".".join([base64url_encode(header.encode()), base64url_encode(payload.encode("utf-8", "surrogatepass"))])
+        return b".".join([signed, base64url_encode(hmac.digest(key.encode(), signed, "sha256"))]).decode()
+
+    return make
+
+
+def respelled(part: int, change: Callable[[str], str]) -> MakeToken:
+    """A correctly signed token with a part that is spelled in an unusual way."""
+
+    def make() -> str:
+        parts = access()().split(".")[:2]
+        parts[part] = change(parts[part])
+        signed = ".".join(parts).encode()
+        return f"{signed.decode()}.{base64url_encode(hmac.digest(KEY.encode(), signed, 'sha256')).decode()}"
+
+    return make
+
+
 TOKENS: dict[str, MakeToken] = {
     "access": access(),
     "fresh": lambda: str(create_access_token("ann", fresh=True)),
@@ -160,6 +186,34 @@ TOKENS: dict[str, MakeToken] = {
     "no payload": lambda: ".".join([access()().split(".")[0], "", "AAAA"]),
     "a list": lambda: jwt.PyJWS().encode(b"[1]", KEY, algorithm="HS256"),
     "no JSON": lambda: jwt.PyJWS().encode(b"{", KEY, algorithm="HS256"),
+    "roles": access(roles=["admin", {"of": 1.5}]),
+    "issued later": forged(iat=dt.datetime.now(dt.timezone.utc) + LATER),
+    "times as text": forged(exp="99999999999"),
+    "times with a fraction": forged(exp=99_999_999_999.5),
+    "no time": forged(exp="soon"),
+    "truth as a time": forged(nbf=True),
+    "id of another type": written('{"sub":"ann","jti":7}'),
+    "a large number": written('{"sub":"ann","jti":"1","large":123456789012345678901234567890}'),
+    "a claim twice": written('{"sub":"ann","sub":"ben","jti":"1"}'),
+    "half a character": written('{"sub":"ann","jti":"1","name":"\\ud800"}'),
+    "bytes that are no text": written('{"sub":"ann","jti":"1","name":"\ud800"}'),
+    "a number that JSON does not have": written('{"sub":"ann","jti":"1","n":NaN}'),
+    "white space": written(' {"sub": "ann", "jti": "1"}'),
+    "UTF-16": written('{\0"\0s\0u\0b\0"\0:\0"\0a\0n\0n\0"\0}\0'),
+    "too many levels": written('{"sub":"ann","jti":"1","deep":' + "[" * 9000 + "]" * 9000 + "}"),
+    "another order in the header": written('{"sub":"ann","jti":"1"}', '{"typ":"JWT","alg":"HS256"}'),
+    "white space in the header": written('{"sub":"ann","jti":"1"}', '{"alg": "HS256", "typ": "JWT"}'),
+    "more in the header": written('{"sub":"ann","jti":"1"}', '{"alg":"HS256","typ":"JWT","crit":["b64"],"b64":false}'),
+    "an empty list of what is critical": written('{"sub":"ann","jti":"1"}', '{"alg":"HS256","typ":"JWT","crit":[]}'),
+    "a long header": written('{"sub":"ann","jti":"1"}', '{"alg":"HS256","typ":"JWT"' + " " * 99 + "}"),
+    "another type in the header": written('{"sub":"ann","jti":"1"}', '{"alg":"HS256","typ":"at+jwt"}'),
+    "a header that is no object": written('{"sub":"ann","jti":"1"}', '["HS256"]'),
+    "a header that is no JSON": written('{"sub":"ann","jti":"1"}', "HS256"),
+    "a part too many": lambda: access()() + ".AAAA",
+    "a padded payload": respelled(1, lambda part: part + "=" * (-len(part) % 4)),
+    "a payload with something in it": respelled(1, lambda part: part[:4] + "!" + part[4:]),
+    "a payload with two ends": respelled(1, lambda part: part + "." + part),
+    "a payload in the other alphabet": written('{"sub":"ann","jti":"1","name":"\u00ff\u00fe>>>???"}'),
     "garbage": lambda: "garbage",
     "dots": lambda: "...",
     "empty parts": lambda: "..",
@@ -189,6 +243,48 @@ def test_some_tokens_are_accepted_and_some_are_not() -> None:
         accepted = {kind for kind, make in TOKENS.items() if len(outcome(quick_tokens.verify, app, make())) == 2}
     assert accepted >= {"access", "fresh", "issuer", "another type", "without the defaults", "without jti", "without expiry"}
     assert not accepted & {"refresh", "expired", "not yet valid", "another key", "another algorithm", "unsigned", "changed"}
+
+
+ORDINARY = '{"fresh":false,"iat":1,"jti":"1","type":"access","sub":"ann","nbf":1,"csrf":"x","exp":99999999999}'
+
+
+def test_an_ordinary_token_is_verified_without_pyjwt(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, _ = plain()
+    monkeypatch.delattr(quick_tokens, "decode")
+    assert outcome(quick_tokens.verify, app, written(ORDINARY)()) == ({**json.loads(ORDINARY)}, None)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_known"), [("2.7.0", False), ("2.8.0", True), ("2.15.1", True), ("2.16.0", False), ("3.0.0", False)]
+)
+def test_another_version_of_pyjwt_decides_itself(monkeypatch: pytest.MonkeyPatch, version: str, *, is_known: bool) -> None:
+    monkeypatch.setattr(jwt, "__version__", version)
+    try:
+        fresh = importlib.reload(plain_tokens)
+        assert (fresh.plain_claims(written(ORDINARY)(), KEY, "HS256", 0) is not None) is is_known
+    finally:
+        monkeypatch.undo()
+        importlib.reload(plain_tokens)
+
+
+def test_a_short_secret_is_left_to_pyjwt_and_its_warning() -> None:
+    secrets = {length: "s" * length for length in (31, 32)}
+    found = {length: plain_tokens.plain_claims(written(ORDINARY, key=key)(), key, "HS256", 0) for length, key in secrets.items()}
+    assert found == {31: None, 32: json.loads(ORDINARY)}
+
+
+@pytest.mark.parametrize(
+    ("claim", "seconds", "is_valid"),
+    [("exp", -9, True), ("exp", -11, False), ("nbf", 9, True), ("nbf", 11, False), ("iat", 9, True), ("iat", 11, False)],
+)
+def test_clocks_may_differ_by_the_leeway(claim: str, seconds: int, *, is_valid: bool) -> None:
+    app, _ = plain()
+    app.config["JWT_DECODE_LEEWAY"] = 10
+    token = written(json.dumps({"sub": "ann", "jti": "1", claim: int(time.time()) + seconds}))()
+    found = outcome(quick_tokens.verify, app, token)
+    assert (len(found) == 2) is is_valid
+    assert found == outcome(verify_in_request, app, token)
+    assert (plain_tokens.plain_claims(token, KEY, "HS256", 10) is not None) is is_valid
 
 
 def test_loaders_get_the_same_either_way() -> None:

@@ -83,7 +83,18 @@ def test_a_message_is_stored_answered_and_sent_once(world: World) -> None:
         "conversationId": "1",
         "seq": 1,
         "senderId": "ann",
+        "sender": {"id": "ann"},
         "content": "hello",
+        "editedAt": None,
+        "deletedAt": None,
+        "replyTo": None,
+        "threadId": None,
+        "thread": None,
+        "mentions": [],
+        "reactions": [],
+        "attachments": [],
+        "kind": "text",
+        "clientId": "c1",
         "isRead": False,
         "status": "sent",
     }
@@ -118,10 +129,13 @@ def test_only_participants_may_send_and_need_not_have_joined(world: World) -> No
         ({"content": "x" * 4001}, "content must be"),
         ({"content": "a\0b"}, "content must be"),
         ({"content": 7}, "content must be"),
-        ({"replyTo": "1"}, "replyTo is not supported yet"),
-        ({"threadId": 1}, "threadId is not supported yet"),
-        ({"mentions": ["ben"]}, "mentions is not supported yet"),
-        ({"mentions": "ben"}, "mentions is not supported yet"),
+        ({"replyTo": "1"}, "replyTo is not a message of this conversation"),
+        ({"replyTo": []}, "replyTo must be"),
+        ({"threadId": 1}, "threadId is not a message of this conversation"),
+        ({"mentions": "ben"}, "mentions must be a list of 0 to 50 ids"),
+        ({"mentions": ["ben", True]}, "mentions[1] must be"),
+        ({"mentions": ["u"] * 51}, "mentions must be a list of 0 to 50 ids"),
+        ({"mentions": ["eve", "ben"]}, "mentions: eve does not take part"),
         ({"attachmentIds": ["1"]}, "attachmentIds is not supported yet"),
     ],
 )
@@ -133,8 +147,8 @@ def test_what_cannot_be_stored_is_refused_and_named(world: World, changes: dict[
 
 
 def test_all_that_is_wrong_is_named_at_once(world: World) -> None:
-    message = world.ann.call("message:send", {"mentions": ["ben"]})["error"]["message"]
-    for told in ("conversationId is missing", "clientId is missing", "content is missing", "mentions is not supported yet"):
+    message = world.ann.call("message:send", {"mentions": 7, "attachmentIds": [1]})["error"]["message"]
+    for told in ("conversationId is missing", "clientId is missing", "content is missing", "mentions must", "attachmentIds is not"):
         assert told in message
     assert "payload must be an object" in world.ann.call("message:send", "hello")["error"]["message"]
     assert "payload is missing" in world.ann.call("message:send")["error"]["message"]

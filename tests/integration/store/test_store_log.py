@@ -20,7 +20,7 @@ from flask_realtime.errors import BadRequest, ConfigError, NotFound, PayloadNotS
 from flask_realtime.features.log import store
 from flask_realtime.features.log.hooks import OUTBOX
 from flask_realtime.features.log.models import LogEntryMixin
-from flask_realtime.features.log.outbox import Outbox
+from flask_realtime.features.log.outbox import LogSelection, Outbox
 from flask_realtime.store import Store, define_models, utc_now
 from tests.integration.conftest import KEY
 from tests.integration.example_support import enforce_foreign_keys, full_scans, on_sqlite, recorded
@@ -91,9 +91,11 @@ def log_app(database_url: str, **register: Any) -> Iterator[LogApp]:
             event.listen(made.db.engine, "connect", enforce_foreign_keys)
         made.db.create_all()
         made.store.conversations.create(["ann", "ben"])
-        yield made
-        made.db.session.remove()
-        made.db.engine.dispose()
+        try:
+            yield made
+        finally:
+            made.db.session.remove()
+            made.db.engine.dispose()
 
 
 @pytest.fixture
@@ -128,13 +130,14 @@ def test_each_change_of_the_store_is_logged_with_it(chat: LogApp) -> None:
     for item in answer["events"]:
         if item["event"] in {"message:new", "notification:new"}:
             assert item["args"][0].pop("createdAt").endswith("Z")
-    text = {"id": message.id, "conversationId": "1", "senderId": "ann", "content": "hello", "isRead": False}
-    text |= {"seq": 1, "status": "sent"}
+    text = {"id": message.id, "conversationId": "1", "seq": 1, "senderId": "ann", "sender": {"id": "ann"}, "clientId": None}
+    text |= {"kind": "text", "content": "hello", "editedAt": None, "deletedAt": None, "isRead": False, "status": "sent"}
+    text |= {"replyTo": None, "threadId": None, "thread": None, "mentions": [], "reactions": [], "attachments": []}
     note = {"id": notification.id, "type": "kind", "title": "Title", "message": "Text", "link": None, "data": {"a": [1]}}
     seen = {"conversationId": "1", "userId": "ben"}
     assert answer["events"] == [
         {"event": "message:new", "args": [text]},
-        {"event": "message:new", "args": [{**text, "id": sent.message.id, "content": "again", "seq": 2}]},
+        {"event": "message:new", "args": [{**text, "id": sent.message.id, "clientId": "c1", "content": "again", "seq": 2}]},
         {"event": "messages:delivered", "args": [{**seen, "messageIds": [message.id], "upTo": message.id}]},
         {
             "event": "messages:read",
@@ -390,6 +393,40 @@ def test_what_is_not_delivered_yet_is_kept(chat: LogApp) -> None:
     chat.now()
     assert not chat.outbox.trim(utc_now() + timedelta(days=1))
     assert chat.count() == 2
+
+
+def test_operators_see_how_large_the_log_is_and_what_waits(chat: LogApp) -> None:
+    assert chat.outbox.status() == (0, None, None, 0, None, 0)
+    chat.note(1)
+    chat.now()
+    chat.age(timedelta(days=8))
+    for number in (2, 3):
+        chat.note(number)
+    found = chat.outbox.status()
+    assert (found.rows, found.undelivered, found.position) == (3, 2, 1)
+    first, second, third = chat.outbox.tail(LogSelection(10))
+    assert (found.oldest, found.waiting_since, found.newest) == (first.created_at, second.created_at, third.created_at)
+    assert chat.outbox.count_before(utc_now()) == 1
+    assert chat.outbox.count_before(utc_now() - timedelta(days=9)) == 0
+
+
+def test_operators_see_what_was_written_last_for_whom(chat: LogApp) -> None:
+    chat.realtime.log("notice", {"text": "hi"}, everyone=True)
+    chat.realtime.log("note", 1, user_id="ann")
+    chat.realtime.log("note", 2, conversation_id="1")
+    chat.db.session.commit()
+
+    def found(selection: LogSelection) -> list[tuple[str, str]]:
+        return [(event.event, event.arguments) for event in chat.outbox.tail(selection)]
+
+    assert found(LogSelection(2)) == [("note", "[1]"), ("note", "[2]")]
+    assert found(LogSelection(5, "user:ann")) == [("note", "[1]")]
+    assert found(LogSelection(5, "conversation:1")) == [("note", "[2]")]
+    assert found(LogSelection(5, for_everyone=True)) == [("notice", '[{"text":"hi"}]')]
+    chat.age(timedelta(0))
+    chat.note(3)
+    assert found(LogSelection(5, undelivered=True)) == [("note", "[3]")]
+    assert [event.delivered_at is None for event in chat.outbox.tail(LogSelection(5))] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("position", [3, 2**63 - 1])

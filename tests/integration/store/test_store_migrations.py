@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, insert, select, text
 
+from flask_realtime.features.analytics.figures import ActiveUser
+from flask_realtime.store import MemberCount
 from tests.docs.pages import blocks
 from tests.integration.example_support import StoreApp, new_store_app
 from tests.integration.store.test_store_log import LogApp, log_app
 
 OUTBOX = "docs/how-to/outbox.md"
+ANALYTICS = "docs/how-to/analytics.md"
 OF_0_1 = {
     "realtime_conversation",
     "realtime_participant",
@@ -23,19 +27,33 @@ OF_0_1 = {
     "realtime_read_receipt",
     "realtime_notification",
 }
-SENDING, RECEIPTS, CRITICAL = (f"docs/how-to/{name}.md" for name in ("sending", "receipts", "critical-notifications"))
+PRESENCE = "docs/how-to/presence.md"
+GUIDES = tuple(f"docs/how-to/{name}.md" for name in ("sending", "receipts", "critical-notifications", "presence", "migrating"))
+"""The pages with the migrations of a database of version 0.1, in their order."""
 
+NEWER_COLUMNS = {
+    "conversation": ("last_seq", "type", "direct_key", "participant_count", "active_at"),
+    "participant": ("delivered_seq", "delivered_at", "read_seq", "read_at", "uncounted", "role", "is_muted", "muted_until"),
+    "message": ("seq", "kind", "client_id", "edited_at", "deleted_at", "reply_to", "thread_id", "thread_count", "thread_last_at"),
+}
+NEWER_INDEXES = (
+    "conversation_direct_key",
+    "participant_conversation_id_id",
+    "participant_conversation_id_read_seq",
+    "participant_conversation_id_delivered_seq",
+    "message_conversation_id_seq",
+    "message_outside_threads",
+    "message_deleted",
+    "message_sender_id_conversation_id_seq",
+    "message_thread_id_id",
+)
 
 NEWER = [
-    "DROP INDEX ix_realtime_message_conversation_id_seq",
-    "ALTER TABLE realtime_message DROP COLUMN seq",
-    "ALTER TABLE realtime_conversation DROP COLUMN last_seq",
-    *[
-        f"ALTER TABLE realtime_participant DROP COLUMN {column}"
-        for column in ("delivered_seq", "delivered_at", "read_seq", "read_at", "uncounted")
-    ],
+    *(f"DROP INDEX ix_realtime_{index}" for index in NEWER_INDEXES),
+    "CREATE INDEX ix_realtime_message_sender_id ON realtime_message (sender_id)",
+    *(f"ALTER TABLE realtime_{table} DROP COLUMN {column}" for table, columns in NEWER_COLUMNS.items() for column in columns),
 ]
-"""What is newer in the tables of version 0.1."""
+"""Makes tables of version 0.1 of those of today."""
 
 ROWS = [
     "INSERT INTO realtime_conversation (id, created_at) VALUES (1, :now), (2, :now), (3, :now)",
@@ -48,6 +66,7 @@ ROWS = [
     VALUES (2, 1, 'ann', 'one', :now), (3, 2, 'ann', 'one', :now), (5, 1, 'ben', 'two', :now), (6, 1, 'ann', 'three', :now),
         (9, 2, 'ben', 'two', :now)
     """,
+    "UPDATE realtime_message SET created_at = :later WHERE id = 5",
     "INSERT INTO realtime_read_receipt (message_id, user_id, created_at) VALUES (6, 'ben', :now), (9, 'ann', :now)",
 ]
 
@@ -60,10 +79,12 @@ def old(database_url: str) -> Iterator[StoreApp]:
         newer = [table for name, table in made.db.metadata.tables.items() if name not in OF_0_1]
         made.db.metadata.drop_all(made.db.engine, tables=newer)
         with made.db.engine.begin() as connection:
+            MemberCount("realtime_conversation", "realtime_participant").drop(connection)
             for statement in NEWER:
                 connection.execute(text(statement))
             for statement in ROWS:
-                connection.execute(text(statement), {"now": "2026-01-31 12:00:00"})
+                times = {"now": "2026-01-31 12:00:00", "later": "2026-02-01 00:00:00"}
+                connection.execute(text(statement), {name: at for name, at in times.items() if f":{name}" in statement})
             if connection.dialect.name == "postgresql":
                 for table in ("conversation", "message"):
                     connection.execute(text(f"SELECT setval('realtime_{table}_id_seq', 9)"))
@@ -74,7 +95,7 @@ def migrate(app: StoreApp | LogApp, step: str, *guides: str) -> list[Any]:
     """Run a step of the migrations that the documentation has, and return what differs from the models then."""
     with app.db.engine.begin() as connection:
         context = MigrationContext.configure(connection)
-        for guide in guides or (SENDING, RECEIPTS, CRITICAL)[:: 1 if step == "upgrade" else -1]:
+        for guide in guides or GUIDES[:: 1 if step == "upgrade" else -1]:
             with Operations.context(context):
                 migration(guide)[step]()
         return list(compare_metadata(context, app.db.metadata))
@@ -113,6 +134,27 @@ def test_the_migrations_make_cursors_of_the_rows(old: StoreApp) -> None:
     assert old.store.receipts.mark_read("2", "ben", up_to="3").unread_count == 0
 
 
+def test_the_migrations_make_groups_of_conversations_and_owners_of_who_came_first(old: StoreApp) -> None:
+    migrate(old, "upgrade")
+    conversations = old.store.conversations
+    for number, people in (("1", "ann ben"), ("2", "ann ben"), ("3", "ann")):
+        record = conversations.get(number, "ann")
+        assert record is not None
+        assert (record.type, record.participant_count, record.muted) == ("group", len(people.split()), False)
+        assert [*record.participants] == [(name, "member" if place else "owner") for place, name in enumerate(people.split())]
+    old.db.session.execute(text("DELETE FROM realtime_participant WHERE conversation_id = 2 AND user_id = 'ben'"))
+    old.db.session.commit()
+    assert [one.participant_count for one in conversations.of_user("ann")] == [1, 1, 2]
+    at = [
+        column and column.isoformat() for column in old.db.session.scalars(select(old.models.conversation.active_at).order_by("id"))
+    ]
+    assert at == ["2026-02-01T00:00:00+00:00", "2026-01-31T12:00:00+00:00", "2026-01-31T12:00:00+00:00"]
+    assert [record.id for record in conversations.of_user("ann", by_activity=True)] == ["1", "3", "2"]
+    direct = conversations.create(["ann", "ben"], type="direct")
+    assert direct.id not in {"1", "2"}
+    assert conversations.create(["ben", "ann"], type="direct").id == direct.id
+
+
 def test_the_migrations_can_be_taken_back_and_made_again(old: StoreApp) -> None:
     before = columns(old)
     migrate(old, "upgrade")
@@ -143,3 +185,35 @@ def test_the_documented_migration_adds_the_log_to_an_application(database_url: s
         left = MetaData()
         left.reflect(made.db.engine)
         assert "realtime_log" not in left.tables
+
+
+def test_the_documented_migration_adds_analytics_to_an_application(database_url: str) -> None:
+    tables = ("realtime_figure", "realtime_active_user")
+    with new_store_app(database_url, analytics=True) as made:
+        made.db.metadata.drop_all(made.db.engine, tables=[made.db.metadata.tables[table] for table in tables])
+        assert migrate(made, "upgrade", ANALYTICS) == []
+        assert made.store.analytics is not None
+        noon = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
+        made.store.analytics.add_users([ActiveUser(noon.date(), "ann")])
+        assert made.store.analytics.active_users(noon) == (1, 1)
+        made.db.session.rollback()
+        migrate(made, "downgrade", ANALYTICS)
+        left = MetaData()
+        left.reflect(made.db.engine)
+        assert not set(tables) & set(left.tables)
+
+
+def test_the_documented_migration_adds_presence_to_an_application(database_url: str) -> None:
+    with new_store_app(database_url) as made:
+        made.db.metadata.drop_all(made.db.engine, tables=[made.db.metadata.tables["realtime_user_presence"]])
+        assert migrate(made, "upgrade", PRESENCE) == []
+        assert made.models.user_presence is not None
+        made.db.session.execute(insert(made.models.user_presence).values(user_id="ann"))
+        made.db.session.commit()
+        row = made.db.session.execute(text("SELECT state, sends_typing, sends_receipts, version FROM realtime_user_presence")).one()
+        assert tuple(row) == ("online", True, True, 0)
+        made.db.session.rollback()
+        migrate(made, "downgrade", PRESENCE)
+        left = MetaData()
+        left.reflect(made.db.engine)
+        assert "realtime_user_presence" not in left.tables

@@ -1,6 +1,7 @@
 """The store's models: names, types, foreign keys, and an application's own in their place."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -31,19 +32,57 @@ from flask_realtime.store import (
 from tests.integration.example_support import StoreApp, enforce_foreign_keys, new_store_app
 
 NAMES = {
-    "realtime_conversation": {"pk_realtime_conversation"},
+    "realtime_conversation": {
+        "pk_realtime_conversation",
+        "ix_realtime_conversation_direct_key",
+    },
     "realtime_participant": {
-        "pk_realtime_participant",
         "fk_realtime_participant_conversation_id_realtime_conversation",
+        "pk_realtime_participant",
         "uq_realtime_participant_conversation_id_user_id",
+        "ix_realtime_participant_conversation_id_delivered_seq",
+        "ix_realtime_participant_conversation_id_id",
+        "ix_realtime_participant_conversation_id_read_seq",
         "ix_realtime_participant_user_id_conversation_id",
     },
     "realtime_message": {
-        "pk_realtime_message",
         "fk_realtime_message_conversation_id_realtime_conversation",
+        "pk_realtime_message",
         "ix_realtime_message_conversation_id_id_sender_id",
-        "ix_realtime_message_sender_id",
         "ix_realtime_message_conversation_id_seq",
+        "ix_realtime_message_outside_threads",
+        "ix_realtime_message_deleted",
+        "ix_realtime_message_sender_id_conversation_id_seq",
+        "ix_realtime_message_thread_id_id",
+    },
+    "realtime_mention": {
+        "fk_realtime_mention_conversation_id_realtime_conversation",
+        "fk_realtime_mention_message_id_realtime_message",
+        "pk_realtime_mention",
+        "uq_realtime_mention_message_id_user_id",
+        "ix_realtime_mention_conversation_id_user_id_seq_sender_id",
+        "ix_realtime_mention_sender_id",
+        "ix_realtime_mention_user_id",
+    },
+    "realtime_reaction": {
+        "fk_realtime_reaction_message_id_realtime_message",
+        "pk_realtime_reaction",
+        "uq_realtime_reaction_message_id_emoji_user_id",
+        "ix_realtime_reaction_message_id_emoji_id",
+        "ix_realtime_reaction_user_id",
+    },
+    "realtime_reaction_count": {
+        "fk_realtime_reaction_count_message_id_realtime_message",
+        "pk_realtime_reaction_count",
+        "uq_realtime_reaction_count_message_id_emoji",
+    },
+    "realtime_pin": {
+        "fk_realtime_pin_conversation_id_realtime_conversation",
+        "fk_realtime_pin_message_id_realtime_message",
+        "pk_realtime_pin",
+        "uq_realtime_pin_conversation_id_message_id",
+        "ix_realtime_pin_message_id",
+        "ix_realtime_pin_user_id",
     },
     "realtime_read_receipt": {
         "pk_realtime_read_receipt",
@@ -69,6 +108,11 @@ NAMES = {
         "ix_realtime_job_user_id_kind",
         "ix_realtime_job_due",
         "ix_realtime_job_dead",
+    },
+    "realtime_user_presence": {
+        "pk_realtime_user_presence",
+        "uq_realtime_user_presence_user_id",
+        "ix_realtime_user_presence_exceptions",
     },
     "realtime_push_subscription": {
         "pk_realtime_push_subscription",
@@ -155,6 +199,11 @@ def test_texts_have_their_lengths_in_the_database() -> None:
         ("type", 64),
         ("link", 2048),
         ("kind", 64),
+        ("kind", 16),
+        ("type", 16),
+        ("role", 16),
+        ("direct_key", 257),
+        ("emoji", 64),
         ("key", 128),
         ("claim", 32),
         ("endpoint", 1024),
@@ -162,6 +211,8 @@ def test_texts_have_their_lengths_in_the_database() -> None:
         ("auth", 128),
         ("event", 128),
         ("room", 141),
+        ("state", 16),
+        ("text", 100),
     }
 
 
@@ -169,8 +220,9 @@ def test_users_have_the_type_that_is_asked_for() -> None:
     db = SQLAlchemy()
     define_models(db, user_key="users.id", user_id_type=IntegerUserId(), read_receipts=True)
     users = [column for table in db.metadata.tables.values() for column in table.columns if column.name in {"user_id", "sender_id"}]
-    assert len(users) == 7
-    assert all(isinstance(column.type, IntegerUserId) and not column.nullable for column in users)
+    assert len(users) == 12
+    assert all(isinstance(column.type, IntegerUserId) for column in users)
+    assert [(column.table.name, column.name) for column in users if column.nullable] == [("realtime_mention", "user_id")]
 
 
 def test_names_fit_postgresql() -> None:
@@ -358,7 +410,7 @@ def test_store_works_on_models_of_the_application() -> None:
     post = own_store.messages.add(room.id, "1", "hello")
     assert own_store.messages.mark_read(room.id, "2", [post.id]).newly_read_ids == (post.id,)
     assert own_store.messages.page(room.id, "1").messages[0].is_read
-    assert own_store.conversations.of_user("2") == [room]
+    assert own_store.conversations.of_user("2") == [replace(room, last_seq=1)]
     assert own_db.session.scalars(select(Room.colour)).one() == "grey"
     assert "ix_post_created_at" in names(own_db.metadata)["post"]
 

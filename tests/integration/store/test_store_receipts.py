@@ -57,7 +57,12 @@ def counted(chat: StoreApp, user: str) -> int:
     """How many messages are unread, counted one by one."""
     message, participant = chat.models.message, chat.models.participant
     query = select(func.count()).select_from(message).join(participant, participant.conversation_id == message.conversation_id)
-    others = (participant.user_id == user, message.sender_id != user, message.seq > participant.read_seq)
+    others = (
+        participant.user_id == user,
+        message.sender_id != user,
+        message.seq > participant.read_seq,
+        message.deleted_at.is_(None),
+    )
     return chat.db.session.execute(query.where(*others)).scalar_one()
 
 

@@ -183,6 +183,8 @@ def test_an_outage_of_the_broker_is_logged_once_on_the_way_out_and_back(
         exchange.is_cut = False
         wait_until(lambda: ann.is_connected)
         exchange.ends_of_sending = 0
+    # The bus is connected a moment before it says so.
+    wait_until(lambda: len(caplog.records) >= 4)
     assert [record.getMessage() for record in caplog.records] == [
         "The message broker cannot be reached: ConnectionError",
         "The message broker is back",

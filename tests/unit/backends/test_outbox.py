@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -41,6 +42,54 @@ def test_items_are_numbered_in_the_order_added(clock: Clock) -> None:
         outbox.add(text, b"")
     outbox.tidy()
     assert [(item.number, item.head) for item in outbox.take()] == [(1, b"a"), (2, b"b"), (3, b"c")]
+
+
+def test_what_may_be_passed_on_directly_is_in_the_order_of_all(clock: Clock) -> None:
+    passed: list[Item] = []
+    outbox = Outbox(BusOptions(), clock, passed.append)
+    for number in range(6):
+        outbox.add(b"%d" % number, b"", is_direct=number % 2 == 0)
+    assert outbox.pending == 6
+    assert outbox.number()
+    assert [(item.number, item.head) for item in passed] == [(1, b"0"), (3, b"2"), (5, b"4")]
+    assert outbox.pending == 6
+    outbox.tidy()
+    assert [item.head for item in outbox.take()] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert len(passed) == 3
+
+
+def test_whoever_may_not_wait_leaves_numbering_to_another_thread(clock: Clock) -> None:
+    passed: list[Item] = []
+    outbox = Outbox(BusOptions(), clock, passed.append)
+    outbox.add(b"", b"", is_direct=True)
+    with outbox._numbering:
+        assert not outbox.number(may_wait=False)
+    assert passed == []
+    assert outbox.number(may_wait=False)
+    assert len(passed) == 1
+
+
+def test_what_is_not_urgent_waits_for_more_and_what_is_urgent_ends_that() -> None:
+    outbox = Outbox(BusOptions(long_linger=3600.0))
+    waiting = threading.Thread(target=outbox.wait_for_news, args=(3600.0,))
+    waiting.start()
+    for _ in range(3):
+        outbox.add(b"", b"", is_urgent=False)
+    assert waiting.is_alive()
+    outbox.add(b"", b"")
+    waiting.join(20)
+    assert not waiting.is_alive()
+
+
+@pytest.mark.parametrize("how", ["hurry", "wake", "close"])
+def test_what_waits_for_more_can_be_hurried(how: str) -> None:
+    outbox = Outbox(BusOptions(long_linger=3600.0))
+    outbox.add(b"", b"", is_urgent=False)
+    waiting = threading.Thread(target=outbox.wait_for_news, args=(3600.0,))
+    waiting.start()
+    getattr(outbox, how)()
+    waiting.join(20)
+    assert not waiting.is_alive()
 
 
 def test_what_one_entry_holds_is_bounded(clock: Clock) -> None:

@@ -15,6 +15,7 @@ from engineio import packet as eio
 from engineio.exceptions import ContentTooLongError, EngineIOError
 from gevent.event import Event
 
+from flask_realtime.counts import Counts
 from flask_realtime.engine import upgrade as module
 from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
 from flask_realtime.engine.frames import Opcode, encode_close, encode_frame
@@ -34,6 +35,7 @@ class Server:
 
     max_http_buffer_size = LIMIT
     max_backlog = 1000
+    counts = Counts()
     ping_interval, ping_timeout = SECONDS, SECONDS
     reason = SimpleNamespace(
         TRANSPORT_ERROR="transport error", CLIENT_DISCONNECT="client disconnect", PING_TIMEOUT="ping timeout",

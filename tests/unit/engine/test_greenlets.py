@@ -1,6 +1,8 @@
 """Greenlets that are used again: nothing waits for another, and nothing is kept of what is over."""
 
 import gc
+import itertools
+import threading
 import time
 import weakref
 from contextvars import ContextVar
@@ -10,6 +12,7 @@ import greenlet
 import pytest
 from gevent.event import Event
 
+from flask_realtime.engine import concurrency
 from flask_realtime.engine.concurrency import Greenlets
 
 SECONDS = 10.0
@@ -147,3 +150,83 @@ def test_who_sleeps_does_so_for_as_long_as_asked(greenlets: Greenlets) -> None:
     began = time.monotonic()
     greenlets.sleep(0.05)
     assert time.monotonic() - began >= 0.05
+
+
+# Turns ------------------------------------------------------------------------------------------------
+
+
+def order_of(greenlets: Greenlets, count: int) -> list[object]:
+    """The order in which some functions run, and a callback of the event loop that was scheduled after them."""
+    done: list[object] = []
+    for item in range(count):
+        greenlets.start_background_task(done.append, item)
+    gevent.get_hub().loop.run_callback(done.append, "other")
+    for _ in range(count):
+        settle()
+    return done
+
+
+def test_functions_that_take_no_time_run_one_after_the_other(greenlets: Greenlets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "monotonic", lambda: 0.0)
+    assert order_of(greenlets, 3) == [0, 1, 2, "other"]
+
+
+def test_others_have_their_turn_after_functions_that_take_long(greenlets: Greenlets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "monotonic", itertools.count(0.0, 0.006).__next__)
+    assert order_of(greenlets, 3) == [0, "other", 1, 2]
+
+
+def test_one_that_fails_takes_no_other_with_it(greenlets: Greenlets, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: list[type[BaseException]] = []
+    monkeypatch.setattr(gevent.get_hub(), "handle_error", lambda _context, kind, *_: failures.append(kind))
+    done: list[int] = []
+    greenlets.start_background_task(done.append, 1)
+    greenlets.start_background_task(done.remove, 0)
+    greenlets.start_background_task(done.append, 2)
+    settle()
+    greenlets.start_background_task(done.append, 3)
+    settle()
+    assert (done, failures) == ([1, 2, 3], [ValueError])
+
+
+def test_a_callback_of_the_event_loop_runs_a_function_at_once(greenlets: Greenlets) -> None:
+    done, gate = [], Event()
+
+    def wait() -> None:
+        done.append("begun")
+        assert gate.wait(SECONDS)
+        done.append(f"over {number.get()}")
+
+    def callback() -> None:
+        number.set(3)
+        greenlets.run(done.append, "first")
+        greenlets.run(wait)
+        done.append("back")
+
+    gevent.get_hub().loop.run_callback(callback)
+    settle()
+    assert done == ["first", "begun", "back"]
+    gate.set()
+    settle()
+    assert done[3:] == ["over 0"]
+
+
+def test_each_thread_has_greenlets_of_its_own(greenlets: Greenlets) -> None:
+    done: list[int] = []
+
+    def elsewhere() -> None:
+        for _ in range(2):
+            greenlets.start_background_task(lambda: done.append(threading.get_ident()))
+        settle()
+        gevent.get_hub().destroy(destroy_loop=True)
+
+    for _ in range(2):
+        greenlets.start_background_task(lambda: done.append(threading.get_ident()))
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join(SECONDS)
+        assert len(done) == 2, "those of this thread wait for their turn"
+        settle()
+        assert len(set(done)) == 2
+        assert done.pop() == threading.get_ident()
+        done.clear()

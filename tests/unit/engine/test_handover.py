@@ -16,7 +16,7 @@ from gevent.pool import Pool
 from flask_realtime.engine.handoff.handoff import Handoff
 from flask_realtime.engine.handoff.links import PATIENCE, Arrival, Listener, offer
 from flask_realtime.engine.handoff.progress import Progress
-from flask_realtime.engine.handoff.socket_folder import SETTLING_TIME, SocketFolder
+from flask_realtime.socket_folder import SETTLING_TIME, SocketFolder
 
 SECONDS = 10.0
 PROGRESS = Progress(b"GET / HTTP/1.1\r\n\r\n", ("192.0.2.1", 1234), is_answered=False, session_id="one")

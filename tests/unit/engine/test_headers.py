@@ -1,6 +1,7 @@
 """Heads of requests: read as gevent reads them where there is one way to understand them, else refused."""
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from gevent.pywsgi import WSGIHandler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_realtime.engine.headers import BadHead, HeadTooLarge, read_fields, read_request_line
+from flask_realtime.engine.headers import BadHead, HeadTooLarge, environ_items, read_fields, read_request_line, read_upgrade
 
 MANY = 32_768
 PLAIN = [
@@ -172,3 +173,89 @@ def test_whatever_is_read_is_what_gevent_reads(lines: list[str]) -> None:
     other = reader(data)
     assert seen(headers) == seen(read_by_gevent(other))
     assert rfile.read() == other.read()
+
+
+# Whole heads of upgrades -------------------------------------------------------------------------------
+
+UPGRADE = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX: \xe9 \r\n\r\n"
+
+
+def read_slowly(data: bytes) -> tuple[Any, ...]:
+    """What the handler comes to, which reads line by line."""
+    rfile = reader(data)
+    line = read_request_line(rfile.readline().decode("latin-1"))
+    headers, *others = read_fields(rfile, line.version, MANY)
+    assert rfile.read() == b""
+    return line, seen(headers), others
+
+
+def test_the_head_of_an_upgrade_is_read_as_the_handler_reads_it() -> None:
+    head = read_upgrade(UPGRADE, len(UPGRADE))
+    assert head is not None
+    assert (head[0], seen(head[1].headers), list(head[1][1:])) == read_slowly(UPGRADE)
+    assert read_upgrade(UPGRADE, len(UPGRADE) - 1) is None
+
+
+@given(st.data())
+def test_whatever_is_read_at_once_is_what_the_handler_reads(data: st.DataObject) -> None:
+    lines = UPGRADE.split(b"\r\n")
+    pieces = [
+        *lines,
+        b"Content-Length: 1",
+        b"Transfer-Encoding: chunked",
+        b"Expect: 100-continue",
+        b"Connection: close",
+        b" x",
+        b"Y:",
+    ]
+    chosen = data.draw(st.lists(st.sampled_from(pieces), max_size=8))
+    whole = lines[: data.draw(st.integers(0, 4))] + chosen + [b"", data.draw(st.sampled_from([b"", b"", b"\x00", b"\r\n"]))]
+    text = b"\r\n".join(whole)
+    head = read_upgrade(text, MANY)
+    if head is not None:
+        assert (head[0], seen(head[1].headers), list(head[1][1:])) == read_slowly(text)
+        assert (head[1].length, head[1].is_last, head[1].is_all) == (None, False, True)
+        assert "upgrade" in head[1].headers.by_name
+
+
+@pytest.mark.parametrize("at", range(len(UPGRADE)))
+def test_part_of_a_head_is_none(at: int) -> None:
+    assert read_upgrade(UPGRADE[:at], MANY) is None
+
+
+def test_a_head_with_more_behind_it_is_none() -> None:
+    assert read_upgrade(UPGRADE + b"\x81\x80abcd", MANY) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"Content-Length: 0", b"Transfer-Encoding: chunked", b"Expect: x", b"Connection: close", b"Host: x", b"X : 1", b" x", b"x"],
+)
+def test_a_head_of_anything_else_is_none(line: bytes) -> None:
+    assert read_upgrade(UPGRADE[:-2] + b"Y: 1\r\n\r\n", MANY) is not None
+    assert read_upgrade(UPGRADE[:-2] + line + b"\r\n\r\n", MANY) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"GET", b"POST"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"/a", b"http://x/a"),
+        (b"Upgrade: w", b"X-Upgrade: w"),
+        (b"Host: x\r\n", b""),
+    ],
+)
+def test_a_head_of_another_request_is_none(before: bytes, after: bytes) -> None:
+    assert read_upgrade(UPGRADE.replace(before, after, 1), MANY) is None
+
+
+# The environment ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", PLAIN[:-1])
+def test_the_environment_has_what_gevent_would_make_of_the_fields(data: bytes) -> None:
+    data = b"X_Y: 1\r\ncontent-type: a\r\nContent_Length: 7\r\nx-forwarded-for: 1\r\nUser-Agent: \xa0b \xa0\r\n" + data
+    handler: Any = SimpleNamespace(headers=read_by_gevent(reader(data)))
+    expected = list(WSGIHandler._headers(handler))  # type: ignore[attr-defined]
+    assert list(environ_items(read_fields(reader(data), "HTTP/1.0", MANY).headers)) == expected

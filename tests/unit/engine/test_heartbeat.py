@@ -10,6 +10,7 @@ from gevent.event import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_realtime.counts import Counts
 from flask_realtime.engine import heartbeat as module
 from flask_realtime.engine.heartbeat import DeadlineQueue, Heartbeat
 from tests.clock import Clock
@@ -105,8 +106,13 @@ class Connection:
 
 
 @pytest.fixture
-def heartbeat() -> Iterator[Heartbeat]:
-    heartbeat = Heartbeat(0.02, 0.04, 1000)
+def counts() -> Counts:
+    return Counts()
+
+
+@pytest.fixture
+def heartbeat(counts: Counts) -> Iterator[Heartbeat]:
+    heartbeat = Heartbeat(0.02, 0.04, 1000, counts)
     yield heartbeat
     for waiting in heartbeat._queues:
         for connection in list(waiting._deadlines):
@@ -127,11 +133,12 @@ def test_who_answers_is_pinged_again_and_again(heartbeat: Heartbeat) -> None:
         heartbeat.remove(connection)
 
 
-def test_who_does_not_answer_times_out_after_one_ping(heartbeat: Heartbeat) -> None:
+def test_who_does_not_answer_times_out_after_one_ping(heartbeat: Heartbeat, counts: Counts) -> None:
     silent = Connection()
     heartbeat.add(silent)
     assert is_set(silent.timed_out)
     assert silent.pings == 1
+    assert counts.missed_heartbeats == 1
     heartbeat.remove(silent)
 
 
@@ -156,14 +163,15 @@ def test_an_answer_nobody_asked_for_changes_nothing(heartbeat: Heartbeat) -> Non
     assert eager.pings == 1
 
 
-def test_who_is_not_claimed_times_out_and_who_is_does_not() -> None:
-    heartbeat = Heartbeat(1000, 1000, 0.03)
+def test_who_is_not_claimed_times_out_and_who_is_does_not(counts: Counts) -> None:
+    heartbeat = Heartbeat(1000, 1000, 0.03, counts)
     connected, unconnected = Connection(), Connection()
     heartbeat.add(connected)
     heartbeat.mark_connected(connected)
     heartbeat.add(unconnected)
     assert is_set(unconnected.timed_out)
     assert not connected.timed_out.is_set()
+    assert counts.missed_heartbeats == 0, "there was no ping to answer"
     heartbeat.remove(connected)
     heartbeat.remove(unconnected)
 
@@ -201,7 +209,7 @@ def test_one_greenlet_at_a_time_wakes_for_whoever_is_due_first(clock: Clock, mon
 
     monkeypatch.setattr(module, "gevent", SimpleNamespace(spawn=greenlets.append, sleep=sleep))
     monkeypatch.setattr(module, "monotonic", clock)
-    heartbeat = Heartbeat(10, 3, 4)
+    heartbeat = Heartbeat(10, 3, 4, Counts())
     for _ in range(2):
         unconnected = Connection()
         monkeypatch.setattr(unconnected, "time_out", lambda gone=unconnected: heartbeat.remove(gone))

@@ -10,6 +10,7 @@ RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 PROGRAM = """
 import sys
 import gevent
+from flask_realtime.counts import Counts
 from flask_realtime.engine.websocket import WebSocket
 
 class Receiver:
@@ -17,7 +18,7 @@ class Receiver:
     def on_lost(self, reason):
         self.lost.append(reason)
 
-websocket = WebSocket(int(sys.argv[1]), Receiver(), 1000, 1000)
+websocket = WebSocket(int(sys.argv[1]), Receiver(), 1000, 1000, Counts())
 websocket.write(b"x")
 websocket.run()
 gevent.sleep(0.01)

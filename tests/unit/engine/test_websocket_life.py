@@ -16,6 +16,7 @@ import gevent
 import gevent.socket
 import pytest
 
+from flask_realtime.counts import Counts
 from flask_realtime.engine import websocket as module
 from flask_realtime.engine.frames import Opcode, encode_close, encode_frame
 from flask_realtime.engine.tls import TlsWebSocket
@@ -66,7 +67,8 @@ class Peer:
         self.client, server = gevent.socket.socketpair()
         self.client.settimeout(SECONDS)
         self.receiver = Receiver()
-        self.options = (self.receiver, max_message_size, max_backlog)
+        self.counts = Counts()
+        self.options = (self.receiver, max_message_size, max_backlog, self.counts)
         self.websocket = TlsWebSocket(server, *self.options) if kind is TlsWebSocket else WebSocket(server.detach(), *self.options)
 
     def begin(self, received: bytes = b"") -> None:
@@ -250,7 +252,7 @@ def test_a_reset_connection_is_noticed_once() -> None:
         server, _ = listener.accept()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     receiver = Receiver()
-    websocket = WebSocket(server.detach(), receiver, LIMIT, LIMIT)
+    websocket = WebSocket(server.detach(), receiver, LIMIT, LIMIT, Counts())
     websocket.run()
     until(lambda: receiver.lost)
     assert receiver.lost == ["transport error"]
@@ -303,6 +305,7 @@ def test_as_much_may_wait_as_is_allowed_and_not_a_byte_more(connect: Connect) ->
     assert peer.receiver.lost == ["transport error"]
     assert not peer.websocket.has_backlog
     assert peer.rest() == b""
+    assert (peer.counts.cut, peer.counts.dropped) == (1, 0)
 
 
 def test_what_is_volatile_is_dropped_where_more_than_half_waits(connect: Connect) -> None:
@@ -312,6 +315,7 @@ def test_what_is_volatile_is_dropped_where_more_than_half_waits(connect: Connect
     peer.websocket.write(b"c", volatile=True)
     peer.websocket.write(b"d" * 400)
     assert peer.read(901) == b"a" * 500 + b"b" + b"d" * 400
+    assert (peer.counts.cut, peer.counts.dropped) == (0, 1)
 
 
 def test_one_who_is_gone_does_not_keep_a_message_from_the_others(connect: Connect) -> None:
@@ -453,7 +457,7 @@ def test_abort_sends_nothing_more(connect: Connect, kind: type[WebSocket]) -> No
 def test_the_descriptor_of_a_connection_that_ended_is_free_again() -> None:
     client, server = gevent.socket.socketpair()
     number = server.detach()
-    websocket = WebSocket(number, Receiver(), LIMIT, LIMIT)
+    websocket = WebSocket(number, Receiver(), LIMIT, LIMIT, Counts())
     websocket.run()
     websocket.abort()
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -465,7 +469,7 @@ def test_over_tls_a_connection_ends_though_somebody_still_holds_its_reader() -> 
     client, server = gevent.socket.socketpair()
     client.settimeout(SECONDS)
     with closing(client), server.makefile("rb"):
-        TlsWebSocket(server, Receiver(), LIMIT, LIMIT).abort()
+        TlsWebSocket(server, Receiver(), LIMIT, LIMIT, Counts()).abort()
         assert client.recv(1) == b""
 
 
@@ -475,7 +479,7 @@ def test_over_tls_what_cannot_be_decrypted_ends_the_connection() -> None:
 
     receiver = Receiver()
     sock = SimpleNamespace(recv=fail, shutdown=lambda _how: None, close=lambda: None)
-    TlsWebSocket(sock, receiver, LIMIT, LIMIT).run()
+    TlsWebSocket(sock, receiver, LIMIT, LIMIT, Counts()).run()
     assert receiver.lost == ["transport error"]
 
 

@@ -22,7 +22,9 @@ def test_a_conversation_knows_its_users_and_a_connection_its_conversations() -> 
         conversations.join(connection_id, conversation_id)
         conversations.share_join(connection_id, user_id, conversation_id)
     assert sorted(conversations.online_users("1")) == ["ann", "ben"]
-    assert conversations.sizes() == {"1": 2, "2": 1}
+    assert sorted(conversations.joined_anywhere()) == ["1", "2"]
+    assert conversations.members("1") == {"c1": "ann", "c2": "ann", "c3": "ben"}
+    assert conversations.members("2") == {"c3": "ben"}
     assert [conversations.count_joined(name) for name in ("c1", "c3", "c4")] == [1, 2, 0]
     assert not conversations.leave("c1", "2")
     assert conversations.leave("c3", "1")
@@ -31,7 +33,8 @@ def test_a_conversation_knows_its_users_and_a_connection_its_conversations() -> 
     assert conversations.is_joined("c3", "2")
     assert conversations.disconnected("c3") == ["2"]
     conversations.share_end("c3")
-    assert conversations.sizes() == {"1": 1}
+    assert conversations.joined_anywhere() == ["1"]
+    assert conversations.members("1") == {"c1": "ann", "c2": "ann"}
     assert conversations.disconnected("c3") == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,11 +16,13 @@ from flask_realtime.errors import BadRequest, EventError, Forbidden, TooManyRoom
 from flask_realtime.feature.context import FeatureContext
 from flask_realtime.feature.hook import Hook
 from flask_realtime.features.conversations.hooks import AUTHORIZE_JOIN, ON_JOIN, ON_LEAVE
+from flask_realtime.features.conversations.joins import REMOVAL_SECONDS
 from flask_realtime.features.conversations.membership import Membership
 from flask_realtime.features.conversations.state import Conversations
 from flask_realtime.gateway.changes import Means, carry_out
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.identity import Identity
+from tests.clock import Clock
 
 MOST = 2
 
@@ -29,6 +32,8 @@ class World:
 
     def __init__(self) -> None:
         self.config = RealtimeConfig(max_rooms=MOST)
+        self.clock = Clock()
+        self.meanwhile: Callable[[], object] = lambda: None
         self.steps: list[Any] = []
         self.answer: Any = True
         self.hooks: dict[Hook, list[Any]] = {
@@ -50,9 +55,15 @@ class World:
 
     def authorize(self, identity: Identity, conversation_id: str) -> Any:
         self.steps.append(("authorize", identity.user_id, conversation_id))
-        if isinstance(self.answer, EventError):
-            raise self.answer
-        return self.answer
+        answer = self.answer
+        self.meanwhile()
+        if isinstance(answer, EventError):
+            raise answer
+        return answer
+
+    @staticmethod
+    def lock() -> AbstractContextManager[Any]:
+        return nullcontext()
 
     def is_registered(self, hook: Hook) -> bool:
         return bool(self.hooks[hook])
@@ -202,3 +213,62 @@ def test_a_connection_that_is_gone_leaves_all_it_had_joined_and_the_application_
     assert world.conversations.online_users("7") == []
     assert announced == [Announce(ON_LEAVE, (world.ann.identity, "7")), Announce(ON_LEAVE, (world.ann.identity, "8"))]
     assert world.steps == []
+
+
+def test_a_removal_while_the_application_is_asked_makes_it_be_asked_again(world: World) -> None:
+    def remove() -> None:
+        world.meanwhile = lambda: None
+        world.answer = False
+        world.membership.joins.end_removal("ann", "7")
+        world.membership.leave(world.ann, "7")
+
+    world.meanwhile = remove
+    with pytest.raises(Forbidden, match="may not join"):
+        world.join("7")
+    assert [step for step in world.steps if step[0] in {"authorize", "enter"}] == [("authorize", "ann", "7")] * 2
+    assert not world.conversations.is_joined("c1", "7")
+
+
+def test_a_removal_of_somebody_else_or_from_elsewhere_changes_nothing(world: World) -> None:
+    def remove() -> None:
+        world.membership.joins.begin_removal("ben", "7")
+        world.membership.joins.end_removal("ann", "8")
+
+    world.meanwhile = remove
+    world.join("7")
+    assert world.conversations.is_joined("c1", "7")
+
+
+def test_nobody_joins_between_the_beginning_of_a_removal_and_its_end(world: World) -> None:
+    world.membership.joins.begin_removal("ann", "7")
+    with pytest.raises(Forbidden, match="being removed"):
+        world.join("7")
+    world.join("8")
+    world.membership.joins.end_removal("ann", "7")
+    world.join("7")
+    assert [world.conversations.is_joined("c1", number) for number in "78"] == [True, True]
+
+
+def test_a_removal_that_begins_while_the_application_is_asked_keeps_the_user_out(world: World) -> None:
+    world.meanwhile = lambda: world.membership.joins.begin_removal("ann", "7")
+    with pytest.raises(Forbidden, match="being removed"):
+        world.join("7")
+    assert not world.conversations.is_joined("c1", "7")
+
+
+def test_a_removal_whose_end_never_comes_keeps_nobody_out_for_long(world: World) -> None:
+    world.membership.joins.begin_removal("ann", "7")
+    world.clock.now += REMOVAL_SECONDS
+    world.join("7")
+    assert world.conversations.is_joined("c1", "7")
+
+
+def test_whoever_is_put_out_is_let_in_again_if_the_removal_fails_and_it_has_not_left(world: World) -> None:
+    for number in "78":
+        world.join(number)
+        world.membership.put_out(world.ann, number)
+    world.membership.leave(world.ann, "8")
+    world.steps.clear()
+    for number in "78":
+        world.membership.put_back(world.ann, number)
+    assert world.steps == [("enter", "c1", "conversation:7")]

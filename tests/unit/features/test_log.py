@@ -249,6 +249,21 @@ def test_what_a_dead_server_has_sent_is_only_recorded(clock: Clock, table: Table
     assert table.recorded == [[1, 2]]
 
 
+def test_the_metrics_say_what_the_relay_took_and_how_old_it_was(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    assert list(server.log.figures()) == []
+    server.connect()
+    server.pass_time(5)
+    assert list(server.log.figures()) == [("log_relayed", (), 0), ("log_lag_seconds", (), 0.0), ("log_unrecorded", (), 0)]
+    for number in range(3):
+        table.add("note", f"[{number}]", [None], reserved_for=-1.0)
+    server.pass_time(relay.INTERVAL)
+    relayed, lag, _ = (value for _, _, value in server.log.figures())
+    assert (relayed, lag > 60) == (3, True)
+    server.pass_time(relay.INTERVAL)
+    assert [value for _, _, value in server.log.figures()] == [3, 0, 0]
+
+
 def test_events_of_a_database_that_was_made_anew_have_other_names(table: Table) -> None:
     (event,) = table.add("note", "[1]", [None], reserved_for=0.0)
     later = event._replace(created_at=WRITTEN + timedelta(microseconds=1))

@@ -72,16 +72,39 @@ def test_one_who_comes_and_goes_without_end_is_announced_twelve_times_a_minute_a
     assert len(server.said) >= cycles * 0.3 / MINUTE * 5, "nor is it ever silent"
     advance(clock, 10.1, server)
     assert server.said[-1][1] is not online, "the last state is known within ten seconds"
-    assert all(one[1] != other[1] for one, other in zip(server.said, server.said[1:], strict=False)), "each is news"
+    pairs = zip(server.said, server.said[1:], strict=False)
+    assert all(one[1] != other[1] or other[0] - one[0] > 1 for one, other in pairs), "each is news, or was delayed"
 
 
-def test_a_change_back_to_what_was_announced_is_not_announced(clock: Clock) -> None:
+def test_the_latest_status_is_known_with_its_version(clock: Clock) -> None:
+    server = Server(clock)
+    assert server.announcements.latest("ann") == (None, -1)
+    server.change(7, online=True)
+    assert server.announcements.latest("ann") == (True, 7)
+
+
+def test_a_change_back_to_what_was_announced_is_announced_once_for_whoever_asked_meanwhile(clock: Clock) -> None:
     server = Server(clock)
     for version in range(8):
         server.change(version, online=version % 2 == 0)
     assert len(server.said) == 6
+    advance(clock, 10.2, server)
+    assert [online for _, online in server.said[6:]] == [False]
     advance(clock, MINUTE, server)
-    assert len(server.said) == 6
+    assert len(server.said) == 7
+
+
+def test_an_absence_is_told_once_it_is_announced(clock: Clock) -> None:
+    server = Server(clock)
+    assert server.announcements.is_absence_told("ann"), "of whom nothing is known"
+    for version in range(6):
+        server.change(version, online=version % 2 == 0)
+        assert server.announcements.is_absence_told("ann") is (version % 2 == 1)
+    server.change(6, online=True)
+    server.change(7, online=False)
+    assert not server.announcements.is_absence_told("ann"), "it is delayed"
+    advance(clock, 10.2, server)
+    assert server.announcements.is_absence_told("ann")
 
 
 def test_one_who_is_quiet_is_forgotten(clock: Clock) -> None:
@@ -164,5 +187,5 @@ def test_what_all_servers_together_have_no_allowance_for_is_held_back(clock: Clo
     assert announcements.release("ann") is None
     clock.now += 3
     assert announcements.take_due() == ["ann"]
-    assert not announcements.changed("ann", online=True, version=3), "back before it was announced"
-    assert announcements.release("ann") is None
+    assert announcements.changed("ann", online=True, version=3), "back before it was announced"
+    assert announcements.release("ann") is None, "once"

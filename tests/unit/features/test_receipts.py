@@ -170,7 +170,7 @@ def test_payloads_are_spelt_as_in_the_contract() -> None:
     expected = {"conversationId": "7", "messageIds": ["1"], "userId": "ann", "upTo": "1"}
     assert receipt_payload("7", ["1"], "ann", "1") == expected
     assert receipt_payload(7, (), None) == {"conversationId": 7, "messageIds": []}
-    assert unread_changed_payload("7", 3) == {"conversationId": "7", "unreadCount": 3, "mentionCount": 0}
+    assert unread_changed_payload("7", 3, 2) == {"conversationId": "7", "unreadCount": 3, "mentionCount": 2}
 
 
 def test_messages_are_named_by_their_ids_or_by_the_last_one() -> None:

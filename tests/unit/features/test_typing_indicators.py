@@ -106,3 +106,13 @@ def test_a_connection_that_types_here_and_there_keeps_nothing_of_where_it_stoppe
     assert dict(typing._devices) == {("ann", "kept"): 1}
     typing.disconnected("c1")
     assert (typing._conversations, typing._typing, dict(typing._devices)) == ({}, {}, {})
+
+
+def test_a_user_of_whom_nobody_is_to_hear_stops_typing_everywhere(typing: TypingIndicators, clock: Clock) -> None:
+    typing.start("c1", "ann", "1", 1)
+    typing.start("c2", "ann", "1", 1)
+    typing.start("c3", "ben", "1", 1)
+    assert typing.silence("ann") == [STOP]
+    assert typing.silence("ann") == []
+    clock.now += 7
+    assert [send.args[0]["userId"] for send in typing.expire()] == ["ben"]

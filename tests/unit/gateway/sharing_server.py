@@ -30,6 +30,7 @@ class Store(RecoveryStore):
     def __init__(self) -> None:
         self.changes: list[LeaseChange] = []
         self.events: list[LoggedEvent] = []
+        self.earlier: list[LoggedEvent] = []
         self.records: dict[tuple[str, str], LeaseRecord] = {}
         self.era = "ab12"
         self.is_complete = True
@@ -70,7 +71,7 @@ class Store(RecoveryStore):
 
     def reading(self, after: Place, era: str) -> Any:
         assert era == self.era
-        return SimpleNamespace(go_on=lambda: self._read(after))
+        return SimpleNamespace(go_on=lambda: self._read(after), earlier=self.earlier)
 
     def _read(self, after: Place) -> list[LoggedEvent] | None:
         self._require_up()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import pytest
 
 from flask_realtime.backends.backend import Backend
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.packing import pack
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
@@ -208,6 +210,8 @@ def test_an_event_is_encoded_once_however_often_it_is_sent(world: World) -> None
     assert (len(world.server.delivered), len(again), len(world.published)) == (2, 1, 3)
     assert again[0][1:] == (False, ("green",), (), None)
     assert world.server.encoded == 1
+    assert len({pack(envelope) for envelope in world.published}) == 1
+    assert world.published[0].packed == [pack(replace(world.published[0], packed=None))]
     world.is_published = False
     assert world.delivery.send_again(send) is False
 

@@ -136,6 +136,17 @@ def test_what_a_client_got_from_a_server_that_writes_it_later_does_not_come_agai
     assert missed == ["another's", "three", "four"]
 
 
+def test_what_has_no_place_leaves_the_servers_own_and_does_not_come_again_either() -> None:
+    here = Here()
+    here.journal.has_seen("c1", {"there": 2})
+    here.receive("two", 2, place="ab12-7-0-1")
+    here.journal.has_seen("c1", {"there": 4})
+    here.receive("four", 4, place="")
+    here.receive("five", 5, place="")
+    assert here.receiver.got == ["0", "five"]
+    assert here.journal.place == "ab12-7-0-1"
+
+
 def test_what_nobody_may_need_is_forgotten() -> None:
     here = Here()
     here.journal.has_seen("c1", {"there": 2})
@@ -178,6 +189,7 @@ class Store:
 
     def __init__(self, *events: LoggedEvent) -> None:
         self.events = list(events)
+        self.earlier: list[LoggedEvent] = []
         self.readings = 0
         self.is_complete = True
         self.is_reachable = True
@@ -190,6 +202,7 @@ class Store:
         def __init__(self, store: Store, after: Place) -> None:
             self.store = store
             self.after = after
+            self.earlier = store.earlier
 
         def go_on(self) -> list[LoggedEvent] | None:
             if not self.store.is_reachable:
@@ -204,8 +217,8 @@ def event(number: int, *rooms: str, volatile: bool = False, kind: str = "send") 
 
 
 def read(log: EventLog, after: int, *rooms: str, era: str = ERA) -> list[str] | None:
-    events = log.since(Place(after, 0, 0), era, rooms)
-    return None if events is None else [str(found.parts[0]) for found in events]
+    excerpt = log.since(Place(after, 0, 0), era, rooms)
+    return None if excerpt is None else [str(found.parts[0]) for found in excerpt.events]
 
 
 def test_each_client_gets_what_is_for_its_rooms_or_for_everyone_in_order() -> None:
@@ -254,3 +267,24 @@ def test_after_a_failure_a_log_is_read_from_the_start() -> None:
         read(log, 0)
     store.is_reachable = True
     assert read(log, 0) == ["1", "2"]
+
+
+def test_the_copies_of_an_event_of_the_applications_log_are_found_from_before_the_place_too() -> None:
+    def copy(number: int, name: str) -> LoggedEvent:
+        return event(number)._replace(header={"rooms": None, "volatile": False, "logged": name})
+
+    store: Any = Store(event(6), copy(7, "a"), copy(8, "b"))
+    store.earlier = [event(3), copy(4, "a")]
+    log = EventLog(store, 100_000)
+    for after in (5, 7):
+        excerpt = log.since(Place(after, 0, 0), ERA, ())
+        assert excerpt is not None
+        assert {name: [found.place.milliseconds for found in copies] for name, copies in excerpt.copies.items()} == {
+            "a": [7, 4],
+            "b": [8],
+        }
+    store.earlier = []
+    assert read(log, 4) == ["6", "7", "8"]
+    excerpt = log.since(Place(5, 0, 0), ERA, ())
+    assert excerpt is not None
+    assert len(excerpt.copies["a"]) == 1

@@ -27,10 +27,12 @@ RECORD = LeaseRecord(
 )
 
 
-def add(server: Server, origin: str, number: int | None, at: int, kind: str = SEND, **header: Any) -> None:
+def add(
+    server: Server, origin: str, number: int | None, at: int, kind: str = SEND, *, is_uncertain: bool = False, **header: Any
+) -> None:
     """Put an event that is named after its place into the order of all servers."""
     header = {"rooms": ("blue",), "except_rooms": (), "except_sid": None, "volatile": False, "number": number, **header}
-    server.store.events.append(LoggedEvent(Place(at, 0, 0), origin, kind, header, (f'2["{at}"]',)))
+    server.store.events.append(LoggedEvent(Place(at, 0, 0), origin, kind, header, (f'2["{at}"]',), is_uncertain))
 
 
 def missed(server: Server, record: LeaseRecord = RECORD, offset: object = OFFSET) -> list[list[str]] | None:
@@ -77,6 +79,36 @@ def test_nobody_comes_back_to_a_server_that_does_not_know_its_place_in_the_same_
     assert missed(server, offset="there.5.cd34-55-0-0") is None
     server.store.passed("cd34-60-0-0")
     assert missed(server, offset="there.5.cd34-55-0-0") == [["60", "~there.6.cd34-60-0-0"]]
+
+
+@pytest.mark.parametrize("at", [21, 51])
+def test_nobody_comes_back_for_whom_something_is_of_which_nobody_knows_who_had_it(server: Server, at: int) -> None:
+    add(server, "third", 9, at, is_uncertain=True)
+    assert missed(server) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "number", "at", "header"),
+    [("third", 9, 20, {}), ("third", 4, 21, {}), ("there", 5, 30, {}), ("third", 9, 21, {"rooms": ("red",)})],
+)
+def test_what_a_client_has_or_was_not_for_it_keeps_nobody_from_coming_back(
+    server: Server, origin: str, number: int, at: int, header: dict[str, Any]
+) -> None:
+    add(server, origin, number, at, is_uncertain=True, **header)
+    add(server, "third", 10, 22)
+    found = missed(server)
+    assert found is not None
+    assert [name for name, _ in found] == ["22"]
+
+
+def test_what_two_servers_sent_does_not_come_from_the_second_where_the_first_was_before_the_place(server: Server) -> None:
+    add(server, "third", 9, 19, logged="a")
+    server.store.earlier = [server.store.events.pop()]
+    add(server, "fourth", 1, 21, logged="a")
+    add(server, "fourth", 2, 22, logged="b")
+    found = missed(server)
+    assert found is not None
+    assert [name for name, _ in found] == ["22"]
 
 
 @pytest.mark.parametrize(("origin", "is_missed"), [("there", True), ("third", False), ("here", False)])

@@ -16,6 +16,7 @@ from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import PayloadNotSerializable
 from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.manager import RoomManager
+from flask_realtime.gateway.delivery.members import Pending, PendingConnections
 from flask_realtime.gateway.delivery.rooms import FindWebSockets, deliver_to_each, find_no_websockets
 from flask_realtime.gateway.repeats import Deliverer, Repeated, Repeater
 
@@ -240,6 +241,30 @@ def test_rooms_can_be_entered_and_left_before_the_admission(rooms: RoomManager, 
     send(rooms, "red", [], "red")
     send(rooms, "green", [], "green")
     assert receivers.events("ann") == [["red"]]
+
+
+def test_what_is_held_is_for_the_rooms_of_then_each_once(rooms: RoomManager, receivers: Receivers) -> None:
+    sid, other = rooms.reserve("ann", "green", "blue"), rooms.reserve("ben", "green")
+    send(rooms, "first", [], "green")
+    rooms.leave_room(sid, MAIN, "green")
+    rooms.enter_room(sid, MAIN, "red")
+    send(rooms, "second", [], "green")
+    send(rooms, "third", [], ["red", "blue", "green", sid])
+    for name in (sid, other):
+        rooms.admit(name)
+    assert receivers.events("ann") == [["first"], ["third"]]
+    assert receivers.events("ben") == [["first"], ["second"], ["third"]]
+
+
+def test_nothing_is_kept_of_connections_that_are_admitted_or_forgotten() -> None:
+    pending = PendingConnections()
+    pending.add("c1", Pending("ann", Inbox([]), ("green",)))
+    pending.enter("c1", "green")
+    pending.leave("c1", "red")
+    assert [sid for sid, _ in pending.among(["green", "red"])] == ["c1"]
+    pending.take("c1")
+    assert pending.among("green") == []
+    assert pending._sids == {}
 
 
 # Leaving ----------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -84,10 +85,13 @@ def logged(milliseconds: int, origin: str, number: int, name: str | None = "a") 
     return LoggedEvent(Place(milliseconds, 0, 0), origin, "send", header, ())
 
 
-def without_repeats(sent: SentEvents, *events: LoggedEvent) -> list[LoggedEvent]:
+def without_repeats(sent: SentEvents, *events: LoggedEvent, earlier: Sequence[LoggedEvent] = ()) -> list[LoggedEvent]:
     """What is left for a client that has the first seven events of `there`, and of others what is up to the place 5."""
     client = Offset("there", 7, "era", Place(5, 0, 0))
-    return sent.without_repeats(events, lambda event: client.is_before(event.origin, event.header["number"], event.place))
+    copies: defaultdict[str, list[LoggedEvent]] = defaultdict(list)
+    for event in (*earlier, *events):
+        copies[event.header.get("logged", "")].append(event)
+    return sent.without_repeats(events, copies, lambda event: client.is_before(event.origin, event.header["number"], event.place))
 
 
 def test_of_two_servers_that_sent_an_event_a_client_gets_it_from_the_first(sent: SentEvents) -> None:
@@ -106,3 +110,10 @@ def test_a_client_does_not_get_again_what_was_sent_before_the_place_up_to_which_
     sent.note("b", "elsewhere")
     repeated, new = logged(6, "elsewhere", 1), logged(7, "elsewhere", 2, "b")
     assert without_repeats(sent, repeated, new) == [new]
+
+
+def test_a_client_does_not_get_again_what_another_server_sent_before_this_one_started(sent: SentEvents) -> None:
+    repeated, new = logged(6, "elsewhere", 1), logged(7, "elsewhere", 2, "b")
+    assert without_repeats(sent, repeated, new, earlier=[logged(4, "third", 1)]) == [new]
+    assert without_repeats(sent, repeated, new, earlier=[logged(4, "there", 7)]) == [new]
+    assert without_repeats(sent, repeated, new, earlier=[logged(4, "there", 8)]) == [repeated, new]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from flask_realtime.jobs.job import Job
+from flask_realtime.jobs.job import ClaimLost, Job, Part
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -68,6 +68,16 @@ class MemoryQueue:
 
     def keep(self, job: Job, until: datetime, data: Mapping[str, Any]) -> bool:
         return self._write(job, due_at=until, claimed_until=until, data=data)
+
+    def advance(self, job: Job, until: datetime, part: Part) -> Job | None:
+        if not self._write(job, due_at=until, claimed_until=until):
+            raise ClaimLost
+        data = part(self.jobs[job.id].data)
+        if data is None:
+            del self.jobs[job.id]
+            return None
+        self._write(job, data=data)
+        return self.jobs[job.id]
 
     def extend(self, job: Job, until: datetime) -> None:
         self._write(job, due_at=until, claimed_until=until)

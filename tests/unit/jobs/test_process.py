@@ -30,12 +30,16 @@ class Host:
         self.code: Callable[[RunningJob], None] = lambda _running: None
         self.runner = JobRunner(self.jobs, {"test": self._run}, self._in_context, lease=NEVER, clock=self.jobs.now)
         self.ran = 0
+        self.told = 0
         self._lock = threading.Lock()
 
     def new_worker(
         self, start: Callable[[Task], object], wake: Callable[[float], None], clock: Callable[[], float], places: int
     ) -> JobWorker:
         return JobWorker(self.runner, start=start, wake=wake, clock=clock, interval=NEVER, places=places)
+
+    def run_here(self) -> None:
+        self.told += 1
 
     def _run(self, running: RunningJob) -> None:
         self.code(running)
@@ -103,6 +107,7 @@ def run(host: Host, jobs: int, *, places: int, number: signal.Signals = signal.S
 def test_it_runs_what_is_due_until_it_is_told_to_end(host: Host, number: signal.Signals) -> None:
     ids = [host.jobs.add(), host.jobs.add(due_in=0.05)]
     assert run(host, 2, places=2, number=number) == ids
+    assert host.told == 1
     assert host.jobs.jobs == {}
 
 

@@ -87,6 +87,20 @@ def test_a_job_that_would_be_tried_too_late_is_a_dead_letter(jobs: Jobs) -> None
     assert jobs.runner.run_due() == 0
 
 
+def test_outcomes_are_counted(jobs: Jobs) -> None:
+    jobs.queue.add(retried_for=DELAY + 1)
+    jobs.code = fail
+    jobs.runner.run_due()
+    assert jobs.runner.outcomes == {"done": 0, "failed": 1, "dead": 0, "lost": 0}
+    jobs.clock.now += DELAY
+    jobs.runner.run_due()
+    assert jobs.runner.outcomes == {"done": 0, "failed": 1, "dead": 1, "lost": 0}
+    jobs.code = lambda _running: None
+    jobs.queue.add()
+    jobs.runner.run_due()
+    assert jobs.runner.outcomes == {"done": 1, "failed": 1, "dead": 1, "lost": 0}
+
+
 def test_the_first_attempt_may_come_late(jobs: Jobs) -> None:
     jobs.queue.add(retried_for=100)
     jobs.clock.now += 1000

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flask_realtime.jobs.runner import JobRunner, RunningJob
+from flask_realtime.jobs.runner import JobCounts, JobRunner, RunningJob
 from flask_realtime.jobs.worker import LONGEST_RUN, JobWorker
 from tests.clock import Clock
 from tests.unit.jobs.memory_queue import MemoryQueue
@@ -26,7 +26,9 @@ class Worker:
         self.wakes: list[float] = []
         self.ran: list[str] = []
         self.fails = False
-        runner = JobRunner(self.queue, {"test": self._code}, self._in_context, lease=LEASE, clock=self.queue.now)
+        self.counts = JobCounts()
+        options: Any = {"lease": LEASE, "clock": self.queue.now, "counts": self.counts}
+        runner = JobRunner(self.queue, {"test": self._code}, self._in_context, **options)
         self.worker = JobWorker(
             runner,
             start=self.started.append,
@@ -102,6 +104,18 @@ def test_no_more_jobs_run_at_once_than_there_are_places(made: Worker) -> None:
     made.turn()
     made.run_started()
     assert made.ran == ids
+
+
+def test_it_knows_how_late_the_oldest_job_is_and_how_many_run(made: Worker) -> None:
+    for _ in range(PLACES + 1):
+        made.queue.add(due_in=-3)
+    made.turn()
+    assert (made.worker.lateness, made.worker.running) == (3.0, PLACES)
+    made.run_started()
+    made.turn()
+    made.run_started()
+    made.turn()
+    assert (made.worker.lateness, made.worker.running, made.counts.outcomes["done"]) == (0.0, 0, PLACES + 1)
 
 
 def test_a_database_that_is_away_is_asked_again_after_an_interval(made: Worker) -> None:

@@ -1,9 +1,12 @@
 import { useCallback, useEffect, useState } from 'react';
 
 import type { User } from '../features/authentication/session';
+import { useIsAdministrator } from '../features/administration/useIsAdministrator';
 import { useSessionEnd } from '../features/authentication/useSessionEnd';
+import { startDirectConversation, type Conversation } from '../features/conversations/api';
 import { ConversationList } from '../features/conversations/ConversationList';
 import { ConversationPane } from '../features/conversations/ConversationPane';
+import { conversationName } from '../features/conversations/names';
 import { NewConversation } from '../features/conversations/NewConversation';
 import { useInbox } from '../features/conversations/useInbox';
 import { closeConversation, openConversation, useOpenConversation } from '../features/conversations/useOpenConversation';
@@ -15,18 +18,24 @@ import { useNotifications } from '../features/notifications/useNotifications';
 import { useUpdates } from '../features/orders/useUpdates';
 import { useWaiting } from '../features/outbox/OutboxProvider';
 import { PeopleList } from '../features/presence/PeopleList';
+import { useIdle } from '../features/presence/useIdle';
 import { usePresence } from '../features/presence/usePresence';
 import { useDelivered } from '../features/receipts/useReceipts';
 import { useRealtime } from '../realtime/RealtimeProvider';
 import { useAnnouncer } from '../ui/Announcer';
-import { useToasts } from '../ui/Toasts';
-import { AdminPanel } from './AdminPanel';
+import { failureText } from '../ui/failure';
+import { dialogForLater, loadAhead, OnceNeeded } from '../ui/later';
+import { ToastRegion, useToasts } from '../ui/Toasts';
 import { ConnectionBanner } from './ConnectionStatus';
 import { Header } from './Header';
 import { ReturnStatus } from './ReturnStatus';
+import { SidePanels } from './SidePanels';
 
-// The API does not tell who is an administrator; it refuses the others.
-const ADMINISTRATOR = 'alice';
+const AdminPanel = dialogForLater(() => import('./AdminPanel'));
+const StatusDialog = dialogForLater(() => import('../features/presence/StatusDialog'));
+
+// What the user came for is loaded by then.
+const LOAD_AHEAD_MS = 2_000;
 
 export function ChatPage({ user }: { user: User }) {
   const { status, refusal, reconnect } = useRealtime();
@@ -36,19 +45,29 @@ export function ChatPage({ user }: { user: User }) {
   const { show } = useToasts();
   const [isCreating, setIsCreating] = useState(false);
   const [isAdministering, setIsAdministering] = useState(false);
+  const [isSettingStatus, setIsSettingStatus] = useState(false);
 
   useSessionEnd(status === 'refused' ? refusal : null);
   useReturnFocus(openId);
 
   const onMessage = useCallback(
-    (message: Message) => {
+    (message: Message, isMuted: boolean) => {
+      if (isMuted) return;
       announce(`${message.sender.username}: ${message.content}`);
       showBrowserNotification(message.sender.username, message.content, `message-${message.id}`);
     },
     [announce],
   );
-  const inbox = useInbox(user.id, onMessage);
+  const onRemoved = useCallback(
+    (conversation: Conversation) => {
+      show('Conversation left', `You no longer take part in ${conversationName(conversation, user.id)}.`);
+      if (conversation.id === openId) closeConversation();
+    },
+    [show, user.id, openId],
+  );
+  const inbox = useInbox(user.id, onMessage, onRemoved);
   useDelivered(user.id);
+  useIdle();
   const present = usePresence(inbox.people.map(({ id }) => id));
   const online = status === 'connected' ? present : null;
   const notifications = useNotifications(notificationStore, (item) => {
@@ -65,7 +84,13 @@ export function ChatPage({ user }: { user: User }) {
     document.title = `${unread > 0 ? `(${unread}) ` : ''}flask_realtime example`;
   }, [unread]);
 
-  const isAdministrator = user.username === ADMINISTRATOR;
+  useEffect(() => {
+    if (status !== 'connected') return;
+    const timer = setTimeout(loadAhead, LOAD_AHEAD_MS);
+    return () => clearTimeout(timer);
+  }, [status]);
+
+  const isAdministrator = useIsAdministrator();
   const open = inbox.conversations.find(({ id }) => id === openId);
   // The address may name a conversation further down the list.
   const isFurtherDown = openId !== null && !open && inbox.hasMore;
@@ -73,6 +98,20 @@ export function ChatPage({ user }: { user: User }) {
   useEffect(() => {
     if (isFurtherDown) loadMore();
   }, [isFurtherDown, loadMore, inbox.conversations.length]);
+
+  const { refresh } = inbox;
+  const writeTo = useCallback(
+    (userId: string) => {
+      startDirectConversation(userId).then(
+        ({ id }) => {
+          refresh();
+          openConversation(id);
+        },
+        (failure) => show('The conversation was not opened', failureText(failure)),
+      );
+    },
+    [refresh, show],
+  );
   const isNarrowlyHidden = openId !== null ? 'max-md:hidden' : '';
   return (
     <div className="flex h-dvh flex-col">
@@ -81,11 +120,13 @@ export function ChatPage({ user }: { user: User }) {
         status={status}
         notifications={notifications}
         updates={updates}
+        presence={online?.get(user.id)}
+        onStatus={() => setIsSettingStatus(true)}
         onAdminister={isAdministrator ? () => setIsAdministering(true) : undefined}
       />
       <ConnectionBanner status={status} refusal={refusal} waiting={waiting.length} onRetry={reconnect} />
       <ReturnStatus />
-      <main className="flex min-h-0 flex-1">
+      <main className="relative flex min-h-0 flex-1">
         <div className={`flex w-full flex-col border-line bg-surface md:w-80 md:border-r ${isNarrowlyHidden}`}>
           <ConversationList
             conversations={inbox.conversations}
@@ -96,7 +137,13 @@ export function ChatPage({ user }: { user: User }) {
             userId={user.id}
             onNew={() => setIsCreating(true)}
           />
-          <PeopleList people={inbox.people} online={online} userId={user.id} />
+          <PeopleList
+            people={inbox.people}
+            presences={online}
+            userId={user.id}
+            onMessage={writeTo}
+            onStatus={() => setIsSettingStatus(true)}
+          />
         </div>
         <div className={`flex min-w-0 flex-1 flex-col ${openId === null ? 'max-md:hidden' : ''}`}>
           {open ? (
@@ -108,9 +155,18 @@ export function ChatPage({ user }: { user: User }) {
               online={online}
             />
           ) : (
-            <NothingOpen isUnknown={openId !== null && inbox.isLoaded && !inbox.hasMore} />
+            <NothingOpen isWanted={openId !== null} isUnknown={openId !== null && inbox.isLoaded && !inbox.hasMore} />
           )}
         </div>
+        <SidePanels
+          conversations={inbox.conversations}
+          open={open}
+          user={user}
+          people={inbox.people}
+          presences={online}
+          onMessage={writeTo}
+        />
+        <ToastRegion />
       </main>
       <NewConversation
         isOpen={isCreating}
@@ -123,15 +179,27 @@ export function ChatPage({ user }: { user: User }) {
           openConversation(conversationId);
         }}
       />
-      {isAdministrator && <AdminPanel isOpen={isAdministering} onOpenChange={setIsAdministering} people={inbox.people} />}
+      <OnceNeeded isNeeded={isSettingStatus}>
+        <StatusDialog isOpen={isSettingStatus} onOpenChange={setIsSettingStatus} presence={online?.get(user.id)} />
+      </OnceNeeded>
+      <OnceNeeded isNeeded={isAdministering}>
+        <AdminPanel isOpen={isAdministering} onOpenChange={setIsAdministering} people={inbox.people} />
+      </OnceNeeded>
     </div>
   );
 }
 
-function NothingOpen({ isUnknown }: { isUnknown: boolean }) {
+interface NothingProps {
+  /** Whether the address names a conversation, and whether it is none of the user's. */
+  isWanted: boolean;
+  isUnknown: boolean;
+}
+
+function NothingOpen({ isWanted, isUnknown }: NothingProps) {
+  const text = isWanted ? 'Loading…' : 'Choose a conversation.';
   return (
     <div className="m-auto grid justify-items-center gap-3 p-6 text-center text-sm text-muted">
-      {isUnknown ? 'Conversation not found.' : 'Choose a conversation.'}
+      {isUnknown ? 'Conversation not found.' : text}
       {isUnknown && (
         <button type="button" onClick={closeConversation} className="font-medium text-accent underline">
           Show all conversations

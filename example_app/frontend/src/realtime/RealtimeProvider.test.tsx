@@ -8,6 +8,8 @@ import type { TokenSource } from './supervision';
 
 vi.mock('socket.io-client', () => ({ io: vi.fn() }));
 
+const TOKENS: TokenSource = { current: () => 'a', renew: async () => 'a' };
+
 let sockets: FakeSocket[];
 
 const tokensOf = (token: string): TokenSource => ({ current: () => token, renew: async () => token });
@@ -54,6 +56,23 @@ it('connects with the token of the moment', () => {
   const send = vi.fn();
   auth(send);
   expect(send.mock.calls).toEqual([[{ token: 'new' }]]);
+});
+
+it('connects with the name that the device has then', () => {
+  let device = 'Desk';
+  const { rerender } = renderHook(useRealtime, {
+    wrapper: ({ children }) => <RealtimeProvider tokens={TOKENS} device={device}>{children}</RealtimeProvider>,
+  });
+  const auth = vi.mocked(io).mock.calls[0]?.[1]?.auth;
+  if (typeof auth !== 'function') throw new Error('auth has to be a function');
+  const send = vi.fn();
+  for (const name of ['Desk', 'Phone', '']) {
+    device = name;
+    rerender();
+    auth(send);
+  }
+  expect(send.mock.calls).toEqual([[{ token: 'a', device: 'Desk' }], [{ token: 'a', device: 'Phone' }], [{ token: 'a' }]]);
+  expect(sockets).toHaveLength(1);
 });
 
 it('connects again when it is asked to', () => {

@@ -1,4 +1,4 @@
-import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { createContext, useCallback, useContext, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { io } from 'socket.io-client';
 
 import { listen, type RealtimeSocket } from './socket';
@@ -24,6 +24,8 @@ interface Props {
   tokens: TokenSource | null;
   /** The server, if it is not the one that the page comes from. */
   url?: string;
+  /** What to call this device among the user's others, from the next connection on. */
+  device?: string;
   children: ReactNode;
 }
 
@@ -34,10 +36,15 @@ interface Props {
  * to come back (`retryAfter`), the status is `waiting` and the connection is tried again then. What it refuses for another
  * reason stays refused until `reconnect` is called: asking again would be answered the same.
  */
-export function RealtimeProvider({ tokens, url, children }: Props) {
+export function RealtimeProvider({ tokens, url, device, children }: Props) {
   const [socket, setSocket] = useState<RealtimeSocket | null>(null);
   const [state, setState] = useState<ConnectionState>(IDLE);
   const [ready, setReady] = useState<Ready | null>(null);
+
+  const deviceName = useRef(device);
+  useLayoutEffect(() => {
+    deviceName.current = device;
+  });
 
   useEffect(() => {
     if (!tokens) return;
@@ -47,7 +54,7 @@ export function RealtimeProvider({ tokens, url, children }: Props) {
       // Of its own: a shared one would stay open for another user.
       forceNew: true,
       // A function, so that each attempt uses the token of that moment.
-      auth: (send) => send({ token: tokens.current() }),
+      auth: (send) => send({ token: tokens.current(), ...(deviceName.current ? { device: deviceName.current } : {}) }),
     });
     const stop = superviseConnection(opened, tokens, setState);
     const stopListening = listen(opened, { 'realtime:ready': setReady, disconnect: () => setReady(null) });

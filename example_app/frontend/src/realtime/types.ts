@@ -12,9 +12,37 @@ export interface Announcement {
   createdAt: string;
 }
 
+/** A conversation. What each viewer sees otherwise is left out of events to all of them. */
+export interface ConversationPayload {
+  id: string;
+  type: 'direct' | 'group';
+  title: string | null;
+  participants: Record<string, any>[];
+  participantCount: number;
+  createdAt: string;
+  lastMessage: unknown;
+  lastSeq: number;
+  pinned: string[];
+  unreadCount?: number;
+  mentionCount?: number;
+  muted?: boolean | string;
+}
+
 /** The payload of a client's `typing:start` and `typing:stop`. */
 export interface ConversationReference {
   conversationId: string | number;
+}
+
+/** `conversation:removed`. */
+export interface ConversationRemovedPayload {
+  conversationId: string;
+}
+
+/** One of a user's devices, for the user. */
+export interface DevicePresence {
+  device: string;
+  since: string;
+  state: 'active' | 'idle';
 }
 
 /** The answer to an event that failed. */
@@ -40,8 +68,43 @@ export interface Expiry {
   expiresAt: string;
 }
 
+/** `member:left`. */
+export interface MemberLeftPayload {
+  conversationId: string;
+  userId: string;
+  by: string | null;
+  reason: 'left' | 'removed';
+}
+
+/** `member:joined` and `member:updated`; `by` is null if the application itself did it. */
+export interface MemberPayload {
+  conversationId: string;
+  userId: string;
+  role: 'owner' | 'moderator' | 'member';
+  by: string | null;
+}
+
 /** `message:deleted`. */
 export interface MessageDeletedPayload {
+  conversationId: string | number;
+  messageId: string | number;
+}
+
+/** `message:edit`. */
+export interface MessageEditPayload {
+  conversationId: string | number;
+  messageId: string | number;
+  content: string;
+}
+
+/** The payload of a client's `message:pin` and `message:unpin`. */
+export interface MessageReference {
+  conversationId: string | number;
+  messageId: string | number;
+}
+
+/** `message:delete`. */
+export interface MessageReferencePayload {
   conversationId: string | number;
   messageId: string | number;
 }
@@ -51,6 +114,9 @@ export interface MessageSendPayload {
   conversationId: string | number;
   clientId: string | number;
   content: string;
+  replyTo?: string | number | null;
+  threadId?: string | number | null;
+  mentions?: (string | number)[] | null;
 }
 
 /** The answer to `message:send`. */
@@ -83,6 +149,42 @@ export interface MissedEvent {
   event: string;
   args: unknown[];
   at: string;
+}
+
+/**
+ * `presence:changed`, and an entry of the answer to `presence:get`; the user's own has the devices
+ * too.
+ */
+export interface PresenceOfUser {
+  userId: string;
+  status: 'online' | 'offline';
+  state: 'online' | 'away' | 'busy' | 'invisible' | 'offline';
+  text: string | null;
+  lastSeenAt: string | null;
+  devices?: DevicePresence[];
+}
+
+/** `presence:set`. */
+export interface PresenceSetPayload {
+  state: 'online' | 'away' | 'busy' | 'invisible';
+  text?: string | null;
+  until?: string | null;
+}
+
+/** `reaction:added` and `reaction:removed`: how many users react to the message with the emoji now. */
+export interface ReactionChangedPayload {
+  conversationId: string;
+  messageId: string;
+  emoji: string;
+  userId: string;
+  count: number;
+}
+
+/** `reaction:add` and `reaction:remove`. */
+export interface ReactionPayload {
+  conversationId: string | number;
+  messageId: string | number;
+  emoji: string;
 }
 
 /**
@@ -131,6 +233,14 @@ export interface SyncReset {
   cursor: string;
 }
 
+/** `thread:updated`. */
+export interface ThreadUpdatedPayload {
+  conversationId: string;
+  messageId: string;
+  count: number;
+  lastAt: string;
+}
+
 /** `typing:start` and `typing:stop`, to the other users of a conversation. */
 export interface TypingPayload {
   conversationId: string | number;
@@ -152,6 +262,26 @@ export interface UserStatus {
 
 /** Events that the server sends. */
 export interface ServerToClientEvents {
+  /** The user takes part in a conversation from now on. Sent to all connections of each new participant. */
+  'conversation:new': (conversation: Record<string, any>) => void;
+  /**
+   * The title or the pinned messages have changed; `unreadCount`, `mentionCount` and `muted`, which each
+   * user sees otherwise, are not in it. Or the user has muted the conversation, or ended that; they are
+   * in it. Sent to every connection joined to the conversation; where only `muted` has changed, all of
+   * the user's connections.
+   */
+  'conversation:updated': (conversation: ConversationPayload) => void;
+  /** The user takes no part in the conversation any more. Sent to all connections of the user. */
+  'conversation:removed': (payload: ConversationRemovedPayload) => void;
+  /** A user was added to the conversation. Sent to every connection joined to the conversation. */
+  'member:joined': (payload: MemberPayload) => void;
+  /** A member has another role. Sent to every connection joined to the conversation. */
+  'member:updated': (payload: MemberPayload) => void;
+  /**
+   * A user takes no part in the conversation any more. Sent to every connection joined to the
+   * conversation, but for the user's own.
+   */
+  'member:left': (payload: MemberLeftPayload) => void;
   /** Another user is typing. Sent to the other users in the conversation. */
   'typing:start': (payload: TypingPayload) => void;
   /**
@@ -161,8 +291,15 @@ export interface ServerToClientEvents {
   'typing:stop': (payload: TypingPayload) => void;
   /** A message was sent. Sent to every connection joined to the conversation. */
   'message:new': (message: Record<string, any>) => void;
+  /**
+   * A message was edited; `isRead` and `status` are as its sender sees them. Sent to every connection
+   * joined to the conversation.
+   */
+  'message:updated': (message: Record<string, any>) => void;
   /** A message was deleted. Sent to every connection joined to the conversation. */
   'message:deleted': (payload: MessageDeletedPayload) => void;
+  /** A reply was sent in the thread of a message. Sent to every connection joined to the conversation. */
+  'thread:updated': (payload: ThreadUpdatedPayload) => void;
   /**
    * Messages were read; `userId` is the reader, if the application named one. With `upTo`, everything up
    * to that message is read. Sent to every connection joined to the conversation.
@@ -174,10 +311,14 @@ export interface ServerToClientEvents {
    */
   'messages:delivered': (payload: MessagesDeliveredPayload) => void;
   /**
-   * The user has read messages of a conversation: how many are unread now. `mentionCount` is 0, as
-   * nobody can be mentioned yet. Sent to all of the user's connections.
+   * The user has read messages of a conversation: how many are unread now, and how many of those mention
+   * the user. Sent to all of the user's connections.
    */
   'unread:changed': (payload: UnreadChangedPayload) => void;
+  /** A user has reacted to a message with an emoji. Sent to every connection joined to the conversation. */
+  'reaction:added': (payload: ReactionChangedPayload) => void;
+  /** A user has taken a reaction to a message back. Sent to every connection joined to the conversation. */
+  'reaction:removed': (payload: ReactionChangedPayload) => void;
   /** There is a new notification for the user. Sent to all of the user's connections. */
   'notification:new': (notification: Record<string, any>) => void;
   /**
@@ -197,6 +338,14 @@ export interface ServerToClientEvents {
    * `presence_audience` hook names.
    */
   'user:status-changed': (payload: UserStatus) => void;
+  /**
+   * A user set a state or a text, which is over now, or came online with one, or all of the user's
+   * devices are idle, or one is active again. The user's own devices are also told of a device that
+   * became idle or active. Users who set nothing come online and go offline with `user:status-changed`
+   * alone, unless others may know an earlier state of theirs. Sent to the audience of `user:status-
+   * changed`; with `devices`, the user's own connections.
+   */
+  'presence:changed': (payload: PresenceOfUser) => void;
   /**
    * The access token expires in `REALTIME_EXPIRY_WARNING` seconds, or sooner where it is a short-lived
    * one. Send a new one with `auth:refresh`. Sent to the connection whose token it is.
@@ -233,6 +382,14 @@ export interface ClientToServerEvents {
    * `authorize_join` admits.
    */
   'conversation:get-online-users': (conversationId: string | number, callback: (answer: string[] | ErrorAnswer) => void) => void;
+  /**
+   * Pin a message in its conversation: in a group its owners and moderators may, in a direct
+   * conversation both. At most 50 messages are pinned in one. Pinning one twice is no error, and
+   * notifies nobody.
+   */
+  'message:pin': (payload: MessageReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /** Unpin a message; as `message:pin`. */
+  'message:unpin': (payload: MessageReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /** Announce that the user is typing. Only from a connection that has joined the conversation. */
   'typing:start': (payload: ConversationReference, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /** Announce that the user stopped typing. Only from a connection that has joined the conversation. */
@@ -248,11 +405,22 @@ export interface ClientToServerEvents {
   /**
    * Send a message to a conversation. Only for its participants. `clientId` is the client's own id of
    * the message: for 24 hours, sending it again stores nothing, notifies nobody, and gets the same
-   * answer. The application's `on_message_send` hook stores it; without one the answer is
-   * `unknown_event`. `replyTo`, `threadId`, `mentions` and `attachmentIds` are not supported yet: with
-   * one of them the answer is `bad_request`.
+   * answer. `replyTo` is a message that this one quotes, `threadId` the one whose thread it is in, and
+   * `mentions` holds ids of participants, at most 50, or `*` for everyone, which moderators and owners
+   * may. The application's `on_message_send` hook stores it; without one the answer is `unknown_event`.
+   * `attachmentIds` is not supported yet: with one the answer is `bad_request`.
    */
   'message:send': (payload: MessageSendPayload, callback: (answer: MessageSentAnswer | ErrorAnswer) => void) => void;
+  /**
+   * Change the content of one's own message, for as long after its sending as `REALTIME_EDIT_WINDOW`
+   * says. Giving it the content that it has is no error, and tells nobody.
+   */
+  'message:edit': (payload: MessageEditPayload, callback: (answer: MessageSentAnswer | ErrorAnswer) => void) => void;
+  /**
+   * Delete a message: one's own or, as a moderator or owner of the conversation, anybody's. Its content
+   * goes, and it stays in its place with `deletedAt`.
+   */
+  'message:delete': (payload: MessageReferencePayload, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
    * Say that the user has read messages: either `messageIds`, 500 at most, or all up to `upTo`. Only for
    * participants of the conversation. The application's `on_messages_read` hook stores it; without one
@@ -265,6 +433,18 @@ export interface ClientToServerEvents {
    * A message that was read is delivered.
    */
   'messages:delivered': (payload: SeenPayload, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * React to a message with an emoji. Only for participants of the conversation: others get `forbidden`;
+   * a message that was deleted is `not_found`. A user reacts to a message with an emoji once: doing it
+   * again is no error, and nobody is told. `emoji` is exactly one emoji. A message has at most 50 kinds
+   * of reactions: one more is `forbidden`. Without a store of reactions the answer is `unknown_event`.
+   */
+  'reaction:add': (payload: ReactionPayload, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * Take a reaction back; otherwise as `reaction:add`. Taking back what is not there is no error, and
+   * nobody is told.
+   */
+  'reaction:remove': (payload: ReactionPayload, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
    * Mark a notification as read. The application's `on_notification_read` hook stores it; if it fails,
    * no device is notified.
@@ -285,6 +465,24 @@ export interface ClientToServerEvents {
   'user:get-status': (userId: string | number, callback: (answer: UserStatus | ErrorAnswer) => void) => void;
   /** Ask which users are online; at most `REALTIME_MAX_STATUS_IDS` ids, answered in the order requested. */
   'users:get-status': (userIds: (string | number)[], callback: (answer: UserStatus[] | ErrorAnswer) => void) => void;
+  /**
+   * Set the user's state on all devices, with a `text` of at most 100 characters. At `until`, in ISO
+   * 8601, the user is plain online again. To others a user who is `invisible` is offline.
+   */
+  'presence:set': (payload: PresenceSetPayload, callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /**
+   * Ask for the presence of users: whether they are online, the state and text that they have set, and
+   * when those who are offline were last seen. At most `REALTIME_MAX_STATUS_IDS` ids, answered in the
+   * order requested. The user's own entry also has the `devices`.
+   */
+  'presence:get': (userIds: (string | number)[], callback: (answer: PresenceOfUser[] | ErrorAnswer) => void) => void;
+  /**
+   * Say that the device is idle. A user all of whose devices are idle is `away`, unless another state is
+   * set.
+   */
+  'presence:idle': (callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
+  /** Say that the device is not idle any more. */
+  'presence:active': (callback?: (answer: Acknowledgement | ErrorAnswer) => void) => void;
   /**
    * Go on with a new access token of the same user, without a reconnect. `expiresAt` is null where the
    * new token does not expire. A token that is refused leaves the connection as it was; the codes are

@@ -1,5 +1,5 @@
 import type { Message, MessagePage } from '../features/messages/messageList';
-import type { MessageStore } from '../features/messages/useMessages';
+import type { MessageStore, Place } from '../features/messages/useMessages';
 import type { MessageSendPayload } from '../realtime/types';
 import type { FakeSocket } from './fakeSocket';
 
@@ -15,6 +15,13 @@ export function makeMessage(id: number, changes: Partial<Message> = {}): Message
     sender: BOB,
     content: `message ${id}`,
     createdAt: new Date(Date.UTC(2026, 0, 1) + id * 1000).toISOString(),
+    editedAt: null,
+    deletedAt: null,
+    replyTo: null,
+    threadId: null,
+    thread: null,
+    mentions: [],
+    reactions: [],
     isRead: false,
     status: 'sent',
     ...changes,
@@ -28,6 +35,7 @@ export class FakeStore implements MessageStore {
   /** What happens between storing what was sent and answering: a rejection is a connection that is lost there. */
   onSend: (message: Message) => Promise<void> = async () => undefined;
   isDown = false;
+  loads = 0;
   private readonly pageSize: number;
   private readonly sent = new Map<string, Message>();
 
@@ -46,22 +54,35 @@ export class FakeStore implements MessageStore {
     this.messages = this.messages.filter((message) => message.id !== id);
   }
 
-  load = async (_conversationId: string, before: string | null): Promise<MessagePage> => {
+  load = async (_conversationId: string, { before, after, around, thread = null }: Place): Promise<MessagePage> => {
+    this.loads += 1;
     if (this.isDown) throw new TypeError('Failed to fetch');
-    const older = this.messages.filter(({ id }) => before === null || Number(id) < Number(before));
-    const messages = older.slice(-this.pageSize);
-    return { messages, nextBefore: older.length > messages.length ? (messages[0]?.id ?? null) : null };
+    const all = this.messages.filter(({ threadId }) => threadId === thread);
+    if (after !== undefined) return this.page(all, all.findIndex(({ id }) => id === after) + 1);
+    if (around !== undefined) return this.page(all, all.findIndex(({ id }) => id === around) - 1);
+    const end = all.filter(({ id }) => before === undefined || Number(id) < Number(before)).length;
+    return this.page(all, end - this.pageSize, end);
   };
+
+  private page(all: Message[], start: number, end = start + this.pageSize): MessagePage {
+    const messages = all.slice(Math.max(0, start), end);
+    return {
+      messages,
+      nextBefore: start > 0 ? (messages[0]?.id ?? null) : null,
+      nextAfter: end < all.length ? (messages.at(-1)?.id ?? null) : null,
+    };
+  }
 
   /** Have a socket's `message:send` store here, once for each of the client's ids, as the server does. */
   serve(socket: FakeSocket) {
     socket.answers.set('message:send', (payload) => this.send(payload as MessageSendPayload));
   }
 
-  private async send({ conversationId, clientId, content }: MessageSendPayload) {
+  private async send({ conversationId, clientId, content, replyTo = null, threadId = null }: MessageSendPayload) {
     const key = `${conversationId} ${clientId}`;
-    const message =
-      this.sent.get(key) ?? this.add({ conversationId: String(conversationId), content, senderId: ALICE.id, sender: ALICE });
+    const links = { replyTo: replyTo === null ? null : String(replyTo), threadId: threadId === null ? null : String(threadId) };
+    const own = { senderId: ALICE.id, sender: ALICE };
+    const message = this.sent.get(key) ?? this.add({ conversationId: String(conversationId), content, ...links, ...own });
     this.sent.set(key, message);
     await this.onSend(message);
     return { ok: true, message };
@@ -72,4 +93,12 @@ export class FakeStore implements MessageStore {
   };
 
   remove = async (_conversationId: string, messageId: string) => this.delete(messageId);
+
+  find = async (_conversationId: string, messageId: string) => this.messages.find(({ id }) => id === messageId) ?? null;
+
+  edit = async (_conversationId: string, messageId: string, content: string): Promise<Message> => {
+    const edited = makeMessage(Number(messageId), { content, editedAt: new Date(0).toISOString() });
+    this.messages = this.messages.map((message) => (message.id === messageId ? edited : message));
+    return edited;
+  };
 }

@@ -1,6 +1,6 @@
 import { call, callOpenly, renewAccessToken, renewalTime } from '../../api/http';
 import type { TokenSource } from '../../realtime/supervision';
-import { currentSession, setSession, type Session } from './session';
+import { currentSession, setSession, type Session, type User } from './session';
 
 export const tokens: TokenSource = {
   current: () => currentSession()?.accessToken ?? null,
@@ -10,6 +10,18 @@ export const tokens: TokenSource = {
 export async function logIn(username: string, password: string): Promise<void> {
   const session = await callOpenly<Omit<Session, 'renewAt'>>('/api/auth/login', { username, password });
   setSession({ ...session, renewAt: renewalTime(session.accessToken) });
+}
+
+interface Me extends User {
+  isAdministrator: boolean;
+}
+
+export const loadMe = () => call<Me>('GET', '/api/me');
+
+/** Create a user, and log in as that user. */
+export async function signUp(username: string, password: string): Promise<void> {
+  await callOpenly('/api/auth/register', { username, password });
+  await logIn(username, password);
 }
 
 /**

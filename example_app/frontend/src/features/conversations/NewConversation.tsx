@@ -47,19 +47,19 @@ function NewConversationForm({ others, onCreated }: { others: Person[]; onCreate
   }
 
   return (
-    <form onSubmit={(event) => void handleSubmit(event)} className="grid gap-4">
-      <fieldset>
+    <form onSubmit={(event) => void handleSubmit(event)} className="grid grid-cols-[minmax(0,1fr)] gap-4">
+      <fieldset className="min-w-0">
         <legend className="mb-1.5 text-sm font-medium">Participants</legend>
         <div className="max-h-56 overflow-y-auto rounded-lg border border-line">
           {others.map(({ id, username }) => (
             <label key={id} className="flex min-h-11 cursor-pointer items-center gap-3 px-3 hover:bg-sunken">
               <input
                 type="checkbox"
-                className="size-4 accent-accent"
+                className="size-4 shrink-0 accent-accent"
                 checked={chosen.includes(id)}
                 onChange={() => toggle(id)}
               />
-              {username}
+              <span className="truncate">{username}</span>
             </label>
           ))}
         </div>

@@ -8,6 +8,12 @@ export function othersIn(conversation: Conversation, userId: string): User[] {
   return others.length > 0 ? others : conversation.participants;
 }
 
+/** Name those who take part beside the user; of many, only the first ones. */
+export function namesOfOthers(conversation: Conversation, userId: string): string {
+  const names = othersIn(conversation, userId).map(({ username }) => username);
+  return joinNames(names, Math.max(names.length, conversation.participantCount - 1));
+}
+
 export function conversationName(conversation: Conversation, userId: string): string {
-  return conversation.title ?? joinNames(othersIn(conversation, userId).map(({ username }) => username));
+  return conversation.title ?? namesOfOthers(conversation, userId);
 }

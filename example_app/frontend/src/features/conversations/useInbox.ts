@@ -1,25 +1,33 @@
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
 import { useRealtime } from '../../realtime/RealtimeProvider';
 import { makeRefresher, type Refresher } from '../../realtime/refresher';
 import { useEachConnection, useSocketEvent } from '../../realtime/useSocketEvent';
 import type { Message } from '../messages/messageList';
 import { listPeople, type Person } from '../presence/api';
+import { byActivity, withLastChanged, withLatest, withLatestChanged, type LatestMessages } from './activity';
 import { listConversations, type Conversation } from './api';
+import { isMuted, withMuteEnded, withoutMember, withoutPin, withRole, withUpdate } from './changes';
 import { enterRoom, retainRoom } from './rooms';
+import { useMuteEnds } from './useMuteEnds';
 
 // The server lets a connection join 200 conversations; the one that is open, and new ones, need places too.
 const MOST_LIVE = 150;
 
 /**
- * Hold the list of conversations with their unread counts, and everybody there is.
+ * Hold the list of conversations with their unread counts, those first in which something happened last, and everybody there is.
  *
  * The newest 150 are all joined, not only the open one: that is how their counts change while one looks on.
  * Further ones are listed when `loadMore` is called.
+ *
+ * @param userId - Who is logged in.
+ * @param onMessage - Called with what others write, and whether the user has muted the conversation.
+ * @param onRemoved - Called when the user does not take part in a conversation any more.
  */
-export function useInbox(userId: string, onMessage: (message: Message) => void) {
+export function useInbox(userId: string, onMessage: (message: Message, isMuted: boolean) => void, onRemoved?: (conversation: Conversation) => void) {
   const { socket } = useRealtime();
-  const [conversations, setConversations] = useState<Conversation[]>([]);
+  const [listed, setListed] = useState<Conversation[]>([]);
+  const [latest, setLatest] = useState<LatestMessages>(new Map());
   const [people, setPeople] = useState<Person[]>([]);
   const [hasMore, setHasMore] = useState(false);
   const [isLoaded, setIsLoaded] = useState(false);
@@ -46,7 +54,7 @@ export function useInbox(userId: string, onMessage: (message: Message) => void) 
           if (socket && !releases.has(id)) releases.set(id, retainRoom(socket, id));
         }
         pages.current.loaded = loaded;
-        setConversations(conversations);
+        setListed(conversations);
         setHasMore(hasMore);
         setPeople(everybody);
         setIsLoaded(true);
@@ -63,26 +71,49 @@ export function useInbox(userId: string, onMessage: (message: Message) => void) 
   }, [socket]);
 
   const refresh = useCallback(() => refresher.current?.refresh(), []);
-  const count = (conversationId: string, counted: (unreadCount: number) => number) => {
+  const change = (conversationId: string, changed: (conversation: Conversation) => Conversation) => {
     refresher.current?.touch();
-    setConversations((known) =>
-      known.map((one) =>
-        one.id === conversationId ? { ...one, unreadCount: counted(one.unreadCount) } : one,
-      ),
-    );
+    setListed((known) => known.map((one) => (one.id === conversationId ? changed(one) : one)));
   };
+  const count = (conversationId: string, counted: (unreadCount: number) => number) =>
+    change(conversationId, (one) => ({ ...one, unreadCount: counted(one.unreadCount) }));
 
   useSocketEvent('message:new', (message) => {
+    if (!message.threadId) setLatest((known) => new Map(known).set(String(message.conversationId), message));
     if (message.senderId === userId) return;
     count(String(message.conversationId), (unreadCount) => unreadCount + 1);
-    onMessage(message);
+    const target = listed.find(({ id }) => id === String(message.conversationId));
+    onMessage(message, target !== undefined && isMuted(target));
   });
   useSocketEvent('unread:changed', ({ conversationId, unreadCount }) => {
     count(String(conversationId), () => unreadCount);
   });
+  const changeLast = (conversationId: string, messageId: string, changed: (message: Message) => Message) => {
+    change(conversationId, (one) => withLastChanged(one, messageId, changed));
+    setLatest((known) => withLatestChanged(known, messageId, changed));
+  };
+  useSocketEvent('message:updated', (message) => changeLast(String(message.conversationId), message.id, () => message));
   // Only the server knows whether what was deleted had been read, and what has been written in a conversation that is new.
-  useSocketEvent('message:deleted', refresh);
+  useSocketEvent('message:deleted', ({ conversationId, messageId }) => {
+    const deletedAt = new Date().toISOString();
+    changeLast(String(conversationId), String(messageId), (message) => ({ ...message, content: '', deletedAt }));
+    change(String(conversationId), (one) => withoutPin(one, String(messageId)));
+    refresh();
+  });
   useSocketEvent('conversation:new', refresh);
+  useSocketEvent('conversation:updated', (updated) => change(updated.id, (known) => withUpdate(known, updated)));
+  useSocketEvent('conversation:removed', ({ conversationId }) => {
+    const removed = listed.find(({ id }) => id === conversationId);
+    retained.current.get(conversationId)?.();
+    retained.current.delete(conversationId);
+    refresher.current?.touch();
+    setListed((known) => known.filter(({ id }) => id !== conversationId));
+    if (removed) onRemoved?.(removed);
+  });
+  // The event does not tell the new member's name.
+  useSocketEvent('member:joined', refresh);
+  useSocketEvent('member:updated', (member) => change(member.conversationId, (known) => withRole(known, member.userId, member.role)));
+  useSocketEvent('member:left', (member) => change(member.conversationId, (known) => withoutMember(known, member.userId)));
   useEachConnection(refresh);
 
   const loadMore = useCallback(() => {
@@ -91,5 +122,11 @@ export function useInbox(userId: string, onMessage: (message: Message) => void) 
     refresher.current?.refresh();
   }, []);
 
+  useMuteEnds(
+    listed,
+    useCallback((now: number) => setListed((known) => known.map((one) => withMuteEnded(one, now))), []),
+  );
+
+  const conversations = useMemo(() => byActivity(listed.map((one) => withLatest(one, latest))), [listed, latest]);
   return { conversations, people, hasMore, isLoaded, refresh, loadMore };
 }

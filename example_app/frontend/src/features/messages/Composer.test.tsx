@@ -46,6 +46,32 @@ it('does not send while an input method composes a character', () => {
   expect(onSend).not.toHaveBeenCalled();
 });
 
+it('does not send with the key that ends a composition in Safari', () => {
+  write('にほん');
+  fireEvent.keyDown(field(), { key: 'Enter', keyCode: 229 });
+  expect(onSend).not.toHaveBeenCalled();
+});
+
+it('says how much room is left, and why it does not send what is too long, of which nothing is cut', () => {
+  const button = screen.getByRole<HTMLButtonElement>('button', { name: 'Send' });
+  const note = () => document.getElementById(button.getAttribute('aria-describedby') ?? '')?.textContent;
+  write('x'.repeat(3_990));
+  expect(note()).toBe('10 characters left');
+  write('x'.repeat(4_002));
+  expect([note(), field().value.length, field().getAttribute('aria-invalid')]).toEqual([
+    'Too long to send: 2 characters over 4,000',
+    4_002,
+    'true',
+  ]);
+  expect(screen.getByRole('status', { name: 'Length' }).textContent).toBe('The message is too long to be sent.');
+  fireEvent.click(button);
+  fireEvent.keyDown(field(), { key: 'Enter' });
+  expect([onSend.mock.calls.length, field().value.length]).toEqual([0, 4_002]);
+  write(` ${'x'.repeat(4_000)} `);
+  fireEvent.click(button);
+  expect(onSend.mock.calls).toEqual([['x'.repeat(4_000)]]);
+});
+
 it('has nothing to send in an empty field', () => {
   write('   ');
   fireEvent.keyDown(field(), { key: 'Enter' });

@@ -20,7 +20,7 @@ export function DeleteDialog({ message, onCancel, onConfirm }: Props) {
     >
       {message && (
         <>
-          <blockquote className="line-clamp-4 rounded-lg bg-sunken px-3 py-2 text-sm break-words">{message.content}</blockquote>
+          <blockquote dir="auto" className="line-clamp-4 rounded-lg bg-sunken px-3 py-2 text-sm break-words">{message.content}</blockquote>
           <div className="mt-4 flex justify-end gap-2">
             <Button data-autofocus onClick={onCancel}>Cancel</Button>
             <Button kind="danger" onClick={() => onConfirm(message)}>

@@ -1,12 +1,12 @@
-import { ArrowDown, LoaderCircle } from 'lucide-react';
-import { useCallback, useEffect, useState } from 'react';
+import { ArrowDown } from 'lucide-react';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 
 import { Button } from '../../ui/Button';
 import { useToasts } from '../../ui/Toasts';
 import { usePageVisible } from '../../ui/usePageVisible';
-import { MessageItem } from './MessageItem';
+import type { MessageActions } from './actions';
+import { MessageList, rowsOf, type Row } from './MessageList';
 import { compareIds, type Message } from './messageList';
-import { OutgoingItem } from './OutgoingItem';
 import { useMessageScroll } from './useMessageScroll';
 import type { useMessages } from './useMessages';
 
@@ -14,95 +14,148 @@ interface Props {
   thread: ReturnType<typeof useMessages>;
   userId: string;
   mayDeleteAll: boolean;
-  onDelete: (message: Message) => void;
+  /** What the list is called. */
+  label: string;
+  /** What is said where it begins, and where there is nothing. */
+  beginning: string;
+  empty: string;
+  actions: MessageActions;
 }
 
-export function MessageView({ thread, userId, mayDeleteAll, onDelete }: Props) {
-  const { messages, outgoing, hasEarlier, isLoaded, isLoadingEarlier, markRead } = thread;
+export function MessageView({ thread, userId, mayDeleteAll, label, beginning, empty, actions }: Props) {
+  const { messages, outgoing, firstUnreadId, hasEarlier, isLoaded, isLoadingEarlier, markRead, loadEarlier } = thread;
+  const { hasLater, loadLater, returnToLatest, jumpTarget, generation } = thread;
   const { show } = useToasts();
   const isVisible = usePageVisible();
 
-  const { loadEarlier } = thread;
   const loadMore = useCallback(() => {
     loadEarlier().catch(() => show('Earlier messages could not be loaded', 'Please try again.'));
   }, [loadEarlier, show]);
 
-  const ends = { first: messages[0]?.id, last: outgoing.at(-1)?.clientId ?? messages.at(-1)?.id };
-  const { scroller, content, isAtBottom, handleScroll, toBottom } = useMessageScroll(ends, loadMore);
+  const loadMoreLater = useCallback(() => {
+    loadLater().catch(() => show('Later messages could not be loaded', 'Please try again.'));
+  }, [loadLater, show]);
 
-  // What has been in view: all that is loaded, up to the newest when the view was at the bottom last.
+  const rows = useMemo(() => rowsOf(messages, outgoing), [messages, outgoing]);
+  // Another part of the conversation is shown for the sake of the message that it opens at.
+  const openId = generation === 0 ? firstUnreadId : (jumpTarget?.messageId ?? null);
+  const openAt = openId === null ? null : rowIndexOf(rows, openId);
+  const content = { isLoaded, rowCount: rows.length, openAt, hasLater };
+  const { scroller, list, isAtBottom, lastInView, handleScroll, handleScrollEnd, handleResize, toBottom, toRow } = useMessageScroll(
+    content,
+    loadMore,
+    loadMoreLater,
+  );
+
+  // What has been in view: all that is loaded, up to the last that was.
   const [seen, setSeen] = useState<string | null>(null);
-  const newest = messages.at(-1)?.id;
+  const reached = isAtBottom ? messages.at(-1)?.id : messageAt(rows, lastInView)?.id;
   useEffect(() => {
-    if (isVisible && isAtBottom && newest !== undefined) setSeen(newest);
-  }, [isVisible, isAtBottom, newest]);
+    if (!isVisible || !isLoaded || reached === undefined) return;
+    setSeen((before) => (before === null || compareIds(reached, before) > 0 ? reached : before));
+  }, [isVisible, isLoaded, reached]);
   useEffect(() => {
     if (seen !== null) void markRead(seen);
   }, [seen, markRead, messages]);
 
+  const toLatest = useCallback(() => {
+    if (!hasLater) toBottom();
+    else returnToLatest().catch(() => show('The latest messages could not be loaded', 'Please try again.'));
+  }, [hasLater, toBottom, returnToLatest, show]);
   const newestOutgoing = outgoing.at(-1)?.clientId;
+  const latest = useRef(toLatest);
+  useLayoutEffect(() => {
+    latest.current = toLatest;
+  });
   useEffect(() => {
-    if (newestOutgoing !== undefined) toBottom();
-  }, [newestOutgoing, toBottom]);
+    if (newestOutgoing !== undefined) latest.current();
+  }, [newestOutgoing]);
 
-  const isUnseen = ({ id, senderId }: Message) => senderId !== userId && seen !== null && compareIds(id, seen) > 0;
-  const unseen = messages.filter(isUnseen).length;
+  const targetIndex = jumpTarget && rowIndexOf(rows, jumpTarget.messageId);
+  const target = useRef(targetIndex);
+  useLayoutEffect(() => {
+    target.current = targetIndex;
+  });
+  useEffect(() => {
+    if (jumpTarget && target.current !== null) toRow(target.current);
+  }, [jumpTarget, toRow]);
+
+  function handleKeyDown(event: KeyboardEvent) {
+    // The browser would go to where the end was before the rows there have their heights.
+    if (event.key !== 'End' || event.target !== event.currentTarget) return;
+    event.preventDefault();
+    toBottom();
+  }
+
+  const isEmpty = isLoaded && rows.length === 1;
   return (
-    <div className="relative min-h-0 flex-1">
+    <div className="relative min-h-0 flex-1 overflow-hidden">
+      {/* New messages are announced by themselves: read out here would be all that is scrolled into view. */}
       <div
         ref={scroller}
         onScroll={handleScroll}
-        role="region"
-        aria-label="Messages"
+        onKeyDown={handleKeyDown}
+        role="log"
+        aria-label={label}
+        aria-live="off"
         aria-busy={!isLoaded || isLoadingEarlier}
         tabIndex={0}
-        className="h-full overflow-y-auto px-3 [overflow-anchor:none] -outline-offset-2 sm:px-5"
+        className="h-full overflow-x-hidden overflow-y-auto px-3 [overflow-anchor:none] -outline-offset-2 sm:px-5"
       >
-        <div ref={content} className="mx-auto flex min-h-full max-w-3xl flex-col justify-end pb-2">
-          {hasEarlier && <EarlierButton isLoading={isLoadingEarlier} onClick={loadMore} />}
-          {isLoaded && messages.length + outgoing.length === 0 && (
-            <p className="my-auto text-center text-sm text-muted">No messages yet. Write the first one.</p>
+        <div className="mx-auto flex min-h-full max-w-3xl flex-col justify-end">
+          {isEmpty && <p className="my-auto text-center text-sm text-muted">{empty}</p>}
+          {/* What is not sent yet is there before the messages are. */}
+          {(isLoaded ? !isEmpty : rows.length > 1) && (
+            <MessageList
+              rows={rows}
+              userId={userId}
+              mayDeleteAll={mayDeleteAll}
+              beginning={beginning}
+              firstUnreadId={firstUnreadId}
+              hasEarlier={hasEarlier || !isLoaded}
+              isLoadingEarlier={isLoadingEarlier || !isLoaded}
+              onEarlier={loadMore}
+              target={jumpTarget}
+              onResize={handleResize}
+              onScrollEnd={handleScrollEnd}
+              actions={actions}
+              scroller={scroller}
+              ref={list}
+            />
           )}
-          <ol>
-            {messages.map((message, index) => {
-              const isOwn = message.senderId === userId;
-              return (
-                <MessageItem
-                  key={message.id}
-                  message={message}
-                  previous={messages[index - 1]}
-                  isOwn={isOwn}
-                  canDelete={isOwn || mayDeleteAll}
-                  onDelete={onDelete}
-                />
-              );
-            })}
-            {outgoing.map((one) => (
-              <OutgoingItem
-                key={one.number}
-                outgoing={one}
-                onRetry={(outgoing) => void thread.retry(outgoing)}
-                onDiscard={(outgoing) => void thread.discard(outgoing)}
-              />
-            ))}
-          </ol>
         </div>
       </div>
-      {!isAtBottom && (
-        <Button className="absolute inset-x-0 bottom-3 mx-auto w-fit rounded-full shadow-md" onClick={toBottom}>
-          <ArrowDown className="size-4" aria-hidden />
-          {unseen > 0 ? `${unseen} new` : 'Newest messages'}
-        </Button>
-      )}
+      {!isAtBottom && <LatestButton count={countUnseen(messages, userId, seen)} onClick={toLatest} />}
     </div>
   );
 }
 
-function EarlierButton({ isLoading, onClick }: { isLoading: boolean; onClick: () => void }) {
+function LatestButton({ count, onClick }: { count: number; onClick: () => void }) {
   return (
-    <Button kind="quiet" className="mx-auto mt-2 shrink-0" onClick={onClick} aria-disabled={isLoading}>
-      {isLoading && <LoaderCircle className="size-4 animate-spin" aria-hidden />}
-      {isLoading ? 'Loading earlier messages…' : 'Load earlier messages'}
+    <Button className="absolute inset-x-0 bottom-3 mx-auto w-fit rounded-full shadow-md" onClick={onClick}>
+      <ArrowDown className="size-4" aria-hidden />
+      {count > 0 ? `${count} new, jump to latest` : 'Jump to latest'}
     </Button>
   );
+}
+
+function rowIndexOf(rows: Row[], messageId: string): number | null {
+  const index = rows.findIndex((row) => row.kind === 'message' && row.message.id === messageId);
+  return index < 0 ? null : index;
+}
+
+function messageAt(rows: Row[], index: number): Message | undefined {
+  const row = rows[index];
+  return row?.kind === 'message' ? row.message : undefined;
+}
+
+/** Count what others have written, and nobody has read here, after the last message that was in view. */
+function countUnseen(messages: Message[], userId: string, seen: string | null): number {
+  let count = 0;
+  for (let index = messages.length - 1; index >= 0; index -= 1) {
+    const message = messages[index];
+    if (!message || seen === null || compareIds(message.id, seen) <= 0) break;
+    if (message.senderId !== userId && !message.isRead) count += 1;
+  }
+  return count;
 }

@@ -9,32 +9,67 @@ export interface Message {
   content: string;
   sender: { id: string; username: string };
   createdAt: string;
+  editedAt: string | null;
+  /** The id that its sender gave it, where the server tells. */
+  clientId?: string | null;
+  /** When it was deleted; it has no content then. */
+  deletedAt: string | null;
+  /** The message that it quotes. */
+  replyTo: string | null;
+  /** The message whose thread it is in. */
+  threadId: string | null;
+  /** The replies in its own thread. */
+  thread: { count: number; lastAt: string } | null;
+  /** Ids of users, and `*` for everyone. */
+  mentions: string[];
+  reactions: Reaction[];
   /** Of one's own message: somebody else has read it. Of another's: one has read it oneself. */
   isRead: boolean;
   status: MessageStatus;
+}
+
+/** The reactions of one kind to a message: how many, and the users of the first 100. */
+export interface Reaction {
+  emoji: string;
+  count: number;
+  userIds: string[];
 }
 
 export interface MessagePage {
   messages: Message[];
   /** What to ask for to get the page before; null at the beginning. */
   nextBefore: string | null;
+  /** What to ask for to get the page after; null at the end. */
+  nextAfter: string | null;
 }
 
 export interface MessageList {
   messages: Message[];
   nextBefore: string | null;
-  /** Ids of deleted messages: a page that was asked for before the deletion may still hold them. */
-  deleted: ReadonlySet<string>;
+  /** Not null while the list shows an earlier part of the conversation, which does not reach its end. */
+  nextAfter: string | null;
+  /** What has come meanwhile and is after that part: a page of the end may have been read before it was stored. */
+  beyond: Message[];
+  /** When messages were deleted, by their ids: a page that was asked for before that may still hold them as they were. */
+  deleted: ReadonlyMap<string, string>;
+  /** How often another part of the conversation has taken the place of the one that was shown. */
+  generation: number;
 }
 
 export type Change =
   | { type: 'received'; messages: Message[] }
+  | { type: 'updated'; message: Message }
   | { type: 'caughtUp'; page: MessagePage; known: ReadonlySet<string> }
   | { type: 'loadedEarlier'; page: MessagePage }
+  | { type: 'loadedLater'; page: MessagePage }
+  | { type: 'loadedAround'; page: MessagePage }
+  | { type: 'loadedLatest'; page: MessagePage }
   | { type: 'read'; messageIds: string[]; readerId: string | undefined; userId: string }
-  | { type: 'deleted'; messageId: string };
+  | { type: 'reacted'; messageId: string; emoji: string; userId: string; count: number; isAdded: boolean }
+  | { type: 'answered'; messageId: string; count: number; lastAt: string }
+  | { type: 'deleted'; messageId: string; deletedAt: string };
 
-export const EMPTY_LIST: MessageList = { messages: [], nextBefore: null, deleted: new Set() };
+export const EMPTY_LIST: MessageList = { messages: [], nextBefore: null, nextAfter: null, beyond: [], deleted: new Map(), generation: 0 };
 
 /** Order ids that grow: numbers of any length. Ids that do not grow need an order by time here. */
 export function compareIds(a: string, b: string): number {
@@ -43,26 +78,115 @@ export function compareIds(a: string, b: string): number {
 }
 
 /** Put messages among others: each once, in order. */
-export function mergeMessages(known: Message[], more: Message[], deleted: ReadonlySet<string>): Message[] {
+export function mergeMessages(known: Message[], more: Message[], deleted: MessageList['deleted']): Message[] {
+  const [only] = more;
+  const newest = known.at(-1);
+  // Most come one at a time and at the end: thousands need no sorting then.
+  if (only && more.length === 1 && newest && compareIds(only.id, newest.id) > 0) return [...known, buried(only, deleted)];
   const byId = new Map(known.map((message) => [message.id, message]));
   for (const message of more) {
-    // A receipt may come while the page that does not hold it yet is on its way.
+    // A receipt or an edit may come while the page that does not hold it yet is on its way.
     const before = byId.get(message.id);
     const status = laterStatus(before?.status ?? null, message.status);
-    byId.set(message.id, { ...message, isRead: message.isRead || (before?.isRead ?? false), status });
+    const shown = before && isEditedAfter(before, message) ? { ...message, content: before.content, editedAt: before.editedAt } : message;
+    byId.set(message.id, { ...buried(shown, deleted), isRead: message.isRead || (before?.isRead ?? false), status });
   }
-  return [...byId.values()].filter(({ id }) => !deleted.has(id)).sort((a, b) => compareIds(a.id, b.id));
+  return [...byId.values()].sort((a, b) => compareIds(a.id, b.id));
+}
+
+/** Whether one copy of a message has an edit that another does not have. */
+const isEditedAfter = (one: Message, other: Message) => (one.editedAt ?? '') > (other.editedAt ?? '');
+
+/** Leave of a message that was deleted what stays of it: that it was there. */
+function buried(message: Message, deleted: MessageList['deleted']): Message {
+  const deletedAt = deleted.get(message.id);
+  if (deletedAt === undefined || message.deletedAt !== null) return message;
+  return { ...message, content: '', mentions: [], reactions: [], deletedAt };
+}
+
+/** Change the one message of an id, if it is there. */
+function changeOne(list: MessageList, messageId: string, change: (message: Message) => Message): MessageList {
+  if (!list.messages.some(({ id }) => id === messageId)) return list;
+  return { ...list, messages: list.messages.map((message) => (message.id === messageId ? change(message) : message)) };
+}
+
+/** Take an edited message, but what its event tells as its sender sees it. */
+function updated(list: MessageList, edited: Message): MessageList {
+  return changeOne(list, edited.id, (message) => {
+    const { isRead, status } = message;
+    return buried({ ...edited, isRead, status }, list.deleted);
+  });
+}
+
+function reacted(message: Message, { emoji, userId, count, isAdded }: Extract<Change, { type: 'reacted' }>): Message {
+  const before = message.reactions.find((one) => one.emoji === emoji);
+  const others = (before?.userIds ?? []).filter((id) => id !== userId);
+  const after = { emoji, count, userIds: isAdded ? [...others, userId] : others };
+  if (before === undefined) return count === 0 ? message : { ...message, reactions: [...message.reactions, after] };
+  const reactions = message.reactions.map((one) => (one === before ? after : one));
+  return { ...message, reactions: reactions.filter((one) => one.count > 0) };
+}
+
+function loadedEarlier(list: MessageList, page: MessagePage): MessageList {
+  return { ...list, messages: mergeMessages(list.messages, page.messages, list.deleted), nextBefore: page.nextBefore };
+}
+
+function loadedLater(list: MessageList, page: MessagePage): MessageList {
+  return reached({ ...list, messages: mergeMessages(list.messages, page.messages, list.deleted), nextAfter: page.nextAfter });
+}
+
+/** Show a part of a conversation: beside what is shown, where it is of one piece with it, else instead. */
+function loadedAround(list: MessageList, page: MessagePage): MessageList {
+  const known = new Set(list.messages.map(({ id }) => id));
+  if (!page.messages.some(({ id }) => known.has(id))) return replaced(list, page);
+  const [first] = page.messages;
+  const isEarlier = first !== undefined && !known.has(first.id);
+  const joined = isEarlier ? loadedEarlier(list, page) : list;
+  const last = page.messages.at(-1);
+  return last === undefined || known.has(last.id) ? joined : loadedLater(joined, page);
+}
+
+function replaced(list: MessageList, page: MessagePage): MessageList {
+  const { nextBefore, nextAfter } = page;
+  const messages = mergeMessages([], page.messages, list.deleted);
+  return reached({ ...list, messages, nextBefore, nextAfter, generation: list.generation + 1 });
+}
+
+/** Show what has come beyond the part that is shown, once that reaches the end. */
+function reached(list: MessageList): MessageList {
+  if (list.nextAfter !== null || list.beyond.length === 0) return list;
+  return { ...list, messages: mergeMessages(list.messages, list.beyond, list.deleted), beyond: [] };
+}
+
+/** Take messages that have come: those after a gap are shown when the reader comes to the end. */
+function received(list: MessageList, messages: Message[]): MessageList {
+  const { nextAfter } = list;
+  if (nextAfter === null) return { ...list, messages: mergeMessages(list.messages, messages, list.deleted) };
+  const isNear = ({ id }: Message) => compareIds(id, nextAfter) <= 0;
+  const near = messages.filter(isNear);
+  const far = messages.filter((message) => !isNear(message));
+  return {
+    ...list,
+    messages: mergeMessages(list.messages, near, list.deleted),
+    beyond: mergeMessages(list.beyond, far, list.deleted),
+  };
 }
 
 function caughtUp(list: MessageList, change: Extract<Change, { type: 'caughtUp' }>): MessageList {
+  // An earlier part is shown, of which this page says nothing.
+  if (list.nextAfter !== null) return list;
   const { page, known } = change;
   const present = new Set(page.messages.map(({ id }) => id));
-  // What was there before and is not any more has been deleted meanwhile; what came meanwhile stays.
-  const kept = list.messages.filter(({ id }) => !known.has(id) || present.has(id));
+  const oldest = page.nextBefore === null ? undefined : page.messages[0]?.id;
+  const isJoined = page.messages.some(({ id }) => known.has(id));
+  const isEarlier = (id: string) => isJoined && oldest !== undefined && compareIds(id, oldest) < 0;
+  // What was there before and is not any more has been deleted meanwhile; what came meanwhile stays, and what the page does not reach.
+  const kept = list.messages.filter(({ id }) => !known.has(id) || present.has(id) || isEarlier(id));
+  const reachesBack = kept.some(({ id }) => isEarlier(id));
   return {
     ...list,
     messages: mergeMessages(kept, page.messages, list.deleted),
-    nextBefore: page.nextBefore,
+    nextBefore: reachesBack ? list.nextBefore : page.nextBefore,
   };
 }
 
@@ -80,18 +204,30 @@ function markedRead(list: MessageList, change: Extract<Change, { type: 'read' }>
 export function changeList(list: MessageList, change: Change): MessageList {
   switch (change.type) {
     case 'received':
-      return { ...list, messages: mergeMessages(list.messages, change.messages, list.deleted) };
+      return received(list, change.messages);
+    case 'updated':
+      return updated(list, change.message);
     case 'caughtUp':
       return caughtUp(list, change);
-    case 'loadedEarlier': {
-      const messages = mergeMessages(list.messages, change.page.messages, list.deleted);
-      return { ...list, messages, nextBefore: change.page.nextBefore };
-    }
+    case 'loadedEarlier':
+      return loadedEarlier(list, change.page);
+    case 'loadedLater':
+      return loadedLater(list, change.page);
+    case 'loadedAround':
+      return loadedAround(list, change.page);
+    case 'loadedLatest':
+      return replaced(list, change.page);
     case 'read':
       return markedRead(list, change);
+    case 'reacted':
+      return changeOne(list, change.messageId, (message) => reacted(message, change));
+    case 'answered': {
+      const { count, lastAt } = change;
+      return changeOne(list, change.messageId, (message) => ({ ...message, thread: { count, lastAt } }));
+    }
     case 'deleted': {
-      const messages = list.messages.filter(({ id }) => id !== change.messageId);
-      return { ...list, messages, deleted: new Set(list.deleted).add(change.messageId) };
+      const deleted = new Map(list.deleted).set(change.messageId, change.deletedAt);
+      return changeOne({ ...list, deleted }, change.messageId, (message) => buried(message, deleted));
     }
   }
 }

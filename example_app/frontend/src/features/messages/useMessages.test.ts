@@ -2,13 +2,13 @@ import { act, waitFor } from '@testing-library/react';
 import { describe, expect, it } from 'vitest';
 
 import { openSocket, type FakeSocket } from '../../testing/fakeSocket';
-import { ALICE, BOB, FakeStore } from '../../testing/messages';
+import { ALICE, BOB, FakeStore, makeMessage } from '../../testing/messages';
 import { renderOutboxHook } from '../../testing/realtime';
 import { useMessages } from './useMessages';
 
-async function open(store: FakeStore, socket: FakeSocket = openSocket()) {
+async function open(store: FakeStore, socket: FakeSocket = openSocket(), unreadCount = 0, threadId: string | null = null) {
   store.serve(socket);
-  const hook = renderOutboxHook(socket, () => useMessages('1', ALICE.id, store));
+  const hook = renderOutboxHook(socket, () => useMessages('1', ALICE.id, store, { unreadCount, threadId }));
   await waitFor(() => expect(hook.result.current.isLoaded).toBe(true));
   const ids = () => hook.result.current.messages.map(({ id }) => id);
   return { ...hook, socket, ids };
@@ -28,6 +28,26 @@ describe('opening', () => {
     expect([ids(), result.current.hasEarlier]).toEqual([['1', '2', '3', '4', '5'], false]);
   });
 
+  it('loads each earlier page once, however soon the next is asked for', async () => {
+    const store = new FakeStore(12);
+    const { result, ids } = await open(store);
+    await act(async () => {
+      await Promise.all([result.current.loadEarlier(), result.current.loadEarlier()]);
+      await result.current.loadEarlier();
+    });
+    expect([ids()[0], store.loads]).toEqual(['4', 3]);
+  });
+
+  it('reaches back to the first unread message, and says which it is', async () => {
+    const store = new FakeStore(12);
+    store.messages = store.messages.map((message) => ({ ...message, isRead: Number(message.id) < 5 }));
+    const { result, ids } = await open(store, openSocket(), 8);
+    expect([ids()[0], result.current.firstUnreadId]).toEqual(['4', '5']);
+    act(() => result.current.reload());
+    await act(() => result.current.markRead('12'));
+    expect(result.current.firstUnreadId).toBe('5');
+  });
+
   it('is undone when the hook goes', async () => {
     const { socket, unmount } = await open(new FakeStore(1));
     unmount();
@@ -44,8 +64,75 @@ describe('events', () => {
     act(() => socket.receive('message:new', store.add({ conversationId: '2' })));
     act(() => socket.receive('message:deleted', { conversationId: 1, messageId: 1 }));
     act(() => socket.receive('messages:read', { conversationId: '1', messageIds: ['2'], userId: ALICE.id }));
-    expect(ids()).toEqual(['2', '3']);
-    expect(result.current.messages.map(({ isRead }) => isRead)).toEqual([true, false]);
+    expect(ids()).toEqual(['1', '2', '3']);
+    expect(result.current.messages.map(({ isRead }) => isRead)).toEqual([false, true, false]);
+    expect(result.current.messages.map(({ deletedAt }) => deletedAt !== null)).toEqual([true, false, false]);
+  });
+
+  it('change messages in place, and what was missed of them is asked for after each connection', async () => {
+    const { socket, result } = await open(new FakeStore(2));
+    const shown = () => result.current.messages.map(({ content }) => content);
+    act(() => socket.receive('message:updated', makeMessage(2, { content: 'better', editedAt: '2026-01-01' })));
+    expect(shown()).toEqual(['message 1', 'better']);
+    act(() => socket.lose());
+    const missed = { event: 'message:updated', args: [makeMessage(1, { content: 'best', editedAt: '2026-01-02' })], at: '' };
+    socket.answers.set('sync', () => ({ events: [missed], cursor: 'c', more: false }));
+    act(() => socket.open());
+    await waitFor(() => expect(shown()).toEqual(['best', 'better']));
+  });
+
+  it('bring replies to their thread alone', async () => {
+    const store = new FakeStore(1);
+    const socket = openSocket();
+    const main = await open(store, socket);
+    const thread = await open(store, socket, 0, '1');
+    act(() => socket.receive('message:new', store.add({ threadId: '1' })));
+    act(() => socket.receive('thread:updated', { conversationId: '1', messageId: '1', count: 1, lastAt: 'now' }));
+    expect([main.ids(), thread.ids()]).toEqual([['1'], ['2']]);
+    expect(main.result.current.messages[0]?.thread).toEqual({ count: 1, lastAt: 'now' });
+    await act(() => thread.result.current.send('me too'));
+    await waitFor(() => expect(thread.ids()).toEqual(['2', '3']));
+    expect([main.ids(), main.result.current.outgoing]).toEqual([['1'], []]);
+  });
+});
+
+describe('jumping', () => {
+  it('shows a message far up with what is around it, and goes on from there to the end', async () => {
+    const store = new FakeStore(20);
+    const { socket, result, ids } = await open(store);
+    await act(() => result.current.jumpTo('5'));
+    expect([ids(), result.current.jumpTarget, result.current.hasLater]).toEqual([['4', '5', '6'], { messageId: '5' }, true]);
+    act(() => socket.receive('message:new', store.add()));
+    expect(ids()).toEqual(['4', '5', '6']);
+    await act(() => result.current.loadLater());
+    await act(() => result.current.loadEarlier());
+    expect(ids()).toEqual(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    while (result.current.hasLater) await act(() => result.current.loadLater());
+    expect(ids().at(-1)).toBe('21');
+    act(() => socket.receive('message:new', store.add()));
+    expect(ids().at(-1)).toBe('22');
+  });
+
+  it('stays in what is shown where the message is there, and joins what is next to it', async () => {
+    const { result, ids } = await open(new FakeStore(20));
+    const { generation } = result.current;
+    await act(() => result.current.jumpTo('19'));
+    await act(() => result.current.jumpTo('17'));
+    expect([ids(), result.current.hasLater]).toEqual([['16', '17', '18', '19', '20'], false]);
+    expect(result.current.generation).toBe(generation);
+  });
+
+  it('leads back to the newest', async () => {
+    const { result, ids } = await open(new FakeStore(20));
+    await act(() => result.current.jumpTo('5'));
+    await act(() => result.current.returnToLatest());
+    expect([ids(), result.current.hasLater]).toEqual([['18', '19', '20'], false]);
+  });
+
+  it('to a message that is gone fails', async () => {
+    const { result, ids } = await open(new FakeStore(5));
+    await expect(act(() => result.current.jumpTo('99'))).rejects.toThrow('not there');
+    expect(ids()).toEqual(['3', '4', '5']);
   });
 });
 
@@ -72,6 +159,18 @@ describe('after a lost connection', () => {
     act(() => socket.open());
     await waitFor(() => expect(ids()).toEqual(['2', '4', '5', '6', '7', '8', '9', '10', '11']));
     expect(socket.sentEvents('join:conversation')).toHaveLength(2);
+  });
+
+  it('loads of thousands only the newest anew, and keeps the others', async () => {
+    const store = new FakeStore(60);
+    const { socket, ids, result } = await open(store);
+    while (result.current.hasEarlier) await act(() => result.current.loadEarlier());
+    act(() => socket.lose());
+    store.add();
+    const before = store.loads;
+    act(() => socket.open());
+    await waitFor(() => expect(ids()).toHaveLength(61));
+    expect(store.loads - before).toBeLessThan(10);
   });
 
   it('it tries again until the server answers', async () => {

@@ -1,13 +1,16 @@
 import * as Popover from '@radix-ui/react-popover';
 import { Bell } from 'lucide-react';
+import { useRef } from 'react';
 
 import { Button } from '../../ui/Button';
 import { useToasts } from '../../ui/Toasts';
 import { dateAndTime } from '../../ui/time';
+import { useJumpFromPanel } from '../messages/useJumpFromPanel';
 import { UpdateList } from '../orders/UpdateList';
 import type { Update } from '../orders/useUpdates';
 import { pushStore } from './api';
 import { useBrowserPermission } from './browserNotifications';
+import { mentionOf, type Mention } from './mention';
 import type { NotificationItem, useNotifications } from './useNotifications';
 import { usePush } from './usePush';
 
@@ -21,6 +24,14 @@ export function NotificationCentre({ notifications, updates }: Props) {
   const browser = useBrowserPermission();
   usePush(pushStore, browser.permission);
   const { hideAll } = useToasts();
+  // The message that one has gone to has the focus then, and not the bell.
+  const hasJumped = useRef(false);
+
+  function handleClosed(event: Event) {
+    if (hasJumped.current) event.preventDefault();
+    hasJumped.current = false;
+  }
+
   return (
     // What the toasts say is listed here.
     <Popover.Root onOpenChange={hideAll}>
@@ -44,9 +55,17 @@ export function NotificationCentre({ notifications, updates }: Props) {
           align="end"
           sideOffset={12}
           collisionPadding={12}
+          onCloseAutoFocus={handleClosed}
           className="enter z-70 flex max-h-[min(36rem,var(--radix-popover-content-available-height))] w-[min(24rem,calc(100vw-1.5rem))] flex-col overflow-hidden rounded-2xl border border-line bg-raised shadow-xl outline-none"
         >
-          <Panel notifications={notifications} updates={updates} browser={browser} />
+          <Panel
+            notifications={notifications}
+            updates={updates}
+            browser={browser}
+            onJump={() => {
+              hasJumped.current = true;
+            }}
+          />
         </Popover.Content>
       </Popover.Portal>
     </Popover.Root>
@@ -55,9 +74,10 @@ export function NotificationCentre({ notifications, updates }: Props) {
 
 interface PanelProps extends Props {
   browser: ReturnType<typeof useBrowserPermission>;
+  onJump: () => void;
 }
 
-function Panel({ notifications, updates, browser }: PanelProps) {
+function Panel({ notifications, updates, browser, onJump }: PanelProps) {
   const { show } = useToasts();
   const complain = () => show('That could not be stored', 'Please try again when you are connected.');
   return (
@@ -76,7 +96,12 @@ function Panel({ notifications, updates, browser }: PanelProps) {
       <div className="min-h-0 flex-1 overflow-y-auto">
         <ul aria-label="Notifications" className="divide-y divide-line">
           {notifications.notifications.map((item) => (
-            <NotificationRow key={item.id} item={item} onRead={() => void notifications.markRead(item.id).catch(complain)} />
+            <NotificationRow
+              key={item.id}
+              item={item}
+              onRead={() => void notifications.markRead(item.id).catch(complain)}
+              onJump={onJump}
+            />
           ))}
         </ul>
         {notifications.notifications.length === 0 && (
@@ -94,11 +119,26 @@ function Panel({ notifications, updates, browser }: PanelProps) {
   );
 }
 
-function NotificationRow({ item, onRead }: { item: NotificationItem; onRead: () => void }) {
+interface RowProps {
+  item: NotificationItem;
+  onRead: () => void;
+  onJump: () => void;
+}
+
+function NotificationRow({ item, onRead, onJump }: RowProps) {
+  const mentioned = mentionOf(item);
+  const jumpToMessage = useJumpFromPanel();
+
+  function jump({ conversationId, messageId, threadId }: Mention) {
+    onJump();
+    if (!item.isRead) onRead();
+    jumpToMessage(conversationId, messageId, threadId);
+  }
+
   return (
     <li className={`px-4 py-3 ${item.isRead ? '' : 'bg-accent-soft'}`}>
-      <div className="flex items-baseline justify-between gap-3">
-        <p className={`min-w-0 text-sm break-words ${item.isRead ? 'font-medium' : 'font-semibold'}`}>
+      <div className="flex flex-wrap items-baseline justify-between gap-x-3">
+        <p dir="auto" className={`min-w-0 text-sm break-words ${item.isRead ? 'font-medium' : 'font-semibold'}`}>
           {!item.isRead && <span className="sr-only">Unread: </span>}
           {item.title}
         </p>
@@ -106,12 +146,17 @@ function NotificationRow({ item, onRead }: { item: NotificationItem; onRead: () 
           {dateAndTime(item.createdAt)}
         </time>
       </div>
-      <p className="mt-0.5 text-sm break-words whitespace-pre-wrap">{item.message}</p>
+      <p dir="auto" className="mt-0.5 text-sm break-words whitespace-pre-wrap">{item.message}</p>
       <div className="mt-1 flex gap-4 text-sm font-medium text-accent empty:hidden">
         {item.link !== null && (
           <a href={item.link} target="_blank" rel="noreferrer" className="py-1 underline underline-offset-2">
             Open
           </a>
+        )}
+        {mentioned && (
+          <Popover.Close className="py-1 underline underline-offset-2" onClick={() => jump(mentioned)}>
+            Go to the message
+          </Popover.Close>
         )}
         {!item.isRead && (
           <button type="button" onClick={onRead} className="py-1" aria-label={`Mark as read: ${item.title}`}>

@@ -1,11 +1,11 @@
 import { openDB, type DBSchema, type IDBPDatabase, type IDBPIndex } from 'idb';
 
 import { MemoryTexts } from './memoryTexts';
-import { followers, type Outgoing, type Texts, type Written } from './texts';
+import { draftKey, followers, type Outgoing, type Texts, type Written } from './texts';
 
 interface Schema extends DBSchema {
   outgoing: { key: number; value: Written; indexes: { userId: string } };
-  drafts: { key: [userId: string, conversationId: string]; value: string };
+  drafts: { key: [userId: string, key: string]; value: string };
 }
 
 type Index = Pick<IDBPIndex<Schema, ['outgoing'], 'outgoing', 'userId', IDBTransactionMode>, 'getAll' | 'getAllKeys'>;
@@ -45,7 +45,7 @@ class IndexedTexts implements Texts {
     const transaction = this.database.transaction(['outgoing', 'drafts'], 'readwrite');
     await Promise.all([
       transaction.objectStore('outgoing').add(message),
-      transaction.objectStore('drafts').delete([this.userId, message.conversationId]),
+      transaction.objectStore('drafts').delete([this.userId, draftKey(message)]),
       transaction.done,
     ]);
   }
@@ -69,13 +69,13 @@ class IndexedTexts implements Texts {
     await this.database.delete('outgoing', number);
   }
 
-  async draft(conversationId: string) {
-    return (await this.database.get('drafts', [this.userId, conversationId])) ?? '';
+  async draft(key: string) {
+    return (await this.database.get('drafts', [this.userId, key])) ?? '';
   }
 
-  async keepDraft(conversationId: string, text: string) {
-    if (text === '') await this.database.delete('drafts', [this.userId, conversationId]);
-    else await this.database.put('drafts', text, [this.userId, conversationId]);
+  async keepDraft(key: string, text: string) {
+    if (text === '') await this.database.delete('drafts', [this.userId, key]);
+    else await this.database.put('drafts', text, [this.userId, key]);
   }
 
   async forget() {

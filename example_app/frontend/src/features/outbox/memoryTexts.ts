@@ -1,4 +1,4 @@
-import { followers, type Outgoing, type Texts, type Written } from './texts';
+import { draftKey, followers, type Outgoing, type Texts, type Written } from './texts';
 
 /** Texts that are gone with the page: for browsers that keep nothing, as some do in private windows. */
 export class MemoryTexts implements Texts {
@@ -13,7 +13,7 @@ export class MemoryTexts implements Texts {
   async add(message: Written) {
     const number = ++this.lastNumber;
     this.outgoing.set(number, { ...message, number });
-    this.drafts.delete(message.conversationId);
+    this.drafts.delete(draftKey(message));
   }
 
   async change(number: number, changes: Partial<Written>) {
@@ -33,13 +33,13 @@ export class MemoryTexts implements Texts {
     this.outgoing.delete(number);
   }
 
-  async draft(conversationId: string) {
-    return this.drafts.get(conversationId) ?? '';
+  async draft(key: string) {
+    return this.drafts.get(key) ?? '';
   }
 
-  async keepDraft(conversationId: string, text: string) {
-    if (text === '') this.drafts.delete(conversationId);
-    else this.drafts.set(conversationId, text);
+  async keepDraft(key: string, text: string) {
+    if (text === '') this.drafts.delete(key);
+    else this.drafts.set(key, text);
   }
 
   async forget() {

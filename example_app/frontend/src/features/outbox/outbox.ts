@@ -1,5 +1,5 @@
 import type { Message } from '../messages/messageList';
-import type { Outgoing, Texts } from './texts';
+import { draftKey, type Extras, type Outgoing, type Texts, type WritingPlace } from './texts';
 
 /**
  * How long a message is sent by itself. The server knows an id for 24 hours; sent again after that, a message whose answer was lost
@@ -53,10 +53,16 @@ export class Outbox {
   onSent = (listener: SentListener) => listen(this.sentListeners, listener);
 
   /** Have a message sent, now or when there is a connection. It is kept when the promise is fulfilled. */
-  async send(conversationId: string, content: string, after: string | null | undefined): Promise<void> {
+  async send(
+    { conversationId, threadId }: WritingPlace,
+    content: string,
+    after: string | null | undefined,
+    extras: Extras = {},
+  ): Promise<void> {
     const texts = await this.texts;
+    const place = threadId === null ? { conversationId } : { conversationId, threadId };
     const written = { clientId: newClientId(), writtenAt: Date.now(), isAttempted: false, problem: null };
-    await texts.add({ userId: this.userId, conversationId, content, after, ...written });
+    await texts.add({ userId: this.userId, ...place, content, ...extras, after, ...written });
     await this.changed();
   }
 
@@ -72,9 +78,9 @@ export class Outbox {
     await this.changed();
   };
 
-  draft = async (conversationId: string): Promise<string> => (await this.texts).draft(conversationId);
+  draft = async (place: WritingPlace): Promise<string> => (await this.texts).draft(draftKey(place));
 
-  keepDraft = async (conversationId: string, text: string): Promise<void> => (await this.texts).keepDraft(conversationId, text);
+  keepDraft = async (place: WritingPlace, text: string): Promise<void> => (await this.texts).keepDraft(draftKey(place), text);
 
   /** Delete the user's texts, for the next one who uses the browser. */
   async forget(): Promise<void> {

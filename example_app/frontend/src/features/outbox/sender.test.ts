@@ -25,13 +25,15 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const HERE = { conversationId: '1', threadId: null };
+
 /** A tab of alice's, which shares what she has written with the others. */
 function openTab(socket: FakeSocket = openSocket()) {
   store.serve(socket);
   const outbox = new Outbox(ALICE.id, Promise.resolve(texts));
   ends.push(outbox.open(), startSender(socket.asSocket, outbox));
   const write = (...contents: string[]) =>
-    contents.reduce((before, content) => before.then(() => outbox.send('1', content, null)), Promise.resolve());
+    contents.reduce((before, content) => before.then(() => outbox.send(HERE, content, null)), Promise.resolve());
   return { socket, outbox, write, waiting: () => outbox.waiting().map(({ content }) => content) };
 }
 
@@ -200,11 +202,23 @@ it('holds one conversation back while the server fails there, and asks the user 
       : take?.(payload),
   );
   await write('one', 'two');
-  await outbox.send('2', 'elsewhere', null);
+  await outbox.send({ conversationId: '2', threadId: null }, 'elsewhere', null);
   await vi.waitFor(() => expect(stored('2')).toEqual(['elsewhere']));
   expect([stored(), problems(outbox)]).toEqual([[], [null, null]]);
   await vi.advanceTimersByTimeAsync(90_000);
   await vi.waitFor(() => expect(problems(outbox)).toEqual(['The server failed', null]));
+});
+
+it('sends what belongs to a message with it, and its draft alone is gone then', async () => {
+  const { socket, outbox } = openTab();
+  const thread = { ...HERE, threadId: '7' };
+  await outbox.keepDraft(HERE, 'elsewhere');
+  await outbox.keepDraft(thread, 'look @bob');
+  await outbox.send(thread, 'look @bob', null, { replyTo: '8', mentions: ['2'] });
+  await vi.waitFor(() => expect(store.messages).toMatchObject([{ content: 'look @bob', threadId: '7', replyTo: '8' }]));
+  const [sent] = socket.sentEvents('message:send');
+  expect(sent).toMatchObject([{ mentions: ['2'] }]);
+  expect([await outbox.draft(HERE), await outbox.draft(thread)]).toEqual(['elsewhere', '']);
 });
 
 describe('a message that the server may no longer know', () => {

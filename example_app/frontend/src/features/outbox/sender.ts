@@ -1,5 +1,6 @@
 import { makeRefresher } from '../../realtime/refresher';
 import { isFinal, listen, RealtimeError, request, type RealtimeSocket } from '../../realtime/socket';
+import type { MessageSendPayload } from '../../realtime/types';
 import type { Outbox } from './outbox';
 import type { Outgoing } from './texts';
 
@@ -36,6 +37,14 @@ async function inOneTab(userId: string, work: () => Promise<void>): Promise<void
   else await work();
 }
 
+function payloadOf({ conversationId, clientId, content, replyTo, threadId, mentions }: Outgoing): MessageSendPayload {
+  const payload: MessageSendPayload = { conversationId, clientId, content };
+  if (replyTo !== undefined) payload.replyTo = replyTo;
+  if (threadId !== undefined) payload.threadId = threadId;
+  if (mentions !== undefined && mentions.length > 0) payload.mentions = mentions;
+  return payload;
+}
+
 class Sending {
   /** Since when the server fails to store a message, by the message's id. */
   private readonly failing = new Map<string, number>();
@@ -67,8 +76,8 @@ class Sending {
 
   private async send(outgoing: Outgoing): Promise<void> {
     if (!(await this.outbox.begin(outgoing))) return;
-    const { conversationId, clientId, content } = outgoing;
-    const { message } = await request(this.socket, 'message:send', { conversationId, clientId, content });
+    const { clientId } = outgoing;
+    const { message } = await request(this.socket, 'message:send', payloadOf(outgoing));
     this.failing.delete(clientId);
     await this.outbox.finish(outgoing, message);
   }

@@ -27,6 +27,12 @@ it('takes one message for one each time that the same was written', () => {
   expect(left([waiting(1), waiting(2)], own(5, 'hello'), own(6, 'hello'))).toEqual([]);
 });
 
+it('knows by its id what has arrived, where messages have one, whatever is known of the place and the text', () => {
+  const arrived = makeMessage(5, { senderId: ALICE.id, sender: ALICE, content: 'edited since', clientId: 'id 1' });
+  expect(left([waiting(1, { after: undefined })], arrived)).toEqual([]);
+  expect(left([waiting(2)], { ...arrived, content: 'hello' })).toEqual([2]);
+});
+
 const UNKNOWN = [{ isAttempted: false }, { problem: 'Not here' }, { after: undefined }];
 
 it.each(UNKNOWN)('shows what cannot be known to have arrived: %s', (changes) => {

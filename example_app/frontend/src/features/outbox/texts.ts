@@ -8,6 +8,12 @@ export interface Written {
   /** The message's own id: for 24 hours the server stores it once, however often it is sent. */
   clientId: string;
   content: string;
+  /** The message that it quotes. */
+  replyTo?: string;
+  /** The message whose thread it is in. */
+  threadId?: string;
+  /** Ids of the users whom it mentions, and `*` for everyone. */
+  mentions?: string[];
   /** When it was written, in milliseconds. */
   writtenAt: number;
   /**
@@ -20,6 +26,23 @@ export interface Written {
   /** Why it is not sent by itself any more, in words for the user. */
   problem: string | null;
 }
+
+/** What a message has beside its text. */
+export type Extras = Pick<Written, 'replyTo' | 'mentions'>;
+
+/** Where messages are written: in a conversation, or in the thread of a message there. */
+export interface WritingPlace {
+  conversationId: string;
+  threadId: string | null;
+}
+
+/** Name the draft of a place. */
+export function draftKey({ conversationId, threadId }: { conversationId: string; threadId?: string | null | undefined }): string {
+  return threadId ? `${conversationId}/${threadId}` : conversationId;
+}
+
+export const isWrittenIn = ({ conversationId, threadId }: WritingPlace, one: Written) =>
+  one.conversationId === conversationId && (one.threadId ?? null) === threadId;
 
 export interface Outgoing extends Written {
   /** Its place among all that the user has written, in whichever tab. */
@@ -36,9 +59,9 @@ export interface Texts {
   /** Delete a message that the server has stored under an id. */
   finish(outgoing: Outgoing, messageId: string): Promise<void>;
   discard(number: number): Promise<void>;
-  draft(conversationId: string): Promise<string>;
+  draft(key: string): Promise<string>;
   /** Keep a draft; an empty one is deleted. */
-  keepDraft(conversationId: string, text: string): Promise<void>;
+  keepDraft(key: string, text: string): Promise<void>;
   /** Delete all of the user's texts. */
   forget(): Promise<void>;
 }
@@ -53,13 +76,19 @@ export function followers(waiting: Outgoing[], { number, conversationId }: Outgo
 
 /**
  * Leave out what has arrived. A message comes as an event too, sometimes before the answer to the one who sent it, and where that
- * answer is lost it is found among the loaded messages: so it is not shown twice until it is sent again and answered.
+ * answer is lost it is found among the loaded messages: so it is not shown twice until it is sent again and answered. Where the server
+ * does not tell the ids that senders give, it is known by its text.
  */
 export function withoutArrived(waiting: Outgoing[], messages: Message[], userId: string): Outgoing[] {
   const own = messages.filter(({ senderId }) => senderId === userId);
-  return waiting.filter(({ content, after, isAttempted, problem }) => {
+  const arrivedIds = new Set(own.map(({ clientId }) => clientId));
+  const isIt = (one: Message, { content, after }: Outgoing) =>
+    !one.clientId && one.content === content && (after === null || (after !== undefined && compareIds(one.id, after) > 0));
+  return waiting.filter((outgoing) => {
+    const { clientId, after, isAttempted, problem } = outgoing;
+    if (arrivedIds.has(clientId)) return false;
     if (!isAttempted || problem !== null || after === undefined) return true;
-    const arrived = own.findIndex((one) => one.content === content && (after === null || compareIds(one.id, after) > 0));
+    const arrived = own.findIndex((one) => isIt(one, outgoing));
     if (arrived < 0) return true;
     own.splice(arrived, 1);
     return false;

@@ -1,0 +1,110 @@
+"""Cost of counting on the path of an event: the package beside a copy of it that counts nothing, in one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from benchmarks.build import FOLDER
+from benchmarks.servers import KEY
+
+Figures = dict[str, float]
+Rows = dict[str, dict[str, Figures]]
+"""Figures by row and side."""
+
+NOT_COUNTED: Final = "not_counted"
+COUNTED: Final = "counted"
+ROUNDS: Final = 120
+
+REMOVED: Final[dict[str, list[tuple[str, str]]]] = {
+    "engine/messages.py": [
+        ('        "tally",\n', ""),
+        ("        tally: Tally | None = None,\n", ""),
+        ("        self.tally = tally\n", ""),
+        ("        tally = self.tally\n", "        tally = None\n"),
+    ],
+    "gateway/delivery/local.py": [
+        (", self._sent[event], volatile)", ", volatile)"),
+        (", self._sent[_name_in(envelope.parts[0])], header", ", header"),
+    ],
+    "gateway/delivery/rooms.py": [
+        (", self._sent[event], volatile)", ", volatile)"),
+        (", packet_id), self._sent[event])", ", packet_id))"),
+        ("            tally = message.tally\n            if tally is not None:", "            if False:"),
+        ("message.count(1)", "..."),
+        ("message.count(len(receivers))", "..."),
+    ],
+    "gateway/repeats.py": [
+        ("            route.counter.times += 1\n", ""),
+        ("        size, tally = number * len(message.frames), message.tally\n", "        size, tally = 0, None\n"),
+    ],
+    "gateway/dispatch/routing.py": [("            repeatable[2].times += 1\n", "")],
+    "gateway/dispatch/dispatcher.py": [
+        ("        if self._is_sampled:\n", "        if False:\n"),
+        ("        alike.times += 1\n", ""),
+        ("self._received[call.event].alike(1, len(call.packet.body))", "Alike(1, 0)"),
+        ("            tally = self._received[name]\n            number = tally.events = tally.events + 1\n", ""),
+        ("            tally.bytes += len(packet.body)\n", ""),
+        ("            if number & SAMPLE == 1:\n                self._is_sampled = True\n", ""),
+        ("                self._counts.answered += 1\n", ""),
+    ],
+}
+"""What counts, by file, and what is in its place in the copy."""
+
+
+def measure(_tokens: Path, runs: int, _seconds: float) -> list[Rows]:
+    """Return the time of an event of each kind, counted and not counted, by row and side, some times."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        write_copy(Path(folder))
+        return [_one_run(folder, str(FOLDER.parent)) for _ in range(runs)]
+
+
+def _one_run(copy: str, package: str) -> Rows:
+    # Each is loaded first once: what is loaded second is a little slower.
+    once, twice = _compared(copy, package), _compared(package, copy)
+    rows: Rows = {}
+    for kind, (first, more) in once.items():
+        counted, less = twice[kind]
+        not_counted = (first + counted + less) / 2
+        rows[f"counting_{kind}"] = {
+            NOT_COUNTED: {"cpu_us": not_counted},
+            COUNTED: {"cpu_us": not_counted + (more - less) / 2},
+        }
+    return rows
+
+
+def _compared(before: str, after: str) -> dict[str, tuple[float, float]]:
+    command = [sys.executable, "-m", "benchmarks.path", before, after, str(ROUNDS)]
+    settings = {"JWT_SECRET_KEY": KEY, "FLASK_REALTIME_PING_INTERVAL": "3600"}
+    output = subprocess.run(  # noqa: S603 - our own command
+        command, cwd=FOLDER.parent, env={**os.environ, **settings}, check=True, stdout=subprocess.PIPE
+    ).stdout
+    found: dict[str, tuple[float, float]] = json.loads(output)
+    return found
+
+
+def write_copy(folder: Path) -> None:
+    """Write a copy of the package without what counts.
+
+    Args:
+        folder: Where to.
+
+    Raises:
+        ValueError: Something that counts is not where it is said to be.
+    """
+    shutil.copytree(FOLDER.parent / "flask_realtime", folder / "flask_realtime", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, replaced in REMOVED.items():
+        path = folder / "flask_realtime" / name
+        text = path.read_text(encoding="utf-8")
+        for before, after in replaced:
+            if before not in text:
+                message = f"{name} does not have {before!r}"
+                raise ValueError(message)
+            text = text.replace(before, after)
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,110 @@
+"""Frames on a link: batches of envelopes with consecutive numbers.
+
+A link begins with a greeting, in which its sender says who it is. Each frame is a header, with the sizes of what follows and the
+number of the first envelope, then the heads and the bodies of the envelopes, as `backends/packing.py` has them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, Protocol
+
+import orjson
+
+from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.outgoing import next_batch
+from flask_realtime.backends.packing import unpack
+
+MAX_FRAME: Final = 1024 * 1024
+"""Maximum bytes of a frame that is accepted: more than any that is sent."""
+
+_HEADER: Final = struct.Struct("!IIQ")
+
+
+class FrameError(ValueError):
+    """Bytes on a link that are no frame."""
+
+
+class Numbered(Protocol):
+    """An envelope that is ready to be sent."""
+
+    @property
+    def number(self) -> int:
+        """Return its number among those of this server."""
+
+    @property
+    def size(self) -> int:
+        """Return its size in bytes."""
+
+    @property
+    def head(self) -> bytes:
+        """Return its packed head."""
+
+    @property
+    def body(self) -> bytes:
+        """Return its packed body."""
+
+
+class Batch(NamedTuple):
+    """Envelopes as they arrive.
+
+    Args:
+        first: The number of the first.
+        heads: Their heads, as JSON.
+        body: Their bodies.
+    """
+
+    first: int
+    heads: bytes
+    body: bytes
+
+    def envelopes(self) -> Iterator[Envelope]:
+        """Decode them, in order.
+
+        Raises:
+            ValueError: They cannot be decoded.
+        """
+        return unpack(orjson.loads(self.heads), self.body)
+
+
+def encode(items: Sequence[Numbered]) -> bytes:
+    """Return the frames of envelopes in order: at least one for each run of consecutive numbers."""
+    frames: list[bytes] = []
+    while items:
+        batch = next_batch(items)
+        items = items[len(batch) :]
+        heads = b"[" + b",".join([item.head for item in batch]) + b"]"
+        body = b"".join([item.body for item in batch])
+        frames += (_HEADER.pack(len(heads), len(body), batch[0].number), heads, body)
+    return b"".join(frames)
+
+
+class FrameReader:
+    """Takes frames out of the bytes of a link."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[Batch]:
+        """Return the batches that are complete with these bytes.
+
+        Raises:
+            FrameError: They are no frames.
+        """
+        buffer = self._buffer + data if self._buffer else data
+        batches: list[Batch] = []
+        offset = 0
+        while len(buffer) - offset >= _HEADER.size:
+            heads, body, first = _HEADER.unpack_from(buffer, offset)
+            if heads + body > MAX_FRAME:
+                msg = f"a frame of {heads + body} bytes"
+                raise FrameError(msg)
+            begin = offset + _HEADER.size
+            end = begin + heads + body
+            if end > len(buffer):
+                break
+            batches.append(Batch(first, buffer[begin : begin + heads], buffer[begin + heads : end]))
+            offset = end
+        self._buffer = buffer[offset:]
+        return batches

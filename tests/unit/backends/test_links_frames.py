@@ -1,0 +1,71 @@
+"""The bytes on a link between two servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.links.frames import MAX_FRAME, FrameError, FrameReader, encode
+from flask_realtime.backends.links.greeting import MAX_GREETING, Greeting, GreetingError, split_greeting
+from flask_realtime.backends.packing import pack
+
+
+@dataclass
+class Item:
+    number: int
+    head: bytes
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.head) + len(self.body)
+
+
+def item(number: int, *parts: str | bytes) -> Item:
+    return Item(number, *pack(Envelope("send", {"number": number}, parts)))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.lists(st.text(max_size=20) | st.binary(max_size=20), max_size=3))),
+    st.integers(1, 50),
+)
+def test_what_was_sent_arrives_in_whatever_pieces(sent: list[tuple[int, list[str | bytes]]], piece: int) -> None:
+    number, items = 0, []
+    for step, parts in sent:
+        number += step
+        items.append(item(number, *parts))
+    data, frames, arrived = encode(items), FrameReader(), []
+    for start in range(0, len(data), piece):
+        for batch in frames.feed(data[start : start + piece]):
+            arrived += list(enumerate(batch.envelopes(), batch.first))
+    assert [number for number, _ in arrived] == [item.number for item in items]
+    assert [list(envelope.parts) for _, envelope in arrived] == [parts for _, parts in sent]
+    assert [envelope.header["number"] for _, envelope in arrived] == [item.number for item in items]
+
+
+def test_no_frame_is_larger_than_what_is_accepted() -> None:
+    data = encode([item(number, b"x" * 65_000) for number in range(1, 100)])
+    assert sum(len(list(batch.envelopes())) for batch in FrameReader().feed(data)) == 99
+
+
+def test_a_frame_that_claims_to_be_too_large_is_none() -> None:
+    with pytest.raises(FrameError, match="a frame of"):
+        FrameReader().feed((MAX_FRAME + 1).to_bytes(4, "big") + bytes(12))
+
+
+def test_a_greeting_is_read_as_soon_as_it_is_complete() -> None:
+    greeting = Greeting("an application", "a-server")
+    data = greeting.encode()
+    assert len(data) < MAX_GREETING
+    assert [split_greeting(data[:end]) for end in range(len(data))] == [None] * len(data)
+    assert split_greeting(data + b"more") == (greeting, b"more")
+
+
+@pytest.mark.parametrize("data", [b"[2,7]\n", b'[0,"a","b"]\n', b'[1,"a",2]\n', b"not JSON\n", b"[1]" * MAX_GREETING])
+def test_what_is_no_greeting_is_refused(data: bytes) -> None:
+    with pytest.raises(GreetingError, match="no greeting"):
+        split_greeting(data)

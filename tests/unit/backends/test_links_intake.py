@@ -1,0 +1,164 @@
+"""What reaches a server over two ways, a complete one that is late and one with gaps that is early: each once, in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.links.intake import MAX_HELD, Intake
+from tests.clock import Clock
+
+
+def envelopes(first: int, count: int) -> Iterator[Envelope]:
+    return (Envelope("send", {"number": number}) for number in range(first, first + count))
+
+
+class Server:
+    """A server that receives.
+
+    Args:
+        clock: Its clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.received: list[int] = []
+        self.intake = Intake(lambda envelope: self.received.append(envelope.header["number"]), 60, clock)
+
+    def queue(self, first: int, count: int = 1, origin: str = "ann") -> None:
+        self.intake.take_entry(origin, first, count, envelopes(first, count))
+
+    def link(self, first: int, count: int = 1, origin: str = "ann") -> bool:
+        return self.intake.take_batch(origin, first, envelopes(first, count))
+
+
+@pytest.fixture
+def server(clock: Clock) -> Server:
+    return Server(clock)
+
+
+def test_a_link_is_ahead_of_the_queue_and_nothing_comes_twice(server: Server) -> None:
+    server.queue(5)
+    assert server.link(6, 3)
+    assert server.received == [5, 6, 7, 8]
+    server.queue(6, 4)
+    assert server.received == [5, 6, 7, 8, 9]
+
+
+def test_what_a_link_brings_of_an_unknown_server_is_left_to_the_queue(server: Server) -> None:
+    assert not server.link(6)
+    server.queue(4, 3)
+    assert server.received == [4, 5, 6]
+
+
+def test_what_a_link_brings_too_early_waits(server: Server) -> None:
+    server.queue(1)
+    assert not server.link(3, 2)
+    assert server.received == [1]
+    server.queue(2)
+    assert server.received == [1, 2, 3, 4]
+    assert server.link(5)
+
+
+def test_what_waits_is_bounded_and_the_queue_brings_the_rest(server: Server) -> None:
+    server.queue(1)
+    server.link(3, MAX_HELD + 10)
+    server.queue(2)
+    assert server.received[-1] == MAX_HELD + 2
+    server.queue(3, MAX_HELD + 20)
+    assert server.received == list(range(1, MAX_HELD + 23))
+
+
+def test_what_threads_of_a_sender_put_in_another_order_comes_in_order(server: Server) -> None:
+    server.queue(1)
+    for number in (4, 3, 5, 2):
+        server.link(number)
+    assert server.received == [1, 2, 3, 4, 5]
+
+
+def test_what_the_queue_has_lost_is_counted_and_keeps_nothing_from_coming(server: Server) -> None:
+    server.queue(1)
+    server.link(3, 2)
+    server.queue(7)
+    assert server.received == [1, 3, 4, 7]
+    assert server.intake.lost == 3
+
+
+def test_each_server_has_numbers_of_its_own(server: Server) -> None:
+    server.queue(1, origin="ann")
+    server.queue(1, origin="ben")
+    server.link(2, origin="ben")
+    server.queue(2, origin="ann")
+    assert server.received == [1, 1, 2, 2]
+
+
+def test_what_cannot_be_handled_keeps_nothing_from_coming(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    received = []
+
+    def receive(envelope: Envelope) -> None:
+        received.append(envelope.header["number"])
+        if envelope.header["number"] == 2:
+            raise LookupError
+
+    intake = Intake(receive, 60, clock)
+    with caplog.at_level(logging.ERROR):
+        intake.take_entry("ann", 1, 3, envelopes(1, 3))
+        intake.take_batch("ann", 4, envelopes(4, 1))
+    assert received == [1, 2, 3, 4]
+    assert "could not be handled" in caplog.text
+
+
+def test_what_cannot_be_read_is_not_waited_for(server: Server) -> None:
+    def broken() -> Iterator[Envelope]:
+        yield from envelopes(1, 1)
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        server.intake.take_entry("ann", 1, 3, broken())
+    server.link(4)
+    assert server.received == [1, 4]
+
+
+def test_what_was_written_before_this_server_came_is_not_passed_on(server: Server) -> None:
+    server.intake.take_entry("ann", 1, 3, [None, None, *envelopes(3, 1)])
+    assert server.received == [3]
+
+
+def test_servers_that_are_silent_for_long_are_forgotten(server: Server, clock: Clock) -> None:
+    server.queue(1, origin="ann")
+    server.queue(1, origin="ben")
+    clock.now += 590
+    server.link(2, origin="ben")
+    clock.now += 20
+    server.queue(1, origin="zoe")
+    assert len(server.intake) == 2
+
+
+@given(st.data())
+def test_any_course_brings_each_once_and_in_order(data: st.DataObject) -> None:
+    """The queue brings everything, in entries, and again some of it; the link what it likes, in order, ahead or behind."""
+    server = Server(Clock())
+    end = data.draw(st.integers(2, 40), "envelopes")
+    first = data.draw(st.integers(1, end), "first that this server hears of")
+    written, linked = first, data.draw(st.integers(1, end), "first on the link")
+    while written <= end:
+        step = data.draw(st.sampled_from(["write", "write again", "link", "skip"]), "step")
+        count = data.draw(st.integers(1, 6), "count")
+        if step == "write":
+            server.queue(written, min(count, end + 1 - written))
+            written = min(written + count, end + 1)
+        elif step == "write again" and written > first:
+            again = data.draw(st.integers(first, written - 1), "from")
+            server.queue(again, min(count, written - again))
+        elif step == "link":
+            server.link(linked, max(0, min(count, end + 1 - linked)))
+            linked += count
+        else:
+            linked += count
+        assert server.received == list(range(first, first + len(server.received)))
+    assert server.received == list(range(first, end + 1))
+    assert server.intake.lost == 0

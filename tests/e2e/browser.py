@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Route, expect, sync_playwright
 
 from tests.e2e.clients import JS_FOLDER, node
 
@@ -144,7 +144,12 @@ class Person:
         """Load the page's own files from another address, whatever the network does, as if they were kept in the browser."""
 
         def load(route: Route) -> None:
-            route.fulfill(response=route.fetch(url=route.request.url.replace(self._url, url)))
+            try:
+                response = route.fetch(url=route.request.url.replace(self._url, url))
+            except Error:  # The server there may be killed; the page then has what a browser without a network has.
+                route.abort()
+            else:
+                route.fulfill(response=response)
 
         self._context.route(re.compile(rf"^{re.escape(self._url)}/($|assets/|icon)"), load)
         self._loads_elsewhere = True

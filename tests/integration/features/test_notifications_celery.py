@@ -100,11 +100,15 @@ def test_a_forked_worker_leaves_its_parents_connections_alone(chat: CriticalApp)
     with chat.app.app_context():
         chat.jobs.next_due()
         chat.db.session.remove()
+        with chat.db.engine.connect() as connection:
+            parents = connection.connection.driver_connection
         event.listen(chat.db.engine, "connect", lambda *_: happened.append("connect"))
         event.listen(chat.db.engine, "close", lambda *_: happened.append("close"))
         assert [result for _, result in worker_process_init.send(sender=None)] == [None] * len(worker_process_init.receivers)
         chat.jobs.next_due()
     assert happened == ["connect"]
+    assert parents is not None
+    parents.close()
 
 
 def test_an_application_without_a_database_can_have_tasks(celery: Celery) -> None:

@@ -15,8 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
+from sqlalchemy import Pool, event
 
 from tests import guardian
 from tests.redis_server import START_SECONDS, STOP_SECONDS, wait_until
@@ -85,6 +87,7 @@ class PostgresqlServer:
         with self._connection() as connection:
             for statement in RENAMING:
                 connection.execute(statement.format(old=name, new=new).encode())
+        _close_connections(name)
         with self._connection(new) as connection:
             for statement in EMPTYING:
                 connection.execute(statement)
@@ -147,6 +150,22 @@ class PostgresqlServer:
 
     def _connection(self, database: str = "postgres") -> psycopg.Connection:
         return psycopg.connect(f"host={self._folder} user=postgres dbname={database}", autocommit=True)
+
+
+_connections: WeakSet[psycopg.Connection] = WeakSet()
+
+
+@event.listens_for(Pool, "connect")
+def _remember(connection: object, _record: object) -> None:
+    if isinstance(connection, psycopg.Connection):
+        _connections.add(connection)
+
+
+def _close_connections(database: str) -> None:
+    """Close what is open here: a connection that a background task used when its pool was disposed of is in no pool any more."""
+    for connection in list(_connections):
+        if not connection.closed and connection.info.dbname == database:
+            connection.close()
 
 
 def _new_name() -> str:

@@ -7,7 +7,7 @@ import gevent
 import hypothesis
 import pytest
 
-from tests import guardian, origins
+from tests import background, guardian, origins
 from tests.leaks import EVERYTHING, PROCESSES, forget, interrupt, lasting, nothing_left, nothing_left_by_a_test
 
 # How long an example takes is the machine's business.
@@ -41,6 +41,7 @@ _others: list[str] = []
 
 guardian.watch()
 origins.record()
+background.record()
 gevent.get_hub()  # Each process has one for good: it is no test's.
 
 
@@ -49,12 +50,14 @@ def _nothing_is_left_by_a_test(request: pytest.FixtureRequest) -> Iterator[None]
     with nothing_left_by_a_test(lambda: request.node.stash.get(FAILED, False), kinds_left_by(request.path)):
         yield
         request.node.funcargs.clear()  # pytest would keep them until after this.
+        background.end_those_of_a_test()
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_is_left_by_a_module(request: pytest.FixtureRequest) -> Iterator[None]:
     with nothing_left(kinds_left_by(request.path)):
         yield
+        background.end_all()
 
 
 def kinds_left_by(path: Path) -> tuple[str, ...]:
@@ -84,7 +87,7 @@ class WiderFixtures:
         """Allow what it starts."""
         if fixturedef.scope == "function":
             return (yield)
-        with lasting(fixturedef.argname):
+        with lasting(fixturedef.argname), background.lasting():
             return (yield)
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:

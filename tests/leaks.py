@@ -79,6 +79,7 @@ def nothing_left_by_a_test(has_failed: Callable[[], bool], kinds: tuple[str, ...
         yield
         left = [] if has_failed() else _left(before, kinds)
     finally:
+        gc.collect()  # Unfrozen, what the test left would be old, and old objects are looked through only where many grow old.
         gc.unfreeze()
         _watching.clear()
     _complain(left)

@@ -19,9 +19,9 @@ _sockets: dict[int, str] = {}
 
 def record() -> None:
     """Note from now on where each is started."""
-    threading.Thread.start = _noting(threading.Thread.start, lambda thread: _threads.update({thread: where()}))  # type: ignore[method-assign]
-    subprocess.Popen.__init__ = _noting(subprocess.Popen.__init__, _note_process)  # type: ignore[method-assign]
-    socket.socket.__init__ = _noting(socket.socket.__init__, lambda made: _sockets.update({made.fileno(): where()}))  # type: ignore[method-assign]
+    threading.Thread.start = noting(threading.Thread.start, lambda thread: _threads.update({thread: where()}))  # type: ignore[method-assign]
+    subprocess.Popen.__init__ = noting(subprocess.Popen.__init__, _note_process)  # type: ignore[method-assign]
+    socket.socket.__init__ = noting(socket.socket.__init__, lambda made: _sockets.update({made.fileno(): where()}))  # type: ignore[method-assign]
 
 
 def of_thread(thread: threading.Thread) -> str:
@@ -57,7 +57,9 @@ def where(frame: Any = None) -> str:
     return ", ".join(found)
 
 
-def _noting(method: Any, note: Any) -> Any:
+def noting(method: Any, note: Any) -> Any:
+    """Make a method that calls a function with its object after each call."""
+
     @wraps(method)
     def noted(self: Any, *args: Any, **options: Any) -> None:
         method(self, *args, **options)

@@ -7,14 +7,15 @@
 What can be read from the state that exists, such as the number of connections, is not counted here. Names and codes are keys of
 dictionaries, and there is a maximum of them, so that no client and no mistake of an application fills the memory.
 
-No lock is taken. An addition such as `tally.count += 1` runs to its end in CPython before another thread does, as long as nothing
-is called between reading and writing; so whoever adds the result of a call stores that first.
+No lock is taken for an event. An addition such as `tally.events += 1` runs to its end in CPython before another thread does, as
+long as nothing is called between reading and writing; so whoever adds the result of a call stores that first. Appending does too.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
+from threading import Lock
 from time import monotonic
 from typing import Final
 
@@ -41,8 +42,8 @@ OK: Final = "ok"
 RECOVERED: Final = "recovered"
 NOT_RECOVERED: Final = "failed"
 
-SAMPLE: Final = 127
-"""Mask of the events that are timed: one in 128 of each name, and the first."""
+SAMPLE: Final = 128
+"""Events of one name of which one is timed, as the first is: that with which the sizes of the last ones are added up."""
 
 ON: Final = "on"
 """The name under which the application's handlers of events are timed, as its hooks are under theirs."""
@@ -65,25 +66,46 @@ class Alike:
 class Tally:
     """Tally of the events of one name.
 
-    Its `events` and `bytes` are those that are counted one by one; `count` and `size` have in addition what is counted as alike.
+    Its `events` and `bytes` are those that were added one by one, or up; `count` and `size` are those of all. An event that was
+    received appends its size to `sizes`, which costs less than to add it, and 1. Whoever appends the last one of those that are
+    `due` calls `add_up`.
     """
 
-    __slots__ = ("_alike", "bytes", "events")
+    __slots__ = ("_adding_up", "_alike", "bytes", "due", "events", "sizes")
 
     def __init__(self) -> None:
         self.events = 0
         self.bytes = 0
+        self.sizes: list[int] = []
+        """Sizes of the last events."""
+        self.due = 1
+        """Maximum number of `sizes`."""
         self._alike: dict[tuple[int, int], Alike] = {}
+        self._adding_up = Lock()
+
+    def add_up(self) -> None:
+        """Add the sizes of the last events up, and forget them."""
+        with self._adding_up:  # Two threads would add the same ones; one that appends meanwhile does so behind them.
+            number = len(self.sizes)
+            size = sum(self.sizes[:number])
+            self.events += number
+            self.bytes += size
+            del self.sizes[:number]
+            self.due = SAMPLE
 
     @property
     def count(self) -> int:
         """The number of the events."""
-        return self.events + sum(alike.times * alike.number for alike in list(self._alike.values()))
+        with self._adding_up:
+            number = self.events + len(self.sizes)
+        return number + sum(alike.times * alike.number for alike in list(self._alike.values()))
 
     @property
     def size(self) -> int:
         """The number of their bytes."""
-        return self.bytes + sum(alike.times * alike.size for alike in list(self._alike.values()))
+        with self._adding_up:
+            size = self.bytes + sum(self.sizes)
+        return size + sum(alike.times * alike.size for alike in list(self._alike.values()))
 
     def alike(self, number: int, size: int) -> Alike | None:
         """Return the counter of events that are so many at once, with so many bytes; None if there are too many such counters.

@@ -36,16 +36,19 @@ def find_websockets(sockets: Iterable[Session]) -> tuple[WebSocket, ...] | None:
     return tuple(websockets)
 
 
-def deliver_to_all(sockets: Iterable[Session], message: OutboundMessage) -> None:
+def deliver_to_all(sockets: Iterable[Session], message: OutboundMessage) -> int:
     """Send one message to many sessions.
 
     Args:
         sockets: The sessions.
         message: The message, encoded.
+
+    Returns:
+        Its size.
     """
     if message.offset is not None:
         _deliver_with_offset(sockets, message)
-        return
+        return message.size
     websockets = []
     for socket in sockets:
         if socket.websocket is not None:
@@ -53,7 +56,7 @@ def deliver_to_all(sockets: Iterable[Session], message: OutboundMessage) -> None
         else:
             for packet in message.packets:
                 socket.send(packet)
-    write_to_all(websockets, message.frames, message.volatile)
+    return write_to_all(websockets, message.frames, message.volatile)
 
 
 def _deliver_with_offset(sockets: Iterable[Session], message: OutboundMessage) -> None:

@@ -56,17 +56,19 @@ class OutboundMessage:
         """Its number among those that this server sent; None if it has none."""
         self.logged: str | None = None
         """Its name in the log; None if it is in no log."""
-        self.tally = tally
-        """Counts the events of its name that are sent; None if nobody does."""
+        self.tally = Tally() if tally is None else tally
+        """Counts the events of its name that are sent."""
 
     def count(self, receivers: int) -> None:
         """Count that it was sent to a number of receivers."""
-        tally = self.tally
-        if tally is not None:
-            frames = self.made or self.made_with_offset or self.parts[0]
-            size = receivers * len(frames)
-            tally.events += receivers
-            tally.bytes += size
+        size = receivers * self.size
+        self.tally.events += receivers
+        self.tally.bytes += size
+
+    @property
+    def size(self) -> int:
+        """The bytes that a receiver gets."""
+        return len(self.made or self.made_with_offset or self.parts[0])
 
     @property
     def frames(self) -> bytes:

@@ -385,13 +385,16 @@ class WebSocket:
         self._sock.close()
 
 
-def write_to_all(websockets: Iterable[WebSocket], frame: bytes, volatile: bool = False) -> None:  # noqa: FBT001, FBT002 - as `write`
+def write_to_all(websockets: Iterable[WebSocket], frame: bytes, volatile: bool = False) -> int:  # noqa: FBT001, FBT002 - as `write`
     """Send one complete frame on many connections.
 
     Args:
         websockets: The connections.
         frame: The frame, or several.
         volatile: Whether it may be dropped if the backlog is half full.
+
+    Returns:
+        The size of the frame.
     """
     size = len(frame)
     for websocket in websockets:
@@ -407,3 +410,4 @@ def write_to_all(websockets: Iterable[WebSocket], frame: bytes, volatile: bool =
         else:
             if sent != size:
                 websocket.put_off(frame[sent:])
+    return size

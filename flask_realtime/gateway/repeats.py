@@ -193,8 +193,7 @@ class Repeater:
         if len(versions) != len(known):
             return None  # A room that does not exist yet has no version to compare.
         number = len(websockets)
-        size, tally = number * len(message.frames), message.tally
-        counter = Alike(number, size) if tally is None else tally.alike(number, size)
+        counter = message.tally.alike(number, number * len(message.frames))
         return None if counter is None else _Route(websockets, versions, self._rooms.changes, counter)
 
 

@@ -1,8 +1,10 @@
 """Counts: what is counted apart, and what comes together because there is too much of it."""
 
+from threading import Thread
+
 import pytest
 
-from flask_realtime.counts import BOUNDS, MAX_ALIKE, MAX_NAMES, OTHER, Counts, Histogram, Numbers, Tallies, Tally
+from flask_realtime.counts import BOUNDS, MAX_ALIKE, MAX_NAMES, OTHER, SAMPLE, Counts, Histogram, Numbers, Tallies, Tally
 
 
 def test_each_name_has_a_tally_that_stays_the_same() -> None:
@@ -25,6 +27,35 @@ def test_names_beyond_the_maximum_and_names_that_are_too_long_come_together() ->
     fewer.add("x" * 65)
     fewer.add("x" * 64)
     assert (list(short), short[OTHER].count, fewer) == ([OTHER], 1, {OTHER: 1, "x" * 64: 1})
+
+
+def test_sizes_of_events_count_before_and_after_they_are_added_up() -> None:
+    tally, added_up = Tally(), []
+    for size in range(2 * SAMPLE + 1):
+        tally.sizes.append(size)
+        if len(tally.sizes) >= tally.due:
+            tally.add_up()
+            added_up.append(size)
+        assert (tally.count, tally.size) == (size + 1, sum(range(size + 1)))
+    assert added_up == [0, SAMPLE, 2 * SAMPLE]
+    assert not tally.sizes
+
+
+def test_no_size_is_lost_while_several_threads_add_up() -> None:
+    tally, number = Tally(), 20_000
+
+    def receive() -> None:
+        for _ in range(number):
+            tally.sizes.append(3)
+            if len(tally.sizes) >= tally.due:
+                tally.add_up()
+
+    threads = [Thread(target=receive) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tally.count, tally.size) == (4 * number, 12 * number)
 
 
 def test_events_that_are_alike_count_with_the_others_of_their_name() -> None:

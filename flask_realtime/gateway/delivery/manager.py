@@ -24,6 +24,8 @@ from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.recovery.journal import Journal
 
 ObserverOf = Callable[[str], RoomObserver | None]
+Delivered = Callable[[Iterable[Any], OutboundMessage], None]
+"""Told of a message that was sent to many receivers of one kind."""
 
 
 class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has no types
@@ -80,7 +82,7 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
             rooms.observer = self._observer_of(namespace)
         return rooms
 
-    def observe(self, observer_of: ObserverOf | None, delivered: DeliverToAll | None) -> None:
+    def observe(self, observer_of: ObserverOf | None, delivered: Delivered | None) -> None:
         """Have somebody told of every change and every delivery in every namespace; with None, nobody.
 
         Args:
@@ -187,7 +189,8 @@ def _nobody(_namespace: str) -> None:
     return None
 
 
-def _deliver_and_tell(deliver: DeliverToAll, delivered: DeliverToAll, receivers: Iterable[Any], message: OutboundMessage) -> None:
+def _deliver_and_tell(deliver: DeliverToAll, delivered: Delivered, receivers: Iterable[Any], message: OutboundMessage) -> int:
     receivers = tuple(receivers)
-    deliver(receivers, message)
+    size = deliver(receivers, message)
     delivered(receivers, message)
+    return size

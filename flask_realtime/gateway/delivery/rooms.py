@@ -23,17 +23,18 @@ from flask_realtime.gateway.recovery.leases import Lease
 from flask_realtime.small_sets import with_name, without_name
 
 Encode = Callable[..., Sequence["str | bytes"]]
-DeliverToAll = Callable[[Iterable[Any], OutboundMessage], None]
-"""Sends one message to many receivers of one kind."""
+DeliverToAll = Callable[[Iterable[Any], OutboundMessage], int]
+"""Sends one message to many receivers of one kind, and returns its size."""
 
 FindWebSockets = Callable[[Iterable[Any]], "tuple[WebSocket, ...] | None"]
 """Returns the WebSocket connections of receivers, or None if they have none that can be written to directly."""
 
 
-def deliver_to_each(receivers: Iterable[Receiver], message: OutboundMessage) -> None:
-    """Send a message to receivers one by one, without a fast path."""
+def deliver_to_each(receivers: Iterable[Receiver], message: OutboundMessage) -> int:
+    """Send a message to receivers one by one, without a fast path, and return its size."""
     for receiver in tuple(receivers):  # A copy: a receiver that has gone leaves its rooms meanwhile.
         receiver.deliver(message)
+    return message.size
 
 
 def find_no_websockets(_receivers: Iterable[Receiver]) -> None:
@@ -255,12 +256,11 @@ class Rooms:
         if except_rooms or except_sid is not None:
             receivers = self._without(receivers, except_rooms, except_sid)
         if receivers:
-            self._deliver_to_all(receivers.values(), message)
-            tally = message.tally
-            if tally is not None:  # `OutboundMessage.count` inlined: the call would be half of what counting costs.
-                number = len(receivers)
-                tally.events += number
-                tally.bytes += number * len(message.made or message.made_with_offset or message.parts[0])
+            size = self._deliver_to_all(receivers.values(), message)
+            number, tally = len(receivers), message.tally
+            # `OutboundMessage.count` inlined: the call would be half of what counting costs.
+            tally.events += number
+            tally.bytes += number * size
         if self.pending:
             self.hold(message, room, except_rooms, except_sid)
 

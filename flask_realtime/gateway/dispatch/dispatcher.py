@@ -16,7 +16,7 @@ from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_answer, error_event
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.reasons import CloseReason
-from flask_realtime.counts import ON, OTHER, SAMPLE, Alike, Counts, Tally
+from flask_realtime.counts import ON, OTHER, Alike, Counts, Tally
 from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Session
@@ -225,9 +225,10 @@ class Dispatcher:
 
     def _count(self, tally: Tally, packet: Packet) -> None:
         """Count an event; inlined where most of them pass."""
-        number = tally.events = tally.events + 1
-        tally.bytes += len(packet.body)
-        if number & SAMPLE == 1:
+        sizes = tally.sizes
+        sizes.append(len(packet.body))
+        if len(sizes) >= tally.due:
+            tally.add_up()
             self._is_sampled = True
 
     def _tally(self, name: str) -> Tally:
@@ -254,9 +255,10 @@ class Dispatcher:
                 raise _no_binary(name)
             request = event.parse(args, self._settings)
             tally = self._received[name]
-            number = tally.events = tally.events + 1
-            tally.bytes += len(packet.body)
-            if number & SAMPLE == 1:
+            sizes = tally.sizes
+            sizes.append(len(packet.body))
+            if len(sizes) >= tally.due:
+                tally.add_up()
                 self._is_sampled = True
             return _Call(packet, name, group, event.work, request, event.may_wait, False, event.repeat)  # noqa: FBT003 - as fast
         application_event = self._application.hooks.events.get(name)
@@ -265,9 +267,10 @@ class Dispatcher:
                 raise _no_binary(name)
             work, request = self._application_work(application_event), application_event.arguments(args)
             tally = self._received[name]
-            number = tally.events = tally.events + 1
-            tally.bytes += len(packet.body)
-            if number & SAMPLE == 1:
+            sizes = tally.sizes
+            sizes.append(len(packet.body))
+            if len(sizes) >= tally.due:
+                tally.add_up()
                 self._is_sampled = True
             return _Call(packet, name, group, work, request)
         if self._existing.has_socketio_handler(name):

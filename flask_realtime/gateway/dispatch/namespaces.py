@@ -12,7 +12,7 @@ from typing import Any
 
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.answers import REALTIME_ERROR, error_answer, error_event
-from flask_realtime.counts import OTHER, SAMPLE, Counts
+from flask_realtime.counts import OTHER, Counts
 from flask_realtime.errors import EventError, InternalError, UnknownEvent
 from flask_realtime.feature.serving import ServedNamespace
 from flask_realtime.gateway.application import Application
@@ -99,10 +99,12 @@ class NamespaceEvents:
         """Count an event, and return whether it is one of those that are timed."""
         received, event = self._counts.received, self._events.get(name)
         is_known = (event is not None and event.in_every_namespace) or self._existing.names(name, namespace)
-        tally, size = received[name] if is_known else received[OTHER], len(packet.body)
-        number = tally.events = tally.events + 1
-        tally.bytes += size
-        return number & SAMPLE == 1
+        tally = received[name] if is_known else received[OTHER]
+        tally.sizes.append(len(packet.body))
+        is_timed = len(tally.sizes) >= tally.due
+        if is_timed:
+            tally.add_up()
+        return is_timed
 
     def _read(self, connection: Connection, packet: Packet) -> tuple[str, list[Any], EventError | None]:
         """Read an event, and count it."""

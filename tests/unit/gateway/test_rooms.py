@@ -364,7 +364,12 @@ def test_another_namespace_has_rooms_of_its_own(rooms: RoomManager, receivers: R
 def test_another_namespace_delivers_in_the_way_of_the_engine_too(receivers: Receivers) -> None:
     rooms, told = new_manager(receivers), []
     before = rooms.of("/before")
-    rooms.deliver_through(lambda _receivers, message: told.append(message), find_no_websockets)
+
+    def deliver(_receivers: Iterable[Any], message: OutboundMessage) -> int:
+        told.append(message)
+        return message.size
+
+    rooms.deliver_through(deliver, find_no_websockets)
     for namespace in (before, rooms.of("/after")):
         namespace.admit(namespace.reserve("ann", "green"))
         namespace.emit_event("news", [], "green", (), None)

@@ -13,7 +13,6 @@ import statistics
 import sys
 from collections.abc import Iterator
 from functools import cache
-from inspect import CO_OPTIMIZED
 from pathlib import Path as FilePath
 from types import CodeType, FunctionType
 from typing import Final, NamedTuple
@@ -39,23 +38,25 @@ def exchanges(other: FilePath, package: FilePath) -> list[Exchange]:
     for function in [thing for thing in gc.get_objects() if isinstance(thing, FunctionType)]:
         code, path = function.__code__, FilePath(function.__code__.co_filename)
         if path.is_relative_to(package / "flask_realtime"):
-            before = codes(other / path.relative_to(package)).get(function.__qualname__, code)
-            if _work(before) != _work(code):
+            before = _changed(other / path.relative_to(package), path).get((code.co_name, code.co_firstlineno))
+            if before is not None:
                 found.append(Exchange(function, (before, code)))
     return found
 
 
 @cache
-def codes(path: FilePath) -> dict[str, CodeType]:
-    """Return the code of the functions of a module, by their qualified names."""
-    return dict(_inside(compile(path.read_text(encoding="utf-8"), path, "exec", dont_inherit=True), ""))
+def _changed(other: FilePath, path: FilePath) -> dict[tuple[str, int], CodeType]:
+    """Return the functions of a module that do something else in the other version, by their names and lines."""
+    both = zip(_functions(other), _functions(path), strict=True)
+    return {(code.co_name, code.co_firstlineno): before for before, code in both if _work(before) != _work(code)}
 
 
-def _inside(outer: CodeType, prefix: str) -> Iterator[tuple[str, CodeType]]:
-    for code in outer.co_consts:
-        if isinstance(code, CodeType):
-            yield prefix + code.co_name, code
-            yield from _inside(code, f"{prefix}{code.co_name}.{'<locals>.' if code.co_flags & CO_OPTIMIZED else ''}")
+def _functions(path: FilePath) -> Iterator[CodeType]:
+    left = [compile(path.read_text(encoding="utf-8"), path, "exec", dont_inherit=True)]
+    while left:
+        inner = [constant for constant in left.pop().co_consts if isinstance(constant, CodeType)]
+        yield from inner
+        left += inner
 
 
 def _work(code: CodeType) -> tuple[object, ...]:

@@ -39,7 +39,7 @@ _RECEIVED: Final = """\
 """
 
 REMOVED: Final[dict[str, list[tuple[str, str]]]] = {
-    "engine/messages.py": [("Tally() if tally is None else tally", "tally")],
+    "engine/messages.py": [("Tally() if tally is None else tally", "UNCOUNTED")],
     "gateway/delivery/local.py": [
         (", self._sent[event], volatile)", ", None, volatile)"),
         (", self._sent[_name_in(envelope.parts[0])], header", ", None, header"),

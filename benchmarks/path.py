@@ -35,6 +35,9 @@ WARM: Final = 20
 _TURNS: Final = 4
 """Turns of the event loop in which everything is handled: it is read, put into mailboxes, handled there."""
 
+_ATTEMPTS: Final = 10
+_PAUSE: Final = 0.02
+
 SENT: Final[dict[str, Callable[[int, int], str]]] = {
     "repeated": lambda room, _turn: f'42["typing:start",{{"conversationId":"{room}"}}]',
     "relayed": lambda room, turn: f'42["typing:start",{{"conversationId":"{room + turn % 2 * CLIENTS}"}}]',
@@ -76,16 +79,19 @@ class Path:
         Raises:
             RuntimeError: Not all of them came, or one failed.
         """
-        self._turn += 1
-        run = self._sending(kind) if kind in SENT else self._emitting(kind)
-        began = time.process_time()
-        run()
-        used = time.process_time() - began
-        came = sum(map(_drain, self._clients))
-        if came < CLIENTS // 2:
-            message = f"{came} of {CLIENTS // 2} events came"
-            raise RuntimeError(message)
-        return used / (CLIENTS // 2) * 1e6
+        for _ in range(_ATTEMPTS):
+            self._turn += 1
+            run = self._sending(kind) if kind in SENT else self._emitting(kind)
+            began = time.process_time()
+            run()
+            used = time.process_time() - began
+            came = sum(map(_drain, self._clients))
+            if came >= CLIENTS // 2:
+                return used / (CLIENTS // 2) * 1e6
+            gevent.sleep(_PAUSE)  # On a busy machine some are still on their way, and no part of this round.
+            sum(map(_drain, self._clients))
+        message = f"{came} of {CLIENTS // 2} events came"
+        raise RuntimeError(message)
 
     def _sending(self, kind: str) -> Callable[[], None]:
         for number, client in list(enumerate(self._clients))[::2]:

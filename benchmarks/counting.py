@@ -20,7 +20,7 @@ Rows = dict[str, dict[str, Figures]]
 
 NOT_COUNTED: Final = "not_counted"
 COUNTED: Final = "counted"
-ROUNDS: Final = 60
+ROUNDS: Final = 40
 
 _TIMED_OR_NOT: Final = """\
         if self._is_sampled:

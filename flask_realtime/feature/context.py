@@ -10,6 +10,7 @@ from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.feature.connections import Caller, Connection, LostConnection
 from flask_realtime.feature.hook import Hook
 from flask_realtime.feature.serving import ServedNamespace, ServerView
+from flask_realtime.feature.tracing import Tracing
 from flask_realtime.feature.values import Record, Tracker
 
 StateT = TypeVar("StateT")
@@ -69,6 +70,10 @@ class FeatureContext(Protocol):
     @property
     def server(self) -> ServerView:
         """This server's sessions, connections and rooms."""
+
+    @property
+    def tracing(self) -> Tracing:
+        """Records spans of what the feature does later, if the application is traced."""
 
     def serve_namespace(self, namespace: str, served: ServedNamespace) -> None:
         """Serve a namespace, before anybody is connected; its events go to no handler of the application.

@@ -19,6 +19,7 @@ from flask_realtime.feature.context import FeatureContext, HasState
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
 from flask_realtime.feature.serving import ServedNamespace
+from flask_realtime.feature.tracing import Tracing
 from flask_realtime.feature.values import Record, Tracker
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.changes import carry_out
@@ -75,6 +76,7 @@ class Surroundings(NamedTuple):
         lost_connections: Returns a user's lost connections, or everybody's.
         before_stop: Adds what the server waits for when it is told to stop.
         counts: Counts of what happens.
+        tracing: Records what features do later.
         view: This server, as features see it.
     """
 
@@ -91,6 +93,7 @@ class Surroundings(NamedTuple):
     lost_connections: Callable[..., Sequence[LostConnection]]
     before_stop: Callable[[Callable[[], bool]], None]
     counts: Counts
+    tracing: Tracing
     view: GatewayView
 
     def context_of(self, feature: Feature[Any], features: OtherFeatures) -> FeatureContext:
@@ -134,6 +137,7 @@ class _Context:
         self.disconnect: Any = surroundings.disconnect
         self.functions = surroundings.application.hooks.functions
         self.before_stop = surroundings.before_stop
+        self.tracing = surroundings.tracing
         self.server: Any = surroundings.view
         self.compute = server.compute
         self.handles_request = has_request_context

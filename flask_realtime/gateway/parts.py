@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
+from flask_realtime.feature.tracing import NoTracing, Tracing
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.delivery.after_commit import AfterCommit
 from flask_realtime.gateway.delivery.delivery import Delivery
@@ -26,6 +27,7 @@ class Parts(NamedTuple):
         delivery: Makes what sends events.
         dispatcher: Makes what handles events of the default namespace.
         namespaces: Makes what handles those of the application's own.
+        tracing: Records what features do later.
     """
 
     application: Callable[..., Application] = Application
@@ -33,6 +35,7 @@ class Parts(NamedTuple):
     delivery: Callable[..., Delivery] = Delivery
     dispatcher: Callable[..., Dispatcher] = Dispatcher
     namespaces: Callable[..., NamespaceEvents] = NamespaceEvents
+    tracing: Tracing = NoTracing()
 
 
 Defer: TypeAlias = Callable[[Task], None]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+TRACE: Final = "trace"
+"""The key of a job's data under which the trace is that it was added in."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -89,6 +90,7 @@ class JobRunner:
         clock: Returns the time.
         delay: Returns how long to wait after a number of attempts that failed.
         counts: Counts the jobs.
+        span_of: Makes the span of a job's run the current one.
     """
 
     def __init__(  # noqa: PLR0913 - what a test replaces has defaults
@@ -101,6 +103,7 @@ class JobRunner:
         clock: Callable[[], datetime],
         delay: Callable[[int], timedelta] = retry_delay,
         counts: JobCounts | None = None,
+        span_of: Callable[[Job], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._queue = queue
         self._handlers = handlers
@@ -108,6 +111,7 @@ class JobRunner:
         self.lease: Final = lease
         self._clock = clock
         self._delay = delay
+        self._span_of = span_of
         self._counts: Final = JobCounts() if counts is None else counts
         self.outcomes: Final = self._counts.outcomes
         """What became of the jobs; see `JobCounts.outcomes`."""
@@ -157,8 +161,9 @@ class JobRunner:
     def _run(self, job: Job) -> None:
         running = RunningJob(job, self._keep, self._advance)
         try:
-            self._refuse_expired(job)
-            self._handler(job.kind)(running)
+            with self._span_of(job):
+                self._refuse_expired(job)
+                self._handler(job.kind)(running)
         except ClaimLost:
             self.outcomes["lost"] += 1
             logger.info("The job %s is done, or another worker's", job.id)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from flask_realtime.database.batches import batch
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.sessions import committing
-from flask_realtime.jobs.job import ClaimLost, Job, Part
+from flask_realtime.jobs.job import TRACE, ClaimLost, Job, Part
 from flask_realtime.jobs.models import JobMixin
 
 _FREE: Final[dict[str, Any]] = {"claim": None, "claimed_until": None}
@@ -126,6 +126,8 @@ class JobStore:
             if found is None:
                 raise ClaimLost
             data = part(found.data)
+            if data is not None and TRACE in found.data:
+                data = {**data, TRACE: found.data[TRACE]}
             this = model.id == parse_row_id(job.id)
             self._execute(delete(model).where(this) if data is None else update(model).where(this).values(data=dict(data)))
         return None if data is None else replace(job, data=data)

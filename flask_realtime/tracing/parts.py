@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from flask import Flask
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import TracerProvider, get_current_span, get_tracer
+from opentelemetry.trace import Link, SpanKind, TracerProvider, get_current_span, get_tracer
 
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
@@ -24,7 +24,7 @@ from flask_realtime.gateway.dispatch.dispatcher import Dispatcher
 from flask_realtime.gateway.dispatch.namespaces import NamespaceEvents
 from flask_realtime.gateway.parts import ChooseParts, Defer, Parts
 from flask_realtime.gateway.repeats import Deliverer
-from flask_realtime.tracing.spans import DELIVER, PROCESS, SEND, Spans, event_of, extract, fail, inject, named_rooms
+from flask_realtime.tracing.spans import DELIVER, PROCESS, SEND, Spans, carry, event_of, extract, fail, inject, named_rooms, restore
 
 PACKAGE = "flask_realtime"
 
@@ -48,6 +48,7 @@ def choose_parts(tracer_provider: TracerProvider | None) -> ChooseParts:
             partial(_TracedDelivery, spans),
             partial(_TracedDispatcher, spans),
             partial(_TracedNamespaceEvents, spans),
+            _FeatureTracing(spans),
         )
 
     return choose
@@ -182,6 +183,23 @@ class _TracedDelivery(Delivery):
 
     def _span_of(self, emit: Emit) -> Any:
         return self._spans.operation(SEND, emit.event, rooms=named_rooms(emit.rooms), logged=emit.logged)
+
+
+class _FeatureTracing:
+    """Records what features do later, such as jobs."""
+
+    def __init__(self, spans: Spans) -> None:
+        self._spans = spans
+
+    def carry(self) -> dict[str, str]:
+        return carry()
+
+    def later(self, name: str, carried: Mapping[str, str], **attributes: str | int) -> AbstractContextManager[object]:
+        cause = get_current_span(restore(carried)).get_span_context()
+        # Not its child: a trace would be open for hours where something is tried again and again.
+        links = [Link(cause)] if cause.is_valid else []
+        named = {f"{PACKAGE}.{key}": value for key, value in attributes.items()}
+        return self._spans.span(name, SpanKind.CONSUMER, named, Context(), links)
 
 
 def _publish(publish: Callable[[Envelope], bool], envelope: Envelope) -> bool:

@@ -11,7 +11,7 @@ from time import time_ns
 from typing import Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, use_span
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
@@ -55,6 +55,7 @@ class Spans:
         kind: SpanKind = SpanKind.INTERNAL,
         attributes: Mapping[str, AttributeValue] | None = None,
         context: Context | None = None,
+        links: Sequence[Link] = (),
     ) -> Iterator[Span]:
         """Make a span the current one.
 
@@ -63,8 +64,9 @@ class Spans:
             kind: Its kind.
             attributes: Its attributes.
             context: The context of its parent; None for the current one.
+            links: Its links to other spans.
         """
-        span = self._tracer.start_span(name, context, kind, attributes)
+        span = self._tracer.start_span(name, context, kind, attributes, links)
         try:
             # An exception's text may quote a payload.
             with use_span(span, record_exception=False, set_status_on_exception=False):
@@ -109,14 +111,25 @@ def event_of(parts: Sequence[str | bytes]) -> str:
     return "" if found is None else str(json.loads(found[1]))
 
 
-def inject(header: dict[str, Any]) -> None:
-    """Write the current context into an envelope's header, if there is one."""
+def carry() -> dict[str, str]:
+    """Return the current context as text, as W3C's Trace Context names its parts; nothing if there is none."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
+    return carrier
+
+
+def restore(carried: Mapping[str, str]) -> Context:
+    """Return a context that was carried, an empty one if there was none."""
+    return _PROPAGATOR.extract(carried, Context())
+
+
+def inject(header: dict[str, Any]) -> None:
+    """Write the current context into an envelope's header, if there is one."""
+    carrier = carry()
     if carrier:
         header[TRACE] = carrier
 
 
 def extract(header: Mapping[str, Any]) -> Context:
     """Return the context of an envelope, an empty one if it has none."""
-    return _PROPAGATOR.extract(header.get(TRACE) or {}, Context())
+    return restore(header.get(TRACE) or {})

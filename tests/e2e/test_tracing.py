@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,13 +12,11 @@ from tests.e2e.api import Api
 from tests.e2e.clients import PyClient
 from tests.e2e.example import User, environment
 from tests.e2e.servers import Server, gunicorn, poll
+from tests.e2e.spans import SECONDS, Span, read_text, wait_for_span
 from tests.redis_server import RedisServer
 
-SECONDS = 20.0
 EXAMPLE = "example_app:app"
 CONTENT = "the price is 4711"
-
-Span = dict[str, Any]
 
 
 class TracedServers:
@@ -43,20 +39,11 @@ class TracedServers:
 
     def text(self, name: str) -> str:
         """What a server has written."""
-        return "".join(path.read_text(encoding="utf-8") for path in (self._folder / name).glob("*.jsonl"))
-
-    def spans(self, name: str) -> list[Span]:
-        """The spans that a server has written; the last line may be written just now."""
-        return [json.loads(line) for line in self.text(name).split("\n")[:-1]]
+        return read_text(self._folder / name)
 
     def wait_for(self, server: str, name: str, where: Callable[[Span], bool] = bool) -> Span:
         """Wait for a span of a server."""
-
-        def found() -> list[Span]:
-            return [span for span in self.spans(server) if span["name"] == name and where(span)]
-
-        assert poll(lambda: bool(found()), SECONDS), [span["name"] for span in self.spans(server)]
-        return found()[0]
+        return wait_for_span(self._folder / server, name, where)
 
 
 @pytest.fixture

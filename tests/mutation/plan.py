@@ -230,7 +230,8 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/parts.py": Suite(("integration/test_tracing.py",), ("e2e/test_tracing.py",)),
     "flask_realtime/json_logs.py": Suite(("unit/test_json_logs.py",), ("e2e/test_logging.py",)),
     "flask_realtime/health.py": Suite(("integration/test_health.py", _EXAMPLE_API[0]), ("e2e/test_health.py",)),
-    "flask_realtime/tracing": Suite(("integration/test_tracing.py",), ("e2e/test_tracing.py",)),
+    "flask_realtime/tracing": Suite(("integration/test_tracing.py", "integration/test_tracing_jobs.py"), ("e2e/test_tracing.py",)),
+    "flask_realtime/feature/tracing.py": Suite(("integration/test_tracing_jobs.py",)),
     "flask_realtime/gateway/repeats.py": Suite(
         ("unit/gateway/test_rooms.py", "unit/gateway/test_delivery.py", *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
     ),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, Final
 
 from flask_realtime.errors import ConfigError
 from flask_realtime.feature.context import FeatureContext, Timer
+from flask_realtime.feature.tracing import Tracing
 from flask_realtime.features.notifications.critical import CRITICAL, EVERYONE_MENTIONED, Channel, CriticalStore
 from flask_realtime.features.notifications.escalation import Escalation
 from flask_realtime.features.notifications.hooks import CRITICAL_STORE, NOTIFICATION_CHANNEL
@@ -16,7 +18,7 @@ from flask_realtime.features.notifications.push_service import PushService
 from flask_realtime.features.notifications.spreading import Spreading
 from flask_realtime.features.notifications.webpush import WebPush
 from flask_realtime.jobs.host import JOBS_KEY
-from flask_realtime.jobs.job import JobQueue
+from flask_realtime.jobs.job import TRACE, Job, JobQueue
 from flask_realtime.jobs.runner import Handler, JobCounts, JobRunner
 from flask_realtime.jobs.worker import PLACES, JobWorker, Task
 
@@ -78,6 +80,11 @@ class Notifications:
         self._runs_jobs = True
         self.on_jobs()
 
+    def traced(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the data of a job that is added now, with the trace that it is added in."""
+        trace = self.context.tracing.carry()
+        return {**data, TRACE: trace} if trace else data
+
     def new_worker(
         self, start: Callable[[Task], object], wake: Callable[[float], None], clock: Callable[[], float], places: int = PLACES
     ) -> JobWorker:
@@ -111,7 +118,8 @@ class Notifications:
             EVERYONE_MENTIONED: Spreading(context, store),
         }
         lease = context.config.jobs_lease
-        return JobRunner(store.jobs, handlers, context.in_app_context, lease=lease, clock=_now, counts=self._counts)
+        in_context, span_of = context.in_app_context, partial(_span_of, context.tracing)
+        return JobRunner(store.jobs, handlers, in_context, lease=lease, clock=_now, counts=self._counts, span_of=span_of)
 
     @property
     def jobs(self) -> JobQueue:
@@ -134,6 +142,11 @@ class Notifications:
     def _wake(self, at: float) -> None:
         if self._timer is not None:
             self._timer.wake_by(at)
+
+
+def _span_of(tracing: Tracing, job: Job) -> AbstractContextManager[object]:
+    told: dict[str, str | int] = {"job": job.id, "user": job.user_id, "attempt": job.attempts}
+    return tracing.later(f"run {job.kind}", job.data.get(TRACE, {}), **told)
 
 
 def _nothing() -> None:

@@ -174,8 +174,8 @@ class NotificationStore:
             progress: Who was notified so far, and who is to be.
         """
         jobs, state = self._escalation()
-        retried_for = timedelta(seconds=state.retry_time)
-        jobs.add(EVERYONE_MENTIONED, sender_id, message_id, due_in=timedelta(), retried_for=retried_for, data=progress)
+        retried_for, data = timedelta(seconds=state.retry_time), state.traced(progress)
+        jobs.add(EVERYONE_MENTIONED, sender_id, message_id, due_in=timedelta(), retried_for=retried_for, data=data)
 
     def _insert(self, **values: Any) -> int:
         return self._db.session.execute(insert(self._model).values(values).returning(self._model.id)).scalar_one()
@@ -298,7 +298,8 @@ class _Escalation(NamedTuple):
 
     def begin(self, user_id: str, notification_id: str) -> None:
         wait, retried_for = self.state.critical_timeout, timedelta(seconds=self.state.retry_time)
-        self.jobs.add(CRITICAL, user_id, notification_id, due_in=wait, retried_for=retried_for)
+        data = self.state.traced({})
+        self.jobs.add(CRITICAL, user_id, notification_id, due_in=wait, retried_for=retried_for, data=data)
 
 
 class PushStore:

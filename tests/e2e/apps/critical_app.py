@@ -12,6 +12,7 @@ import flask
 from flask_jwt_extended import JWTManager
 from flask_sqlalchemy import SQLAlchemy
 
+from example_app.telemetry import trace_events, trace_requests
 from flask_realtime import CriticalNotification, Realtime
 from flask_realtime.store import Store, define_models
 from tests.e2e.apps.contract_app import KEY
@@ -33,6 +34,8 @@ class CriticalApp:
         JWTManager(self.app)
         self.db = SQLAlchemy(self.app)
         realtime = Realtime()
+        provider = trace_events(realtime)
+        trace_requests(self.app, provider)
         realtime.notification_channel("email")(self._email)
         self.store = Store(self.db, define_models(self.db))
         self.store.register(realtime)

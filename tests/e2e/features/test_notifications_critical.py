@@ -17,6 +17,7 @@ from flask_realtime.store import PushSubscription
 from tests.e2e.clients import PyClient
 from tests.e2e.critical import CELERY_APP, SECONDS, Critical
 from tests.e2e.servers import Server, poll
+from tests.e2e.spans import Span, wait_for_span
 from tests.integration.example_support import sqlite_url
 from tests.postgresql_server import PostgresqlServer
 from tests.push_service import CONTACT, PRIVATE_KEY, Browser, push_server
@@ -226,6 +227,32 @@ def test_the_job_of_a_worker_that_is_killed_is_done_by_another(external: Critica
         external.wait_until_done()
 
 
+# Traces -----------------------------------------------------------------------------------------------------------------------
+
+
+def writing_spans(folder: Path) -> dict[str, str]:
+    """The variables of a program whose spans go to a folder."""
+    folder.mkdir()
+    return {"TRACES_FOLDER": str(folder), "OTEL_BSP_SCHEDULE_DELAY": "100"}
+
+
+def link_from(run: Span) -> str:
+    """The span that the run of a job links to, which is in another trace."""
+    (link,) = run["links"]
+    assert run["parent_id"] is None
+    assert link["context"]["trace_id"] != run["context"]["trace_id"]
+    return str(link["context"]["span_id"])
+
+
+def test_what_another_process_runs_leads_back_to_the_request_that_caused_it(external: Critical, tmp_path: Path) -> None:
+    here, there = tmp_path / "server", tmp_path / "worker"
+    with external.serving(**writing_spans(here)) as server, external.program(FLASK_WORKER, **writing_spans(there)):
+        notify(server)
+        external.wait_until_done()
+        run, view = wait_for_span(there, "run critical_notification"), wait_for_span(here, "POST /notify/<user_id>")
+        assert link_from(run) == view["context"]["span_id"]
+
+
 # Celery -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +271,20 @@ def test_celerys_workers_do_what_servers_send_them(critical: Critical, redis: Re
             critical.wait_until_done()
             assert ended.notification_id == added
             assert os.getpgid(ended.pid) == worker.pid
+
+
+def test_what_celerys_workers_run_leads_back_to_the_request_that_caused_it(
+    critical: Critical, redis: RedisServer, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "server", tmp_path / "celery"
+    variables = writing_spans(there)
+    with critical.program(CELERY_WORKER, BROKER_URL=redis.url, **variables) as worker:
+        worker.wait_for_line("ready")
+        with critical.serving(application=f"{CELERY_APP}:app", BROKER_URL=redis.url, **writing_spans(here)) as server:
+            notify(server)
+            critical.wait_until_done()
+            run, view = wait_for_span(there, "run critical_notification"), wait_for_span(here, "POST /notify/<user_id>")
+            assert link_from(run) == view["context"]["span_id"]
 
 
 def test_a_job_of_celerys_whose_process_is_killed_is_done_again(critical: Critical, redis: RedisServer) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 from flask import Flask
 from flask_jwt_extended import JWTManager
 from flask_sqlalchemy import SQLAlchemy
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from flask_realtime import CriticalNotification, Realtime
+from flask_realtime import CriticalNotification, Realtime, tracing
 from flask_realtime.store import Job, NotificationRecord, Store, define_models
 from flask_realtime.testing import run_due_jobs
 from tests.integration.conftest import KEY
@@ -24,10 +27,11 @@ class CriticalApp:
     Args:
         database_url: The address of its database, which is empty.
         channels: The names of its channels.
+        is_traced: Whether what happens is in `spans`.
         config: Its settings; a critical notification is due at once, unless they say otherwise.
     """
 
-    def __init__(self, database_url: str, *channels: str, **config: Any) -> None:
+    def __init__(self, database_url: str, *channels: str, is_traced: bool = False, **config: Any) -> None:
         self.app = Flask(__name__)
         self.app.config.update(
             {"JWT_SECRET_KEY": KEY, "SQLALCHEMY_DATABASE_URI": database_url, "REALTIME_CRITICAL_TIMEOUT": 0, **config}
@@ -35,6 +39,12 @@ class CriticalApp:
         JWTManager(self.app)
         self.db = SQLAlchemy(self.app)
         self.realtime = Realtime()
+        self.spans = InMemorySpanExporter()
+        if is_traced:
+            provider = TracerProvider()
+            provider.add_span_processor(SimpleSpanProcessor(self.spans))
+            self.tracer = provider.get_tracer("test")
+            tracing.instrument(self.realtime, provider)
         self.heard: list[tuple[str, CriticalNotification]] = []
         self.broken: dict[str, Callable[[CriticalNotification], object]] = {}
         self.errors: list[Exception] = []
@@ -91,9 +101,9 @@ class CriticalApp:
 
 
 @contextmanager
-def critical_app(database_url: str, *channels: str, **config: Any) -> Iterator[CriticalApp]:
+def critical_app(database_url: str, *channels: str, is_traced: bool = False, **config: Any) -> Iterator[CriticalApp]:
     """The application on a new database."""
-    made = CriticalApp(database_url, *channels, **config)
+    made = CriticalApp(database_url, *channels, is_traced=is_traced, **config)
     with made.app.app_context():
         made.db.create_all()
     try:

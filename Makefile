@@ -18,7 +18,7 @@ FRONTEND := example_app/frontend
 PAGE := example_app/static/index.html
 BENCH := benchmarks
 # Tests that choose their engine themselves, or do not depend on it.
-ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py redis_cluster.py direct_links.py example.py workers.py \
+ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py redis_cluster.py direct_links.py links_removals.py example.py workers.py \
 	many_servers.py page.py page_messages.py page_offline.py page_people.py document_example.py types.py drain.py front_door.py \
 	new_feature.py web_servers.py example_defence.py setup_warnings.py killed_workers.py recovery_servers.py recovery_restart.py \
 	page_analytics.py deployment.py health.py logging.py metrics.py tracing.py command_line.py) \

@@ -388,8 +388,7 @@ class RealtimeConfig:
         expected="True or False",
         valid=lambda value: isinstance(value, bool),
         doc="Whether the servers of one machine pass events to each other directly, over Unix sockets. Redis gets all events too. "
-        "Whoever is removed from a conversation may then get, on another server and for some milliseconds, what nobody can ask for "
-        "again, such as who is typing.",
+        "All processes of an application need the same value.",
     )
     server_lease: float = _setting(
         10.0,

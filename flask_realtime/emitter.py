@@ -52,7 +52,7 @@ class RealtimeEmitter(Calls):
             )
             raise ConfigError(msg)
         RealtimeConfig(message_queue=url, message_queue_channel=channel, message_queue_retention=retention)
-        self._bus: Final = _BusTarget(connect(url, channel=channel, retention=retention))
+        self._bus: Final = _BusTarget(connect(url, channel=channel, retention=retention, direct_links=True))
 
     def send_through(self, wrap: Callable[[SendEmit], SendEmit]) -> None:
         """Send events through another function than the usual one.
@@ -112,3 +112,6 @@ class _BusTarget:
     def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
         self.backend.publish(command_envelope(feature.name, command, *args))
         return 0
+
+    def wait_passed(self, timeout: float) -> bool:
+        return self.backend.wait_passed(timeout)

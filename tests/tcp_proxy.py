@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import Any
+
+
+class _Asked:
+    """What was last sent on a connection."""
+
+    text = b""
 
 
 class TcpProxy:
@@ -22,6 +30,7 @@ class TcpProxy:
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._loses_replies = False
+        self._delay = (0.0, b"")
         self._passes = threading.Event()
         self._passes.set()
         self._listener = self._listen(0)
@@ -63,6 +72,15 @@ class TcpProxy:
         """Forward requests only: what the target answers is lost."""
         self._loses_replies = lost
 
+    def delay_replies(self, seconds: float, to: bytes) -> None:
+        """Delay what the target answers on connections on which something with a text in it has been sent.
+
+        Args:
+            seconds: The delay.
+            to: The text.
+        """
+        self._delay = (seconds, to)
+
     def __enter__(self) -> TcpProxy:  # noqa: PYI034 - Python 3.10 has no `Self`
         return self
 
@@ -88,14 +106,20 @@ class TcpProxy:
             return
         with self._lock:
             self._sockets |= {client, server}
-        self._start(self._forward, client, server)
-        self._start(self._forward, server, client)
+        asked = _Asked()
+        self._start(self._forward, client, server, asked)
+        self._start(self._forward, server, client, asked)
 
-    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket, asked: _Asked) -> None:
         with suppress(OSError):
             is_reply = source.getpeername() == self._target
             while data := source.recv(65536):
                 self._passes.wait()
+                seconds, to = self._delay
+                if not is_reply:
+                    asked.text = data
+                elif seconds and to in asked.text:
+                    time.sleep(seconds)
                 if not (is_reply and self._loses_replies):
                     target.sendall(data)
         for connection in (source, target):
@@ -105,7 +129,7 @@ class TcpProxy:
             self._sockets.discard(source)
         source.close()
 
-    def _start(self, target: Callable[..., None], *args: socket.socket) -> None:
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
         thread.start()

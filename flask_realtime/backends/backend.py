@@ -133,6 +133,20 @@ class Backend(ABC):
         """
         return True
 
+    def wait_passed(self, timeout: float) -> bool:
+        """Wait until no server gets anything that is published later, by whichever server, before what was published so far.
+
+        What a server sends to its own clients is another matter where it does not answer: they get it at once.
+
+        Args:
+            timeout: The maximum number of seconds until the message queue has it; half a second more may pass where servers of one
+                machine are linked.
+
+        Returns:
+            Whether that is certain.
+        """
+        return self.wait_sent(timeout)
+
     def recall(self) -> Iterable[Envelope]:
         """Return the envelopes that servers sent lately, this one too, without their parts, as far as they are kept; it may wait.
 

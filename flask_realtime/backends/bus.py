@@ -20,6 +20,7 @@ class Envelope:
             anew, or where it is still to be sent.
         origin: The server that sent it, where there is such an order.
         is_direct: Whether nobody looks for it later, so that it may go to the servers of this machine ahead of the message queue.
+        is_urgent: Whether it is written to the message queue at once nevertheless.
         packed: Receives its packed form when it is sent first, for an envelope that is sent again and again; None for others.
     """
 
@@ -29,6 +30,7 @@ class Envelope:
     place: str = field(default="", compare=False)
     origin: str = field(default="", compare=False)
     is_direct: bool = field(default=False, compare=False)
+    is_urgent: bool = field(default=False, compare=False)
     packed: list[tuple[bytes, bytes]] | None = field(default=None, compare=False, repr=False)
 
 

@@ -14,11 +14,13 @@ from flask_realtime import functions
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.cli.connections import timeout_option
 from flask_realtime.cli.reaching import inspect, queue_needed, reach_servers, require_answers
+from flask_realtime.contract.ids import parse_id
 from flask_realtime.errors import InvalidId
 from flask_realtime.extension import current_gateway
 from flask_realtime.features.authentication.api import SERVER_DISCONNECT
 from flask_realtime.features.authentication.feature import DISCONNECT_CONNECTION, authentication
 from flask_realtime.features.conversations import conversations
+from flask_realtime.features.conversations.evictions import REMOVE, WAIT_SECONDS
 from flask_realtime.gateway.inspection import ConnectionQuery
 from flask_realtime.terminal import CommandFailed, count, is_terminal, json_option, print_json, print_line, progress
 
@@ -123,10 +125,12 @@ def _out_of_conversation(conversation: str, user: str | None) -> _Kick:
 
 
 def _remove(conversation: str, users: list[str], known: int | None) -> int | None:
+    control, conversation_id = current_gateway().control, parse_id(conversation, "conversation_id")
     with progress(len(users), "Taking out") as removed:
         for user in users:
-            functions.remove_from_conversation(conversation, user)
+            control.everywhere(conversations, REMOVE, conversation_id, parse_id(user, "user_id"))
             removed(1)
+        control.wait_passed(WAIT_SECONDS)  # Once for all of them.
     return known
 
 

@@ -30,6 +30,9 @@ class Target(Protocol):
     def everywhere(self, feature: Feature[Any], command: str, *args: Any) -> int:
         """Run a feature's command on every server, and return its result on this one."""
 
+    def wait_passed(self, timeout: float) -> bool:
+        """Wait until no server gets what is sent later before what was sent so far; see `Backend.wait_passed`."""
+
 
 class Calls(ABC):
     """The calls of one feature; `Realtime` inherits those of all built-in ones.

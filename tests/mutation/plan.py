@@ -468,7 +468,8 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/backends/test_redis_link.py", "integration/backends/test_redis_tls.py"), _REDIS
     ),
     "flask_realtime/backends/links/intake.py": Suite(
-        ("unit/backends/test_links_intake.py",), ("integration/backends/test_direct_links.py",)
+        ("unit/backends/test_links_intake.py",),
+        ("integration/backends/test_direct_links.py", "integration/backends/test_links_order.py"),
     ),
     "flask_realtime/backends/links/frames.py": Suite(
         ("unit/backends/test_links_frames.py",), ("integration/backends/test_direct_links.py",)
@@ -476,7 +477,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/backends/links/greeting.py": Suite(
         ("unit/backends/test_links_frames.py",), ("integration/backends/test_direct_links.py",)
     ),
-    "flask_realtime/backends/links": Suite(("integration/backends/test_direct_links.py",), ("e2e/test_direct_links.py",)),
+    "flask_realtime/backends/links": Suite(
+        ("integration/backends/test_direct_links.py", "integration/backends/test_links_order.py"),
+        ("e2e/test_direct_links.py", "e2e/test_links_removals.py"),
+    ),
     "flask_realtime/backends/redis/grouped_calls.py": Suite(("integration/backends/test_grouped_calls.py",), ("contract",)),
     "flask_realtime/backends/redis/outbox.py": Suite(("unit/backends/test_outbox.py", "integration/backends/test_redis_bus.py")),
     "flask_realtime/backends/redis/envelopes.py": Suite(("unit/backends/test_outbox.py", "integration/backends/test_redis_bus.py")),

@@ -1,7 +1,8 @@
 """Frames on a link: batches of envelopes with consecutive numbers.
 
 A link begins with a greeting, in which its sender says who it is. Each frame is a header, with the sizes of what follows and the
-number of the first envelope, then the heads and the bodies of the envelopes, as `backends/packing.py` has them.
+number of the first envelope, then the heads and the bodies of the envelopes, as `backends/packing.py` has them. A header with
+nothing behind it is a mark: the receiver says when it has passed on everything up to its number, whichever way that came.
 """
 
 from __future__ import annotations
@@ -50,14 +51,19 @@ class Batch(NamedTuple):
     """Envelopes as they arrive.
 
     Args:
-        first: The number of the first.
-        heads: Their heads, as JSON.
+        first: The number of the first; that of a mark.
+        heads: Their heads, as JSON; empty for a mark.
         body: Their bodies.
     """
 
     first: int
     heads: bytes
     body: bytes
+
+    @property
+    def is_mark(self) -> bool:
+        """Return whether it is a mark."""
+        return not self.heads
 
     def envelopes(self) -> Iterator[Envelope]:
         """Decode them, in order.
@@ -78,6 +84,11 @@ def encode(items: Sequence[Numbered]) -> bytes:
         body = b"".join([item.body for item in batch])
         frames += (_HEADER.pack(len(heads), len(body), batch[0].number), heads, body)
     return b"".join(frames)
+
+
+def encode_mark(number: int) -> bytes:
+    """Return the frame of a mark."""
+    return _HEADER.pack(0, 0, number)
 
 
 class FrameReader:

@@ -1,7 +1,8 @@
-"""Greeting: what a server says of itself at the beginning of a link."""
+"""Greeting: what a server says of itself at the beginning of a link, and what it is answered in the course of it."""
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -9,11 +10,9 @@ import orjson
 MAX_GREETING: Final = 512
 """Maximum bytes of a greeting, with its end."""
 
-ACKNOWLEDGEMENT: Final = b"\x01"
-"""What the receiver sends back once it has everything of a server in turn."""
-
 _VERSION: Final = 1
 _END: Final = b"\n"
+_ACKNOWLEDGEMENT: Final = struct.Struct("!Q")
 
 
 class GreetingError(ValueError):
@@ -34,6 +33,21 @@ class Greeting(NamedTuple):
     def encode(self) -> bytes:
         """Return its bytes."""
         return orjson.dumps([_VERSION, self.application, self.origin]) + _END
+
+
+def encode_acknowledgement(number: int = 0) -> bytes:
+    """Return what the receiver sends back once it has everything of a server in turn.
+
+    Args:
+        number: The number of the mark up to which it has passed on everything; 0 without a mark.
+    """
+    return _ACKNOWLEDGEMENT.pack(number)
+
+
+def split_acknowledgements(data: bytes) -> tuple[list[int], bytes]:
+    """Return the numbers of acknowledgements, and the bytes of an incomplete one behind them."""
+    end = len(data) - len(data) % _ACKNOWLEDGEMENT.size
+    return [number for (number,) in _ACKNOWLEDGEMENT.iter_unpack(data[:end])], data[end:]
 
 
 def split_greeting(data: bytes) -> tuple[Greeting, bytes] | None:

@@ -7,11 +7,12 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from flask_realtime.backends.links.frames import FrameReader
-from flask_realtime.backends.links.greeting import ACKNOWLEDGEMENT, Greeting, split_greeting
+from flask_realtime.backends.links.greeting import Greeting, encode_acknowledgement, split_greeting
 from flask_realtime.backends.links.intake import Intake
 from flask_realtime.logs import get_logger
 from flask_realtime.socket_folder import is_own_user
@@ -90,10 +91,11 @@ class Inbound:
         frames, intake, is_synchronised = FrameReader(), self._intake, False
         while True:
             for batch in frames.feed(data):
-                is_in_turn = intake.take_batch(origin, batch.first, batch.envelopes())
-                if is_in_turn and not is_synchronised:
+                if batch.is_mark:
+                    intake.when_passed(origin, batch.first, partial(_acknowledge, link, batch.first))
+                elif intake.take_batch(origin, batch.first, batch.envelopes()) and not is_synchronised:
                     is_synchronised = True
-                    link.sendall(ACKNOWLEDGEMENT)
+                    _acknowledge(link)
             data = link.recv(_CHUNK)
             if not data:
                 return
@@ -124,6 +126,11 @@ def _read_greeting(link: socket.socket) -> tuple[Greeting, bytes] | None:
         data += received
     link.settimeout(None)
     return found
+
+
+def _acknowledge(link: socket.socket, number: int = 0) -> None:
+    with suppress(OSError):  # It has ended meanwhile.
+        link.send(encode_acknowledgement(number))
 
 
 def _shut_down(link: socket.socket) -> None:

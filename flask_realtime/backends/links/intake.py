@@ -3,6 +3,9 @@
 Each server numbers its envelopes. The message queue brings all of them in order, though perhaps late; a link brings some of them,
 early. A number is passed on when it is the next one of its server. What a link brings ahead of its turn waits, within bounds, and
 what does not fit is dropped: the queue brings it.
+
+What a link brings also waits while it is not known how far the queue has come in the last moments. So whoever has something in the
+queue for longer than that knows that it is ahead of all that is sent from then on, whichever way that takes.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from operator import itemgetter
 from time import monotonic
 from typing import Final
@@ -21,6 +25,9 @@ logger = get_logger(__name__)
 
 MAX_HELD: Final = 2000
 """Maximum number of envelopes of one server that wait for those before them: more than it sends while one is on its way."""
+
+MAX_LAG: Final = 0.4
+"""Seconds for which a server that has read all of the message queue passes on what links bring before it has read it again."""
 
 _PATIENCE: Final = 10
 """Multiple of the retention after which a silent server is forgotten; anything that it sent has expired by then."""
@@ -34,19 +41,27 @@ class _Source:
         heard_at: When it was last heard.
     """
 
-    __slots__ = ("heard_at", "held", "last", "turn")
+    __slots__ = ("heard_at", "held", "last", "marks", "turn")
 
     def __init__(self, last: int, heard_at: float) -> None:
         self.last = last
         self.heard_at = heard_at
         self.turn = threading.Lock()
         self.held: deque[tuple[int, Envelope]] = deque()
+        self.marks: list[tuple[int, Callable[[], object]]] = []
 
     def hold(self, number: int, envelope: Envelope) -> None:
         """Let an envelope wait for those before it."""
         self.held.append((number, envelope))
         if len(self.held) > 1 and number < self.held[-2][0]:  # An old link may end behind the beginning of a new one.
             self.held = deque(sorted(self.held, key=itemgetter(0)))
+
+    def call_passed(self) -> None:
+        """Call those who wait for a number that has been passed on."""
+        passed = [call for number, call in self.marks if number <= self.last]
+        self.marks = [mark for mark in self.marks if mark[0] > self.last]
+        for call in passed:
+            call()
 
 
 class Intake:
@@ -55,12 +70,19 @@ class Intake:
     Args:
         receive: Called with each envelope.
         retention: Seconds after which nothing is sent again.
+        max_lag: Seconds; see `MAX_LAG`.
         clock: Returns the time in seconds.
     """
 
-    def __init__(self, receive: Receive, retention: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, receive: Receive, retention: float, max_lag: float = MAX_LAG, clock: Callable[[], float] = monotonic
+    ) -> None:
         self.lost = 0
         """Number of envelopes that are missing, whether never sent or lost on the way."""
+        self.is_behind = False
+        """Whether something waits until the message queue has been read."""
+        self._max_lag = max_lag
+        self._current_until = -inf
         self._receive = receive
         self._silence = _PATIENCE * retention
         self._clock = clock
@@ -84,7 +106,7 @@ class Intake:
         """
         source = self._source(origin, first)
         with source.turn:
-            self._release(source, first)
+            self._release_before(source, first)
             known = source.last
             self.lost += max(0, first - known - 1)
             source.last = max(known, first + count - 1)
@@ -92,7 +114,7 @@ class Intake:
                 if source.last > known:
                     self._pass_new(known, first, envelopes)
             finally:
-                self._release(source)
+                self._release_next(source)
 
     def take_batch(self, origin: str, first: int, envelopes: Iterable[Envelope]) -> bool:
         """Take what a link brings: consecutive numbers, perhaps ahead of others.
@@ -103,21 +125,49 @@ class Intake:
             envelopes: The envelopes in order.
 
         Returns:
-            Whether nothing of that sender waits for numbers before it.
+            Whether nothing of that sender waits.
         """
         source = self._sources.get(origin)
         if source is None:  # Where its numbers begin is known once the queue has brought some.
             return False
         with source.turn:
-            source.heard_at = self._clock()
+            source.heard_at = now = self._clock()
+            is_current = now <= self._current_until
             for number, envelope in enumerate(envelopes, first):
-                if number == source.last + 1:
+                if number == source.last + 1 and is_current:
                     source.last = number
                     self._pass_on(envelope)
                 elif number > source.last and len(source.held) < MAX_HELD:
                     source.hold(number, envelope)
-            self._release(source)
+            self._release_next(source)
             return not source.held
+
+    def caught_up(self, as_of: float) -> None:
+        """Record that all was taken that the message queue had at a time; for the thread that takes entries.
+
+        Args:
+            as_of: The time, by the clock.
+        """
+        self._current_until = as_of + self._max_lag
+        if self.is_behind:
+            self.is_behind = False
+            for source in self._sources.values():
+                with source.turn:
+                    self._release_next(source)
+
+    def when_passed(self, origin: str, number: int, call: Callable[[], object]) -> None:
+        """Have a function called once all of a server's numbers up to one have been passed on; not if it is unknown.
+
+        Args:
+            origin: The server.
+            number: The number.
+            call: The function, which may not wait.
+        """
+        source = self._sources.get(origin)
+        if source is not None:
+            with source.turn:
+                source.marks.append((number, call))
+                source.call_passed()
 
     def _source(self, origin: str, first: int) -> _Source:
         now = self._clock()
@@ -134,15 +184,29 @@ class Intake:
             if number > known and envelope is not None:
                 self._pass_on(envelope)
 
-    def _release(self, source: _Source, before: int = 0) -> None:
-        """Pass on what need not wait any longer: next in turn, or before a number behind which nothing comes any more."""
+    def _release_before(self, source: _Source, end: int) -> None:
+        """Pass on what waits before a number that the message queue has brought; what is missing there does not come any more."""
         held = source.held
-        while held and (held[0][0] <= source.last + 1 or held[0][0] < before):
+        while held and held[0][0] < end:
             number, envelope = held.popleft()
             if number > source.last:
                 self.lost += number - source.last - 1
                 source.last = number
                 self._pass_on(envelope)
+
+    def _release_next(self, source: _Source) -> None:
+        """Pass on what waits and is next in turn, if it need not wait for the message queue, and tell who waits for it."""
+        held = source.held
+        while held and held[0][0] <= source.last + 1:
+            if held[0][0] > source.last and self._clock() > self._current_until:
+                self.is_behind = True
+                break
+            number, envelope = held.popleft()
+            if number > source.last:
+                source.last = number
+                self._pass_on(envelope)
+        if source.marks:
+            source.call_passed()
 
     def _pass_on(self, envelope: Envelope) -> None:
         try:

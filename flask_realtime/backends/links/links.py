@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import blake2s
 from pathlib import Path
@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
 from flask_realtime.backends.base import BackendUnavailable
-from flask_realtime.backends.links.frames import Numbered, encode
+from flask_realtime.backends.links.frames import Numbered, encode, encode_mark
 from flask_realtime.backends.links.greeting import Greeting
 from flask_realtime.backends.links.inbound import Inbound
 from flask_realtime.backends.links.intake import Intake
@@ -99,6 +99,7 @@ class DirectLinks:
         self._avoided: dict[str, float] = {}
         self._servers: Counter[str] | None = None
         self._changing = threading.Lock()
+        self._changed = threading.Condition()
         self._waiting: deque[Numbered] = deque()
         self._sending = threading.Lock()
         self._sent_at = 0.0
@@ -165,6 +166,43 @@ class DirectLinks:
                 return
         if not self._has_news.is_set():
             self._has_news.set()
+
+    def ask(self, item: Numbered) -> int:
+        """Ask the servers that are linked to say when they have passed on everything up to an envelope, which was published.
+
+        Returns:
+            Its number; 0 if no server is linked.
+        """
+        if not self._outbound:
+            return 0
+        with self._sending:
+            self._send_waiting(may_wait=True)
+            mark = encode_mark(item.number)
+            for link in tuple(self._outbound.values()):
+                link.send(mark)
+        self._has_news.set()  # For what a server did not read at once.
+        return item.number
+
+    def wait_passed(self, number: int, timeout: float) -> bool:
+        """Wait until the servers that are linked have passed on everything up to a number.
+
+        Args:
+            number: What `ask` returned.
+            timeout: The maximum number of seconds.
+
+        Returns:
+            Whether these are all servers on every machine.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._passed(number)) == len(self._outbound), timeout if number else 0)
+        try:
+            servers = Counter(self._server_ids())
+        except BackendUnavailable:
+            return False
+        return self._are_among(servers, self._passed(number))
+
+    def _passed(self, number: int) -> list[str]:
+        return [origin for origin, link in self._outbound.items() if 0 < number <= link.acknowledged]
 
     def _path(self, origin: str) -> Path:
         return self._folder.path / f"{self._prefix}{origin}"
@@ -243,6 +281,8 @@ class DirectLinks:
                 if link.has_stalled:
                     self._avoided[origin] = monotonic() + _AVOID_SECONDS
             self._outbound = {origin: link for origin, link in self._outbound.items() if link.is_open}
+        with self._changed:
+            self._changed.notify_all()
         self.reaches_all = not self._is_ended and self._reach_all()
         if reached and not self.reaches_all:
             self._hooks.on_gap()
@@ -250,6 +290,8 @@ class DirectLinks:
     def _reach_all(self) -> bool:
         if self._servers is None:
             return False
-        synchronised = (origin for origin, link in self._outbound.items() if link.is_synchronised)
-        reached = Counter(origin.partition(".")[0] for origin in (self._greeting.origin, *synchronised))
-        return not self._servers - reached
+        return self._are_among(self._servers, [origin for origin, link in self._outbound.items() if link.is_synchronised])
+
+    def _are_among(self, servers: Counter[str], origins: Sequence[str]) -> bool:
+        """Return whether servers are this one and those of some names on the message queue."""
+        return not servers - Counter(origin.partition(".")[0] for origin in (self._greeting.origin, *origins))

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from flask_realtime.backends.links.greeting import Greeting
+from flask_realtime.backends.links.greeting import Greeting, split_acknowledgements
 from flask_realtime.socket_folder import is_own_user
 
 MAX_BACKLOG: Final = 1024 * 1024
@@ -21,7 +21,7 @@ MAX_BACKLOG: Final = 1024 * 1024
 MAX_STALL: Final = 1.0
 """Maximum seconds in which it does not read anything of them."""
 
-_CHUNK: Final = 64
+_CHUNK: Final = 512
 _LONG: Final = 3600.0
 
 
@@ -31,7 +31,7 @@ class Outbound:
     Args:
         path: The socket on which the server listens.
         greeting: What it is told first.
-        on_change: Called in a thread when the link is synchronised, and when it ends.
+        on_change: Called in a thread when the server has acknowledged something, and when the link ends.
 
     Raises:
         OSError: The server cannot be reached, or is not this user's.
@@ -40,6 +40,8 @@ class Outbound:
     def __init__(self, path: Path, greeting: Greeting, on_change: Callable[[], object]) -> None:
         self.is_synchronised = False
         """Whether the server gets what is sent to it in turn, so that it need not wait for the message queue."""
+        self.acknowledged = 0
+        """The highest number of a mark up to which the server has passed on everything."""
         self.is_open = True
         """Whether it can be sent to."""
         self.has_stalled = False
@@ -104,7 +106,10 @@ class Outbound:
 
     def _watch(self) -> None:
         self._reading.settimeout(_LONG)  # Not None: without a time-out, sending would block too.
-        while self._is_acknowledged():
+        rest = b""
+        while received := self._receive():
+            numbers, rest = split_acknowledgements(rest + received)
+            self.acknowledged = max(self.acknowledged, *numbers, 0)
             self.is_synchronised = self.is_open
             self._on_change()
         self.close()
@@ -112,14 +117,14 @@ class Outbound:
         self._reading.close()
         self._on_change()
 
-    def _is_acknowledged(self) -> bool:
+    def _receive(self) -> bytes:
         while self.is_open:
             with suppress(TimeoutError):
                 try:
-                    return bool(self._reading.recv(_CHUNK))
+                    return self._reading.recv(_CHUNK)
                 except ConnectionError:
-                    return False
-        return False
+                    return b""
+        return b""
 
 
 def _connect(path: Path, greeting: Greeting) -> socket.socket:

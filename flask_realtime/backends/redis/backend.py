@@ -39,6 +39,9 @@ _REAPS_PER_LEASE = 5
 _SIGN_OF_LIFE: Final = "sign of life"
 """The kind of envelope that asks the other servers to renew their leases."""
 
+_LINKED_BLOCK: Final = 0.1
+"""Seconds for which a read waits for entries where links are used, which wait for it: few of those that they may be behind."""
+
 _SPARE_SECONDS: Final = 10.0
 """Seconds for which an event is kept longer than the leases of those who may have missed it."""
 
@@ -82,7 +85,10 @@ class RedisBackend(Backend):
         options = BusOptions(retention=retention)
         if recovery is not None:
             options = replace(options, history=recovery.seconds + _SPARE_SECONDS, history_bytes=recovery.max_bytes)
-        links = self._new_links(channel, options) if direct_links and are_supported() else None
+        links = None
+        if direct_links and are_supported():
+            links = self._new_links(channel, options)
+            options = replace(options, block=_LINKED_BLOCK)
         bus = self.bus = self._bus = RedisBus(self._link, server_id, channel, options, links)
         self._store = None if recovery is None else RedisRecovery(self._lease, bus, recovery.seconds)
         self.recovery = self._store
@@ -111,6 +117,10 @@ class RedisBackend(Backend):
     def wait_sent(self, timeout: float) -> bool:
         """Wait until the stream has the envelopes published so far, and return whether it does; not while Redis is down."""
         return self._bus.wait_sent(timeout)
+
+    def wait_passed(self, timeout: float) -> bool:
+        """Wait until no server gets anything that is published later before what was published so far."""
+        return self._bus.wait_passed(timeout)
 
     def recall(self) -> Iterable[Envelope]:
         """Return what is in the stream, without the parts."""

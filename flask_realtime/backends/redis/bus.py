@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from secrets import token_hex
 from time import monotonic
@@ -21,6 +22,9 @@ from flask_realtime.backends.redis.reader import Reader
 from flask_realtime.backends.redis.stream import Stream
 
 _PUBLISH_SECONDS: Final = 1.0
+
+_MARGIN: Final = 0.02
+"""Seconds by which the clocks of two servers may differ over such a time."""
 
 _GREETING: Final = "linked"
 """The kind of envelope that only tells other servers where this one's numbers are."""
@@ -123,6 +127,30 @@ class RedisBus(Bus):
         self._outbox.wait_for_outcome(lambda: item.written is not NO_ID or not self._link.is_up, timeout)
         return item.written is not NO_ID
 
+    def wait_passed(self, timeout: float) -> bool:
+        """Wait until no server gets anything that is published later, by whichever server, before what was published so far.
+
+        That is so once it is in the stream, and either every server has said over a link that it has passed it on, or it has been
+        there for longer than a server takes anything from a link without having read the stream.
+
+        Args:
+            timeout: The maximum number of seconds until it is written; it is not waited for while Redis is down.
+
+        Returns:
+            Whether that is certain.
+        """
+        item, links = self._last, self._links
+        if item is None or links is None:
+            return self.wait_sent(timeout)
+        number = links.ask(item)
+        is_written = self.wait_sent(timeout)
+        deadline = monotonic() + self._options.max_lag + _MARGIN
+        if links.wait_passed(number, self._options.max_lag):
+            return True
+        if is_written and (pause := deadline - monotonic()) > 0:
+            time.sleep(pause)
+        return is_written
+
     def publish(self, envelope: Envelope) -> bool:
         """Queue an envelope to be sent, without waiting; see `Bus.publish`.
 
@@ -188,7 +216,7 @@ class RedisBus(Bus):
         if links is None or not envelope.is_direct:
             item = self._last = self._outbox.add(head, body)
             return item
-        item = self._last = self._outbox.add(head, body, is_direct=True, is_urgent=not links.reaches_all)
+        item = self._last = self._outbox.add(head, body, is_direct=True, is_urgent=envelope.is_urgent or not links.reaches_all)
         links.send()
         return item
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from flask_realtime.backends.links.intake import MAX_LAG
+
 
 @dataclass(frozen=True)
 class BusOptions:
@@ -19,6 +21,7 @@ class BusOptions:
         linger: Minimum seconds between two writes, and two reads: under load many events are batched, which costs less.
         long_linger: Seconds for which an envelope may wait to be written where all servers have got it over links.
         block: Seconds for which a read waits for entries.
+        max_lag: Seconds; see `backends/links/intake.py`.
     """
 
     retention: float = 60.0
@@ -29,6 +32,7 @@ class BusOptions:
     linger: float = 0.002
     long_linger: float = 0.2
     block: float = 0.5
+    max_lag: float = MAX_LAG
 
 
 DEFAULT_OPTIONS: Final = BusOptions()

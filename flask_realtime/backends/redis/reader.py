@@ -16,7 +16,7 @@ from flask_realtime.backends.redis.connections import OwnConnection
 from flask_realtime.backends.redis.envelopes import NO_ID, Entry, StreamId, origin_of, read
 from flask_realtime.backends.redis.link import RedisLink
 from flask_realtime.backends.redis.options import BusOptions
-from flask_realtime.backends.redis.stream import Place, Stream
+from flask_realtime.backends.redis.stream import MAX_ENTRIES, Place, Stream
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -56,7 +56,7 @@ class Reader:
         self._stream = stream
         self._origin = origin.encode()
         self._options = options
-        self.intake = Intake(receive, options.retention)
+        self.intake = Intake(receive, options.retention, options.max_lag)
         """Passes on what other servers published, whichever way it comes."""
         self._connection: OwnConnection | None = None
         self._made_at = monotonic()
@@ -110,7 +110,8 @@ class Reader:
 
     def _go_on(self) -> None:
         connection = self._connection or self._connect()
-        entries = self._stream.read(connection, self._position, self._options.block)
+        asked = monotonic()
+        entries = self._stream.read(connection, self._position, 0 if self.intake.is_behind else self._options.block)
         self._has_failed = False
         began = monotonic()
         if entries:
@@ -121,6 +122,8 @@ class Reader:
             self._position = entry_id
             self._deliver(entry_id, fields)
             time.sleep(0)  # Lets other greenlets run.
+        if len(entries) < MAX_ENTRIES:
+            self.intake.caught_up(asked)
         if entries and (pause := began + self._options.linger - monotonic()) > 0:
             time.sleep(pause)
 

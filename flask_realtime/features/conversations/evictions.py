@@ -18,7 +18,8 @@ REMOVE: Final = "remove_from_conversation"
 BEGIN_REMOVAL: Final = "begin_removal"
 UNDO_REMOVAL: Final = "undo_removal"
 
-_WAIT_SECONDS: Final = 1.0
+WAIT_SECONDS: Final = 1.0
+"""Seconds for which a removal waits for the message queue."""
 
 
 class Evictions:
@@ -34,11 +35,11 @@ class Evictions:
     def begin(self, conversation_id: str, user_id: str) -> None:
         """Take a user's connections out of a conversation's room, and let none in until `end` or `undo`.
 
-        Call it before the transaction that removes the user: with a message queue it waits, a second at most, until the queue has
-        it, so that no server gets a later message before it. Where `end` never follows, joins are possible again after 5 seconds.
+        Call it before the transaction that removes the user: with a message queue it waits, a second and a half at most, until no
+        server gets a later message before it. Where `end` never follows, joins are possible again after 5 seconds.
         """
         self._context.everywhere(BEGIN_REMOVAL, conversation_id, user_id)
-        self._context.backend.wait_sent(_WAIT_SECONDS)
+        self._context.backend.wait_passed(WAIT_SECONDS)
 
     def end(self, conversation_id: str, user_id: str) -> None:
         """Let a user's connections leave a conversation, when the current transaction of `db.session` is committed."""

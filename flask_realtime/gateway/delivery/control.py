@@ -87,6 +87,10 @@ class Control:
         self._backend.publish(command_envelope(feature.name, command, *args))
         return self._features.run_command(feature.name, command, *args)
 
+    def wait_passed(self, timeout: float) -> bool:
+        """Wait until no server gets what is sent later before what was sent so far; see `Backend.wait_passed`."""
+        return self._backend.wait_passed(timeout)
+
     def perform(self, envelope: Envelope) -> None:
         """Run a command from another server."""
         header = envelope.header

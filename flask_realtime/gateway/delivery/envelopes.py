@@ -76,4 +76,5 @@ def command_envelope(feature_name: str, command: str, *args: Any) -> Envelope:
         command: The command.
         args: Its arguments, as JSON values.
     """
-    return Envelope(COMMAND, {"feature": feature_name, "command": command, "args": args})
+    header = {"feature": feature_name, "command": command, "args": args}
+    return Envelope(COMMAND, header, is_direct=True, is_urgent=True)  # No later than the events that go over links.

@@ -32,8 +32,10 @@ STREAM = "{flask_realtime}:events"
 LONG = 3600.0
 
 
-def event(value: Any, *, is_direct: bool = True, parts: tuple[str | bytes, ...] = ("a packet",)) -> Envelope:
-    return Envelope("send", {"event": value}, parts, is_direct=is_direct)
+def event(
+    value: Any, *, is_direct: bool = True, is_urgent: bool = False, parts: tuple[str | bytes, ...] = ("a packet",)
+) -> Envelope:
+    return Envelope("send", {"event": value}, parts, is_direct=is_direct, is_urgent=is_urgent)
 
 
 class Server:
@@ -54,7 +56,7 @@ class Server:
         self.name = name
         self.redis = RedisLink(url, 0.3, max_pause=0.1)
         self.links = DirectLinks(SocketFolder(folder, os.geteuid()), application, lambda: others, 0.002)
-        options = {"block": 0.1, **options}
+        options = {"block": 0.1, "max_lag": LONG, **options}
         self.bus = RedisBus(self.redis, name, "flask_realtime", BusOptions(**options), self.links)
         self.received: list[Any] = []
         self.may_receive = threading.Event()
@@ -89,9 +91,9 @@ def new_server(redis: RedisServer, folder: Path) -> Iterator[MakeServer]:
     servers: list[Server] = []
     names: list[str] = []
 
-    def make(name: str, **options: Any) -> Server:
+    def make(name: str, *, url: str | None = None, **options: Any) -> Server:
         names.append(name)
-        servers.append(Server(name, redis.url, folder, names, **options))
+        servers.append(Server(name, url or redis.url, folder, names, **options))
         return servers[-1]
 
     yield make
@@ -129,13 +131,16 @@ def test_what_is_published_arrives_while_redis_gives_no_answer(two: tuple[Server
     redis.thaw()
 
 
-def test_redis_gets_all_of_it_too_when_something_is_to_be_written_at_once(two: tuple[Server, Server], client: Redis) -> None:
+@pytest.mark.parametrize("how", [{"is_direct": False}, {"is_urgent": True}])
+def test_redis_gets_all_of_it_too_when_something_is_to_be_written_at_once(
+    two: tuple[Server, Server], client: Redis, how: dict[str, bool]
+) -> None:
     ann, ben = two
     for number in range(10):
         ann.bus.publish(event(number))
     wait_until(lambda: events_of(ben) == list(range(10)))
     assert 9 not in written(client, "ann")
-    ann.bus.publish(event(10, is_direct=False))
+    ann.bus.publish(event(10, **how))
     wait_until(lambda: written(client, "ann") == list(range(11)))
     wait_until(lambda: events_of(ben) == list(range(11)))
 

@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_realtime.backends.bus import Envelope
-from flask_realtime.backends.links.frames import MAX_FRAME, FrameError, FrameReader, encode
-from flask_realtime.backends.links.greeting import MAX_GREETING, Greeting, GreetingError, split_greeting
+from flask_realtime.backends.links.frames import MAX_FRAME, FrameError, FrameReader, encode, encode_mark
+from flask_realtime.backends.links.greeting import (
+    MAX_GREETING,
+    Greeting,
+    GreetingError,
+    encode_acknowledgement,
+    split_acknowledgements,
+    split_greeting,
+)
 from flask_realtime.backends.packing import pack
 
 
@@ -69,3 +76,22 @@ def test_a_greeting_is_read_as_soon_as_it_is_complete() -> None:
 def test_what_is_no_greeting_is_refused(data: bytes) -> None:
     with pytest.raises(GreetingError, match="no greeting"):
         split_greeting(data)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 16, 1000])
+def test_a_mark_arrives_between_the_batches_that_it_was_sent_between(piece: int) -> None:
+    data = encode([item(1), item(2)]) + encode_mark(2) + encode([item(3)]) + encode_mark(2**40)
+    frames, batches = FrameReader(), []
+    for start in range(0, len(data), piece):
+        batches += frames.feed(data[start : start + piece])
+    assert [(batch.is_mark, batch.first) for batch in batches] == [(False, 1), (True, 2), (False, 3), (True, 2**40)]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)), st.integers(1, 20))
+def test_acknowledgements_arrive_in_whatever_pieces(numbers: list[int], piece: int) -> None:
+    data = b"".join(encode_acknowledgement(number) for number in numbers)
+    arrived, rest = [], b""
+    for start in range(0, len(data), piece):
+        complete, rest = split_acknowledgements(rest + data[start : start + piece])
+        arrived += complete
+    assert (arrived, rest) == (numbers, b"")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_realtime.backends.bus import Envelope
-from flask_realtime.backends.links.intake import MAX_HELD, Intake
+from flask_realtime.backends.links.intake import MAX_HELD, MAX_LAG, Intake
 from tests.clock import Clock
 
 
@@ -26,8 +26,14 @@ class Server:
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.received: list[int] = []
-        self.intake = Intake(lambda envelope: self.received.append(envelope.header["number"]), 60, clock)
+        self.intake = Intake(lambda envelope: self.received.append(envelope.header["number"]), 60, MAX_LAG, clock)
+        self.read()
+
+    def read(self, ago: float = 0.0) -> None:
+        """Have read all of the queue, as of some seconds ago."""
+        self.intake.caught_up(self.clock() - ago)
 
     def queue(self, first: int, count: int = 1, origin: str = "ann") -> None:
         self.intake.take_entry(origin, first, count, envelopes(first, count))
@@ -104,7 +110,8 @@ def test_what_cannot_be_handled_keeps_nothing_from_coming(clock: Clock, caplog: 
         if envelope.header["number"] == 2:
             raise LookupError
 
-    intake = Intake(receive, 60, clock)
+    intake = Intake(receive, 60, clock=clock)
+    intake.caught_up(clock())
     with caplog.at_level(logging.ERROR):
         intake.take_entry("ann", 1, 3, envelopes(1, 3))
         intake.take_batch("ann", 4, envelopes(4, 1))
@@ -138,6 +145,73 @@ def test_servers_that_are_silent_for_long_are_forgotten(server: Server, clock: C
     assert len(server.intake) == 2
 
 
+def test_what_a_link_brings_waits_while_the_queue_has_not_been_read_for_long(server: Server, clock: Clock) -> None:
+    server.queue(1)
+    clock.now += MAX_LAG
+    server.link(2)
+    clock.now += 0.001
+    assert not server.link(3)
+    assert server.received == [1, 2]
+    assert server.intake.is_behind
+    server.read()
+    assert server.received == [1, 2, 3]
+    assert not server.intake.is_behind
+
+
+def test_a_read_that_took_long_counts_from_its_beginning(server: Server, clock: Clock) -> None:
+    server.queue(1)
+    clock.now += 1
+    server.link(2)
+    server.read(MAX_LAG + 0.001)
+    assert server.received == [1]
+    assert server.intake.is_behind
+    server.read(MAX_LAG)
+    assert server.received == [1, 2]
+
+
+def test_what_another_server_has_in_the_queue_is_ahead_of_what_waits(server: Server, clock: Clock) -> None:
+    server.queue(1)
+    clock.now += 1
+    server.link(2)
+    server.queue(100, origin="ben")
+    server.read()
+    assert server.received == [1, 100, 2]
+
+
+def test_what_waits_is_not_passed_on_by_an_entry_of_what_is_before_it(server: Server, clock: Clock) -> None:
+    server.queue(1)
+    clock.now += 1
+    server.link(3)
+    server.queue(2)  # Something of others may be in the queue between it and the one that waits.
+    assert server.received == [1, 2]
+    server.queue(4)
+    assert server.received == [1, 2, 3, 4]
+
+
+def test_whoever_waits_for_a_number_is_told_when_it_has_come_either_way(server: Server, clock: Clock) -> None:
+    told: list[tuple[int, int]] = []
+
+    def ask(number: int, origin: str = "ann") -> None:
+        server.intake.when_passed(origin, number, lambda: told.append((number, len(server.received))))
+
+    ask(1)
+    server.queue(1)
+    assert told == []  # Nothing was known of it.
+    ask(1)
+    ask(3)
+    ask(4)
+    ask(5)
+    server.link(2, 2)
+    assert told == [(1, 1), (3, 3)]
+    server.queue(2, 3)
+    assert told == [(1, 1), (3, 3), (4, 4)]
+    clock.now += 1
+    server.link(5)
+    assert len(told) == 3
+    server.read()
+    assert told[3:] == [(5, 5)]
+
+
 @given(st.data())
 def test_any_course_brings_each_once_and_in_order(data: st.DataObject) -> None:
     """The queue brings everything, in entries, and again some of it; the link what it likes, in order, ahead or behind."""
@@ -146,7 +220,7 @@ def test_any_course_brings_each_once_and_in_order(data: st.DataObject) -> None:
     first = data.draw(st.integers(1, end), "first that this server hears of")
     written, linked = first, data.draw(st.integers(1, end), "first on the link")
     while written <= end:
-        step = data.draw(st.sampled_from(["write", "write again", "link", "skip"]), "step")
+        step = data.draw(st.sampled_from(["write", "write again", "link", "skip", "wait", "read"]), "step")
         count = data.draw(st.integers(1, 6), "count")
         if step == "write":
             server.queue(written, min(count, end + 1 - written))
@@ -157,8 +231,12 @@ def test_any_course_brings_each_once_and_in_order(data: st.DataObject) -> None:
         elif step == "link":
             server.link(linked, max(0, min(count, end + 1 - linked)))
             linked += count
-        else:
+        elif step == "skip":
             linked += count
+        elif step == "wait":
+            server.clock.now += 1
+        elif step == "read":
+            server.read()
         assert server.received == list(range(first, first + len(server.received)))
     assert server.received == list(range(first, end + 1))
     assert server.intake.lost == 0

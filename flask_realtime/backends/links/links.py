@@ -31,6 +31,10 @@ MAX_SIZE: Final = 65_536
 _LOOK_SECONDS: Final = 1.0
 """Seconds from one look for other servers to the next."""
 
+_MAX_COUNT_SECONDS: Final = 60.0
+"""Maximum seconds from one time that all servers are counted to the next; a second for each on other machines, so that many of them
+do not ask for as many names all the time."""
+
 _AVOID_SECONDS: Final = 30.0
 """Seconds for which no link is made to a server that did not read: each would hold as much as the kernel keeps."""
 
@@ -98,6 +102,7 @@ class DirectLinks:
         self._outbound: dict[str, Outbound] = {}
         self._avoided: dict[str, float] = {}
         self._servers: Counter[str] | None = None
+        self._next_count = 0.0
         self._changing = threading.Lock()
         self._changed = threading.Condition()
         self._waiting: deque[Numbered] = deque()
@@ -240,11 +245,19 @@ class DirectLinks:
         while not self._is_ended:
             with suppress(OSError):
                 self._link_to_all()
-            with suppress(BackendUnavailable):
-                self._servers = Counter(self._server_ids())
+            self._count_servers()
             self._reconsider()
             self._has_neighbour.wait(_LOOK_SECONDS)
             self._has_neighbour.clear()
+
+    def _count_servers(self) -> None:
+        now = monotonic()
+        if now < self._next_count:
+            return
+        with suppress(BackendUnavailable):
+            self._servers = Counter(self._server_ids())
+            elsewhere = (self._servers - self._counted(self._outbound)).total()
+            self._next_count = now + min(elsewhere * _LOOK_SECONDS, _MAX_COUNT_SECONDS)
 
     def _met(self, origin: str) -> None:
         """Look at once for a server that has made a link to this one."""
@@ -269,6 +282,7 @@ class DirectLinks:
         else:
             with self._changing:
                 self._outbound = {**self._outbound, origin: link}
+            self._next_count = 0.0
             if self._is_ended:
                 link.close()
             else:
@@ -294,4 +308,8 @@ class DirectLinks:
 
     def _are_among(self, servers: Counter[str], origins: Sequence[str]) -> bool:
         """Return whether servers are this one and those of some names on the message queue."""
-        return not servers - Counter(origin.partition(".")[0] for origin in (self._greeting.origin, *origins))
+        return not servers - self._counted(origins)
+
+    def _counted(self, origins: Iterable[str]) -> Counter[str]:
+        """Return the ids of this server and those of some names, one as often as it has processes."""
+        return Counter(origin.partition(".")[0] for origin in (self._greeting.origin, *origins))

@@ -8,7 +8,7 @@
 # make fuzz    look for bytes that break the parsers, FUZZ_SECONDS for each of them; what is found is added to tests/fuzz/corpus
 #
 # Everything is installed under this folder: .venv, .tox, example_app/static and the node_modules folders.
-# PYTHON=... chooses another interpreter than python3.
+# PYTHON=... chooses another interpreter than python3. E2E_FORKS=0 has each server of the end-to-end tests import for itself, as for coverage.
 
 PYTHON ?= python3
 VENV := .venv

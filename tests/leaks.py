@@ -28,6 +28,7 @@ EVERYTHING = ("thread", "greenlet", "process", "descriptor")
 PROCESSES = ("process",)
 """What would outlive the run."""
 
+_parents: set[int] = set()
 _lasting: dict[str, str] = {}
 _interrupted = threading.Event()
 _watching = threading.Event()
@@ -36,6 +37,16 @@ _watching = threading.Event()
 def interrupt() -> None:
     """Look for nothing more: the run ends in the midst of something."""
     _interrupted.set()
+
+
+def adopt(pid: int) -> None:
+    """Let a process's children count as this one's: it starts them for the tests."""
+    _parents.add(pid)
+
+
+def disown(pid: int) -> None:
+    """Let them count no longer."""
+    _parents.remove(pid)
 
 
 @contextmanager
@@ -135,7 +146,7 @@ def _threads() -> Found:
 
 def _processes() -> Found:
     found: Found = {}
-    for task in Path("/proc/self/task").iterdir():
+    for task in (task for pid in ("self", *_parents) for task in Path(f"/proc/{pid}/task").iterdir()):
         with suppress(FileNotFoundError):  # The thread has just ended.
             for pid in (task / "children").read_text(encoding="ascii").split():
                 found[f"process {pid}"] = int(pid)

@@ -24,6 +24,11 @@ def record() -> None:
     socket.socket.__init__ = noting(socket.socket.__init__, lambda made: _sockets.update({made.fileno(): where()}))  # type: ignore[method-assign]
 
 
+def note_process(pid: int, command: object) -> None:
+    """Note that the caller has had a process started by other means than `subprocess`."""
+    _processes[pid] = f"{command!r} {where()}"
+
+
 def of_thread(thread: threading.Thread) -> str:
     """Where a thread was started."""
     return _threads.get(thread, "")
@@ -69,4 +74,4 @@ def noting(method: Any, note: Any) -> Any:
 
 
 def _note_process(process: subprocess.Popen[Any]) -> None:
-    _processes[process.pid] = f"{process.args!r} {where()}"
+    note_process(process.pid, process.args)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser
 
+from tests.e2e import forks
 from tests.e2e.api import Api
 from tests.e2e.browser import NewPerson, Person, chromium
 from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver, PyClient
@@ -54,7 +55,7 @@ class Servers:
     def get(self, config: dict[str, Any], application: str = CONTRACT_APP) -> Api:
         """The server with that configuration, started at its first use."""
         settings = json.dumps({"REALTIME_ENGINE": ENGINE, **config}, sort_keys=True)
-        key = application + settings
+        key = f"{application} {settings} {forks.is_on()}"
         if key not in self._running:
             with lasting("servers"):
                 self._running[key] = self._start(application, settings)
@@ -151,6 +152,13 @@ def servers() -> Iterator[Servers]:
         servers = Servers(stack)
         yield servers
         servers.terminate()
+
+
+@pytest.fixture(scope="module")
+def new_processes() -> Iterator[None]:
+    """Has a module's servers started anew, which `servers` then has apart from the others."""
+    with forks.only_new_processes():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
 def post_worker_init(_worker: Any) -> None:
     """Let those have it who ask for it later, and look for garbage as usual."""
+    gc.unfreeze()  # What a fork has from before it started: see fork_server.py.
     gc.enable()
     if sys.modules.get(UNUSED) is None:
         sys.modules.pop(UNUSED, None)

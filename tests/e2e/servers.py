@@ -14,13 +14,12 @@ from pathlib import Path
 
 import requests
 
-from tests import guardian
+from tests.e2e import forks
 
-ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = Path(__file__).with_name("gunicorn_settings.py")
+ROOT = forks.ROOT
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
-GEVENT_WEBSOCKET = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
+GEVENT_WEBSOCKET = forks.GEVENT_WEBSOCKET
 REALTIME = "flask_realtime.worker.RealtimeWorker"
 WORKER_CLASS = os.environ.get("E2E_WORKER_CLASS", GEVENT_WEBSOCKET)
 """The class of gunicorn's workers, unless a test says otherwise with an option of its own."""
@@ -46,10 +45,11 @@ class Server:
         self.url = ""
         self._lines: list[str] = []
         self._changed = threading.Condition()
-        self._process = subprocess.Popen(
+        variables = process_environment(environment)
+        self._process = forks.forked(command, variables, pass_fds, folder) or subprocess.Popen(
             command,
             cwd=folder,
-            env=process_environment(environment),
+            env=variables,
             pass_fds=pass_fds,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -192,9 +192,8 @@ def poll(condition: Callable[[], bool], timeout: float, interval: float = 0.02) 
 
 def process_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The variables that a child gets: the few that every program needs, and ``extra``."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG", guardian.VARIABLE)
-    inherited = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**inherited, "PYTHONUNBUFFERED": "1", **extra}
+    inherited = {name: os.environ[name] for name in forks.INHERITED if name in os.environ}
+    return {**inherited, **forks.ADDED, **extra}
 
 
 def listening_socket() -> socket.socket:
@@ -220,7 +219,7 @@ def gunicorn(
     with listening_socket() as listener:
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--worker-class", WORKER_CLASS, "--workers", "1"]
-        command += ["--config", str(SETTINGS), "--bind", f"fd://{listener.fileno()}", "--graceful-timeout", "2"]
+        command += ["--config", str(forks.SETTINGS), "--bind", f"fd://{listener.fileno()}", "--graceful-timeout", "2"]
         command += [*options, application]
         server = Server(command, environment or {}, [listener.fileno()], folder)
     with stopped_at_the_end(server):

@@ -28,6 +28,8 @@ from tests.e2e.servers import gunicorn, poll
 from tests.e2e.test_tls import write_certificate
 from tests.e2e.wire import BINARY, CONTINUATION, MASK, PING, TEXT, Wire, masked_frame, open_tcp, upgrade_request
 
+pytestmark = pytest.mark.usefixtures("new_processes")  # Forks have parts of others' memory.
+
 SECONDS = 20.0
 MEBIBYTE = 1 << 20
 QUICK = {"REALTIME_PING_INTERVAL": 0.3, "REALTIME_PING_TIMEOUT": 0.4}

@@ -16,6 +16,8 @@ from tests.e2e.servers import Server, ServerError, flask_run, gunicorn, python_m
 from tests.e2e.test_tls import write_certificate
 from tests.e2e.wire import BINARY, Wire
 
+pytestmark = pytest.mark.usefixtures("new_processes")  # It is about how servers start.
+
 MODULE = "tests.e2e.apps.engine_app"
 SECONDS = 30.0
 UNKNOWN_SESSION = "EIO=4&transport=polling&sid=nobody"

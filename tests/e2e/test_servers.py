@@ -10,6 +10,8 @@ from tests.e2e.clients import JSDriver
 from tests.e2e.conftest import CLIENTS, CONTRACT_APP, ClientFactory, NewId
 from tests.e2e.servers import GEVENT_WEBSOCKET, REALTIME, Server, flask_run, gunicorn, python_module
 
+pytestmark = pytest.mark.usefixtures("new_processes")  # It is about how servers start.
+
 MODULE = "tests.e2e.apps.contract_app"
 SERVERS: dict[str, Callable[[], AbstractContextManager[Server]]] = {
     "gunicorn": lambda: gunicorn(CONTRACT_APP),

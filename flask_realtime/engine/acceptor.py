@@ -10,13 +10,14 @@ that there is one place that refuses it.
 
 from __future__ import annotations
 
-import socket
+import _socket
 import sys
 from contextlib import suppress
 from typing import Any, Final
 
 import gevent
 
+from flask_realtime.engine.accepted import AcceptedSocket
 from flask_realtime.engine.concurrency import Greenlets
 from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.headers import Fields, RequestLine, read_upgrade
@@ -37,11 +38,11 @@ class UpgradeAcceptor:
         self._greenlets = Greenlets()
         self._in_progress = 0
 
-    def take(self, sock: Any, address: Any) -> bool:
+    def take(self, sock: _socket.socket, address: Any) -> bool:
         """Handle a request, if a new connection brought one for a WebSocket of the engine.
 
         Args:
-            sock: The connection.
+            sock: The connection, which does not block.
             address: The client's address.
 
         Returns:
@@ -56,7 +57,7 @@ class UpgradeAcceptor:
             return False
         with suppress(OSError):  # Whoever answers finds out that the client has gone.
             sock.recv(len(received))
-        self._greenlets.run(self._handle, kind, sock, address, head)
+        self._greenlets.run(self._handle, kind, AcceptedSocket(sock), address, head)
         return True
 
     def _has_space(self) -> bool:
@@ -75,11 +76,8 @@ class UpgradeAcceptor:
             sock.close()
 
 
-def _received(sock: Any) -> bytes:
-    sock.settimeout(0.0)
+def _received(sock: _socket.socket) -> bytes:
     try:
-        return bytes(sock.recv(_PEEKED, socket.MSG_PEEK))
+        return sock.recv(_PEEKED, _socket.MSG_PEEK)
     except OSError:
         return b""  # Nothing yet; what is wrong with the connection, its handler finds.
-    finally:
-        sock.settimeout(None)

@@ -20,6 +20,7 @@ _REQUEST_LINE: Final = re.compile(rf"({_NAME}) (/[\x21-\x7e]*|\*|[A-Za-z][A-Za-z
 # No continuation lines, and no control characters except the tab.
 _LINE: Final = _NAME.encode() + rb":[\t\x20-\x7e\x80-\xff]*\r\n"
 _FIELD: Final = re.compile(_LINE)
+_NAME_AND_VALUE: Final = re.compile(r"([^:\r\n]+):[ \t]*([^\r]*)\r\n")
 _FIELDS: Final = re.compile(rb"(?:%b){0,%d}\r\n" % (_LINE, MAX_FIELDS))
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+;=%-]*)(?::[0-9]*)?")
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
@@ -165,9 +166,7 @@ def read_upgrade(data: bytes, max_size: int) -> tuple[RequestLine, Fields] | Non
 def _fields(lines: bytes, version: str, *, is_all: bool) -> Fields:
     headers = _Headers()
     by_name = headers.by_name
-    for line in lines.decode("latin-1").split("\r\n")[:-2]:
-        name, _, value = line.partition(":")
-        value = value.lstrip(" \t")
+    for name, value in _NAME_AND_VALUE.findall(lines.decode("latin-1")):
         headers.set_raw(name, value)
         by_name.setdefault(name.lower(), []).append(value)
     return Fields(headers, is_all, _length(by_name, version), _is_last(by_name.get("connection", _NONE), version))

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Mapping
+from types import MethodType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import gevent
 from gevent.pywsgi import WSGIHandler
+from gevent.server import StreamServer
 
+from flask_realtime.engine.accepted import accept, cooperative
 from flask_realtime.engine.acceptor import UpgradeAcceptor
 from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.handshake import asks_for_websocket
@@ -32,13 +35,15 @@ class InstallingServer:
 
     handler_class: type[EngineHandler]
     on_start: tuple[Callable[[], None], ...] = ()
+    socket: Any
     ssl_enabled: bool
     _upgrades: UpgradeAcceptor | None = None
 
     def start(self) -> None:
         """Start accepting connections."""
         _wrap_in_time(self, self.handler_class)
-        self._upgrades = None if self.ssl_enabled else UpgradeAcceptor(self)
+        accepts_as_gevent = getattr(super(), "do_read", None) == MethodType(StreamServer.do_read, self)
+        self._upgrades = UpgradeAcceptor(self) if accepts_as_gevent and not self.ssl_enabled else None
         # What was loaded until now stays for good. To look through all of it again and again takes a tenth of the time of a storm
         # of connections, in pauses of 75 ms and more, and makes the memory that a master shared with this worker its own.
         gc.freeze()
@@ -51,10 +56,16 @@ class InstallingServer:
         self._upgrades = None
         super().close()  # type: ignore[misc]
 
-    def do_handle(self, *accepted: Any) -> None:
+    def do_read(self) -> Any:
+        """Accept a connection."""
+        return super().do_read() if self._upgrades is None else accept(self.socket)  # type: ignore[misc]
+
+    def do_handle(self, sock: Any, *address: Any) -> None:
         """Handle a connection, in the event loop's callback that accepted it."""
-        if self._upgrades is None or not self._upgrades.take(*accepted):
-            super().do_handle(*accepted)  # type: ignore[misc]
+        if self._upgrades is None:
+            super().do_handle(sock, *address)  # type: ignore[misc]
+        elif not self._upgrades.take(sock, *address):
+            super().do_handle(cooperative(sock), *address)  # type: ignore[misc]
 
 
 def before(kind: Any, limits: EngineLimits | None = None) -> type[EngineHandler]:

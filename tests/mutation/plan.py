@@ -366,6 +366,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/server.py": Suite((_ENGINE, "unit/engine/test_engine_socket.py"), (*_ENGINE_E2E, "e2e/test_drain.py")),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),
     "flask_realtime/engine/headers.py": Suite(("unit/engine/test_headers.py",), ("e2e/test_engine_handshake.py",)),
+    "flask_realtime/engine/accepted.py": Suite(("unit/engine/test_acceptor.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/acceptor.py": Suite(("unit/engine/test_acceptor.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/handshake.py": Suite(
         ("unit/engine/test_handshake.py", "unit/test_fuzz_corpus.py"), ("e2e/test_engine_handshake.py",)

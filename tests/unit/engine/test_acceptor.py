@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
+from flask_realtime.engine import accepted
+from flask_realtime.engine.accepted import AcceptedSocket, accept, cooperative
 from flask_realtime.engine.acceptor import UpgradeAcceptor
 from flask_realtime.engine.installing import install_in_worker
 from flask_realtime.engine.limits import EngineLimits
@@ -39,12 +42,13 @@ class House:
     Args:
         size: The slots of its pool.
         handler: The class of its handlers.
+        server: Its own class.
         limits: What a connection may cost.
     """
 
-    def __init__(self, size: int = 2, handler: Any = WSGIHandler, **limits: Any) -> None:
+    def __init__(self, size: int = 2, handler: Any = WSGIHandler, server: Any = WSGIServer, **limits: Any) -> None:
         worker = Worker()
-        worker.wsgi_handler = handler
+        worker.wsgi_handler, worker.server_class = handler, server
         install_in_worker(worker, EngineLimits(**{"connect_timeout": SECONDS, **limits}), "/engine/")
         self.kind = worker.wsgi_handler
         self.log = io.StringIO()
@@ -129,6 +133,78 @@ def test_an_upgrade_that_came_with_its_connection_takes_no_slot(house: House) ->
     assert house.free == [2]
     assert house.log.getvalue() == ""
     assert house.kind.places._waiting == {}
+
+
+def test_gevents_socket_is_made_only_for_what_needs_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    def noting(plain: Any) -> Any:
+        made.append(cooperative(plain))
+        return made[-1]
+
+    monkeypatch.setattr(accepted, "cooperative", noting)
+    assert ACCEPTED in house.ask(TAKEN)
+    assert made == []
+    assert b" 403 " in read_all(house.send(REFUSED))
+    assert len(made) == 1
+
+
+def test_what_the_application_is_given_of_the_connection_works_like_gevents(house: House) -> None:
+    client, lines = house.send(TAKEN), list[Any]()
+
+    def read() -> None:
+        environ = house.seen[-1]
+        lines.append(environ["gunicorn.sock"].getpeername() == client.getsockname())
+        client.sendall(b"one\ntwo\n")
+        lines.append(environ["wsgi.input"].readline())
+        lines.append(next(iter(environ["wsgi.input"])))
+
+    house.meanwhile = read
+    house.kind.get_environ = with_socket(house.kind.get_environ)
+    house.open()
+    assert ACCEPTED in read_all(client)
+    assert lines == [True, b"one\n", b"two\n"]
+
+
+def with_socket(get_environ: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    return lambda handler: {**get_environ(handler), "gunicorn.sock": handler.socket}
+
+
+def test_what_has_become_a_websocket_cannot_be_used_any_more() -> None:
+    with gevent.socket.socket() as listener, gevent.socket.socket() as client:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client.connect(listener.getsockname())
+        taken = accept(listener)
+    assert taken is not None
+    sock = AcceptedSocket(taken[0])
+    os.close(sock.detach())
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        sock.getpeername()
+    sock.close()
+
+
+def test_a_server_that_accepts_in_a_way_of_its_own_gets_all_of_them(new_house: Callable[..., House]) -> None:
+    class Server(WSGIServer):
+        def do_read(self) -> Any:
+            return super().do_read()
+
+    house = new_house(server=Server)
+    assert ACCEPTED in house.ask(TAKEN)
+    assert house.free == [1]
+
+
+@pytest.mark.parametrize("timeout", [0, 1], ids=["that does not block", "with a time-out"])
+def test_a_listener_that_nobody_waits_at(timeout: float) -> None:
+    with gevent.socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(timeout)
+        if timeout:
+            with pytest.raises(BlockingIOError):
+                accept(listener)
+        else:
+            assert accept(listener) is None
 
 
 def test_one_that_comes_later_is_waited_for_in_a_slot(house: House) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -160,6 +162,33 @@ def test_a_server_without_tls_is_not_wrapped() -> None:
     server.ssl_enabled = False
     install_in_server(server, LIMITS)
     assert server.wrap_socket is None
+
+
+@pytest.fixture
+def thresholds() -> Iterator[None]:
+    """Sets the garbage collector's thresholds back at the end."""
+    before_the_test = gc.get_threshold()
+    yield
+    gc.set_threshold(*before_the_test)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "then"), [((700, 10, 10), (700, 10, 50)), ((7, 8, 9), (7, 8, 9)), ((2000, 10, 0), (2000, 10, 0))]
+)
+@pytest.mark.usefixtures("thresholds")
+def test_a_server_of_a_workers_collects_fully_less_often_unless_the_application_has_chosen(
+    chosen: tuple[int, int, int], then: tuple[int, int, int]
+) -> None:
+    gc.set_threshold(*chosen)
+    worker = Worker()
+    install_in_worker(worker)
+    with gevent.socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = worker.server_class(listener, handler_class=worker.wsgi_handler)
+        server.start()
+        server.stop()
+    assert gc.get_threshold() == then
 
 
 def test_a_server_of_a_workers_wraps_when_it_starts() -> None:

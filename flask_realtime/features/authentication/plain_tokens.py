@@ -30,7 +30,7 @@ _MAX_HEADER_LENGTH: Final = 64
 _NEVER: Final = 1 << 62
 _NUMBERS: Final = frozenset((int, float))
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-_FROM_URL: Final = str.maketrans("-_", "+/")
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 _PLAIN_VALUES: Final = frozenset((str, int, bool, type(None)))
 _read_json: Final[Any] = json.JSONDecoder().decode
 
@@ -88,9 +88,10 @@ def _encoded(data: bytes) -> bytes:
 def _decoded(segment: str) -> dict[str, Any] | None:
     """Return the object in a part of a token, or None if it is not written as it should be."""
     try:
-        data = a2b_base64(segment.translate(_FROM_URL) + "=" * (-len(segment) % 4))
+        written = segment.encode()
+        data = a2b_base64(written.translate(_FROM_URL) + b"=" * (-len(written) % 4))
         # Other bytes may be JSON in UTF-16 or UTF-32.
-        if data[:2] != b'{"' or _encoded(data) != segment.encode():
+        if data[:2] != b'{"' or _encoded(data) != written:
             return None
         value: dict[str, Any] = orjson.loads(data)
         # orjson makes a float of an integer of more than 64 bits.

@@ -11,7 +11,7 @@ PACKAGE = (ROOT / "flask_realtime" / "__init__.py").read_text(encoding="utf-8")
 (VERSION,) = re.findall(r'^__version__ = "(.+)"$', PACKAGE, re.MULTILINE)
 
 SERVER = ["gunicorn[gevent]>=22.0"]  # From version 27 on, its gevent worker needs what only this extra of it brings.
-REDIS = ["redis>=5.0"]
+REDIS = ["redis[hiredis]>=5.0"]  # hiredis reads Redis's answers in C; without it, redis-py does so in Python.
 AMQP = ["kombu>=5.5"]
 KAFKA = ["kafka-python>=2.1,<3"]  # 3 warns on import, and does not understand the broker that confluent-kafka has for tests.
 CELERY = ["celery>=5.4"]

@@ -65,6 +65,9 @@ class FrameError(Exception):
         self.code = code
 
 
+_SHORT_HEADERS: Final = {int(opcode): tuple(bytes((_FIN | opcode, size)) for size in range(_SHORT + 1)) for opcode in Opcode}
+"""Made once, since making one takes as long as the rest of a small frame."""
+
 _TEXT, _BINARY, _CONTINUATION, _CLOSE = int(Opcode.TEXT), int(Opcode.BINARY), int(Opcode.CONTINUATION), int(Opcode.CLOSE)
 _OPCODES: Final = frozenset(map(int, Opcode))
 
@@ -83,7 +86,7 @@ def encode_frame(opcode: int, payload: bytes) -> bytes:
     """Return a complete, unmasked, unfragmented frame."""
     size = len(payload)
     if size <= _SHORT:
-        return bytes((_FIN | opcode, size)) + payload
+        return _SHORT_HEADERS[opcode][size] + payload
     if size <= _MAX_16:
         return struct.pack("!BBH", _FIN | opcode, _EXTENDED_16, size) + payload
     return struct.pack("!BBQ", _FIN | opcode, _EXTENDED_64, size) + payload

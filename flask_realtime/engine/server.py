@@ -21,6 +21,7 @@ from flask_realtime.engine.handshake import Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.heartbeat import Heartbeat
 from flask_realtime.engine.installing import FirstRequest, change_handler, handler_of
 from flask_realtime.engine.limits import EngineLimits
+from flask_realtime.engine.outbox import Outbox
 from flask_realtime.engine.patching import change_class
 from flask_realtime.engine.refusals import (
     BAD_REQUEST,
@@ -59,6 +60,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     max_backlog: int
     neighbours: Handoff
     on_failure: Callable[[str, BaseException], None]
+    outbox: Outbox
     path: str
     requests: ApplicationRequests
     shutdown_signal: Shutdown
@@ -81,6 +83,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.counts = counts
         server.greenlets = Greenlets()
         server.limits = limits
+        server.outbox = Outbox()
         server.max_backlog = limits.max_backlog
         server.neighbours = Handoff()
         server.path = middleware.engineio_path

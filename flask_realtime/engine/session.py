@@ -128,11 +128,11 @@ class Session(Socket):  # type: ignore[misc]  # python-engineio has no types
             self._close_in_turn(self.server.reason.TRANSPORT_ERROR)
 
     def send_text(self, text: str) -> None:
-        """Send a message of text; see `send`."""
+        """Send a message of text: on WebSocket at the end of the event loop's turn; see `send`."""
         if self.websocket is None or self.closed:
             self.send(eio.Packet(eio.MESSAGE, text))
         else:
-            self.websocket.write(encode_frame(_TEXT, b"4" + text.encode()))
+            self.server.outbox.send(self.websocket, encode_frame(_TEXT, f"4{text}".encode()))
 
     @property
     def max_message_size(self) -> int:

@@ -10,6 +10,7 @@ import enum
 import errno
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final, Protocol
 
 import gevent
@@ -27,6 +28,10 @@ _CHUNK = 8192
 """Read limit in bytes per wake-up, so that one busy peer cannot starve others."""
 
 _LARGE_CHUNK = 262_144
+
+MAX_GATHERED: Final = 16
+"""Frames that wait for the end of a turn at most, so that many answers to one client do not all wait in memory."""
+
 _NOT_NOW: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 _TEXT, _BINARY, _CLOSE, _PING = int(Opcode.TEXT), int(Opcode.BINARY), int(Opcode.CLOSE), int(Opcode.PING)
 
@@ -95,6 +100,7 @@ class WebSocket:
         "_backlog_size",
         "_chunk",
         "_counts",
+        "_gathered",
         "_linger",
         "_max_backlog",
         "_parser",
@@ -111,7 +117,8 @@ class WebSocket:
     )
 
     send_now: Callable[[bytes], int] | None
-    """Passes bytes to the kernel and returns how many it took; None while writes have to wait, or are discarded."""
+    """Takes bytes, for the kernel or until the end of the turn, and returns how many; None while writes have to wait, or are
+    discarded."""
 
     def __init__(self, fd: int, receiver: Receiver, max_message_size: int, max_backlog: int, counts: Counts) -> None:
         self._begin(receiver, max_message_size, max_backlog, counts)
@@ -130,6 +137,7 @@ class WebSocket:
         self._max_backlog = max_backlog
         self._backlog: deque[bytes] | None = None
         self._backlog_size = 0
+        self._gathered: list[bytes] | None = None
         self._state = State.OPEN
         self._paused = False
         self._waiting: deque[Message] | None = None
@@ -177,6 +185,35 @@ class WebSocket:
         else:
             if sent != len(frame):
                 self.put_off(frame[sent:])
+
+    def gather(self, frame: bytes) -> bool:
+        """Send a complete frame with `send_gathered`, and what is sent until then in one piece with it.
+
+        Args:
+            frame: The frame.
+
+        Returns:
+            Whether `send_gathered` has to be called; if not, it will be already, or the frame waits for the kernel.
+        """
+        if self._gathered is not None or self.send_now is None:
+            self.write(frame)
+            return False
+        self._gathered = gathered = [frame]
+        self.send_now = partial(self._gather, gathered)
+        return True
+
+    def _gather(self, gathered: list[bytes], frame: bytes) -> int:
+        gathered.append(frame)
+        if len(gathered) >= MAX_GATHERED:
+            self.send_gathered()
+        return len(frame)
+
+    def send_gathered(self) -> None:
+        """Send what was gathered, unless it was sent already, or the connection has ended."""
+        gathered, self._gathered = self._gathered, None
+        if gathered is not None:
+            self.send_now = self._send
+            self.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
     def write_later(self, frame: bytes, volatile: bool) -> None:  # noqa: FBT001 - as above
         """Send a complete frame after those that wait; after a close frame nothing is sent."""
@@ -334,11 +371,13 @@ class WebSocket:
         """Close: a close frame after the waiting data, then the end of the connection."""
         if self._state is State.OPEN:
             self.write(encode_frame(_CLOSE, b"") if code is None else encode_close(code))
+            self.send_gathered()
             self._begin_closing()
 
     def _fail(self, code: CloseCode | None, reason: str) -> None:
         if code is not None:
             self.write(encode_close(code))
+        self.send_gathered()
         receiver = self._receiver
         self._begin_closing()
         receiver.on_lost(reason)
@@ -374,7 +413,7 @@ class WebSocket:
         self._state, self.send_now = State.CLOSED, None
         self._stop_writer()
         self._close_socket()
-        self._waiting = None
+        self._waiting = self._gathered = None
         self._receiver = NOBODY  # Breaks a cycle, so that both are freed without the garbage collector.
         if self._linger is not None:
             self._linger.close()

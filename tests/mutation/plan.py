@@ -355,6 +355,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/websocket.py": Suite(
         ("unit/engine/test_websocket_life.py", "unit/engine/test_websocket.py"), _ENGINE_E2E
     ),
+    "flask_realtime/engine/outbox.py": Suite(("unit/engine/test_websocket_life.py",), _ENGINE_E2E),
     "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
     "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py", "unit/gateway/test_recovery.py"), _ENGINE_E2E),
     "flask_realtime/engine/session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),

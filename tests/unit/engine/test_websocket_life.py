@@ -19,6 +19,7 @@ import pytest
 from flask_realtime.counts import Counts
 from flask_realtime.engine import websocket as module
 from flask_realtime.engine.frames import Opcode, encode_close, encode_frame
+from flask_realtime.engine.outbox import MOST, Outbox
 from flask_realtime.engine.tls import TlsWebSocket
 from flask_realtime.engine.websocket import WebSocket, write_to_all
 
@@ -391,6 +392,128 @@ def test_a_pause_does_not_keep_a_connection_from_its_end(peer: Peer) -> None:
     peer.client.close()
     until(lambda: peer.websocket.has_backlog is False and peer.websocket._state is module.State.CLOSED)
     assert (peer.receiver.got, peer.receiver.lost) == (["first"], [])
+
+
+# What is gathered ----------------------------------------------------------------------------------------
+
+
+def test_what_is_gathered_is_sent_in_one_piece_and_in_order(connect: Connect) -> None:
+    peer = connect(WebSocket)
+    peer.begin()
+    assert peer.websocket.gather(b"first")
+    assert not peer.websocket.gather(b"second")
+    peer.websocket.write(b"third")
+    write_to_all([peer.websocket], b"fourth")
+    peer.client.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        peer.client.recv(1)
+    peer.websocket.send_gathered()
+    assert peer.client.recv(LIMIT) == b"firstsecondthirdfourth"
+    peer.websocket.write(b"fifth")
+    peer.websocket.send_gathered()
+    assert peer.client.recv(LIMIT) == b"fifth"
+    assert peer.websocket.gather(b"sixth")
+
+
+def test_no_more_than_so_many_frames_are_gathered(connect: Connect) -> None:
+    peer = connect(WebSocket)
+    peer.begin()
+    peer.websocket.gather(b"x")
+    for _ in range(module.MAX_GATHERED - 2):
+        peer.websocket.write(b"x")
+    peer.client.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        peer.client.recv(1)
+    peer.websocket.write(b"x")
+    assert peer.client.recv(LIMIT) == b"x" * module.MAX_GATHERED
+    peer.websocket.write(b"behind")
+    assert peer.client.recv(LIMIT) == b"behind"
+
+
+def test_nothing_is_gathered_behind_what_waits_for_the_kernel(connect: Connect, kind: type[WebSocket]) -> None:
+    peer = connect(kind)
+    peer.begin()
+    written = peer.fill()
+    assert not peer.websocket.gather(b"last")
+    assert peer.read(len(written) + 4) == written + b"last"
+
+
+def test_what_the_kernel_does_not_take_of_what_was_gathered_follows(connect: Connect) -> None:
+    peer = connect(WebSocket, 10 * LIMIT)
+    peer.begin()
+    piece = os.urandom(4 * LIMIT)
+    peer.websocket.gather(piece)
+    peer.websocket.write(b"last")
+    peer.websocket.send_gathered()
+    assert peer.websocket.has_backlog
+    assert peer.read(4 * LIMIT + 4) == piece + b"last"
+
+
+@pytest.mark.parametrize("frames", [[], [b"second"]])
+def test_what_was_gathered_is_sent_before_the_end(connect: Connect, frames: list[bytes]) -> None:
+    peer = connect(WebSocket)
+    peer.begin()
+    for frame in [b"first", *frames]:
+        peer.websocket.gather(frame)
+    peer.websocket.close()
+    peer.websocket.send_gathered()
+    assert peer.rest() == b"".join([b"first", *frames, encode_close(1000)])
+    assert not peer.websocket.gather(b"behind")
+
+
+def test_what_was_gathered_is_sent_before_the_answer_to_a_close_frame(connect: Connect) -> None:
+    peer = connect(WebSocket)
+    peer.receiver.on_message = lambda _data: peer.websocket.gather(b"answer")
+    peer.begin()
+    peer.client.sendall(masked(TEXT, b"question") + masked(CLOSE, b"\x03\xe8"))
+    assert peer.rest() == b"answer" + encode_close(1000)
+    assert peer.receiver.lost == ["transport close"]
+
+
+def test_what_was_gathered_is_discarded_with_the_connection(connect: Connect) -> None:
+    peer = connect(WebSocket)
+    peer.begin()
+    peer.websocket.gather(b"never")
+    peer.websocket.abort()
+    peer.websocket.send_gathered()
+    assert peer.rest() == b""
+
+
+def test_a_peer_that_is_gone_when_what_was_gathered_is_sent_is_noticed_once(connect: Connect) -> None:
+    peer = connect(WebSocket)
+    peer.websocket.gather(b"x")
+    peer.client.close()
+    peer.websocket.close()
+    peer.websocket.send_gathered()
+    assert peer.receiver.lost == ["transport error"]
+
+
+def test_an_outbox_sends_when_the_turn_of_the_event_loop_ends(connect: Connect) -> None:
+    outbox, peers = Outbox(), [connect(WebSocket) for _ in range(2)]
+    for text in (b"one", b"two"):
+        for peer in peers:
+            outbox.send(peer.websocket, text)
+    for peer in peers:
+        peer.client.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            peer.client.recv(1)
+    gevent.sleep(0)
+    assert [peer.client.recv(LIMIT) for peer in peers] == [b"onetwo"] * 2
+    outbox.send(peers[0].websocket, b"again")
+    gevent.sleep(0)
+    assert peers[0].client.recv(LIMIT) == b"again"
+
+
+def test_an_outbox_sends_at_once_where_so_many_wait(connect: Connect) -> None:
+    outbox, peers = Outbox(), [connect(WebSocket) for _ in range(MOST + 1)]
+    for peer in peers:
+        outbox.send(peer.websocket, b"x")
+    assert [peer.client.recv(LIMIT) for peer in peers[:-1]] == [b"x"] * MOST
+    peers[-1].client.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        peers[-1].client.recv(1)
+    gevent.sleep(0)
+    assert peers[-1].client.recv(LIMIT) == b"x"
 
 
 # The end -------------------------------------------------------------------------------------------------

@@ -25,9 +25,9 @@ ROUNDS: Final = 40
 _TIMED_OR_NOT: Final = """\
         if self._is_sampled:
             self._is_sampled = False
-            self._begin_timed(session, connection, call)
+            self._begin_timed(session, connection, call, packet.id)
         else:
-            self._begin(session, connection, call)
+            self._begin(session, connection, call, packet.id)
 """
 _RECEIVED: Final = """\
             tally = self._received[name]
@@ -59,9 +59,10 @@ REMOVED: Final[dict[str, list[tuple[str, str]]]] = {
     ],
     "gateway/dispatch/routing.py": [("            repeatable[2].times += 1\n", "")],
     "gateway/dispatch/dispatcher.py": [
-        (_TIMED_OR_NOT, "        self._begin(session, connection, call)\n"),
-        ("        alike.times += 1\n", ""),
-        ("self._received[call.event].alike(1, len(call.packet.body))", "Alike(1, 0)"),
+        (_TIMED_OR_NOT, "        self._begin(session, connection, call, packet.id)\n"),
+        ("        number = alike.times = alike.times + 1\n", ""),
+        ("self._begin_timed if number % SAMPLE == 1 else self._begin\n", "self._begin\n"),
+        ("self._received[call.event].alike(1, len(body))", "Alike(1, 0)"),
         (_RECEIVED, ""),
         ("            self._count(self._tally(name), packet)\n", ""),
         ("        self._count(self._tally(name), packet)\n", ""),

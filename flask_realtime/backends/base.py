@@ -67,6 +67,10 @@ class ConnectedUsers(ABC):
     def online(self, user_ids: Iterable[str]) -> set[str]:
         """Return the given users who have a connection."""
 
+    def is_online(self, user_id: str) -> bool:
+        """Return whether a user has a connection."""
+        return bool(self.online((user_id,)))
+
     @abstractmethod
     def users(self) -> list[str]:
         """Return the ids of all users who have a connection."""

@@ -76,6 +76,10 @@ class MemoryConnectedUsers(ConnectedUsers):
         with self._lock:
             return {user_id for user_id in user_ids if user_id in self._connections}
 
+    def is_online(self, user_id: str) -> bool:
+        """Return whether a user has a connection."""
+        return user_id in self._connections
+
     def users(self) -> list[str]:
         """Return the ids of all users who have a connection."""
         with self._lock:

@@ -59,8 +59,11 @@ class ApplicationJSON:
         provider: The application's `app.json`.
     """
 
+    encode: Callable[[object], str]
+    """Encodes a value, or raises one of `FAULTS`, for `refusal`."""
+
     def __init__(self, provider: JSONProvider) -> None:
-        self._encode = _encoder(provider) if isinstance(provider, DefaultJSONProvider) else partial(_encode_with, provider)
+        self.encode = _encoder(provider) if isinstance(provider, DefaultJSONProvider) else partial(_encode_with, provider)
         self._faults = FaultFinder(self.encode, provider.default if isinstance(provider, DefaultJSONProvider) else None)
 
     def dumps(self, value: object, **_options: object) -> str:
@@ -73,13 +76,6 @@ class ApplicationJSON:
             return self.encode(value)
         except FAULTS as error:
             raise self.refusal(value if isinstance(value, list) else [value], error) from error
-
-    def encode(self, value: object) -> str:
-        """Encode a value, or raise one of `FAULTS`, for `refusal`."""
-        text = self._encode(value)
-        if not text.isascii():
-            text.encode()  # A lone surrogate would otherwise fail later, inside the transport.
-        return text
 
     def refusal(self, args: Sequence[Any], error: Exception) -> PayloadNotSerializable:
         """Return the error for the arguments of an event or of an answer that cannot be encoded.
@@ -104,9 +100,18 @@ def _encode_with(provider: JSONProvider, value: object) -> str:
 
 
 def _encoder(provider: DefaultJSONProvider) -> Callable[[object], str]:
+    chunks: Any
     if c_make_encoder is None:  # On Pythons other than CPython.
         options: dict[str, Any] = {"default": provider.default, "allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
-        return json.JSONEncoder(**options).encode
-    # `json.dumps` creates this object for every call, which takes longer than encoding most payloads.
-    chunks = c_make_encoder(None, provider.default, encode_basestring, None, ":", ",", False, False, False)  # noqa: FBT003
-    return lambda value: "".join(chunks(value, 0))
+        chunks = json.JSONEncoder(**options).iterencode
+    else:
+        # `json.dumps` creates this object for every call, which takes longer than encoding most payloads.
+        chunks = c_make_encoder(None, provider.default, encode_basestring, None, ":", ",", False, False, False)  # noqa: FBT003
+
+    def encode(value: object) -> str:
+        text = "".join(chunks(value, 0))
+        if not text.isascii():
+            text.encode()  # A lone surrogate would otherwise fail later, inside the transport.
+        return text
+
+    return encode

@@ -1,14 +1,17 @@
 """The way of an event that comes again and again in the same words, as `typing:start` does while somebody types.
 
+A question with a callback, such as `user:get-status`, goes this way as far as `RememberedCalls`, whoever asked it before: it has
+another number each time, and its answer may be another one.
+
 Reading it, finding its receivers and encoding what they get come to the same each time. So each step is remembered where it is
 known whether it still holds, and what does not hold falls back to the step before::
 
     text ─► Session.repeatable ─── same text, ──► what the feature returned ─► Repeater.send_again ─► write_to_all
               │                    mailbox idle     (`Feature.repeats`): still      │ who receives it, while no
-              │ another text                        typing, and in the limit?       │ room has changed
+              │ another text, or a callback         typing, and in the limit?       │ room has changed
               ▼                                       │ no                          ▼ else
             RememberedCalls ◄─────────────────────────┘                           Rooms.receivers
-              │ read before: charge, handle, ask the feature for what repeats it
+              │ body read before: charge, handle, answer, or ask the feature for what repeats it
               ▼ else
             parse, charge, check, handle ─► Delivery.send ─► Repeater.send, which encodes once ─► Rooms.send
 
@@ -39,24 +42,24 @@ CallT = TypeVar("CallT")
 
 _REMEMBERED: Final = 2048
 _REMEMBERED_LENGTH: Final = 256
-"""Characters; with the number above, remembering takes 2 MiB at most."""
+"""Characters; with the number above, remembering takes 7 MiB at most, and 2 where no event has lists."""
 
 _ROUTE_SIZE: Final = 64
 """Receivers of a message that are remembered with it; among more, looking them up is a small part of the whole."""
 
 
 class RememberedCalls(dict[str, CallT]):
-    """Events that were read before, by their text."""
+    """Events that were read before, by their bodies."""
 
     __slots__ = ()
 
-    def remember(self, text: str, call: CallT) -> None:
-        """Remember what a text asks for."""
-        if len(text) > _REMEMBERED_LENGTH:
+    def remember(self, body: str, call: CallT) -> None:
+        """Remember what an event asks for."""
+        if len(body) > _REMEMBERED_LENGTH:
             return
         if len(self) >= _REMEMBERED:
             self.clear()  # Tracking recent use would cost each event more than parsing some again.
-        self[text] = call
+        self[body] = call
 
 
 @dataclass(slots=True)

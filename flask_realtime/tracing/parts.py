@@ -79,22 +79,22 @@ class _TracedDispatcher(Dispatcher):
         super().__init__(*args)
         self._spans = spans
 
-    def receive_again(self, session: Any, text: str) -> bool:  # noqa: ARG002 - each event is handled, to be seen
+    def receive_again(self, session: Any, packet_id: int | None, body: str) -> bool:  # noqa: ARG002 - each event is read, to be seen
         return False
 
-    def _handle(self, session: Any, call: Any) -> None:
+    def _handle(self, session: Any, call: Any, packet_id: int | None) -> None:
         connection = session.connection
         told = {} if connection is None else {"connection": connection.id, "user": connection.user_id}
         with self._spans.operation(PROCESS, call.event if self._is_known(call.event) else "", Context(), **told):
-            super()._handle(session, call)
+            super()._handle(session, call, packet_id)
 
     def _is_known(self, event: str) -> bool:
         events = self._application.hooks.events
         return event in self._events or event in events or self._existing.has_socketio_handler(event)
 
-    def _fail(self, connection: Any, call: Any, error: EventError) -> None:
+    def _fail(self, connection: Any, call: Any, packet_id: int | None, error: EventError) -> None:
         fail(get_current_span(), error)
-        super()._fail(connection, call, error)
+        super()._fail(connection, call, packet_id, error)
 
 
 class _TracedNamespaceEvents(NamespaceEvents):

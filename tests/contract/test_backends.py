@@ -101,6 +101,7 @@ def test_removing_what_is_not_there_changes_nothing(presence: ConnectedUsers) ->
     assert not presence.remove("ann", "c2").status_changed
     assert not presence.remove("bob", "c1").status_changed
     assert presence.online(["ann", "bob"]) == {"ann"}
+    assert (presence.is_online("ann"), presence.is_online("bob")) == (True, False)
 
 
 def test_users_are_listed_and_counted(presence: ConnectedUsers) -> None:

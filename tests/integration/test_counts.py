@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_realtime import Identity, Realtime
-from flask_realtime.counts import NOT_RECOVERED, OTHER, RECOVERED, Counts
+from flask_realtime.counts import NOT_RECOVERED, OTHER, RECOVERED, SAMPLE, Counts
 from flask_realtime.errors import ConnectionRefused, Forbidden
 from flask_realtime.extension import gateway_of
 from flask_realtime.testing import RealtimeTestClient
@@ -143,6 +143,20 @@ def test_what_takes_time_is_timed(office: Office) -> None:
     office.wait(lambda counts: sum(counts.hooks["on"].buckets), 1)
     # The first of each name is in every sample: that of joining, and that of the application's own event.
     office.wait(lambda counts: (sum(counts.queued.buckets), sum(counts.waits.buckets)), (2, 2))
+
+
+def test_questions_in_the_same_words_are_counted_and_timed_as_all_are(make_app: MakeApp, connect: Connect) -> None:
+    app = make_app(REALTIME_LIMITS={"presence": "1000/second"}, REALTIME_USER_LIMITS={"presence": "1000/second"})
+    Realtime(app)
+    counts = gateway_of(app).counts
+    with connect(app, "ann") as ann:
+        before = counts.answers.get("ok", 0)
+        for _ in range(SAMPLE + 3):
+            assert ann.call("user:get-status", "ben")["status"] == "offline"
+    assert counts.answers["ok"] - before == counts.events_received["user:get-status"] == SAMPLE + 3
+    assert counts.received["user:get-status"].size == (SAMPLE + 3) * len('["user:get-status","ben"]')
+    # The first, the first that is not read anew, and the one that comes as many later as there are in a sample.
+    assert sum(counts.inline.buckets) == 3
 
 
 def test_two_applications_in_one_process_count_apart(make_app: MakeApp, connect: Connect) -> None:

@@ -188,3 +188,26 @@ def test_what_comes_while_the_hooks_are_asked_is_handled_after_the_admission(mak
     else:
         wire.wait_until(lambda: ends == ["client disconnect"])
         assert not realtime.is_user_online("ann")
+
+
+def test_a_question_in_the_same_words_is_answered_as_things_are_now_under_its_own_number(app: Flask, wire: Wire) -> None:
+    question = '["user:get-status","ben"]'
+    wire.send(f"2{question}", f"21{question}", f"2007{question}", f"2/,3{question}")
+    offline = '[{"userId":"ben","status":"offline"}]'
+    assert [wire.receive_until("3") for _ in range(3)] == [f"31{offline}", f"37{offline}", f"33{offline}"]
+    assert Wire(app).enter("ben").startswith("0{")
+    wire.send(f"24{question}")
+    assert wire.receive_until("3") == '34[{"userId":"ben","status":"online"}]'
+    wire.send(f"2\u0663{question}", f"25{question}")
+    assert json.loads(wire.receive_until('2["realtime:error"')[1:])[1]["error"]["code"] == "bad_request"
+    assert wire.receive_until("3").startswith("35")
+
+
+def test_a_question_in_the_same_words_draws_on_the_limits(make_app: MakeApp) -> None:
+    app = make_app(REALTIME_LIMITS={"presence": "1/hour, burst 3"})
+    Realtime(app)
+    wire = Wire(app)
+    wire.enter("ann")
+    wire.send(*(f'2{number}["user:get-status","ann"]' for number in range(5)))
+    answers = [json.loads(wire.receive_until("3")[2:])[0] for _ in range(5)]
+    assert [answer.get("status") or answer["error"]["code"] for answer in answers] == ["online"] * 3 + ["rate_limited"] * 2

@@ -80,6 +80,13 @@ class AnnouncedPresence(Presence):
         online = self.online_among(user_ids if allowed is None else [user_id for user_id in user_ids if user_id in allowed])
         return self.visibility.visible(online, caller.user_id)
 
+    def is_shown_online(self, caller: Caller, user_id: str, event: str) -> bool:
+        """Return whether a user is online as far as one who asks may know; see `shown_online`."""
+        allowed = self.allowed(caller, (user_id,), event)
+        if (allowed is not None and user_id not in allowed) or not self.is_online(user_id):
+            return False
+        return user_id == caller.user_id or not self.visibility.is_hidden(user_id)
+
     def allowed(self, caller: Caller, user_ids: Sequence[str], event: str) -> set[str] | None:
         """Ask the application which users one may see; None for all.
 

@@ -48,6 +48,10 @@ class Departures:
         with self._lock:
             return set(self._waiting)
 
+    def waits(self, user_id: str) -> bool:
+        """Return whether a user's departure waits."""
+        return user_id in self._waiting
+
     def among(self, user_ids: Iterable[str]) -> set[str]:
         """Return those of some users whose departures wait."""
         waiting = self._waiting

@@ -32,8 +32,7 @@ def never_waits(context: FeatureContext) -> bool:
 
 def get_status(state: AnnouncedPresence, caller: Caller, request: OneUser) -> UserStatus:
     """Handle `user:get-status`."""
-    online = state.shown_online(caller, [request.user_id], USER_GET_STATUS)
-    return user_status(request.user_id, online=bool(online))
+    return user_status(request.user_id, online=state.is_shown_online(caller, request.user_id, USER_GET_STATUS))
 
 
 def get_statuses(state: AnnouncedPresence, caller: Caller, request: SomeUsers) -> list[UserStatus]:

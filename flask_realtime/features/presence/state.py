@@ -47,7 +47,7 @@ class Presence:
 
     def is_online(self, user_id: str) -> bool:
         """Return whether a user is online."""
-        return bool(self.online_among([user_id]))
+        return self._backend.is_online(user_id) or (self.departures is not None and self.departures.waits(user_id))
 
     def status(self, user_id: str) -> UserStatus:
         """Return a user's status."""

@@ -22,6 +22,7 @@ class EventEncoder:
 
     def __init__(self, provider: JSONProvider) -> None:
         self._json = ApplicationJSON(provider)
+        self._encode = self._json.encode
         # A subclass, since python-socketio's `json` option would change every server in the process.
         self.packet_class: Any = type("Packet", (sio.Packet,), {"json": self._json})
         # A provider of the application's own may write bytes as text, which `packet_class` sends as attachments.
@@ -43,11 +44,11 @@ class EventEncoder:
         number = "" if packet_id is None else packet_id
         where = "" if namespace == DEFAULT_NAMESPACE else f"{namespace},"
         try:
-            return (f"{sio.EVENT}{where}{number}{self._json.encode(payload)}",)
+            return (f"{sio.EVENT}{where}{number}{self._encode(payload)}",)
         except FAULTS as error:
             parts, attachments = self._split(payload, error)
         try:
-            return (f"{sio.BINARY_EVENT}{len(attachments)}-{where}{number}{self._json.encode(parts)}", *attachments)
+            return (f"{sio.BINARY_EVENT}{len(attachments)}-{where}{number}{self._encode(parts)}", *attachments)
         except FAULTS as error:
             raise self._json.refusal(parts[1:], error) from error
 
@@ -62,12 +63,12 @@ class EventEncoder:
         """
         if not self._knows_binary:
             return None
-        number = "" if packet_id is None else packet_id
-        where = "" if namespace is None or namespace == DEFAULT_NAMESPACE else f"{namespace},"
         try:
-            return f"{kind}{where}{number}{'' if data is None else self._json.encode(data)}"
+            text = "" if data is None else self._encode(data)
         except FAULTS:
             return None
+        where = "" if namespace is None or namespace == DEFAULT_NAMESPACE else f"{namespace},"
+        return f"{kind}{where}{text}" if packet_id is None else f"{kind}{where}{packet_id}{text}"
 
     def _split(self, payload: list[Any], error: Exception) -> tuple[list[Any], list[bytes]]:
         """Return a payload with placeholders for its attachments, and the attachments; raise if it has none."""

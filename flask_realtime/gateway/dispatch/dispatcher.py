@@ -12,6 +12,8 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final, NamedTuple, NoReturn
 
+from socketio import packet as sio
+
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_answer, error_event
 from flask_realtime.contract.effects import Emit
@@ -42,7 +44,6 @@ class _Call(NamedTuple):
     """A parsed event.
 
     Args:
-        packet: The packet that carried it.
         event: Its name, or an empty string if that could not be read.
         group: Its limit group.
         work: Handles it, and returns the answer.
@@ -52,7 +53,6 @@ class _Call(NamedTuple):
         repeat: Returns the fast path for repeating it; None if it has none.
     """
 
-    packet: Packet
     event: str
     group: LimitGroup
     work: Work
@@ -111,48 +111,47 @@ class Dispatcher:
         self._is_sampled = False  # Another thread may take it for its own event: then that one is timed.
         self._remembered: RememberedCalls[tuple[_Call, Alike]] = RememberedCalls()
 
-    def receive(self, session: Session, packet: Packet, text: str | None = None) -> None:
+    def receive(self, session: Session, packet: Packet) -> None:
         """Handle an event.
 
         Args:
             session: The session that it came on.
             packet: The packet that carries it.
-            text: The packet's text, if that is all of it.
         """
         connection = session.connection
         call = self._read(connection, packet)
-        if text is not None:
-            self._remember(text, call)
+        if not packet.attachments:
+            self._remember(packet.body, call)
         if self._is_sampled:
             self._is_sampled = False
-            self._begin_timed(session, connection, call)
+            self._begin_timed(session, connection, call, packet.id)
         else:
-            self._begin(session, connection, call)
+            self._begin(session, connection, call, packet.id)
 
-    def receive_again(self, session: Session, text: str) -> bool:
-        """Handle an exact repetition of an earlier event, such as a typing client sends.
+    def receive_again(self, session: Session, packet_id: int | None, body: str) -> bool:
+        """Handle an event that somebody has sent before in the same words, such as what a typing client sends.
 
         Args:
             session: The session that it came on.
-            text: The packet's text.
+            packet_id: The client's number for its callback, or None without one.
+            body: The packet's JSON text.
 
         Returns:
-            Whether it was a repetition.
+            Whether it was handled; if not, it has to be read first.
         """
-        known = self._remembered.get(text)
+        known = self._remembered.get(body)
         connection = session.connection
         if known is None or connection is None or connection.closed:
             return False
         call, alike = known
-        alike.times += 1
+        number = alike.times = alike.times + 1
+        begin = self._begin_timed if number % SAMPLE == 1 else self._begin
         refusal = self.charge(connection, call.group)
-        if refusal is not None:
-            self._begin(session, connection, _refused(call, refusal))
-            return True
-        self._begin(session, connection, call)
-        allowance = self._limiter.allowance(connection, call.group)
-        again = None if call.repeat is None else call.repeat(connection, call.request, allowance)
-        session.repeatable = None if again is None else (text, again, alike)
+        begin(session, connection, call if refusal is None else _refused(call, refusal), packet_id)
+        # What is answered has another number each time.
+        if call.repeat is not None and packet_id is None and refusal is None:
+            again = call.repeat(connection, call.request, self._limiter.allowance(connection, call.group))
+            session.repeatable = None if again is None else (f"{sio.EVENT}{body}", again, alike)
         return True
 
     def charge(self, connection: Connection, group: LimitGroup) -> RateLimited | None:
@@ -167,43 +166,43 @@ class Dispatcher:
     def _log(self, connection: Connection, level: int, message: str, *args: object) -> None:
         self._peer_log.write(logger, level, user_peer(connection.user_id, connection.address), message, *args)
 
-    def _remember(self, text: str, call: _Call) -> None:
-        if call.packet.id is None and not call.may_wait and call.work is not _raise:
-            alike = self._received[call.event].alike(1, len(call.packet.body))
+    def _remember(self, body: str, call: _Call) -> None:
+        if not call.may_wait and call.work is not _raise:
+            alike = self._received[call.event].alike(1, len(body))
             if alike is not None:
-                self._remembered.remember(text, (call, alike))
+                self._remembered.remember(body, (call, alike))
 
-    def _begin(self, session: Session, connection: Connection | None, call: _Call) -> None:
+    def _begin(self, session: Session, connection: Connection | None, call: _Call, packet_id: int | None) -> None:
         """Handle an event at once if its handler never waits and the mailbox is empty, else in the mailbox."""
         mailbox = session.mailbox
         if connection is None or call.may_wait or not mailbox.begin_turn():
-            task = partial(self._handle_early if connection is None else self._handle, session, call)
+            task = partial(self._handle_early if connection is None else self._handle, session, call, packet_id)
             self._sessions.post(session.id, mailbox, task)
             return
         try:
-            self._handle(session, call)
+            self._handle(session, call, packet_id)
         finally:
             mailbox.end_turn()
 
-    def _begin_timed(self, session: Session, connection: Connection | None, call: _Call) -> None:
+    def _begin_timed(self, session: Session, connection: Connection | None, call: _Call, packet_id: int | None) -> None:
         """Handle an event of those that are timed; see `_begin`."""
         mailbox, began = session.mailbox, monotonic()
         if call.event in self._application.hooks.events and call.work is not _raise:
             call = call._replace(work=self._timed(call.work))
         if connection is None or call.may_wait or not mailbox.begin_turn():
-            task = partial(self._handle_early if connection is None else self._handle, session, call)
+            task = partial(self._handle_early if connection is None else self._handle, session, call, packet_id)
             self._sessions.post(session.id, mailbox, self._counts.timed(task))
             return
         try:
-            self._handle(session, call)
+            self._handle(session, call, packet_id)
         finally:
             mailbox.end_turn()
         self._counts.inline.observe(monotonic() - began)
 
-    def _handle_early(self, session: Session, call: _Call) -> None:
+    def _handle_early(self, session: Session, call: _Call, packet_id: int | None) -> None:
         connection = session.connection
         refusal = None if connection is None or connection.closed else self.charge(connection, call.group)
-        self._handle(session, call if refusal is None else _refused(call, refusal))
+        self._handle(session, call if refusal is None else _refused(call, refusal), packet_id)
 
     def _read(self, connection: Connection | None, packet: Packet) -> _Call:
         """Read an event, and count it: towards its limit as soon as its name is known, before its arguments are checked."""
@@ -221,7 +220,7 @@ class Dispatcher:
         except EventError as error:
             failure = error
         self._count(self._tally(name), packet)
-        return _Call(packet, name, group, _raise, refusal or failure, may_wait=False)
+        return _Call(name, group, _raise, refusal or failure, may_wait=False)
 
     def _count(self, tally: Tally, packet: Packet) -> None:
         """Count an event; inlined where most of them pass."""
@@ -260,7 +259,7 @@ class Dispatcher:
             if len(sizes) >= tally.due:
                 tally.add_up()
                 self._is_sampled = True
-            return _Call(packet, name, group, event.work, request, event.may_wait, False, event.repeat)  # noqa: FBT003 - as fast
+            return _Call(name, group, event.work, request, event.may_wait, False, event.repeat)  # noqa: FBT003 - as fast
         application_event = self._application.hooks.events.get(name)
         if application_event is not None:
             if packet.attachments and not application_event.binary:
@@ -272,10 +271,10 @@ class Dispatcher:
             if len(sizes) >= tally.due:
                 tally.add_up()
                 self._is_sampled = True
-            return _Call(packet, name, group, work, request)
+            return _Call(name, group, work, request)
         if self._existing.has_socketio_handler(name):
             self._count(self._tally(name), packet)
-            return _Call(packet, name, group, self._own_work(name), args, answers_several=True)
+            return _Call(name, group, self._own_work(name), args, answers_several=True)
         msg = f"The server does not know the event {name}"
         raise UnknownEvent(msg)
 
@@ -304,7 +303,7 @@ class Dispatcher:
 
         return work
 
-    def _handle(self, session: Session, call: _Call) -> None:
+    def _handle(self, session: Session, call: _Call, packet_id: int | None) -> None:
         connection = session.connection
         if connection is None or not connection.admitted:
             # An event before the answer to CONNECT; Node's server also closes the session.
@@ -312,25 +311,25 @@ class Dispatcher:
             return
         try:
             answer = call.work(connection, call.request)
-            if call.packet.id is not None:
-                self._answer(connection, call.packet.id, answer if call.answers_several else [answer])
+            if packet_id is not None:
+                self._answer(connection, packet_id, answer if call.answers_several else [answer])
                 self._counts.answered += 1
         except EventError as error:
-            self._fail(connection, call, error)
+            self._fail(connection, call, packet_id, error)
         except Exception as error:  # noqa: BLE001 - a client must always get its answer
             self._application.report(error, connection, call.event)
-            self._fail(connection, call, InternalError())
+            self._fail(connection, call, packet_id, InternalError())
 
     def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
         if not connection.closed:
             self._connections.reply(connection.session.id, packet_id, args)
 
-    def _fail(self, connection: Connection, call: _Call, error: EventError) -> None:
+    def _fail(self, connection: Connection, call: _Call, packet_id: int | None, error: EventError) -> None:
         self._counts.failures.add(error.code)
         told = (call.event, error.code, connection.user_id, connection.id)
         self._log(connection, logging.INFO, "failed: event=%s code=%s user=%s id=%s", *told)
-        if call.packet.id is not None:
-            self._answer(connection, call.packet.id, [error_answer(error)])
+        if packet_id is not None:
+            self._answer(connection, packet_id, [error_answer(error)])
         else:
             self._delivery.send_here(Emit(REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
 
@@ -343,7 +342,7 @@ def answer_arguments(answer: Any) -> list[Any]:
 
 
 def _refused(call: _Call, error: EventError) -> _Call:
-    return _Call(call.packet, call.event, call.group, _raise, error, may_wait=False)
+    return _Call(call.event, call.group, _raise, error, may_wait=False)
 
 
 def _raise(_connection: Connection, error: EventError) -> NoReturn:

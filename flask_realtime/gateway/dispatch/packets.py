@@ -72,6 +72,28 @@ class Packet:
         return text + sum(map(len, self.attachments)) if self.attachments else text
 
 
+def split_event(data: str) -> tuple[int | None, str] | None:
+    """Return the id and the body of an event of the default namespace.
+
+    It takes a third of the time of the regular expression.
+
+    Args:
+        data: A text message from the engine.
+
+    Returns:
+        The client's number for its callback, or None without one, and the JSON text; None if it is another packet, or none.
+    """
+    if data[:1] != _EVENT:
+        return None
+    start = data.find("[", 1, _MAX_ID_DIGITS + 2)
+    if start == 1:
+        return None, data[1:]
+    packet_id = data[1:start]
+    if start > 1 and packet_id.isascii() and packet_id.isdigit():
+        return int(packet_id), data[start:]
+    return None
+
+
 def parse(data: object) -> Packet:
     """Read a packet's header.
 
@@ -84,18 +106,9 @@ def parse(data: object) -> Packet:
     if not isinstance(data, str):
         msg = "no packet"
         raise MalformedPacket(msg)
-    # Fast path for events, which takes a third of the time of the regular expression.
-    if data[:1] == _EVENT:
-        start = data.find("[", 1, _MAX_ID_DIGITS + 2)
-        packet_id = data[1:start]
-        if start == 1:
-            return Packet(sio.EVENT, DEFAULT_NAMESPACE, None, data[1:])
-        if start > 1 and packet_id.isascii() and packet_id.isdigit():
-            return Packet(sio.EVENT, DEFAULT_NAMESPACE, int(packet_id), data[start:])
-    return _parse_slowly(data)
-
-
-def _parse_slowly(data: str) -> Packet:
+    event = split_event(data)
+    if event is not None:
+        return Packet(sio.EVENT, DEFAULT_NAMESPACE, *event)
     match = _HEADER.fullmatch(data)
     if match is None:
         msg = "no packet"

@@ -26,6 +26,7 @@ from flask_realtime.gateway.dispatch.packets import (
     Packet,
     list_payload,
     parse,
+    split_event,
 )
 from flask_realtime.gateway.limits.peer_log import PeerLog
 from flask_realtime.gateway.serving.connections import SocketIOConnections
@@ -37,9 +38,6 @@ logger = get_logger(__name__)
 
 _EVENTS: Final = (sio.EVENT, sio.BINARY_EVENT)
 _ACKNOWLEDGEMENTS: Final = (sio.ACK, sio.BINARY_ACK)
-
-_UNANSWERED: Final = f"{sio.EVENT}["
-"""The beginning of an event of the default namespace that has no callback."""
 
 _UNASKED: Final = parse_rate("10/second, burst 50")
 """CONNECT and DISCONNECT packets of one session, and acknowledgements that nothing waits for."""
@@ -104,13 +102,13 @@ class Router:
         if session.collecting is not None or not isinstance(data, str):
             self._collect(session, data)
             return
-        # What is answered has another number each time.
-        if data.startswith(_UNANSWERED) and self._dispatcher.receive_again(session, data):
+        event = split_event(data)
+        if event is not None:
+            if not self._dispatcher.receive_again(session, *event):
+                self._receive_event(session, Packet(sio.EVENT, DEFAULT_NAMESPACE, *event))
             return
         packet = parse(data)
-        if packet.type == sio.EVENT and packet.namespace == DEFAULT_NAMESPACE:
-            self._receive_event(session, packet, data)
-        elif packet.is_complete:
+        if packet.is_complete:
             self._route(session, packet)
         else:
             self._begin_to_collect(session, packet)
@@ -150,14 +148,14 @@ class Router:
             msg = "a client sends no CONNECT_ERROR"
             raise MalformedPacket(msg)
 
-    def _receive_event(self, session: Session, packet: Packet, text: str | None = None) -> None:
+    def _receive_event(self, session: Session, packet: Packet) -> None:
         connection = session.connection
         if connection is None:
             self._count_early(session, packet)
         elif connection.closed:
             msg = "an event after the disconnect"
             raise MalformedPacket(msg)
-        self._dispatcher.receive(session, packet, text)
+        self._dispatcher.receive(session, packet)
 
     def _receive_event_elsewhere(self, session: Session, packet: Packet) -> None:
         connection = session.connection_in(packet.namespace)

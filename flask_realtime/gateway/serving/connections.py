@@ -90,7 +90,7 @@ class SocketIOConnections:
         Raises:
             PayloadNotSerializable: The arguments are not JSON.
         """
-        self._send_packet(eio_sid, sio.ACK, args, id=packet_id, namespace=namespace)
+        self._send_packet(eio_sid, sio.ACK, args, packet_id, namespace)
 
     def send_disconnect(self, eio_sid: str, namespace: str) -> None:
         """Tell a client that the server disconnected it; it does not reconnect by itself then."""

@@ -18,7 +18,7 @@ from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.answers import ACKNOWLEDGED, REALTIME_ERROR, error_answer, error_event
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.reasons import CloseReason
-from flask_realtime.counts import ON, OTHER, Alike, Counts, Tally
+from flask_realtime.counts import ON, OTHER, SAMPLE, Alike, Counts, Tally
 from flask_realtime.errors import BadRequest, EventError, InternalError, PayloadTooLarge, RateLimited, UnknownEvent
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.connection import Connection, Session
@@ -146,10 +146,13 @@ class Dispatcher:
         call, alike = known
         number = alike.times = alike.times + 1
         begin = self._begin_timed if number % SAMPLE == 1 else self._begin
-        refusal = self.charge(connection, call.group)
-        begin(session, connection, call if refusal is None else _refused(call, refusal), packet_id)
+        refusal = self._limiter.charge(connection, call.group)
+        if refusal is not None:
+            self._count_refusal(connection)
+            call = _refused(call, refusal)
+        begin(session, connection, call, packet_id)
         # What is answered has another number each time.
-        if call.repeat is not None and packet_id is None and refusal is None:
+        if call.repeat is not None and packet_id is None:
             again = call.repeat(connection, call.request, self._limiter.allowance(connection, call.group))
             session.repeatable = None if again is None else (f"{sio.EVENT}{body}", again, alike)
         return True
@@ -157,11 +160,15 @@ class Dispatcher:
     def charge(self, connection: Connection, group: LimitGroup) -> RateLimited | None:
         """Count an event; a connection that keeps sending after many refusals is disconnected."""
         refusal = self._limiter.charge(connection, group)
-        if refusal is not None and self._limiter.is_out_of_patience(connection):
+        if refusal is not None:
+            self._count_refusal(connection)
+        return refusal
+
+    def _count_refusal(self, connection: Connection) -> None:
+        if self._limiter.is_out_of_patience(connection):
             told = (connection.user_id, connection.id, connection.address)
             self._log(connection, logging.WARNING, "closed: keeps sending too much user=%s id=%s address=%s", *told)
             self._disconnect(connection, RATE_LIMIT)
-        return refusal
 
     def _log(self, connection: Connection, level: int, message: str, *args: object) -> None:
         self._peer_log.write(logger, level, user_peer(connection.user_id, connection.address), message, *args)
@@ -312,7 +319,8 @@ class Dispatcher:
         try:
             answer = call.work(connection, call.request)
             if packet_id is not None:
-                self._answer(connection, packet_id, answer if call.answers_several else [answer])
+                if not connection.closed:
+                    self._connections.reply(connection.session.id, packet_id, answer if call.answers_several else [answer])
                 self._counts.answered += 1
         except EventError as error:
             self._fail(connection, call, packet_id, error)
@@ -320,18 +328,14 @@ class Dispatcher:
             self._application.report(error, connection, call.event)
             self._fail(connection, call, packet_id, InternalError())
 
-    def _answer(self, connection: Connection, packet_id: int, args: list[Any]) -> None:
-        if not connection.closed:
-            self._connections.reply(connection.session.id, packet_id, args)
-
     def _fail(self, connection: Connection, call: _Call, packet_id: int | None, error: EventError) -> None:
         self._counts.failures.add(error.code)
         told = (call.event, error.code, connection.user_id, connection.id)
         self._log(connection, logging.INFO, "failed: event=%s code=%s user=%s id=%s", *told)
-        if packet_id is not None:
-            self._answer(connection, packet_id, [error_answer(error)])
-        else:
+        if packet_id is None:
             self._delivery.send_here(Emit(REALTIME_ERROR, (error_event(error, call.event),), (connection.id,)))
+        elif not connection.closed:
+            self._connections.reply(connection.session.id, packet_id, [error_answer(error)])
 
 
 def answer_arguments(answer: Any) -> list[Any]:

@@ -202,7 +202,8 @@ class Counts:
         self.missed_heartbeats = 0
         """Connections that were closed because they did not answer a ping."""
         self.inline = Histogram()
-        """Seconds from an event that was just read to its last write, where no mailbox was needed; sampled."""
+        """Seconds from an event that was just read to its last write, where no mailbox was needed; sampled. An answer is written
+        when the engine has it, which sends it when the event loop's turn ends."""
         self.queued = Histogram()
         """Seconds from an event that was just read to its last write, of those that a mailbox handled; sampled."""
         self.waits = Histogram()

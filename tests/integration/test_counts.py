@@ -56,11 +56,16 @@ class Office:
         return gateway_of(self.app).counts
 
     def wait(self, read: Callable[[Counts], Any], expected: object) -> None:
-        """Wait until a count is what it should be: an answer may arrive before it is counted."""
-        deadline = time.monotonic() + DEADLINE
-        while (found := read(self.counts)) != expected:
-            assert time.monotonic() < deadline, f"expected {expected}, got {found}"
-            gateway_of(self.app).concurrency.sleep(0.005)
+        """Wait until a count is what it should be."""
+        wait(self.app, read, expected)
+
+
+def wait(app: Flask, read: Callable[[Counts], Any], expected: object) -> None:
+    """Wait until a count is what it should be: an answer may arrive before it is counted."""
+    gateway, deadline = gateway_of(app), time.monotonic() + DEADLINE
+    while (found := read(gateway.counts)) != expected:
+        assert time.monotonic() < deadline, f"expected {expected}, got {found}"
+        gateway.concurrency.sleep(0.005)
 
 
 @pytest.fixture
@@ -155,8 +160,9 @@ def test_questions_in_the_same_words_are_counted_and_timed_as_all_are(make_app: 
             assert ann.call("user:get-status", "ben")["status"] == "offline"
     assert counts.answers["ok"] - before == counts.events_received["user:get-status"] == SAMPLE + 3
     assert counts.received["user:get-status"].size == (SAMPLE + 3) * len('["user:get-status","ben"]')
-    # The first, the first that is not read anew, and the one that comes as many later as there are in a sample.
-    assert sum(counts.inline.buckets) == 3
+    # The first, the first that is not read anew, and the one that comes as many later as there are in a sample. A thread may come
+    # before the turn of the one that has just answered is over: then it is the mailbox's.
+    wait(app, lambda counts: sum(counts.inline.buckets) + sum(counts.queued.buckets), 3)
 
 
 def test_two_applications_in_one_process_count_apart(make_app: MakeApp, connect: Connect) -> None:

@@ -38,6 +38,16 @@ it('keeps drafts for their own user and conversation, until they are empty', asy
   expect(await drafts(ALICE.id)).toEqual(['', 'other']);
 });
 
+it('keeps a draft although the page goes before the browser has stored it', async () => {
+  const before = await openTexts(ALICE.id);
+  vi.stubGlobal('indexedDB', new IDBFactory()); // What is in progress is undone.
+  const [after, ofBob] = [await openTexts(ALICE.id), await openTexts(BOB.id)];
+  const storing = before.keepDraft('1', 'hello');
+  expect([await after.draft('1'), await ofBob.draft('1')]).toEqual(['hello', '']);
+  await storing;
+  expect([await after.draft('1'), sessionStorage.length]).toEqual(['hello', 0]);
+});
+
 it('has a text as a draft or as a message, never as both', async () => {
   const texts = await openTexts(ALICE.id);
   await texts.keepDraft('1', 'hello');

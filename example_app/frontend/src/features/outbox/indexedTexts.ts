@@ -2,6 +2,7 @@ import { openDB, type DBSchema, type IDBPDatabase, type IDBPIndex } from 'idb';
 
 import { MemoryTexts } from './memoryTexts';
 import { draftKey, followers, type Outgoing, type Texts, type Written } from './texts';
+import { UnsavedDrafts } from './unsavedDrafts';
 
 interface Schema extends DBSchema {
   outgoing: { key: number; value: Written; indexes: { userId: string } };
@@ -32,16 +33,21 @@ function openDatabase(): Promise<IDBPDatabase<Schema>> {
 
 /** Texts in IndexedDB, which all tabs share and which outlives the browser. Changes are made in the order in which they are called. */
 class IndexedTexts implements Texts {
+  private readonly unsaved: UnsavedDrafts;
+
   constructor(
     private readonly userId: string,
     private readonly database: IDBPDatabase<Schema>,
-  ) {}
+  ) {
+    this.unsaved = new UnsavedDrafts(userId);
+  }
 
   list() {
     return this.read(this.database.transaction('outgoing').store.index('userId'));
   }
 
   async add(message: Written) {
+    this.unsaved.delete(draftKey(message));
     const transaction = this.database.transaction(['outgoing', 'drafts'], 'readwrite');
     await Promise.all([
       transaction.objectStore('outgoing').add(message),
@@ -70,15 +76,21 @@ class IndexedTexts implements Texts {
   }
 
   async draft(key: string) {
-    return (await this.database.get('drafts', [this.userId, key])) ?? '';
+    const unsaved = this.unsaved.get(key);
+    if (unsaved === null) return (await this.database.get('drafts', [this.userId, key])) ?? '';
+    await this.keepDraft(key, unsaved);
+    return unsaved;
   }
 
   async keepDraft(key: string, text: string) {
+    this.unsaved.set(key, text);
     if (text === '') await this.database.delete('drafts', [this.userId, key]);
     else await this.database.put('drafts', text, [this.userId, key]);
+    if (this.unsaved.get(key) === text) this.unsaved.delete(key);
   }
 
   async forget() {
+    this.unsaved.clear();
     const transaction = this.database.transaction(['outgoing', 'drafts'], 'readwrite');
     const outgoing = transaction.objectStore('outgoing');
     const drafts = transaction.objectStore('drafts');

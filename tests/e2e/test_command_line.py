@@ -93,10 +93,12 @@ def servers_of(emitter: RealtimeEmitter, user: User) -> dict[str, str]:
     return {entry.connection_id: entry.server_id for entry in emitter.get_user_connections(user.id)}
 
 
-def connect_to_several(workers: Workers, user: User, emitter: RealtimeEmitter, stack: ExitStack) -> list[PyClient]:
-    """Clients of a user, as many as it takes until two workers have some."""
+def connect_to_several(
+    workers: Workers, user: User, emitter: RealtimeEmitter, stack: ExitStack, several: int = 2
+) -> list[PyClient]:
+    """Clients of a user, as many as it takes until so many workers have some."""
     clients: list[PyClient] = []
-    while len(set(servers_of(emitter, user).values())) < 2:
+    while len(set(servers_of(emitter, user).values())) < several:
         clients.append(connect(workers, user))
         stack.callback(clients[-1].release)
         assert len(clients) < MOST
@@ -196,7 +198,7 @@ def test_kick_ends_what_it_is_told_to_on_all_workers(shell: Shell) -> None:
 
 def test_a_worker_that_hangs_is_named_and_the_others_are_listed(shell: Shell) -> None:
     carol = User(shell.workers.url, "carol")
-    connect_to_several(shell.workers, carol, shell.emitter, shell.stack)
+    connect_to_several(shell.workers, carol, shell.emitter, shell.stack, len(shell.workers.pids))
     servers = servers_of(shell.emitter, carol)
     with shell.workers.stopped(shell.workers.pids[0]):
         done = shell.run("connections", "--user", carol.id, "--timeout", "1.5", code=1)

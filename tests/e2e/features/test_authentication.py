@@ -177,7 +177,7 @@ def test_a_new_token_is_shown_to_the_application_and_the_connection_goes_on(
     connect: ClientFactory, brief: Api, new_id: NewId
 ) -> None:
     user = new_id("ann")
-    client = connect(api=brief, auth={"apiKey": key(brief, user, seconds=1.5)})
+    client = connect(api=brief, auth={"apiKey": key(brief, user, seconds=3)})
     client.wait_for("auth:expiring")
     assert client.call("auth:refresh", "rubbish")["error"]["code"] == "token_invalid"
     assert client.call("auth:refresh", key(brief, new_id("ben")))["error"]["code"] == "forbidden"

@@ -124,9 +124,9 @@ def test_connections_may_outlive_their_tokens_where_configured(
 ) -> None:
     lenient = server_with(REALTIME_EXPIRY_WARNING=WARNING, REALTIME_EXPIRY_GRACE=None, REALTIME_REVOCATION_INTERVAL=None)
     user = new_id("ann")
-    token = lenient.token(user, seconds=1)
+    token = lenient.token(user, seconds=FIRST_SECONDS)
     client = connect_js(api=lenient, token=token)
-    wait_for_end(connect_js(api=brief, token=brief.token(new_id("ben"), seconds=2)))
+    wait_for_end(connect_js(api=brief, token=brief.token(new_id("ben"), seconds=FIRST_SECONDS + 1)))
     client.assert_none("auth:expiring")
     client.assert_none("auth:expired")
     assert code_of(client.call("auth:refresh", token)) == "token_expired"
@@ -176,7 +176,7 @@ def test_a_refreshed_connection_ends_with_its_second_token(connect: ClientFactor
 def test_a_refresh_is_still_taken_in_the_time_of_grace(connect_js: ClientFactory, server_with: ServerWith, new_id: NewId) -> None:
     api = server_with(REALTIME_EXPIRY_WARNING=0, REALTIME_EXPIRY_GRACE=60)
     user = new_id("ann")
-    client = connect_js(api=api, token=api.token(user, seconds=1))
+    client = connect_js(api=api, token=api.token(user, seconds=FIRST_SECONDS))
     client.wait_for("auth:expiring")
     token = api.token(user)
     assert client.call("auth:refresh", token) == {"expiresAt": expiry_of(token)}

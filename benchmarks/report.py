@@ -16,6 +16,7 @@ from benchmarks.servers import BUN, CONTENDERS
 Figures = dict[str, float]
 
 OURS = "extension"
+ABSENT = "absent"
 COLUMNS = {
     "cpu_us": "server CPU an event, µs",
     "kib_each": "memory a connection, KiB",
@@ -222,12 +223,13 @@ class Results:
         """Return what was different when rows were measured that are kept."""
         dates = set(self.measured.values())
         machines = [machine for machine in self.earlier if machine["date"] in dates]
-        return [
+        lines = [
             f"- {name} on {machine['date']}: {value}"
             for machine in machines
             for name, value in machine.items()
-            if name != "date" and value != self.machine.get(name)
+            if name != "date" and value != self.machine.get(name) and ABSENT not in value
         ]
+        return list(dict.fromkeys(lines))
 
     def write_json(self, path: Path) -> None:
         """Write everything: the machine, each run, the medians and the targets."""
@@ -315,10 +317,10 @@ def _version(command: list[str]) -> str:
     try:
         answer = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own commands
     except (OSError, subprocess.CalledProcessError):
-        return "absent"
+        return ABSENT
     return answer.stdout.strip()
 
 
 def _npm_version(package: str) -> str:
     manifest = BUN.parents[1] / package / "package.json"
-    return str(json.loads(manifest.read_text(encoding="utf-8"))["version"]) if manifest.exists() else "absent"
+    return str(json.loads(manifest.read_text(encoding="utf-8"))["version"]) if manifest.exists() else ABSENT

@@ -14,8 +14,9 @@ class ConversationCalls(Calls):
     def remove_from_conversation(self, conversation_id: WireId, user_id: WireId) -> None:
         """Remove all of a user's connections from a conversation, for instance after the user lost access.
 
-        They get nothing that is sent to it after this has returned, on any server, unless the message queue cannot be reached. It
-        waits for that: some milliseconds, and a second and a half at most, where the queue or a server gives no answer.
+        They get nothing that another server sends to it after this has returned, unless the message queue cannot be reached; on
+        the server that sends, they may until the removal has arrived there. It waits for that: some milliseconds, and a second and
+        a half at most, where the queue or a server gives no answer.
 
         Args:
             conversation_id: The conversation.

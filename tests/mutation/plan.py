@@ -559,6 +559,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("contract/test_backends.py", "integration/backends/test_redis_bus.py"), ("e2e/test_many_servers.py",)
     ),
     "flask_realtime/database/columns.py": _MODELS,
+    "flask_realtime/database/attached.py": _MODELS,
     "flask_realtime/database/base.py": _MODELS,
     "flask_realtime/features/conversations/models.py": _MODELS,
     "flask_realtime/features/messages/models.py": _MODELS,

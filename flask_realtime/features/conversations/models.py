@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from sqlalchemy import BigInteger, Connection, Index, String, Table, event, false, inspect, text
+from sqlalchemy import BigInteger, Connection, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.elements import conv
 
+from flask_realtime.database.attached import attach
 from flask_realtime.database.base import (
     MAX_KIND_LENGTH,
     MAX_TITLE_LENGTH,
@@ -139,16 +140,7 @@ class MemberCount:
             participant: The model of their participants.
         """
         count = cls(conversation.__tablename__, participant.__tablename__)
-
-        def created(_table: Table, connection: Connection, **_options: Any) -> None:
-            count.create(connection)
-
-        def dropped(_table: Table, connection: Connection, **_options: Any) -> None:
-            count.drop(connection)
-
-        table = inspect(participant).local_table
-        event.listen(table, "after_create", created)
-        event.listen(table, "before_drop", dropped)
+        attach(count, participant)
         return count
 
     @property

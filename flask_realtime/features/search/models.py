@@ -9,9 +9,10 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, event, inspect
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from flask_realtime.database.attached import attach
 from flask_realtime.errors import ConfigError
 from flask_realtime.features.messages.models import MessageMixin
 from flask_realtime.features.search.query import MAX_PREFIX_LENGTH
@@ -52,16 +53,7 @@ class SearchIndex:
             message: The model of messages.
         """
         index = cls(message.__tablename__)
-
-        def created(_table: Table, connection: Connection, **_options: Any) -> None:
-            index.create(connection)
-
-        def dropped(_table: Table, connection: Connection, **_options: Any) -> None:
-            index.drop(connection)
-
-        table = inspect(message).local_table
-        event.listen(table, "after_create", created)
-        event.listen(table, "before_drop", dropped)
+        attach(index, message)
         return index
 
     @property

@@ -1,0 +1,36 @@
+"""Parts of a database that are made and dropped with a table, such as a trigger or an index that SQLAlchemy does not know."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Table, event, inspect
+
+
+class Attached(Protocol):
+    """Part of a database that belongs to a table."""
+
+    def create(self, connection: Connection) -> None:
+        """Make it."""
+
+    def drop(self, connection: Connection) -> None:
+        """Drop it."""
+
+
+def attach(attached: Attached, model: type[Any]) -> None:
+    """Have a part made after a model's table, and dropped before it, by `create_all` and `drop_all`.
+
+    Args:
+        attached: The part.
+        model: The model.
+    """
+
+    def created(_table: Table, connection: Connection, **_options: Any) -> None:
+        attached.create(connection)
+
+    def dropped(_table: Table, connection: Connection, **_options: Any) -> None:
+        attached.drop(connection)
+
+    table = inspect(model).local_table
+    event.listen(table, "after_create", created)
+    event.listen(table, "before_drop", dropped)

@@ -132,7 +132,7 @@ class Person:
     def _hear(self, message: ConsoleMessage) -> None:
         is_expected = self.may_lose_the_server and message.text.startswith(_ABOUT_THE_NETWORK)
         if message.type in {"error", "warning"} and not is_expected:
-            self.complaints.append(f"{message.type}: {message.text}")
+            self.complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
 
     def another_tab(self) -> Person:
         """Open the page once more, in the same browser profile."""

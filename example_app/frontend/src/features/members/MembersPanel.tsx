@@ -31,7 +31,7 @@ interface Props {
 
 /** Who takes part in a conversation, what it is called, and whether it may disturb. */
 export default function MembersPanel({ conversation, user, people, presences, onMessage }: Props) {
-  const { members, hasMore, error, loadMore } = useMembers(conversation.id, listMembers);
+  const { members, hasMore, error, loadMore } = useMembers(conversation.id, user.id, listMembers);
   const { show } = useToasts();
   const [isLeaving, setIsLeaving] = useState(false);
   const [sought, setSought] = useState('');

@@ -9,14 +9,15 @@ import { useMembers } from './useMembers';
 const PAGE = 2;
 
 function open(count: number) {
-  const server = { members: Array.from({ length: count }, (_, index) => makeMember(index + 1)) };
+  const server = { members: Array.from({ length: count }, (_, index) => makeMember(index + 1)), loads: 0 };
   const load = async (_conversationId: string, after: string | null) => {
+    server.loads += 1;
     const later = server.members.filter(({ id }) => after === null || Number(id) > Number(after));
     const members = later.slice(0, PAGE);
     return { members, nextAfter: later.length > PAGE ? (members.at(-1)?.id ?? null) : null };
   };
   const socket = openSocket();
-  const { result } = renderRealtimeHook(socket, () => useMembers('1', load));
+  const { result } = renderRealtimeHook(socket, () => useMembers('1', '9', load));
   return { server, socket, result, ids: () => result.current.members.map(({ id }) => id) };
 }
 
@@ -41,4 +42,12 @@ it('follows who comes, goes, and gets another role in this conversation', async 
   server.members.shift();
   act(() => socket.receive('member:left', { conversationId: '1', userId: '1', by: '1', reason: 'left' }));
   await waitFor(() => expect(ids()).toEqual(['2']));
+});
+
+it('asks for nothing once one is out oneself, as that is refused', async () => {
+  const { server, socket, ids } = open(1);
+  await waitFor(() => expect([ids(), server.loads]).toEqual([['1'], 2]));
+  act(() => socket.receive('member:left', { conversationId: '1', userId: '9', by: '9', reason: 'left' }));
+  await act(async () => undefined);
+  expect(server.loads).toBe(2);
 });

@@ -11,9 +11,10 @@ export type LoadMembers = (conversationId: string, after: string | null) => Prom
  * Hold the members of a conversation, as many pages of them as were asked for, as they change.
  *
  * @param conversationId - Which conversation.
+ * @param userId - Who is logged in.
  * @param load - Loads a page. The same function from render to render.
  */
-export function useMembers(conversationId: string, load: LoadMembers) {
+export function useMembers(conversationId: string, userId: string, load: LoadMembers) {
   const [members, setMembers] = useState<Member[]>([]);
   const [hasMore, setHasMore] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -45,7 +46,10 @@ export function useMembers(conversationId: string, load: LoadMembers) {
   };
   useSocketEvent('member:joined', changed);
   useSocketEvent('member:updated', changed);
-  useSocketEvent('member:left', changed);
+  useSocketEvent('member:left', (member) => {
+    // Who is out is refused the members, and the conversation is about to go from the page.
+    if (member.userId !== userId) changed(member);
+  });
   useEachConnection(refresh);
 
   return { members, hasMore, error, loadMore };

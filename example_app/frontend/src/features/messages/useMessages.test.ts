@@ -216,6 +216,22 @@ describe('sending', () => {
     expect(result.current.outgoing).toEqual([]);
   });
 
+  it('shows the message once, too, when its event comes before the others are loaded', async () => {
+    const store = new FakeStore(1);
+    const socket = openSocket();
+    const sent = { conversationId: '1', senderId: ALICE.id, sender: ALICE, content: 'hello' };
+    store.load = () => new Promise(() => undefined);
+    socket.answers.set('message:send', (payload) => {
+      const { clientId } = payload as { clientId: string };
+      socket.receive('message:new', store.add({ ...sent, clientId }));
+      return new Promise(() => undefined);
+    });
+    const { result } = renderOutboxHook(socket, () => useMessages('1', ALICE.id, store));
+    await act(() => result.current.send('hello'));
+    await waitFor(() => expect(result.current.messages.map(({ content }) => content)).toEqual(['hello']));
+    expect(result.current.outgoing).toEqual([]);
+  });
+
   it('waits for a connection', async () => {
     const { socket, result, ids } = await open(new FakeStore(1));
     act(() => socket.lose());

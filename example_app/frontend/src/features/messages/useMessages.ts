@@ -124,7 +124,7 @@ export function useMessages(conversationId: string, userId: string, store: Messa
     // The answer is that of the first time, also where the message was deleted since.
     if (repeated) reload();
   }, [repeated, reload]);
-  const { outgoing, send, retry, discard } = useOutgoing(place, userId, isLoaded ? list.messages : undefined, onSent);
+  const { outgoing, send, retry, discard } = useOutgoing(place, userId, { messages: list.messages, isLoaded }, onSent);
 
   const loadBeside = useCallback(
     async (type: 'loadedEarlier' | 'loadedLater') => {

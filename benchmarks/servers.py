@@ -95,11 +95,14 @@ def _gunicorn(application: str, workers: int = 1) -> Callable[[Settings], list[s
     return lambda settings: [*GUNICORN, "--workers", str(workers), "--bind", f"127.0.0.1:{settings.port}", application]
 
 
-def _sharing(workers: int) -> Contender:
+def _sharing(workers: int, *, linked: bool = False) -> Contender:
     def command(settings: Settings) -> list[str]:
-        return [sys.executable, "-m", "benchmarks.peers.with_redis", *_gunicorn("benchmarks.app:app", workers)(settings)]
+        links = ["env", "FLASK_REALTIME_DIRECT_LINKS=true"] if linked else []
+        return [*links, sys.executable, "-m", "benchmarks.peers.with_redis", *_gunicorn("benchmarks.app:app", workers)(settings)]
 
     title = f"{workers} worker{'s' if workers > 1 else ''} and Redis, together"
+    if linked:
+        return Contender(f"links-{workers}", f"{title}, with direct links", command, workers=workers)
     return Contender(f"redis-{workers}", title, command, workers=workers)
 
 
@@ -121,6 +124,7 @@ CONTENDERS = {
         Contender("bun", "Socket.IO on Bun's engine", lambda _settings: [str(BUN), str(PEERS / "bun.mjs")]),
         Contender("floor", "the floor", lambda settings: [str(FLOOR), str(settings.port), str(settings.ping_interval)]),
         *map(_sharing, (1, 2, 4)),
+        *(_sharing(workers, linked=True) for workers in (2, 4)),
         *map(_apart, (1, 2, 4)),
     )
 }

@@ -17,7 +17,7 @@ import type { PresenceOfUser } from '../realtime/types';
 import { Avatar } from '../ui/Avatar';
 import { Button } from '../ui/Button';
 import { dialogForLater, OnceNeeded } from '../ui/later';
-import { MENU } from '../ui/menu';
+import { MENU, MENU_ITEM } from '../ui/menu';
 import { ConnectionStatus } from './ConnectionStatus';
 import { LogOutDialog } from './LogOutDialog';
 
@@ -125,10 +125,7 @@ function AccountMenu({ user, presence, onStatus, onSettings, onLogOut }: Account
 
 function Item({ Icon, label, onSelect }: { Icon: LucideIcon; label: string; onSelect: () => void }) {
   return (
-    <Menu.Item
-      onSelect={onSelect}
-      className="flex min-h-10 pointer-coarse:min-h-11 items-center gap-2 rounded-lg px-3 text-sm outline-none data-highlighted:bg-sunken"
-    >
+    <Menu.Item onSelect={onSelect} className={MENU_ITEM}>
       <Icon className="size-4" aria-hidden /> {label}
     </Menu.Item>
   );

@@ -2,7 +2,7 @@ import * as Menu from '@radix-ui/react-dropdown-menu';
 import { Ellipsis } from 'lucide-react';
 
 import { Avatar } from '../../ui/Avatar';
-import { MENU } from '../../ui/menu';
+import { MENU, MENU_ITEM } from '../../ui/menu';
 import type { Role } from '../conversations/api';
 import { isOnline, type Presences } from '../presence/presence';
 import type { Member } from './api';
@@ -64,10 +64,7 @@ export function MemberRow({ member, isSelf, rules, presences, onMessage, onRole,
 
 function Item({ label, isDangerous = false, onSelect }: { label: string; isDangerous?: boolean; onSelect: () => void }) {
   return (
-    <Menu.Item
-      onSelect={onSelect}
-      className={`flex min-h-10 pointer-coarse:min-h-11 items-center rounded-lg px-3 text-sm outline-none data-highlighted:bg-sunken ${isDangerous ? 'text-danger' : ''}`}
-    >
+    <Menu.Item onSelect={onSelect} className={`${MENU_ITEM} ${isDangerous ? 'text-danger' : ''}`}>
       {label}
     </Menu.Item>
   );

@@ -2,7 +2,7 @@ import * as Menu from '@radix-ui/react-dropdown-menu';
 import { Copy, Ellipsis, Eye, MessagesSquare, Pencil, Pin, PinOff, Reply, SmilePlus, Trash2, type LucideIcon } from 'lucide-react';
 import { useRef } from 'react';
 
-import { MENU } from '../../ui/menu';
+import { MENU, MENU_ITEM } from '../../ui/menu';
 import { useToasts } from '../../ui/Toasts';
 import { hasReacted } from '../reactions/api';
 import { QUICK } from '../reactions/emoji';
@@ -88,7 +88,7 @@ function QuickReactions({ message, onReact }: { message: Message; onReact: Messa
           aria-label={`React with ${emoji}`}
           checked={hasReacted(message, emoji, userId)}
           onSelect={() => onReact(message, emoji)}
-          className="grid size-10 pointer-coarse:size-11 cursor-pointer place-items-center rounded-lg text-lg outline-none data-highlighted:bg-sunken data-[state=checked]:bg-accent-soft"
+          className="grid size-10 pointer-coarse:size-11 cursor-pointer place-items-center rounded-lg text-lg -outline-offset-2 data-highlighted:bg-highlight data-[state=checked]:bg-accent-soft"
         >
           {emoji}
         </Menu.CheckboxItem>
@@ -110,10 +110,7 @@ interface ItemProps {
 
 function Item({ Icon, label, isDangerous = false, onSelect }: ItemProps) {
   return (
-    <Menu.Item
-      onSelect={onSelect}
-      className={`flex min-h-10 pointer-coarse:min-h-11 items-center gap-2.5 rounded-lg px-3 text-sm outline-none data-highlighted:bg-sunken ${isDangerous ? 'text-danger' : ''}`}
-    >
+    <Menu.Item onSelect={onSelect} className={`${MENU_ITEM} ${isDangerous ? 'text-danger' : ''}`}>
       <Icon className="size-4" aria-hidden /> {label}
     </Menu.Item>
   );

@@ -6,16 +6,16 @@ Socket.IO's, need gevent-websocket's worker.
 
 from __future__ import annotations
 
-from typing import Any
-
 from gunicorn.workers.ggevent import GeventPyWSGIWorker
-
-from flask_realtime.engine.installing import install_in_worker
 
 
 class RealtimeWorker(GeventPyWSGIWorker):  # type: ignore[misc]  # gunicorn has no types
     """A gunicorn worker; it has the settings of the application's extension, once that is loaded."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def patch(self) -> None:
+        """Have gevent patch the standard library, then take the engine's handler."""
+        super().patch()
+        # gunicorn's master imports this module, for which nothing is patched.
+        from flask_realtime.engine.installing import install_in_worker  # noqa: PLC0415
+
         install_in_worker(self)

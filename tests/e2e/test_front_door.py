@@ -18,6 +18,7 @@ import websocket
 from tests.e2e.api import Api
 from tests.e2e.clients import JS_FOLDER
 from tests.e2e.conftest import ENGINE_APP, NewId, OpenPolling, ServerWith
+from tests.e2e.forks import only_new_processes
 from tests.e2e.raw import RawPolling
 from tests.e2e.servers import GEVENT_WEBSOCKET, REALTIME, Server, gunicorn, poll, python_module
 from tests.e2e.test_tls import write_certificate
@@ -49,6 +50,11 @@ DOORS: dict[str, Callable[[str | None], AbstractContextManager[Server]]] = {
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with worker(request.param, "--access-logfile", "-") as server:
         yield server
+
+
+def test_nothing_keeps_what_gevent_patches() -> None:
+    with only_new_processes(), worker(REALTIME) as server:
+        assert [line for line in server.lines if "MonkeyPatchWarning" in line] == []
 
 
 def read_to_the_end(tcp: socket.socket) -> bytes:

@@ -97,7 +97,8 @@ MAY_IMPORT = {
         "rest",
         "terminal",
     },
-    "__init__": {"backends", "emitter", "extension", "feature", "features", "functions", "gateway", "identity"},
+    "public": {"backends", "emitter", "extension", "feature", "features", "functions", "gateway", "identity"},
+    "__init__": {"public"},
 }
 FRAMEWORKS = {
     "engineio",

@@ -12,7 +12,6 @@ import gevent.socket
 import pytest
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
-from gunicorn.config import Config
 
 from flask_realtime.engine.handler import EngineHandler
 from flask_realtime.engine.installing import (
@@ -27,7 +26,6 @@ from flask_realtime.engine.installing import (
 )
 from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
-from flask_realtime.worker import RealtimeWorker
 
 LIMITS = EngineLimits(max_head=1)
 PATH = "/socket.io/"
@@ -98,13 +96,6 @@ def test_so_is_the_class_of_workers_of_a_master_that_loads_it() -> None:
 
     Master().setup()
     assert issubclass(Master.worker_class.wsgi_handler, EngineHandler)  # type: ignore[attr-defined]
-
-
-def test_the_extensions_own_worker_has_the_handler_and_the_server_before_it_loads_anything() -> None:
-    worker = RealtimeWorker(1, 1, [], None, 30, Config(), None)
-    worker.tmp.close()
-    assert issubclass(worker.wsgi_handler, EngineHandler)
-    assert issubclass(worker.server_class, InstallingServer)
 
 
 @pytest.mark.parametrize("kind", [None, object, "WSGIHandler"])

@@ -25,13 +25,16 @@ class Servers:
 
     Args:
         make: Makes an application that shares a Redis.
+        both_serve: Whether the second one has had a client before ann's connection is lost.
         config: Its settings.
     """
 
-    def __init__(self, make: MakeApp, **config: Any) -> None:
+    def __init__(self, make: MakeApp, *, both_serve: bool = False, **config: Any) -> None:
         self.realtimes: list[Realtime] = []
         self.told: list[tuple[str, str]] = []
         self.here, self.there = make(on=self._set_up, **config), make(on=self._set_up, **config)
+        if both_serve:  # From its first client on a server hears of the others.
+            Wire(self.there)
         self.watcher = Wire(self.here)
         self.watcher.enter("watcher")
         wire = Wire(self.here)
@@ -286,7 +289,7 @@ def test_a_redis_that_takes_long_to_answer_makes_no_gap(servers: Servers, redis:
 
 
 def test_who_is_back_on_another_server_before_the_delay_is_over_was_never_offline(make_sharing: MakeApp) -> None:
-    servers = Servers(make_sharing, REALTIME_OFFLINE_DELAY=60)
+    servers = Servers(make_sharing, both_serve=True, REALTIME_OFFLINE_DELAY=60)
     watcher = Wire(servers.there)
     watcher.enter("watcher-2")
 

@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
@@ -108,6 +108,8 @@ class Workers:
         self._stack = stack
         assert poll(lambda: len(self.booted()) == count, SECONDS)
         self.pids = self.booted()
+        self.hold_up_nobody: Callable[[], bool] = lambda: True
+        """Tells whether no other worker waits for one that is stopped."""
 
     def booted(self) -> list[int]:
         """The process ids of all that have been started, those that took the place of others too."""
@@ -115,9 +117,12 @@ class Workers:
 
     @contextmanager
     def stopped(self, *pids: int) -> Iterator[None]:
-        """Stop workers for a while."""
-        signal_all(pids, signal.SIGSTOP)
+        """Stop workers for a while, where they hold up nobody."""
         try:
+            signal_all(pids, signal.SIGSTOP)
+            while not self.hold_up_nobody():
+                signal_all(pids, signal.SIGCONT)
+                signal_all(pids, signal.SIGSTOP)
             yield
         finally:
             signal_all(pids, signal.SIGCONT)

@@ -123,8 +123,9 @@ class Heartbeat:
 
     def remove(self, connection: Beating) -> None:
         """Forget a connection."""
-        for queue in self._queues:
-            queue.discard(connection)
+        if not self._to_ping.discard(connection):  # It is in one of these two.
+            self._to_answer.discard(connection)
+        self._to_connect.discard(connection)
 
     def _run(self) -> None:
         while (deadline := self._next_deadline()) is not None:

@@ -82,7 +82,8 @@ class EngineSocket(PolledSession):
 
     def on_lost(self, reason: str) -> None:
         """Handle the loss of the WebSocket connection."""
-        self._close_soon(reason)
+        if not self.closing:
+            self.server.greenlets.start_background_task(self._close, reason, True)  # noqa: FBT003 - a task's argument
 
     def change_over(self, websocket: WebSocket) -> None:
         """Use a WebSocket connection from now on, and send there what waits for the next poll."""

@@ -321,6 +321,9 @@ class WebSocket:
             if error.errno not in _NOT_NOW:
                 self._lose(TRANSPORT_ERROR)
             return
+        if not data:
+            self._lose(TRANSPORT_CLOSE)
+            return
         text = self._parser.whole_text(data) if self._state is _OPEN else None
         if text is not None:
             self._receiver.on_text(text)
@@ -329,9 +332,6 @@ class WebSocket:
         self._chunk = _SMALL_CHUNK if len(data) < _SMALL_CHUNK else min(max(self._parser.missing, _CHUNK), _LARGE_CHUNK)
 
     def _received(self, data: bytes) -> None:
-        if not data:
-            self._lose(TRANSPORT_CLOSE)
-            return
         if self._state is not State.OPEN:
             return
         messages: list[Message] = []
@@ -411,7 +411,8 @@ class WebSocket:
         if self._state is State.CLOSED:
             return
         self._state, self.send_now = State.CLOSED, None
-        self._stop_writer()
+        if self._backlog is not None:
+            self._stop_writer()
         self._close_socket()
         self._waiting = self._gathered = None
         self._receiver = NOBODY  # Breaks a cycle, so that both are freed without the garbage collector.
@@ -419,8 +420,7 @@ class WebSocket:
             self._linger.close()
 
     def _close_socket(self) -> None:
-        self._reader.stop()
-        self._reader.close()
+        self._reader.close()  # Stops it.
         self._sock.close()
 
 

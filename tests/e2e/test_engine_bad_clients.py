@@ -8,6 +8,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import statistics
 import threading
@@ -45,7 +46,17 @@ class Process:
     """
 
     def __init__(self, api: Api) -> None:
-        self._folder = Path("/proc") / str(requests.get(f"{api.url}/process", timeout=SECONDS).json()["pid"])
+        self._id = int(requests.get(f"{api.url}/process", timeout=SECONDS).json()["pid"])
+        self._folder = Path("/proc") / str(self._id)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let it do nothing for a while."""
+        os.kill(self._id, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._id, signal.SIGCONT)
 
     def sockets(self) -> int:
         """The sockets that it has open."""
@@ -449,6 +460,28 @@ def test_the_disconnect_hook_follows_the_events_that_were_sent_before(open_wire:
     engine_api.post(f"/gates/{gate}", {})
     engine_api.wait_for_hook("disconnect", user)
     assert entered(open_wire, engine_api, user).call(1, "app:numbers") == {"count": 100, "ordered": True}
+
+
+def test_of_those_that_leave_at_once_nobody_waits_for_anothers_hook_or_its_failure(
+    open_wire: OpenWire, engine_api: Api, new_id: NewId
+) -> None:
+    watcher = entered(open_wire, engine_api, new_id("watcher"))
+    held = [new_id("leavegated"), new_id("askgated")]
+    users = [*held, new_id("leavebroken"), new_id("askbroken"), *(new_id("seen") for _ in range(5))]
+    wires = [entered(open_wire, engine_api, user) for user in users]
+    with Process(engine_api).stopped():  # So that the event loop hears of all of them in one turn.
+        for wire in wires:
+            wire.close()
+    offline = {watcher.receive_until('42["user:status-changed"') for _ in range(2 * 5)}
+    for user in users[4:]:
+        assert f'42["user:status-changed",{{"userId":"{user}","status":"offline"}}]' in offline
+    for user in users:
+        engine_api.wait_for_hook("disconnect", user)
+        engine_api.wait_for_hook("ask", user)
+        assert engine_api.emit("is_user_online", user) is False
+    for user in held:
+        engine_api.post(f"/gates/{user}", {})
+        assert entered(open_wire, engine_api, user).call(1, "app:echo", user) == {"echo": user}
 
 
 def test_a_hundred_thousand_rooms_are_bearable(open_wire: OpenWire, engine_api: Api, new_id: NewId) -> None:

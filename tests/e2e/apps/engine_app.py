@@ -77,7 +77,17 @@ def build() -> tuple[flask.Flask, Realtime]:
 
 
 def add_hooks(realtime: Realtime, calls: Notes, gates: Gates) -> None:
-    """Everybody may do everything; users whose names begin with ``gated`` wait at the gate of their name."""
+    """Everybody may do everything; users whose names begin with ``gated`` wait at the gate of their name.
+
+    Those that begin with ``leavegated`` and ``askgated`` do so when they leave, and when it is asked who hears of that; with
+    ``leavebroken`` and ``askbroken`` the application fails then.
+    """
+
+    def fail_or_wait(user_id: str, when: str) -> None:
+        if user_id.startswith(f"{when}gated"):
+            gates.wait(user_id)
+        if user_id.startswith(f"{when}broken"):
+            raise RuntimeError(user_id)
 
     @realtime.authorize_join
     def may_join(_identity: Identity, _conversation_id: str) -> bool:
@@ -94,9 +104,13 @@ def add_hooks(realtime: Realtime, calls: Notes, gates: Gates) -> None:
     def gone(identity: Identity, reason: str) -> None:
         calls.record("disconnect", identity.user_id, reason)
         print(f"gone: {identity.user_id}, {reason}", flush=True)  # noqa: T201 - for tests of how the process ends
+        fail_or_wait(identity.user_id, "leave")
 
     @realtime.presence_audience
     def audience(user_id: str) -> list[str] | None:
+        if not realtime.is_user_online(user_id):
+            calls.record("ask", user_id)
+            fail_or_wait(user_id, "ask")
         # Most tests look at every packet, and none should be another test's; a crowd would cost the square of its number.
         return None if user_id.startswith("seen") else []
 

@@ -117,7 +117,10 @@ class UserBuckets:
 
     def is_full(self, now: float) -> bool:
         """Return whether every bucket is full, so that forgetting this user loses nothing."""
-        return all(bucket is None or bucket.full_at <= now for bucket in self.buckets)
+        for bucket in self.buckets:  # noqa: SIM110 - a generator takes twice as long
+            if bucket is not None and bucket.full_at > now:
+                return False
+        return True
 
 
 def _at(buckets: list[BucketT | None], number: int) -> BucketT | None:

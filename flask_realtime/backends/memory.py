@@ -116,10 +116,12 @@ class MemoryConnectedUsers(ConnectedUsers):
             return {connection_id: user_id for user_id, of_user in self._connections.items() for connection_id in of_user}
 
     def _pop(self, user_id: str, connection_id: str) -> PresenceEntry | None:
-        connections = self._connections.get(user_id, {})
+        connections = self._connections.get(user_id)
+        if connections is None:
+            return None
         entry = connections.pop(connection_id, None)
         if not connections:
-            self._connections.pop(user_id, None)
+            del self._connections[user_id]
         return entry
 
     def _change(self, *, status_changed: bool, connections: int = 0) -> Change:

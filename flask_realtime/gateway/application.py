@@ -195,6 +195,14 @@ class Application:
                 if not isinstance(error, InternalError):
                     self.report(error, connection, None)
 
+    def announce_with(self, function: Callable[[], None]) -> None:
+        """Call a function that calls notification hooks, and whose failure concerns nobody else."""
+        try:
+            self.handle(function)
+        except (EventError, ConnectionRefused) as error:
+            if not isinstance(error, InternalError):
+                self.report(error, None, None)
+
     def report(self, error: BaseException, connection: Caller | None, event: str | None, address: str = "") -> None:
         """Log an unexpected exception, and pass it to the `on_error` hooks.
 

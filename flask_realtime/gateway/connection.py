@@ -89,8 +89,10 @@ class Session:
 
     def open_connections(self) -> list[Connection]:
         """Return the connections that are not closed."""
+        if self.elsewhere is None:
+            return [] if self.connection is None or self.connection.closed else [self.connection]
         main = () if self.connection is None else (self.connection,)
-        return [connection for connection in (*main, *(self.elsewhere or {}).values()) if not connection.closed]
+        return [connection for connection in (*main, *self.elsewhere.values()) if not connection.closed]
 
 
 @dataclass(eq=False, slots=True)

@@ -249,7 +249,7 @@ class _Context:
         self._application.announce(self.functions(hook), *args, connection=caller)
 
     def announce_with(self, function: Callable[[], None]) -> None:
-        self._application.announce([function])
+        self._application.announce_with(function)
 
     def everywhere(self, command: str, *args: Any) -> int:
         self.elsewhere(command, *args)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 
 from flask_realtime.contract.effects import Announce, Ask, Change, Effect, EnterRoom, Joined, LeaveRoom, Left, Share
 from flask_realtime.contract.rooms import conversation_of, conversation_room
@@ -139,12 +139,17 @@ class Membership:
         if conversation_room(conversation_id) in self._context.rooms_of(caller):  # Unless it was removed this moment.
             yield from self._joining(caller, conversation_id)
 
-    def disconnected(self, caller: Caller) -> Iterator[Effect]:
+    def disconnected(self, caller: Caller) -> list[Effect]:
         """Forget a closed connection."""
         conversation_ids = self._conversations.disconnected(caller.id)
-        yield Share(lambda: self._conversations.share_end(caller.id))
-        for conversation_id in conversation_ids:
-            yield Announce(self._on_leave, (caller.identity, conversation_id))
+        effects: list[Effect] = [Share(partial(self._conversations.share_end, caller.id))]
+        if self._tells_of_leaving:
+            effects += [Announce(self._on_leave, (caller.identity, conversation_id)) for conversation_id in conversation_ids]
+        return effects
+
+    @cached_property
+    def _tells_of_leaving(self) -> bool:
+        return self._context.is_registered(self._on_leave)
 
     def _require_space(self, caller: Caller, conversation_id: str) -> None:
         conversations, most = self._conversations, self._max_rooms

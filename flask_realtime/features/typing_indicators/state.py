@@ -127,6 +127,8 @@ class TypingIndicators:
 
     def disconnected(self, connection_id: str) -> list[Emit]:
         """End all typing states of a connection."""
+        if connection_id not in self._conversations:  # As most that end.
+            return []
         with self._lock:
             conversations = list(self._conversations.get(connection_id, ()))
             return [send for conversation_id in conversations for send in self._end(connection_id, conversation_id)]

@@ -103,7 +103,7 @@ class ConnectionCloser:
             if connection.closed:
                 return
             connection.closed = True
-            shared = self._end_lease(connection, is_lost=is_lost)
+            shared = () if connection.lease is None else self._end_lease(connection, is_lost=is_lost)
             self._connections.remove(connection.id, connection.namespace)
             is_present = connection.namespace == DEFAULT_NAMESPACE
             departure = self._features.disconnected(connection) if is_present else _NOTHING_LEFT
@@ -115,15 +115,16 @@ class ConnectionCloser:
             self._presence.disconnected_in_turn(connection, reason, (*departure.changes, *shared))
         if not connection.session.closed and not connection.session.open_connections():
             self._connections.await_connect(connection.session.id)
-        peer = user_peer(connection.user_id, connection.address)
-        told = (connection.user_id, connection.id, reason, connection.namespace, max(time() - connection.opened_at, 0.0))
-        text = "disconnected: user=%s id=%s reason=%s namespace=%s seconds=%.1f"
-        self._peer_log.write(logger, logging.INFO, peer, text, *told)
+        if logger.isEnabledFor(logging.INFO):
+            peer = user_peer(connection.user_id, connection.address)
+            told = (connection.user_id, connection.id, reason, connection.namespace, max(time() - connection.opened_at, 0.0))
+            text = "disconnected: user=%s id=%s reason=%s namespace=%s seconds=%.1f"
+            self._peer_log.write(logger, logging.INFO, peer, text, *told)
         self._hooks.post_disconnected(connection, reason, departure.announcements, socketio_handler_called=socketio_handler_called)
 
     def _end_lease(self, connection: Connection, *, is_lost: bool) -> tuple[Callable[[], None], ...]:
         """End the client's right to come back, or let it be used, and return what is to be called once all servers know."""
-        if self._recovery is None or connection.lease is None:
+        if self._recovery is None:
             return ()
         if not is_lost:
             self._recovery.ended(connection)

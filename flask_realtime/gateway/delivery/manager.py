@@ -173,15 +173,14 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
         """Return the rooms that a connection is in, its own too."""
         return self.of(namespace).rooms_of(sid)
 
-    def hand_over(self, sid: str) -> None:
-        """Take a connection of the default namespace out of its rooms, whose place a new one with the same id takes."""
-        self.remove(sid)
+    def forget(self, sid: str, namespace: str = DEFAULT_NAMESPACE) -> None:
+        """Take a connection out of its rooms whose end, or whose successor of the same id, is known already."""
+        (self if namespace == DEFAULT_NAMESPACE else self.of(namespace)).remove(sid)
         self.callbacks.pop(sid, None)
 
     def disconnect(self, sid: str, namespace: str, **_options: Any) -> None:
         """Take a connection out of its rooms, and say so."""
-        self.of(namespace).remove(sid)
-        self.callbacks.pop(sid, None)
+        self.forget(sid, namespace)
         self._on_disconnected(sid)
 
 

@@ -73,7 +73,7 @@ class SocketIOConnections:
 
     def hand_over(self, connection_id: str) -> None:
         """Remove a connection from all rooms, whose place a new one takes."""
-        self._rooms.hand_over(connection_id)
+        self._rooms.forget(connection_id)
 
     def await_connect(self, eio_sid: str) -> None:
         """Restart the connect time-out of a session that has no connection left."""
@@ -98,7 +98,7 @@ class SocketIOConnections:
 
     def remove(self, connection_id: str, namespace: str) -> None:
         """Remove a connection from all rooms."""
-        self._rooms.disconnect(connection_id, namespace)
+        self._rooms.forget(connection_id, namespace)
 
     def send_to(self, connection_id: str, namespace: str, event: str, *args: Any) -> None:
         """Send an event to one connection, in whatever namespace it is."""

@@ -56,7 +56,7 @@ class ExistingHandlers:
 
     def has_socketio_handler(self, event: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """Return whether the application handles an event of a namespace through Flask-SocketIO itself."""
-        return (
+        return not self.is_empty and (
             self._server._get_event_handler(event, namespace, ())[0] is not None  # noqa: SLF001
             or namespace in self._server.namespace_handlers
         )

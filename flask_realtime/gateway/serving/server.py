@@ -201,7 +201,8 @@ class SocketIOServer:
 
     def start_background_task(self, target: Callable[..., None], *args: Any) -> None:
         """Run a function in a greenlet or thread, as the server uses by then."""
-        self.concurrency.start_background_task(target, *args)
+        engine = self._engine
+        (engine.greenlets if isinstance(engine, EngineServer) else self._server).start_background_task(target, *args)
 
     def sleep(self, seconds: float = 0) -> None:
         """Let other greenlets or threads run."""

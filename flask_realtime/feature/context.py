@@ -309,6 +309,9 @@ class FeatureContext(Protocol):
     def announce_with(self, function: Callable[[], None]) -> None:
         """Call a function that asks a hook and acts on the answer, in an application context; its exceptions are logged."""
 
+    def start(self, function: Callable[..., object], *args: Any) -> object:
+        """Run a function in a greenlet or thread of its own; it handles its exceptions itself."""
+
     def new_mailbox(self) -> Mailbox:
         """Make a mailbox, which runs tasks one at a time and in order, each of which may wait."""
 

@@ -142,6 +142,7 @@ class _Context:
         self.compute = server.compute
         self.handles_request = has_request_context
         self.wait_readable = server.wait_readable
+        self.start: Callable[..., object] = server.start_background_task
         self.new_mailbox: Callable[[], Mailbox] = server.new_mailbox
 
     def state_of(self, feature: HasState[StateT]) -> StateT:

@@ -177,6 +177,9 @@ PLAN: Final[dict[str, Suite]] = {
         ("integration/store/test_store_presence.py",), ("integration/store/test_store_migrations.py", _STORE[0])
     ),
     "flask_realtime/features/presence/store.py": Suite(("integration/store/test_store_presence.py",)),
+    "flask_realtime/features/presence/turns.py": Suite(
+        ("unit/features/test_presence_turns.py",), ("e2e/features/test_presence.py",)
+    ),
     "flask_realtime/features/presence": Suite(
         (
             "unit/features/test_presence.py",

@@ -75,9 +75,9 @@ class Announcements(RatedQueue[_Record]):
             record = self._record(user_id, now)
             if version < record.version:
                 return False
-            record.note(version, online=online)
+            record.version, record.latest = version, online
             if not hold and record.bucket.take(now):
-                record.announced(version)
+                record.told_version = version
                 record.due = math.inf
                 return True
             self._schedule(user_id, record, now + max(hold, record.bucket.wait(now)))

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from typing import Final
-from weakref import WeakValueDictionary
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.ids import parse_id
 from flask_realtime.contract.rooms import user_room
-from flask_realtime.feature.context import FeatureContext, Mailbox, Task
+from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.presence.announcements import Announcement, Announcements
 from flask_realtime.features.presence.deadlines import Deadlines
 from flask_realtime.features.presence.departures import Departure, Departures
@@ -23,6 +22,7 @@ from flask_realtime.features.presence.events import DEPARTED, HEARD, RETURNED
 from flask_realtime.features.presence.grace import grace_seconds
 from flask_realtime.features.presence.hooks import ON_USER_OFFLINE, ON_USER_ONLINE, PRESENCE_AUDIENCE
 from flask_realtime.features.presence.state import Presence
+from flask_realtime.features.presence.turns import Turns
 from flask_realtime.features.presence.visibility import Visibility
 
 _SETTLED: Final = 1.0
@@ -54,18 +54,22 @@ class PresenceNotifier:
         self._departure_timer = context.timer(departures.next_deadline, self._announce_departures)
         self._unsettled = Deadlines(context.lock())
         self._settling_timer = context.timer(self._unsettled.next_deadline, self._settle_due)
-        self._lock = context.lock()
-        # A mailbox lives as long as it has tasks: its greenlet or thread refers to it.
-        self._mailboxes: WeakValueDictionary[str, Mailbox] = WeakValueDictionary()
+        self._turns = Turns(context.start, context.lock())
+        self.in_turn = self._turns.post
+        """Runs a task about a user after all earlier ones about the same user."""
 
     @property
     def is_idle(self) -> bool:
         """Return whether there is nothing left to announce."""
-        return not self._mailboxes
+        return self._turns.is_idle
 
     @cached_property
     def _calls_application(self) -> bool:
-        return any(map(self._context.is_registered, (PRESENCE_AUDIENCE, ON_USER_ONLINE, ON_USER_OFFLINE)))
+        return self._calls_on_status or self._asks_for_audience
+
+    @cached_property
+    def _calls_on_status(self) -> bool:
+        return any(map(self._context.is_registered, (ON_USER_ONLINE, ON_USER_OFFLINE)))
 
     @cached_property
     def _asks_for_audience(self) -> bool:
@@ -165,14 +169,13 @@ class PresenceNotifier:
 
     def _announce_change(self, user_id: str, *, online: bool, version: int, hold: float) -> None:
         if online:
-            announce = partial(self._announce_online, user_id, version=version, hold=hold)
+            announce = partial(self._come, user_id, version, hold)
         else:  # Whoever hides after that has left for all who saw it.
-            was_hidden = self._visibility.is_hidden(user_id)
-            announce = partial(self._announce_offline, user_id, version=version, hold=hold, was_hidden=was_hidden)
-        if not self._calls_application:
-            announce()
+            announce = partial(self._go, user_id, version, hold, self._visibility.is_hidden(user_id))
+        if self._calls_application:
+            self.in_turn(user_id, announce)
         else:
-            self.in_turn(user_id, lambda: self._announce_and_notify(user_id, announce, online=online))
+            announce()
 
     def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
         """Record a change reported by another server; see `Announcements.heard`."""
@@ -181,25 +184,20 @@ class PresenceNotifier:
         self._announcements.heard(user_id, online=online, version=version, announced=announced)
         self._wake()
 
-    def in_turn(self, user_id: str, task: Task) -> None:
-        """Run a task about a user after all earlier ones about the same user."""
-        with self._lock:
-            mailbox = self._mailboxes.get(user_id)
-            if mailbox is None:
-                mailbox = self._mailboxes[user_id] = self._context.new_mailbox()
-            mailbox.post(task)
+    def _come(self, user_id: str, version: int, hold: float) -> None:
+        self._announce_online(user_id, version=version, hold=hold)
+        if self._calls_on_status:
+            self._context.announce(ON_USER_ONLINE, user_id)
 
-    def _announce_and_notify(self, user_id: str, announce: Task, *, online: bool) -> None:
-        announce()
-        self._context.announce(ON_USER_ONLINE if online else ON_USER_OFFLINE, user_id)
+    def _go(self, user_id: str, version: int, hold: float, was_hidden: bool) -> None:  # noqa: FBT001 - a task's argument
+        if not was_hidden:
+            self._announce(user_id, online=False, version=version, hold=hold)
+        if self._calls_on_status:
+            self._context.announce(ON_USER_OFFLINE, user_id)
 
     def _announce_online(self, user_id: str, *, version: int, hold: float = 0.0) -> None:
         if not self._visibility.is_hidden(user_id):
             self._announce(user_id, online=True, version=version, hold=hold)
-
-    def _announce_offline(self, user_id: str, *, version: int, hold: float, was_hidden: bool) -> None:
-        if not was_hidden:
-            self._announce(user_id, online=False, version=version, hold=hold)
 
     def _announce(self, user_id: str, *, online: bool, version: int, hold: float = 0.0) -> None:
         self._came_or_went(user_id, online)
@@ -240,9 +238,12 @@ class PresenceNotifier:
             self._emit(user_id, online=online, audience=None, version=version)
         else:
             # If the audience hook fails, nobody is notified, rather than everyone.
-            self._context.announce_with(
-                lambda: self._emit(user_id, online=online, audience=self.audience(user_id), version=version)
-            )
+            self._context.announce_with(partial(self._emit_to_audience, user_id, online=online, version=version))
+
+    def _emit_to_audience(self, user_id: str, *, online: bool, version: int) -> None:
+        audience = self.audience(user_id)
+        if audience is None or audience:  # An event to nobody would be made for nothing.
+            self._emit(user_id, online=online, audience=audience, version=version)
 
     def audience(self, user_id: str) -> list[str] | None:
         """Ask the application who is notified of a user's presence, in its context; None for everyone.

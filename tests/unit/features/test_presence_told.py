@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
@@ -154,6 +155,9 @@ class World:
 
     def post(self, task: Task) -> None:
         self.tasks.append(task)
+
+    def start(self, function: Callable[..., None], *args: object) -> None:
+        self.tasks.append(partial(function, *args))
 
     def state_of(self, _feature: object) -> Any:
         return SimpleNamespace(silence=lambda _user_id: [])

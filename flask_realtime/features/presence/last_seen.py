@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 BATCH: Final = 500
@@ -67,7 +68,7 @@ class LastSeen:
             if self._is_writing:
                 return
             self._is_writing = True
-            batch = dict(list(self._waiting.items())[:BATCH])
+            batch = dict(islice(self._waiting.items(), BATCH))
         has_written = False
         try:
             if batch:

@@ -15,6 +15,7 @@ from flask_realtime.features.presence.deadlines import Deadlines
 from flask_realtime.features.presence.events import set_presence
 from flask_realtime.features.presence.idle_devices import IdleDevices, is_away
 from flask_realtime.features.presence.last_seen import BATCH, DELAY, LastSeen
+from flask_realtime.features.presence.recorded_settings import SEEN_TTL, SeenHere
 from flask_realtime.features.presence.settings import PLAIN, PresenceSettings, is_text
 from flask_realtime.features.presence.visibility import Visibility
 from tests.clock import Clock
@@ -337,3 +338,22 @@ def test_users_who_do_nothing_are_forgotten(queue: ChangeQueue, clock: Clock) ->
     clock.now += 60
     queue.changed("ann", for_others=True)
     assert len(queue) == 1
+
+
+def test_one_servers_own_times_are_the_latest_of_each_user(now: Now) -> None:
+    times = SeenHere(threading.Lock(), now)
+    times.seen({"ann": NOON, "ben": NOON})
+    times.seen({"ann": NOON - timedelta(seconds=1), "ben": NOON + timedelta(seconds=1)})
+    assert times.last_seen(["ben", "eve", "ann"]) == {"ben": NOON + timedelta(seconds=1), "ann": NOON}
+
+
+def test_one_servers_own_times_are_forgotten_after_a_month(now: Now) -> None:
+    times, month = SeenHere(threading.Lock(), now), timedelta(seconds=SEEN_TTL)
+    times.seen({"ann": NOON, "ben": NOON})
+    times.seen({"ann": NOON + timedelta(seconds=1)})
+    now.at += month
+    assert times.last_seen(["ann", "ben"]) == {"ann": NOON + timedelta(seconds=1), "ben": NOON}
+    now.at += timedelta(seconds=1)
+    assert times.last_seen(["ann", "ben"]) == {"ann": NOON + timedelta(seconds=1)}
+    now.at += timedelta(seconds=1)
+    assert times.last_seen(["ann", "ben"]) == {}

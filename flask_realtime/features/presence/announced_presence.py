@@ -152,10 +152,10 @@ class AnnouncedPresence(Presence):
     def _announce_state(self, user_id: str, after: PresenceSettings, *, turned: bool) -> None:
         # Whoever comes or goes is told of with the status alone, and so are these: nobody is to know one from the other.
         is_news = not turned or self._needs_more_than_status(user_id, after) or bool(self.devices.away([user_id]))
+        if turned and after.is_invisible:
+            self._note_last_seen(user_id)  # Whoever hears of it may ask at once.
         if turned:
             self.notifier.turned(user_id, online=not after.is_invisible)
-        if turned and after.is_invisible:
-            self._note_last_seen(user_id)
         self.publisher.changed(user_id, for_others=is_news and not after.is_invisible)
 
     def _settings_loaded(self, were_known: bool) -> None:  # noqa: FBT001 - a callback's only argument

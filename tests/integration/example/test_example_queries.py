@@ -1,13 +1,14 @@
 """The example's database work: as many statements for many rows as for few, and every one by an index."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from example_app.extensions import db
-from tests.integration.example_support import Answer, Caller, Example, full_scans, new_example, recorded
+from tests.integration.example_support import Answer, Caller, Example, full_scans, new_example, recorded, sqlite_url
 
 # Of each request's statements, two ask whether the token is revoked and whose it is. Of those of a change, one writes the log.
 # A page of messages takes one each for mentions, reactions and senders; one of conversations moreover those for the last messages.
@@ -40,7 +41,23 @@ def example(database_url: str, tmp_path: Path) -> Iterator[Example]:
         yield example
 
 
-def fill(example: Example, amount: int) -> Caller:
+@pytest.fixture(
+    scope="module", params=[("sqlite", 4), ("sqlite", 12), ("postgresql", 12)], ids=lambda given: f"{given[0]}-{given[1]}"
+)
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    """An example with a little or much in it, which the requests share: no statement depends on what others of them added."""
+    kind, amount = request.param
+    folder = tmp_path_factory.mktemp("filled")
+    with ExitStack() as stack:
+        address = sqlite_url(folder)
+        if kind == "postgresql":
+            address = stack.enter_context(request.getfixturevalue("postgresql_server").new_database())
+        example = stack.enter_context(new_example(address, folder))
+        fill(example, amount)
+        yield example
+
+
+def fill(example: Example, amount: int) -> None:
     """Write that many of everything; message 4 is bob's, and conversation 2 is not."""
     alice, bob = example.user("alice"), example.user("bob")
     example.conversation(alice, example.user("carol"))
@@ -48,11 +65,9 @@ def fill(example: Example, amount: int) -> Caller:
         example.message([alice, alice, alice, bob][number % 4], "1")
         example.conversation(bob, example.user(f"user{number}"))
         bob.post("/api/notifications", {"userId": bob.user_id, "type": "x", "title": "x", "message": "x"})
-    bob.get("/api/users")  # The first question about presence reads what users have set, for a minute.
     with example.app.app_context():
         if db.engine.dialect.name == "postgresql":
             make_messages_many()
-    return bob
 
 
 def make_messages_many() -> None:
@@ -68,16 +83,16 @@ def make_messages_many() -> None:
     db.session.commit()
 
 
-@pytest.mark.parametrize(("database_url", "amount"), [("sqlite", 4), ("sqlite", 12), ("postgresql", 12)], indirect=["database_url"])
 @pytest.mark.parametrize("name", REQUESTS)
-def test_statements_are_few_whatever_the_amount_and_use_indexes(example: Example, name: str, amount: int) -> None:
-    bob = fill(example, amount)
+def test_statements_are_few_whatever_the_amount_and_use_indexes(filled: Example, name: str) -> None:
+    bob = filled.user("bob")
+    bob.get("/api/users")  # The first question about presence reads what users have set, for a minute.
     count, request = REQUESTS[name]
-    with recorded(example.app) as statements:
+    with recorded(filled.app) as statements:
         answer = request(bob)
     assert answer.status_code < 300 or name == "forbidden", answer.text
     assert len(statements) == count, statements
-    assert full_scans(example.app, statements) == []
+    assert full_scans(filled.app, statements) == []
 
 
 def test_logging_in_and_refreshing_use_indexes(example: Example) -> None:

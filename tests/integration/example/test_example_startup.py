@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,32 @@ from example_app.settings import configure, read_or_create_secret, realtime_sett
 from tests.integration.example_support import Caller, Example, on_sqlite, running
 from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import wait_until
+from tests.scripts import ROOT
+from tests.warm_python import WarmPython
 
 PROCESSES = 4
 PATIENCE_SECONDS = 60.0
 START = "import example_app; assert example_app.app is example_app.app"
+# Processes that have imported everything, so that they do their first work at the same moment: when the pipe is closed.
+TOGETHER = """
+import os
+import sys
+import example_app.factory
+from example_app.settings import read_or_create_secret
+
+waiting, closed = os.pipe()
+children = []
+for _ in range({processes}):
+    child = os.fork()
+    if not child:
+        os.close(closed)
+        os.read(waiting, 1)
+        {work}
+        sys.exit()
+    children.append(child)
+os.close(closed)
+sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+"""
 LOG_IN = {"username": "alice", "password": "demo"}
 
 
@@ -28,14 +51,31 @@ def log_in(app: Flask) -> Caller:
     return Caller(app, "1", answer.json["accessToken"])
 
 
+def environment_of(database_url: str, **variables: str) -> dict[str, str]:
+    return {**os.environ, "DATABASE_URL": database_url, "JWT_SECRET_KEY": "long enough for HS256, surely it is", **variables}
+
+
 def start_process(database_url: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "DATABASE_URL": database_url, "JWT_SECRET_KEY": "long enough for HS256, surely it is"}
-    return subprocess.Popen([sys.executable, "-W", "error", "-c", START], env=environment, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-W", "error", "-c", START]
+    return subprocess.Popen(command, env=environment_of(database_url), stderr=subprocess.PIPE, text=True)
+
+
+def start_together(work: str, folder: Path, database_url: str = "sqlite://") -> str:
+    """Have several processes do the same in a folder at the same moment; return what they printed."""
+    command = [sys.executable, "-W", "error", "-c", TOGETHER.format(processes=PROCESSES, work=work)]
+    environment = environment_of(database_url, PYTHONPATH=str(ROOT))
+    return subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def assert_started(start: subprocess.Popen[str]) -> None:
     _, errors = start.communicate()
     assert start.returncode == 0, errors
+
+
+@pytest.fixture(scope="module")
+def warm_python() -> Iterator[WarmPython]:
+    with WarmPython(imported=["example_app.factory"]) as warm:
+        yield warm
 
 
 def rows(app: Flask) -> list[int | None]:
@@ -87,8 +127,7 @@ def test_demo_users_are_not_added_to_a_database_that_is_not_new(database_url: st
 
 @on_sqlite
 def test_processes_that_start_together_share_one_beginning(database_url: str, tmp_path: Path) -> None:
-    for start in [start_process(database_url) for _ in range(PROCESSES)]:
-        assert_started(start)
+    assert start_together("example_app.app", tmp_path, database_url) == ""
     with running(database_url, tmp_path) as app:
         assert rows(app) == [3, 1, 3]
 
@@ -136,22 +175,11 @@ def test_secret_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
 
 
 def test_processes_that_start_together_share_one_secret(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from example_app.settings import read_or_create_secret as read;"
-        "sys.stdin.read(); print(read(Path(sys.argv[1])))"
-    )
-    path = str(tmp_path / "jwt.key")
-    starts = [
-        subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(PROCESSES)
-    ]
-    for start in starts:
-        assert start.stdin
-        start.stdin.close()
-        start.stdin = None
-    secrets = {start.communicate()[0] for start in starts}
-    assert len(secrets) == 1
-    assert len(secrets.pop().strip()) == 64
+    work = r"from pathlib import Path; os.write(1, read_or_create_secret(Path('jwt.key')).encode() + b'\n')"
+    secrets = start_together(work, tmp_path).splitlines()
+    assert len(secrets) == PROCESSES
+    assert len(set(secrets)) == 1
+    assert len(secrets[0]) == 64
 
 
 @pytest.mark.parametrize(
@@ -216,8 +244,10 @@ def test_settings_of_the_environment_are_json_where_they_parse() -> None:
         ("REALTIME_ROOMS", "7", "REALTIME_ROOMS is not a setting of flask_realtime. Did you mean REALTIME_MAX_ROOMS?"),
     ],
 )
-def test_a_setting_of_the_environment_that_cannot_work_stops_the_start(tmp_path: Path, name: str, value: str, told: str) -> None:
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/chat.db", "JWT_SECRET_KEY": "x" * 32, name: value}
-    done = subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=False, timeout=60)
+def test_a_setting_of_the_environment_that_cannot_work_stops_the_start(
+    warm_python: WarmPython, tmp_path: Path, name: str, value: str, told: str
+) -> None:
+    environment = environment_of(f"sqlite:///{tmp_path}/chat.db", **{name: value})
+    done = warm_python.run("-c", START, folder=ROOT, environment=environment)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"flask_realtime.errors.ConfigError: {told}"

@@ -36,9 +36,11 @@ PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them. The virtual environment's own
-# Python is left out: what runs on the others runs on it anyway.
+# Python is left out: what runs on the others runs on it anyway. uv, which makes the environments, does not read pip's configuration.
 define on_each_other_python
 @export PYENV_VERSION="$$(command -v pyenv >/dev/null && pyenv versions --bare | paste -sd: -)"; \
+index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
+[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
 own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); versions=; programs=; \
 for version in 3.10 3.11 3.12 3.13; do \
 	[ $$version = $$own ] || ! program=$$(python$$version -c 'import sys; print(sys.executable)' 2>/dev/null) || \

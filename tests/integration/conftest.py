@@ -22,6 +22,11 @@ KEY = "0123456789abcdef" * 2
 MakeApp = Callable[..., Flask]
 Connect = Callable[..., RealtimeTestClient]
 
+one_of_each = pytest.mark.parametrize(
+    ("database_url", "make_app"), [("sqlite", "threading"), ("postgresql", "gevent")], indirect=True
+)
+"""For tests to which it makes no difference which database meets which async mode."""
+
 
 @pytest.fixture(params=["gevent", "threading"])
 def make_app(request: pytest.FixtureRequest) -> MakeApp:

@@ -16,7 +16,7 @@ from flask_realtime import Identity, NewMessage, Realtime, SentMessage
 from flask_realtime.errors import Forbidden, RegistrationError
 from flask_realtime.store import MessageRecord, Models, Store, define_models
 from flask_realtime.testing import RealtimeTestClient
-from tests.integration.conftest import Connect, MakeApp
+from tests.integration.conftest import Connect, MakeApp, one_of_each
 from tests.integration.example_support import sqlite_url
 
 
@@ -117,6 +117,7 @@ def test_only_participants_may_send_and_need_not_have_joined(world: World) -> No
     assert (world.stored(), world.received(world.ben)) == ([], [])
 
 
+@one_of_each
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

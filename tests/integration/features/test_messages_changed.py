@@ -17,7 +17,9 @@ from flask_realtime import Realtime
 from flask_realtime.chat import Chat
 from flask_realtime.store import Store, define_models, utc_now
 from flask_realtime.testing import RealtimeTestClient
-from tests.integration.conftest import Connect, MakeApp
+from tests.integration.conftest import Connect, MakeApp, one_of_each
+
+pytestmark = one_of_each
 
 USERS = ("ann", "ben", "cat", "eve")
 EVENTS = {"POST": "message:send", "PATCH": "message:edit", "DELETE": "message:delete"}

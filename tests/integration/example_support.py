@@ -24,7 +24,7 @@ from example_app.extensions import db, realtime
 from example_app.models import User, find_user_by_name
 from example_app.passwords import hash_password
 from example_app.tokens import open_session
-from flask_realtime.store import Store, define_models
+from flask_realtime.store import Models, Store, define_models
 
 SECRET = "the tests' own key, long enough for HS256"
 PATIENCE_SECONDS = 10.0
@@ -153,16 +153,27 @@ def error(answer: Answer) -> tuple[int, str]:
     return answer.status_code, answer.json["error"]["code"]
 
 
+def shared_models(app: Flask, **options: Any) -> tuple[SQLAlchemy, Models]:
+    """Set an application up with the models of these options, which others have too: to map them takes longer than most tests."""
+    database, models = _mapped(**options)
+    database.init_app(app)
+    return database, models
+
+
+@cache
+def _mapped(**options: Any) -> tuple[SQLAlchemy, Models]:
+    database = SQLAlchemy()
+    return database, define_models(database, **options)
+
+
 class StoreApp:
     """An application with nothing but a store, whose user ids refer to no table."""
 
     def __init__(self, database_url: str, **options: Any) -> None:
-        self.db = SQLAlchemy()
-        self.models = define_models(self.db, **options)
-        self.store = Store(self.db, self.models)
         self.app = Flask("store_app")
         self.app.config["SQLALCHEMY_DATABASE_URI"] = database_url
-        self.db.init_app(self.app)
+        self.db, self.models = shared_models(self.app, **options)
+        self.store = Store(self.db, self.models)
 
     def in_threads(self, *calls: Callable[[], Any]) -> list[Any]:
         """Make the calls at once; see `in_threads`."""

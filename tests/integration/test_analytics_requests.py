@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import create_engine, text
 
 from flask_realtime import Identity, Realtime
@@ -36,9 +35,9 @@ from flask_realtime.features.analytics.figures import (
 )
 from flask_realtime.features.analytics.histogram import bucket_of
 from flask_realtime.features.analytics.report import MAX_POINTS
-from flask_realtime.store import Store, define_models
+from flask_realtime.store import Store
 from tests.integration.conftest import KEY
-from tests.integration.example_support import sqlite_url
+from tests.integration.example_support import shared_models, sqlite_url
 from tests.unit.test_layout import ROOT
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
@@ -58,8 +57,8 @@ class World:
         self.app = Flask("analytics_app")
         self.app.config.update(JWT_SECRET_KEY=KEY, SQLALCHEMY_DATABASE_URI=url, REALTIME_ASYNC_MODE="threading")
         JWTManager(self.app)
-        self.db = SQLAlchemy(self.app)
-        self.store = Store(self.db, define_models(self.db, analytics=analytics))
+        self.db, models = shared_models(self.app, analytics=analytics)
+        self.store = Store(self.db, models)
         realtime = Realtime()
         if administrator is not None:
 

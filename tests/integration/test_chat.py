@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from flask import Flask, abort, request
 from flask_jwt_extended import JWTManager, create_access_token
-from flask_sqlalchemy import SQLAlchemy
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
@@ -20,11 +19,11 @@ from flask_realtime import Identity, Realtime
 from flask_realtime.chat import Chat
 from flask_realtime.cli import commands
 from flask_realtime.errors import Forbidden
-from flask_realtime.store import Store, define_models
+from flask_realtime.store import Store
 from flask_realtime.testing import RealtimeTestClient
 from tests.described_apps import bare
 from tests.integration.conftest import KEY
-from tests.integration.example_support import sqlite_url
+from tests.integration.example_support import shared_models, sqlite_url
 
 ROUTES = """
 GET /admin/analytics
@@ -69,8 +68,8 @@ class World:
         self.app.config.update(JWT_SECRET_KEY=KEY, SQLALCHEMY_DATABASE_URI=sqlite_url(folder), REALTIME_ASYNC_MODE="threading")
         self.app.config.update(config)
         JWTManager(self.app)
-        self.db = SQLAlchemy(self.app)
-        self.store = Store(self.db, define_models(self.db, log=True, search=True))
+        self.db, models = shared_models(self.app, log=True, search=True)
+        self.store = Store(self.db, models)
         self.realtime = Realtime()
         self.chat = Chat(self.realtime, self.store, **{"users": known, **options})
 

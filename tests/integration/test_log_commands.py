@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import update
 
 from flask_realtime import Realtime
 from flask_realtime.cli import commands
 from flask_realtime.features.log import log
-from flask_realtime.store import Store, define_models, utc_now
+from flask_realtime.store import Store, utc_now
 from tests.integration.conftest import KEY
-from tests.integration.example_support import sqlite_url
+from tests.integration.example_support import shared_models, sqlite_url
 
 
 class Logged:
@@ -38,8 +37,7 @@ class Logged:
             REALTIME_LOG_RETENTION=86400.0,
         )
         JWTManager(self.app)
-        self.db = SQLAlchemy(self.app)
-        self.models = define_models(self.db, log=True)
+        self.db, self.models = shared_models(self.app, log=True)
         self.realtime = Realtime()
         Store(self.db, self.models).register(self.realtime)
         self.realtime.init_app(self.app)

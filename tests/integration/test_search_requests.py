@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
-from flask_sqlalchemy import SQLAlchemy
 
 from flask_realtime import Realtime
 from flask_realtime.chat import Chat
-from flask_realtime.store import Store, define_models
+from flask_realtime.store import Store
 from tests.integration.conftest import KEY
+from tests.integration.example_support import shared_models
 
 SEARCHES = 10
 """Searches that a user has at once."""
@@ -27,8 +27,8 @@ class World:
         self.app.config.update(JWT_SECRET_KEY=KEY, SQLALCHEMY_DATABASE_URI=url, REALTIME_ASYNC_MODE="threading")
         self.app.config["REALTIME_USER_LIMITS"] = {"searches": f"1/hour, burst {SEARCHES}"}
         JWTManager(self.app)
-        self.db = SQLAlchemy(self.app)
-        self.store = Store(self.db, define_models(self.db, search=search))
+        self.db, models = shared_models(self.app, search=search)
+        self.store = Store(self.db, models)
         realtime = Realtime()
         self.app.register_blueprint(Chat(realtime, self.store, users=known).blueprint)
         realtime.init_app(self.app)

@@ -19,7 +19,7 @@ from flask_realtime.rest import rest_blueprint
 from flask_realtime.store import Models, Store, define_models
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
-from tests.integration.example_support import sqlite_url
+from tests.integration.example_support import shared_models, sqlite_url
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ class World:
 
     def __init__(self, app: Flask, connect: Connect, stack: ExitStack, **options: Any) -> None:
         self.app = app
-        self.db = SQLAlchemy(app)
-        self.store = Store(self.db, define_models(self.db, **options))
+        self.db, models = shared_models(app, **options)
+        self.store = Store(self.db, models)
         self.realtime = Realtime()
         app.register_blueprint(Chat(self.realtime, self.store, users=find_users).blueprint)
         self.left: list[tuple[str, str]] = []

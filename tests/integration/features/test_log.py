@@ -20,7 +20,7 @@ from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.store import Store, define_models, utc_now
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
-from tests.integration.example_support import PATIENCE_SECONDS, enforce_foreign_keys, on_sqlite, sqlite_url
+from tests.integration.example_support import PATIENCE_SECONDS, enforce_foreign_keys, on_sqlite, shared_models, sqlite_url
 
 RECOVERY_SECONDS = 5.0
 """Within which what a process left behind is delivered."""
@@ -31,8 +31,7 @@ class World:
 
     def __init__(self, app: Flask, connect: Connect, stack: ExitStack) -> None:
         self.app = app
-        self.db = SQLAlchemy(app)
-        self.models = define_models(self.db, log=True)
+        self.db, self.models = shared_models(app, log=True)
         self.store = Store(self.db, self.models)
         self.realtime = Realtime()
         self.store.register(self.realtime)

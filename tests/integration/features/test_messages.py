@@ -17,7 +17,7 @@ from flask_realtime.errors import Forbidden, RegistrationError
 from flask_realtime.store import MessageRecord, Models, Store, define_models
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp, one_of_each
-from tests.integration.example_support import sqlite_url
+from tests.integration.example_support import shared_models, sqlite_url
 
 
 class World:
@@ -25,8 +25,8 @@ class World:
 
     def __init__(self, app: Flask, connect: Connect, stack: ExitStack, **options: Any) -> None:
         self.app = app
-        self.db = SQLAlchemy(app)
-        self.store = Store(self.db, define_models(self.db))
+        self.db, models = shared_models(app)
+        self.store = Store(self.db, models)
         self.realtime = Realtime()
         self.store.register(self.realtime, **options)
         self.realtime.init_app(app)

@@ -10,14 +10,14 @@ from typing import Any, Literal
 import pytest
 from flask import Flask
 from flask_jwt_extended import create_access_token
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import delete, update
 
 from flask_realtime import Realtime
 from flask_realtime.chat import Chat
-from flask_realtime.store import Store, define_models, utc_now
+from flask_realtime.store import Store, utc_now
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp, one_of_each
+from tests.integration.example_support import shared_models
 
 pytestmark = one_of_each
 
@@ -35,8 +35,8 @@ class World:
         self.app = app
         self.way = way
         self.sent = 0
-        self.db = SQLAlchemy(app)
-        self.store = Store(self.db, define_models(self.db, log=True))
+        self.db, models = shared_models(app, log=True)
+        self.store = Store(self.db, models)
         self.realtime = Realtime()
         app.register_blueprint(Chat(self.realtime, self.store, users=known).blueprint)
         self.administrators: set[str] = set()

@@ -19,7 +19,7 @@ from flask_realtime.rest import rest_blueprint
 from flask_realtime.store import Models, Store, define_models
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
-from tests.integration.example_support import on_sqlite
+from tests.integration.example_support import on_sqlite, shared_models
 
 OK = {"ok": True}
 HEART, KEYCAP, FLAG = "❤️", "#️⃣", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
@@ -31,8 +31,8 @@ class World:
 
     def __init__(self, app: Flask, connect: Connect, stack: ExitStack, **options: Any) -> None:
         self.app = app
-        self.db = SQLAlchemy(app)
-        self.store = Store(self.db, define_models(self.db, **options))
+        self.db, models = shared_models(app, **options)
+        self.store = Store(self.db, models)
         self.realtime = Realtime()
         self.store.register(self.realtime)
         self.realtime.init_app(app)

@@ -20,7 +20,7 @@ from flask_realtime.errors import Forbidden, RegistrationError
 from flask_realtime.store import Store, define_models, utc_now
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
-from tests.integration.example_support import on_sqlite, sqlite_url
+from tests.integration.example_support import on_sqlite, shared_models, sqlite_url
 from tests.redis_server import RedisServer
 
 OK = {"ok": True}
@@ -32,8 +32,8 @@ class World:
 
     def __init__(self, app: Flask, connect: Connect, stack: ExitStack, **options: Any) -> None:
         self.app = app
-        self.db = SQLAlchemy(app)
-        self.store = Store(self.db, define_models(self.db, **options))
+        self.db, models = shared_models(app, **options)
+        self.store = Store(self.db, models)
         self.realtime = Realtime()
         self.store.register(self.realtime)
         self.realtime.init_app(app)

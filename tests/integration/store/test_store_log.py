@@ -23,7 +23,7 @@ from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.features.log.outbox import LogSelection, Outbox
 from flask_realtime.store import Store, define_models, utc_now
 from tests.integration.conftest import KEY
-from tests.integration.example_support import enforce_foreign_keys, full_scans, on_sqlite, recorded
+from tests.integration.example_support import enforce_foreign_keys, full_scans, on_sqlite, recorded, shared_models
 from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import wait_until
 
@@ -41,8 +41,7 @@ class LogApp:
         self.app = Flask("log_app")
         self.app.config.update(SQLALCHEMY_DATABASE_URI=database_url, JWT_SECRET_KEY=KEY, REALTIME_ASYNC_MODE="threading")
         JWTManager(self.app)
-        self.db = SQLAlchemy(self.app)
-        self.models = define_models(self.db, log=True)
+        self.db, self.models = shared_models(self.app, log=True)
         self.store = Store(self.db, self.models)
         self.realtime = Realtime()
         self.store.register(self.realtime, **register)

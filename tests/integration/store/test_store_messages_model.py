@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager
-from flask_sqlalchemy import SQLAlchemy
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -21,7 +20,8 @@ from flask_realtime.chat import Chat
 from flask_realtime.errors import BadRequest, EventError, Forbidden, NotFound
 from flask_realtime.extension import gateway_of
 from flask_realtime.gateway.requests import RequestCaller
-from flask_realtime.store import Store, define_models
+from flask_realtime.store import Store
+from tests.integration.example_support import shared_models
 
 ROLES = {"ann": "owner", "ben": "moderator", "cat": "member"}
 USERS = (*ROLES, "eve")
@@ -151,8 +151,8 @@ class App:
             REALTIME_USER_LIMITS=dict.fromkeys(CLASSES),
         )
         JWTManager(self.app)
-        self.db = SQLAlchemy(self.app)
-        self.store = Store(self.db, define_models(self.db, log=True))
+        self.db, models = shared_models(self.app, log=True)
+        self.store = Store(self.db, models)
         realtime = Realtime()
         Chat(realtime, self.store, users=lambda ids: {user_id: {"id": user_id} for user_id in ids if user_id in USERS})
         realtime.init_app(self.app)

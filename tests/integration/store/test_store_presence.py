@@ -21,7 +21,15 @@ from flask_realtime.features.presence.settings import PresenceSettings, Settings
 from flask_realtime.rest import rest_blueprint
 from flask_realtime.store import PrivacyRecord, Store, define_models
 from tests.integration.conftest import MakeApp
-from tests.integration.example_support import StoreApp, enforce_foreign_keys, full_scans, new_store_app, on_sqlite, recorded
+from tests.integration.example_support import (
+    StoreApp,
+    enforce_foreign_keys,
+    full_scans,
+    new_store_app,
+    on_sqlite,
+    recorded,
+    shared_models,
+)
 from tests.integration.features.test_presence import OK, TYPING, Client, asked, last, statuses, wait_until
 
 AT = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
@@ -38,8 +46,8 @@ class World:
 
     def __init__(self, app: Flask, stack: ExitStack, **options: Any) -> None:
         self.app, self._stack = app, stack
-        self.db = SQLAlchemy(app)
-        self.store = Store(self.db, define_models(self.db, **options))
+        self.db, models = shared_models(app, **options)
+        self.store = Store(self.db, models)
         self.realtime = Realtime()
         self.store.register(self.realtime)
         self.realtime.init_app(app)

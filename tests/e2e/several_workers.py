@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from tests import leaks
 from tests.e2e.example import environment
 from tests.e2e.workers import Workers, running_workers
 from tests.postgresql_server import PostgresqlServer
@@ -50,8 +52,7 @@ def several_workers(
     with ExitStack() as stack:
         variables = {**environment(folder), **(settings or {})}
         if kind == "postgresql":
-            server = stack.enter_context(PostgresqlServer())
-            variables["DATABASE_URL"] = stack.enter_context(server.new_database())
+            variables["DATABASE_URL"] = stack.enter_context(_postgresql().new_database())
         variables["MESSAGE_QUEUE_URL"] = stack.enter_context(RedisServer()).url
         workers = stack.enter_context(running_workers(folder, application=application, environment=variables))
         workers.server.wait_until_ready("/healthz")
@@ -72,3 +73,12 @@ def has_no_transaction(database_url: str) -> bool:
             return False
         connection.exec_driver_sql("ROLLBACK")
         return True
+
+
+@cache
+def _postgresql() -> PostgresqlServer:
+    """The server that all tests of a process share: to start one takes as long as some of them."""
+    with leaks.lasting("the PostgreSQL of several workers"):
+        server = PostgresqlServer().start()
+    atexit.register(server.close)
+    return server

@@ -29,6 +29,8 @@ CONTRACT := $(addprefix tests/e2e/test_,$(addsuffix .py,answers connecting hazar
 	$(addprefix tests/e2e/features/test_,$(addsuffix .py,conversations messages notifications orders presence typing_indicators))
 # Tests that leave nothing behind, which is only seen before the others have run; see tests/conftest.py.
 ENDING := $(addprefix tests/,contract integration/backends packaging suite unit)
+# Tests of the source's text, which is the same to each Python.
+SAME_ON_EACH_PYTHON := $(addprefix --ignore=tests/unit/test_,$(addsuffix .py,docstrings imports layout mutation wire_names))
 FUZZ_SECONDS ?= 600
 MODULES ?= flask_realtime example_app
 SAMPLE ?= 40
@@ -105,10 +107,10 @@ screenshots: frontend $(VENV)/dev.stamp $(JS)/node_modules/stamp
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/e2e/test_page.py -k lively
 
 matrix: $(VENV)/dev.stamp $(VENV)/redis.stamp
-	$(call on_each_other_python,tests/unit tests/contract tests/integration)
+	$(call on_each_other_python,tests/unit tests/contract tests/integration $(SAME_ON_EACH_PYTHON))
 
 unit-matrix: $(VENV)/dev.stamp $(VENV)/redis.stamp
-	$(call on_each_other_python,tests/unit tests/contract)
+	$(call on_each_other_python,tests/unit tests/contract $(SAME_ON_EACH_PYTHON))
 
 coverage: $(VENV)/dev.stamp $(JS)/node_modules/stamp $(VENV)/redis.stamp
 	$(BIN)/coverage erase

@@ -8,7 +8,16 @@ import hypothesis
 import pytest
 
 from tests import background, guardian, origins
-from tests.leaks import EVERYTHING, PROCESSES, forget, interrupt, lasting, nothing_left, nothing_left_by_a_test
+from tests.leaks import (
+    EVERYTHING,
+    PROCESSES,
+    forget,
+    interrupt,
+    lasting,
+    look_again,
+    nothing_left_by_a_module,
+    nothing_left_by_a_test,
+)
 
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -55,7 +64,7 @@ def _nothing_is_left_by_a_test(request: pytest.FixtureRequest) -> Iterator[None]
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_is_left_by_a_module(request: pytest.FixtureRequest) -> Iterator[None]:
-    with nothing_left(kinds_left_by(request.path)):
+    with nothing_left_by_a_module(kinds_left_by(request.path)):
         yield
         background.end_all()
 
@@ -87,6 +96,8 @@ class WiderFixtures:
         """Allow what it starts."""
         if fixturedef.scope == "function":
             return (yield)
+        if fixturedef.scope != "module":
+            look_again()
         with lasting(fixturedef.argname), background.lasting():
             return (yield)
 

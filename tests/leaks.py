@@ -29,6 +29,8 @@ PROCESSES = ("process",)
 """What would outlive the run."""
 
 _parents: set[int] = set()
+_waiting: list[Found] = []
+"""The greenlets that modules may leave, since they were there before: found once, until a wider fixture may have started more."""
 _lasting: dict[str, str] = {}
 _interrupted = threading.Event()
 _watching = threading.Event()
@@ -60,6 +62,11 @@ def lasting(fixture: str) -> Iterator[None]:
     yield
     for key in _present().keys() - before.keys():
         _lasting.setdefault(key, fixture)
+
+
+def look_again() -> None:
+    """Look for greenlets before the next module: a fixture of a wider scope may start some."""
+    _waiting.clear()
 
 
 def forget(fixture: str) -> None:
@@ -110,6 +117,24 @@ def nothing_left(kinds: tuple[str, ...] = EVERYTHING, has_failed: Callable[[], b
     before = _found(kinds)
     yield
     _complain([] if has_failed() else _left(before, kinds))
+
+
+@contextmanager
+def nothing_left_by_a_module(kinds: tuple[str, ...]) -> Iterator[None]:
+    """Fail likewise, for a module's tests; the greenlets before it are looked for once for all modules, which takes time.
+
+    Args:
+        kinds: As there.
+
+    Raises:
+        AssertionError: As there.
+    """
+    greenlets = _waiting.pop() if _waiting else _greenlets() if "greenlet" in kinds else {}
+    before = {**_present(), **greenlets}
+    yield
+    _complain(_left(before, kinds))
+    if "greenlet" in kinds:
+        _waiting.append(greenlets)
 
 
 def _complain(left: list[str]) -> None:

@@ -68,3 +68,18 @@ def test_the_pool_in_which_gevent_looks_names_up_is_no_tests(monkeypatch: pytest
     gevent.get_hub().threadpool.kill()
     with leaks.nothing_left():
         gevent.get_hub().threadpool.apply(bool)
+
+
+def test_what_a_module_leaves_is_named_though_greenlets_are_looked_for_once_before_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "SECONDS", 0.0)
+    monkeypatch.setattr(leaks, "_waiting", [])
+    with ExitStack() as stack:
+        a_greenlet(stack)
+        for _ in range(2):
+            with leaks.nothing_left_by_a_module(leaks.EVERYTHING):
+                pass
+        with pytest.raises(AssertionError, match=r"greenlet .*test_leaks"), leaks.nothing_left_by_a_module(leaks.EVERYTHING):
+            a_greenlet(stack)
+        leaks.look_again()
+        with leaks.nothing_left_by_a_module(leaks.EVERYTHING):
+            pass

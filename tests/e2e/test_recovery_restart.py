@@ -49,7 +49,7 @@ class Alone:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, object]:
-    return {**QUICK, "REALTIME_RECOVERY_FOLDER": str(tmp_path / "kept"), "REALTIME_DRAIN_TIME": 1}
+    return {"REALTIME_RECOVERY_FOLDER": str(tmp_path / "kept"), "REALTIME_DRAIN_TIME": 1}
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_what_is_sent_while_the_server_is_killed_reaches_all_of_its_clients_or_n
 def test_a_client_of_a_development_server_that_was_killed_loses_nothing(
     settings: dict[str, object], open_client: Open, new_id: NewId
 ) -> None:
-    environment, user = {"CONTRACT_APP_CONFIG": json.dumps(settings)}, new_id("ann")
+    environment, user = {"CONTRACT_APP_CONFIG": json.dumps({**settings, **QUICK})}, new_id("ann")
     with ExitStack() as stack:
         first = stack.enter_context(may_be_killed(flask_run(CONTRACT_APP, environment)))
         network = stack.enter_context(Network(port_of(Api(first.url))))

@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = Path(__file__).with_name("gunicorn_settings.py")
 GEVENT_WEBSOCKET = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
 IMPORTED = (
+    "engineio.async_drivers.gevent",
+    "example_app.factory",
     "flask_jwt_extended",
     "flask_realtime.chat",
     "flask_realtime.health",
@@ -43,7 +45,7 @@ IMPORTED = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
 )
-"""The packages that the servers' applications import; of these some read variables where they are imported."""
+"""What the servers' applications import. Some packages read variables where they are imported; no module of the example does."""
 IMPORTED_BY_GUNICORN = ("gunicorn.app.wsgiapp", "gunicorn.arbiter", "gunicorn.glogging")
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG", guardian.VARIABLE)
 """The variables that every program needs."""

@@ -1,6 +1,7 @@
 """gunicorn's settings for the tests' servers, of which hundreds are started and stopped."""
 
 import gc
+import signal
 import sys
 from typing import Any
 
@@ -9,7 +10,11 @@ UNUSED = "aiohttp"
 
 
 def post_fork(_server: Any, _worker: Any) -> None:
-    """Load the application as where it is not installed, and look for no garbage meanwhile, of which there is none."""
+    """Load the application as where it is not installed, and look for no garbage meanwhile, of which there is none.
+
+    Until it has started, a worker has gunicorn's own handlers, which would forget that it was told to end: it is told afterwards.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     sys.modules.setdefault(UNUSED, None)  # type: ignore[arg-type]  # that is how an import is made to fail
     gc.disable()
 
@@ -20,6 +25,7 @@ def post_worker_init(_worker: Any) -> None:
     gc.enable()
     if sys.modules.get(UNUSED) is None:
         sys.modules.pop(UNUSED, None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:

@@ -18,7 +18,7 @@ from tests import leaks
 from tests.e2e import forks
 from tests.e2e.conftest import CONTRACT_APP
 from tests.e2e.example import environment
-from tests.e2e.servers import GEVENT_WEBSOCKET, ROOT, Server, gunicorn, listening_socket, process_environment
+from tests.e2e.servers import GEVENT_WEBSOCKET, ROOT, Server, gunicorn, listening_socket, poll, process_environment
 
 SECONDS = 30.0
 APP = "tests.e2e.apps.described_app"
@@ -129,6 +129,14 @@ def test_how_a_server_ends_is_told(start: Start, number: signal.Signals, code: i
     os.kill(server.pid, number)
     assert server.wait() == code
     assert not server.alive
+
+
+def test_a_server_ends_at_once_while_a_worker_starts(start: Start) -> None:
+    server = start(CONTRACT_APP)
+    server.wait_until_ready("/ready")
+    os.kill(int(server.wait_for_line(r"Booting worker with pid: (\d+)")[1]), signal.SIGKILL)
+    assert poll(lambda: sum("Booting worker" in line for line in server.lines) == 2, SECONDS)
+    server.stop()
 
 
 def test_a_server_that_a_test_leaves_behind_is_named(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 # make run     build the example application's page, once, and start the application
-# make test    lint, types, documentation, then every test
+# make test    lint, types, then every test, one of which builds the documentation
 # make coverage  every test, and which branches of the package they go through
 # make matrix  the integration tests too on each other Python found from 3.10 to 3.13, not the unit tests alone
 # make screenshots  take the documentation's pictures of the page anew
@@ -71,7 +71,7 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m example_app
 
 test: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp $(FRONTEND)/node_modules/stamp
-	$(MAKE) --no-print-directory --jobs 2 --output-sync=target unit-matrix ending stock-engine frontend four-workers types docs lint
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target unit-matrix ending stock-engine frontend four-workers types lint
 	$(MAKE) --no-print-directory everything-else
 
 stock-engine four-workers ending everything-else: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp

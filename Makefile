@@ -86,7 +86,7 @@ ending:
 	$(PYTEST) --numprocesses 2 $(ENDING)
 
 everything-else: $(PAGE)
-	$(PYTEST) --numprocesses 3 $(addprefix --ignore=,$(ENDING))
+	$(PYTEST) --numprocesses 4 $(addprefix --ignore=,$(ENDING))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -30,7 +30,15 @@ SETTINGS = Path(__file__).with_name("gunicorn_settings.py")
 GEVENT_WEBSOCKET = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
 IMPORTED = (
     "engineio.async_drivers.gevent",
-    "example_app.factory",
+    "example_app.auth",
+    "example_app.database",
+    "example_app.health",
+    "example_app.messages",
+    "example_app.notifications",
+    "example_app.orders",
+    "example_app.pages",
+    "example_app.settings",
+    "example_app.users",
     "flask_jwt_extended",
     "flask_realtime.chat",
     "flask_realtime.health",
@@ -45,7 +53,8 @@ IMPORTED = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
 )
-"""What the servers' applications import. Some packages read variables where they are imported; no module of the example does."""
+"""What the servers' applications import. Packages that read variables where they are imported are among those of `_is_read_early`; of
+the example, `factory` does so, and is not here."""
 IMPORTED_BY_GUNICORN = ("gunicorn.app.wsgiapp", "gunicorn.arbiter", "gunicorn.glogging")
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG", guardian.VARIABLE)
 """The variables that every program needs."""

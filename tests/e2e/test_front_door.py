@@ -57,6 +57,14 @@ def test_nothing_keeps_what_gevent_patches() -> None:
         assert [line for line in server.lines if "MonkeyPatchWarning" in line] == []
 
 
+def test_a_worker_that_has_hardly_begun_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.py"  # Not those of the other tests' servers, which hold the signal back as well.
+    settings.touch()
+    with worker(REALTIME, "--config", str(settings), "--graceful-timeout", "60", ready=None) as server:
+        server.wait_for_line("Booting worker with pid")
+    assert not server.alive  # Nor is it killed: the end of the block fails where it outlives SIGTERM.
+
+
 def read_to_the_end(tcp: socket.socket) -> bytes:
     """Everything that comes until the server closes the connection."""
     tcp.settimeout(SECONDS)

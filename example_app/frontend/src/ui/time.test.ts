@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-import { dayName, shortTime, timeOfDay } from './time';
+import { dayName, shortTime, timeOfDay, timeToCome } from './time';
 
 const at = (...parts: [number, number, number, number?]) => new Date(parts[0], parts[1] - 1, parts[2], parts[3] ?? 12).toISOString();
 
@@ -23,4 +23,10 @@ it('is as short as the time is near', () => {
   expect(shortTime(at(2026, 11, 24))).toBe(new Intl.DateTimeFormat(undefined, { weekday: 'short' }).format(new Date(at(2026, 11, 24))));
   expect(shortTime(at(2026, 3, 2))).toMatch(/2/);
   expect(shortTime(at(2024, 3, 2))).toMatch(/2024/);
+});
+
+it('has the time of what is to come, and its day after midnight', () => {
+  expect(timeToCome(at(2026, 11, 29, 2))).toBe(timeOfDay(at(2026, 11, 29, 2)));
+  const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'short' }).format(new Date(at(2026, 11, 30)));
+  expect(timeToCome(at(2026, 11, 30, 0))).toBe(`${weekday} ${timeOfDay(at(2026, 11, 30, 0))}`);
 });

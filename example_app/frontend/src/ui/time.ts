@@ -11,6 +11,12 @@ const DAYS_OF_A_WEEK = 7;
 export const timeOfDay = (iso: string) => TIME.format(new Date(iso));
 export const dateAndTime = (iso: string) => FULL.format(new Date(iso));
 
+/** Say when something will be: the time, and the day if that is not today. */
+export function timeToCome(iso: string): string {
+  const day = new Date(iso);
+  return nearDay(day) === 'Today' ? TIME.format(day) : `${WEEKDAY.format(day)} ${TIME.format(day)}`;
+}
+
 export const isSameDay = (a: string, b: string) => new Date(a).toDateString() === new Date(b).toDateString();
 
 /** Name a day for a line between messages. */

@@ -1,7 +1,7 @@
 import { useEffect, useId, useState } from 'react';
 
 import { failureText } from '../../ui/failure';
-import { shortTime } from '../../ui/time';
+import { timeToCome } from '../../ui/time';
 import { useToasts } from '../../ui/Toasts';
 import { muteConversation, type Conversation } from '../conversations/api';
 import { isMuted } from '../conversations/changes';
@@ -56,5 +56,5 @@ function choiceOf(muted: Conversation['muted']): Choice {
 
 function mutedText(muted: Conversation['muted']): string {
   if (!isMuted({ muted })) return 'You are told of new messages.';
-  return typeof muted === 'string' ? `Muted until ${shortTime(muted)}.` : 'Muted.';
+  return typeof muted === 'string' ? `Muted until ${timeToCome(muted)}.` : 'Muted.';
 }

@@ -116,5 +116,3 @@ def test_the_package_refuses_with_documented_codes_alone() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
     used = set(re.findall(r'\bcode="(\w+)"', source)) | set(re.findall(r'Error, "(\w+)", "', source))
     assert used == CONNECT_CODES - {"connection_refused"}
-
-

@@ -53,8 +53,10 @@ IMPORTED = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
 )
-"""What the servers' applications import. Packages that read variables where they are imported are among those of `_is_read_early`; of
-the example, `factory` does so, and is not here."""
+"""What the servers' applications import.
+
+Some packages read variables where they are imported; so does the example's `factory`, which is not here.
+"""
 IMPORTED_BY_GUNICORN = ("gunicorn.app.wsgiapp", "gunicorn.arbiter", "gunicorn.glogging")
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG", guardian.VARIABLE)
 """The variables that every program needs."""

@@ -62,7 +62,7 @@ class Path:
 
     def __init__(self, folder: str) -> None:
         sys.path.insert(0, folder)
-        self._package: Any = importlib.import_module("flask_realtime")
+        self._package: Any = importlib.import_module("flask_realtime.public")
         self._app = importlib.import_module("benchmarks.app").app
         sys.path.remove(folder)
         for name in [name for name in sys.modules if name.partition(".")[0] == "flask_realtime" or name == "benchmarks.app"]:

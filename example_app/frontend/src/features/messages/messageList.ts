@@ -41,6 +41,8 @@ export interface MessagePage {
   nextBefore: string | null;
   /** What to ask for to get the page after; null at the end. */
   nextAfter: string | null;
+  /** How many changes of `recent` the list had when the page was asked for; all of them where it is not said. */
+  asked?: number;
 }
 
 export interface MessageList {
@@ -52,6 +54,10 @@ export interface MessageList {
   beyond: Message[];
   /** When messages were deleted, by their ids: a page that was asked for before that may still hold them as they were. */
   deleted: ReadonlyMap<string, string>;
+  /** The last reactions and replies, which say nothing of when they were: a page that was asked for before may not have them. */
+  recent: readonly Unversioned[];
+  /** How many of these there have been. */
+  recentCount: number;
   /** How often another part of the conversation has taken the place of the one that was shown. */
   generation: number;
 }
@@ -69,7 +75,21 @@ export type Change =
   | { type: 'answered'; messageId: string; count: number; lastAt: string }
   | { type: 'deleted'; messageId: string; deletedAt: string };
 
-export const EMPTY_LIST: MessageList = { messages: [], nextBefore: null, nextAfter: null, beyond: [], deleted: new Map(), generation: 0 };
+type Unversioned = Extract<Change, { type: 'reacted' | 'answered' }>;
+
+/** More than come while a page is on its way. */
+const MOST_RECENT = 200;
+
+export const EMPTY_LIST: MessageList = {
+  messages: [],
+  nextBefore: null,
+  nextAfter: null,
+  beyond: [],
+  deleted: new Map(),
+  recent: [],
+  recentCount: 0,
+  generation: 0,
+};
 
 /** Order ids that grow: numbers of any length. Ids that do not grow need an order by time here. */
 export function compareIds(a: string, b: string): number {
@@ -202,6 +222,20 @@ function markedRead(list: MessageList, change: Extract<Change, { type: 'read' }>
 }
 
 export function changeList(list: MessageList, change: Change): MessageList {
+  const changed = applied(list, change);
+  if (change.type === 'reacted' || change.type === 'answered') {
+    return { ...changed, recent: [...changed.recent, change].slice(-MOST_RECENT), recentCount: changed.recentCount + 1 };
+  }
+  return 'page' in change ? withRecent(changed, change.page) : changed;
+}
+
+/** Make the changes again that came while a page was on its way. */
+function withRecent(list: MessageList, { asked = list.recentCount }: MessagePage): MessageList {
+  const count = Math.min(list.recentCount - asked, list.recent.length);
+  return list.recent.slice(list.recent.length - count).reduce(applied, list);
+}
+
+function applied(list: MessageList, change: Change): MessageList {
   switch (change.type) {
     case 'received':
       return received(list, change.messages);

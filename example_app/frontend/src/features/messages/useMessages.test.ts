@@ -81,6 +81,24 @@ describe('events', () => {
     await waitFor(() => expect(shown()).toEqual(['best', 'better']));
   });
 
+  it('of a reaction outlast a page that was asked for before, and comes after', async () => {
+    const store = new FakeStore(2);
+    const { socket, result } = await open(store);
+    const deliver: (() => Promise<void>)[] = [];
+    const load = store.load;
+    store.load = (conversationId, place) =>
+      new Promise((answer) => deliver.push(() => load(conversationId, place).then(answer)));
+    const reactions = () => result.current.messages.map((message) => message.reactions);
+    const payload = { conversationId: '1', messageId: '2', emoji: '👍' };
+    act(() => result.current.reload());
+    await waitFor(() => expect(deliver).toHaveLength(1));
+    act(() => socket.receive('reaction:added', { ...payload, userId: BOB.id, count: 1 }));
+    act(() => socket.receive('reaction:added', { ...payload, userId: ALICE.id, count: 2 }));
+    await act(async () => deliver[0]?.());
+    act(() => socket.receive('reaction:removed', { ...payload, userId: BOB.id, count: 1 }));
+    expect(reactions()).toEqual([[], [{ emoji: '👍', count: 1, userIds: [ALICE.id] }]]);
+  });
+
   it('bring replies to their thread alone', async () => {
     const store = new FakeStore(1);
     const socket = openSocket();

@@ -63,7 +63,13 @@ export function useMessages(conversationId: string, userId: string, store: Messa
   const refresher = useRef<Refresher | null>(null);
   const asked = useRef(new Set<string>());
   const latest = useRef(list);
-  const load = useCallback((place: Place) => store.load(conversationId, { ...place, thread: threadId }), [store, conversationId, threadId]);
+  const load = useCallback(
+    async (place: Place): Promise<MessagePage> => {
+      const asked = latest.current.recentCount;
+      return { ...(await store.load(conversationId, { ...place, thread: threadId })), asked };
+    },
+    [store, conversationId, threadId],
+  );
   // Before the effects of the components below, which may call what is returned here.
   useLayoutEffect(() => {
     latest.current = list;

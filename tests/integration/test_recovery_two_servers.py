@@ -230,9 +230,9 @@ def test_the_connection_that_was_open_on_another_server_ends(servers: Servers) -
     place = enter(wire, "ben")
     assert is_recovered(place, come_back(Wire(servers.there), "ben", place))
     servers.watcher.wait_until(lambda: not gateway_of(servers.here)._registry.of_user("ben"))
-    assert gateway_of(servers.here).backend.connected_users.online(["ben"]) == {"ben"}
-    (entry,) = gateway_of(servers.here).backend.connected_users.connections("ben")
-    assert entry.connection_id == place.sid
+    users = gateway_of(servers.here).backend.connected_users
+    servers.watcher.wait_until(lambda: [entry.connection_id for entry in users.connections("ben")] == [place.sid])
+    assert users.online(["ben"]) == {"ben"}
 
 
 def test_another_user_recovers_nothing_on_another_server(servers: Servers) -> None:

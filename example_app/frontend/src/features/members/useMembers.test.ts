@@ -44,10 +44,20 @@ it('follows who comes, goes, and gets another role in this conversation', async 
   await waitFor(() => expect(ids()).toEqual(['2']));
 });
 
+it('loads once for a connection that there is, and again for each that follows', async () => {
+  const { server, socket, ids } = open(1);
+  await waitFor(() => expect(ids()).toEqual(['1']));
+  await act(async () => undefined);
+  expect(server.loads).toBe(1);
+  server.members.push(makeMember(2));
+  act(() => socket.receive('connect'));
+  await waitFor(() => expect([ids(), server.loads]).toEqual([['1', '2'], 2]));
+});
+
 it('asks for nothing once one is out oneself, as that is refused', async () => {
   const { server, socket, ids } = open(1);
-  await waitFor(() => expect([ids(), server.loads]).toEqual([['1'], 2]));
+  await waitFor(() => expect([ids(), server.loads]).toEqual([['1'], 1]));
   act(() => socket.receive('member:left', { conversationId: '1', userId: '9', by: '9', reason: 'left' }));
   await act(async () => undefined);
-  expect(server.loads).toBe(2);
+  expect(server.loads).toBe(1);
 });

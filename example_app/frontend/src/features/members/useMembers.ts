@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 
 import { makeRefresher, type Refresher } from '../../realtime/refresher';
-import { useEachConnection, useSocketEvent } from '../../realtime/useSocketEvent';
+import { useSocketEvent } from '../../realtime/useSocketEvent';
 import type { Member, MemberPage } from './api';
 
 /** Load a page of members. */
@@ -50,7 +50,7 @@ export function useMembers(conversationId: string, userId: string, load: LoadMem
     // Who is out is refused the members, and the conversation is about to go from the page.
     if (member.userId !== userId) changed(member);
   });
-  useEachConnection(refresh);
+  useSocketEvent('connect', refresh);
 
   return { members, hasMore, error, loadMore };
 }

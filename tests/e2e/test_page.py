@@ -365,7 +365,7 @@ TOP_MESSAGE = """log => {
     }).flatMap(row => [...row.querySelectorAll('p')].map(p => p.textContent).filter(text => text.startsWith('line')));
     return text;
 }"""
-# Where a message is once two frames agree: a row has a height that is not its own until it was measured.
+# Where a message is once frames agree for a while: a row has a height that is not its own until it was measured.
 PLACE = """async ([log, text, after]) => {
     const texts = row => [...row.querySelectorAll('p')].map(p => p.textContent);
     const find = () => {
@@ -373,9 +373,10 @@ PLACE = """async ([log, text, after]) => {
         const place = row && Number(row.dataset.row);
         return place > after && {place, bottom: row.getBoundingClientRect().bottom};
     };
-    for (let last; ;) {
+    for (let last, agreeing = 0; ;) {
         const now = find();
-        if (now && last && now.place === last.place && now.bottom === last.bottom) return now;
+        agreeing = now && last && now.place === last.place && now.bottom === last.bottom ? agreeing + 1 : 0;
+        if (agreeing === 5) return now;
         last = now;
         await new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)));
     }

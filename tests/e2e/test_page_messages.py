@@ -91,7 +91,7 @@ def test_a_message_is_edited_and_deleted_in_its_place(new_person: NewPerson, exa
     for person in (alice, bob):
         person.sees("Message deleted")
         person.sees("Hello", times=0)
-        expect(person.messages.get_by_role("listitem").filter(has_text="Message deleted")).to_have_attribute("data-row", "1")
+        expect(person.messages.get_by_role("listitem").filter(has_text="Message deleted")).to_have_attribute("data-row", "0")
         expect(person.messages.get_by_role("button", name="Actions for message")).to_have_count(1)
     expect(bob.messages.locator(":focus")).to_contain_text("Message deleted")
     bob.page.reload()

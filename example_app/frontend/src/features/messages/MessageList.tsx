@@ -11,12 +11,19 @@ import type { Message } from './messageList';
 import { OutgoingItem } from './OutgoingItem';
 import type { JumpTarget } from './useMessages';
 
-export type Row = { kind: 'start' } | { kind: 'message'; message: Message; previous: Message | undefined } | { kind: 'outgoing'; outgoing: Outgoing };
+/** So far beyond the view rows are in the document. */
+const BUFFER_PX = 600;
+/**
+ * As far when earlier rows are on their way. Where they come, the list keeps its distance from the end for a moment: a row below the view
+ * that is measured only then would move what is in view.
+ */
+const WIDE_BUFFER_PX = 900;
 
-/** Lay out a conversation as rows. The first one is about what comes before it, and stays the first. */
+export type Row = { kind: 'message'; message: Message; previous: Message | undefined } | { kind: 'outgoing'; outgoing: Outgoing };
+
+/** Lay out a conversation as rows. */
 export function rowsOf(messages: Message[], outgoing: Outgoing[]): Row[] {
   return [
-    { kind: 'start' },
     ...messages.map((message, index): Row => ({ kind: 'message', message, previous: messages[index - 1] })),
     ...outgoing.map((one): Row => ({ kind: 'outgoing', outgoing: one })),
   ];
@@ -39,18 +46,20 @@ interface Props {
   target: JumpTarget | null;
   actions: MessageActions;
   scroller: RefObject<HTMLDivElement | null>;
+  /** Gets what stands above the rows, and how high that is. */
+  start: Ref<HTMLDivElement>;
+  startHeight: number;
   ref: Ref<VirtualizerHandle>;
 }
 
 /** Shows of thousands of messages the ones in view. */
-export function MessageList({ rows, userId, mayDeleteAll, beginning, firstUnreadId, hasEarlier, isLoadingEarlier, onEarlier, target, actions, scroller, ...listening }: Props) {
+export function MessageList({ rows, userId, mayDeleteAll, beginning, firstUnreadId, hasEarlier, isLoadingEarlier, onEarlier, target, actions, scroller, start, startHeight, ...listening }: Props) {
   const today = useToday();
   const isShifted = useIsShifted(rows);
   const [focused, setFocused] = useState<number | null>(null);
   const kept = useMemo(() => (focused === null ? [] : [focused]), [focused]);
 
   function renderRow(row: Row): ReactElement {
-    if (row.kind === 'start') return <StartRow key="start" beginning={beginning} hasEarlier={hasEarlier} isLoading={isLoadingEarlier} onEarlier={onEarlier} />;
     if (row.kind === 'outgoing') {
       const { outgoing } = row;
       const { onRetry, onDiscard, onJump } = actions;
@@ -77,14 +86,17 @@ export function MessageList({ rows, userId, mayDeleteAll, beginning, firstUnread
     <ListSize value={hasEarlier ? null : rows.length}>
       {/* What has the focus stays, however far it is scrolled away. */}
       <div onFocus={(event) => setFocused((before) => rowIndexOf(event) ?? before)}>
+        {/* No row: earlier messages come between it and the rows, whose known heights the list moves as if all of them had moved. */}
+        <Start ref={start} beginning={beginning} hasEarlier={hasEarlier} isLoading={isLoadingEarlier} onEarlier={onEarlier} />
         <Virtualizer
+          startMargin={startHeight}
           scrollRef={scroller}
           as="ol"
           item={RowItem}
           data={rows}
           shift={isShifted}
           keepMounted={kept}
-          bufferSize={600}
+          bufferSize={isLoadingEarlier ? WIDE_BUFFER_PX : BUFFER_PX}
           {...listening}
         >
           {renderRow}
@@ -127,16 +139,21 @@ interface StartProps {
   hasEarlier: boolean;
   isLoading: boolean;
   onEarlier: () => void;
+  ref: Ref<HTMLDivElement>;
 }
 
-function StartRow({ beginning, hasEarlier, isLoading, onEarlier }: StartProps) {
-  if (!hasEarlier) return <p className="pt-4 text-center text-xs text-muted">{beginning}</p>;
+/** Says what comes before the messages. It is as high with more to load as without, so that nothing moves when the last of it is there. */
+function Start({ beginning, hasEarlier, isLoading, onEarlier, ref }: StartProps) {
   return (
-    <div className="grid pt-2">
-      <Button kind="quiet" className="mx-auto" onClick={onEarlier} aria-disabled={isLoading}>
-        {isLoading && <LoaderCircle className="size-4 animate-spin" aria-hidden />}
-        {isLoading ? 'Loading earlier messages…' : 'Load earlier messages'}
-      </Button>
+    <div ref={ref} className="grid min-h-12 items-center justify-items-center">
+      {hasEarlier ? (
+        <Button kind="quiet" onClick={onEarlier} aria-disabled={isLoading}>
+          {isLoading && <LoaderCircle className="size-4 animate-spin" aria-hidden />}
+          {isLoading ? 'Loading earlier messages…' : 'Load earlier messages'}
+        </Button>
+      ) : (
+        <p className="text-center text-xs text-muted">{beginning}</p>
+      )}
     </div>
   );
 }

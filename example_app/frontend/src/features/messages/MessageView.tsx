@@ -41,11 +41,8 @@ export function MessageView({ thread, userId, mayDeleteAll, label, beginning, em
   const openId = generation === 0 ? firstUnreadId : (jumpTarget?.messageId ?? null);
   const openAt = openId === null ? null : rowIndexOf(rows, openId);
   const content = { isLoaded, rowCount: rows.length, openAt, hasLater };
-  const { scroller, list, isAtBottom, lastInView, handleScroll, handleScrollEnd, handleResize, toBottom, toRow } = useMessageScroll(
-    content,
-    loadMore,
-    loadMoreLater,
-  );
+  const scroll = useMessageScroll(content, loadMore, loadMoreLater);
+  const { scroller, list, isAtBottom, lastInView, handleScroll, toBottom, toRow } = scroll;
 
   // What has been in view: all that is loaded, up to the last that was.
   const [seen, setSeen] = useState<string | null>(null);
@@ -87,7 +84,7 @@ export function MessageView({ thread, userId, mayDeleteAll, label, beginning, em
     toBottom();
   }
 
-  const isEmpty = isLoaded && rows.length === 1;
+  const isEmpty = isLoaded && rows.length === 0;
   return (
     <div className="relative min-h-0 flex-1 overflow-hidden">
       {/* New messages are announced by themselves: read out here would be all that is scrolled into view. */}
@@ -105,7 +102,7 @@ export function MessageView({ thread, userId, mayDeleteAll, label, beginning, em
         <div className="mx-auto flex min-h-full max-w-3xl flex-col justify-end">
           {isEmpty && <p className="my-auto text-center text-sm text-muted">{empty}</p>}
           {/* What is not sent yet is there before the messages are. */}
-          {(isLoaded ? !isEmpty : rows.length > 1) && (
+          {(isLoaded ? !isEmpty : rows.length > 0) && (
             <MessageList
               rows={rows}
               userId={userId}
@@ -116,10 +113,12 @@ export function MessageView({ thread, userId, mayDeleteAll, label, beginning, em
               isLoadingEarlier={isLoadingEarlier || !isLoaded}
               onEarlier={loadMore}
               target={jumpTarget}
-              onResize={handleResize}
-              onScrollEnd={handleScrollEnd}
+              onResize={scroll.handleResize}
+              onScrollEnd={scroll.handleScrollEnd}
               actions={actions}
               scroller={scroller}
+              start={scroll.start}
+              startHeight={scroll.startHeight}
               ref={list}
             />
           )}

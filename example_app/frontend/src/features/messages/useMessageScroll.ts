@@ -1,6 +1,8 @@
 import { useCallback, useLayoutEffect, useRef, useState } from 'react';
 import type { VirtualizerHandle } from 'virtua';
 
+import { useHeight } from '../../ui/useHeight';
+
 const NEAR_BOTTOM_PX = 80;
 /** So much of a screen from the top, what is earlier is loaded: it is there before the reader is. */
 const NEAR_TOP_SCREENS = 1.5;
@@ -21,10 +23,11 @@ interface Content {
  * @param content - What the list holds now.
  * @param loadEarlier - Called when the top comes near.
  * @param loadLater - Called when the end comes near, and more follows.
- * @returns What the list needs, whether its end is in view, and `lastInView`: the last row that has been seen in full.
+ * @returns What the list needs, with a reference for what stands above its rows, whether its end is in view, and `lastInView`: the last row that has been seen in full.
  */
 export function useMessageScroll({ isLoaded, rowCount, openAt, hasLater = false }: Content, loadEarlier: () => void, loadLater: () => void) {
   const scroller = useRef<HTMLDivElement>(null);
+  const [start, startHeight] = useHeight();
   const list = useRef<VirtualizerHandle>(null);
   const sticks = useRef(!hasLater);
   const isPart = useRef(hasLater);
@@ -48,8 +51,8 @@ export function useMessageScroll({ isLoaded, rowCount, openAt, hasLater = false 
     else if (scrollTop < last.current.top && scrollHeight === last.current.height) sticks.current = false;
     last.current = { top: scrollTop, height: scrollHeight };
     setAtBottom(sticks.current);
-    if (phase.current === 'open') setLastInView(lastRowAbove(list.current, scrollTop + clientHeight));
-  }, []);
+    if (phase.current === 'open') setLastInView(lastRowAbove(list.current, scrollTop + clientHeight, startHeight));
+  }, [startHeight]);
 
   const toRow = useCallback((index: number) => {
     sticks.current = false;
@@ -85,7 +88,7 @@ export function useMessageScroll({ isLoaded, rowCount, openAt, hasLater = false 
   useLayoutEffect(() => {
     if (!isLoaded || phase.current !== 'closed') return;
     // The first message needs no scrolling, and nothing would tell of its end.
-    phase.current = openAt === null || openAt <= 1 ? 'open' : 'opening';
+    phase.current = openAt === null || openAt === 0 ? 'open' : 'opening';
     if (openAt === null) return;
     sticks.current = false;
     list.current?.scrollToIndex(openAt, { align: 'start', offset: -ABOVE_UNREAD_PX });
@@ -98,13 +101,14 @@ export function useMessageScroll({ isLoaded, rowCount, openAt, hasLater = false 
     if (resizes > 0) look();
   }, [rowCount, resizes, look, toBottom]);
 
-  return { scroller, list, isAtBottom: !hasLater && (atBottom ?? openAt === null), lastInView, handleScroll, handleScrollEnd, handleResize, toBottom, toRow };
+  const isAtBottom = !hasLater && (atBottom ?? openAt === null);
+  return { scroller, start, startHeight, list, isAtBottom, lastInView, handleScroll, handleScrollEnd, handleResize, toBottom, toRow };
 }
 
 /** The last row that ends above a line; one that is taller than the screen counts when it begins there. */
-function lastRowAbove(list: VirtualizerHandle, line: number): number {
+function lastRowAbove(list: VirtualizerHandle, line: number, startHeight: number): number {
   const index = list.findItemIndex(line);
   const height = list.getItemSize(index);
-  const isShown = list.getItemOffset(index) + Math.min(height, list.viewportSize) <= line + 1;
+  const isShown = startHeight + list.getItemOffset(index) + Math.min(height, list.viewportSize) <= line + 1;
   return isShown ? index : index - 1;
 }

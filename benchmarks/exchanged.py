@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from gevent import monkey
 
-from benchmarks.path import EMITTED, SENT, WARM, Path
+from benchmarks.path import KINDS, WARM, Path
 
 _SETTLING: Final = 4
 """Rounds after an exchange that are not measured: the interpreter first gets used to the code again."""
@@ -96,7 +96,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    json.dump({kind: compare(path, exchanged, kind, int(rounds)) for kind in kinds or (*SENT, *EMITTED)}, sys.stdout)
+    json.dump({kind: compare(path, exchanged, kind, int(rounds)) for kind in kinds or KINDS}, sys.stdout)
 
 
 if __name__ == "__main__":

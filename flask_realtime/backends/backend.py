@@ -8,6 +8,7 @@ from typing import Final
 
 from flask_realtime.backends.base import ConnectedUsers, Tracker, shared_name
 from flask_realtime.backends.bus import Bus, Envelope, Receive
+from flask_realtime.backends.links.interest import Interest
 from flask_realtime.backends.record import Record
 from flask_realtime.backends.recovery import RecoveryStore
 from flask_realtime.errors import RegistrationError
@@ -30,6 +31,8 @@ class Backend(ABC):
     """Leases of connections that other servers can take; None where there are no others, or they cannot."""
     bus: Bus | None = None
     """What carries envelopes to the other servers; None where there are none."""
+    interest: Interest | None = None
+    """Is told in which rooms there is somebody; None if no other server asks."""
     leaves_entries = False
     """Whether the entries of connections that this server ends stay; see `begin_to_leave`."""
 

@@ -21,6 +21,7 @@ class Envelope:
         origin: The server that sent it, where there is such an order.
         is_direct: Whether nobody looks for it later, so that it may go to the servers of this machine ahead of the message queue.
         is_urgent: Whether it is written to the message queue at once nevertheless.
+        rooms: The rooms that it is for, if it is of no use to a server on which nobody is in any of them; None for any other.
         packed: Receives its packed form when it is sent first, for an envelope that is sent again and again; None for others.
     """
 
@@ -31,6 +32,7 @@ class Envelope:
     origin: str = field(default="", compare=False)
     is_direct: bool = field(default=False, compare=False)
     is_urgent: bool = field(default=False, compare=False)
+    rooms: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
     packed: list[tuple[bytes, bytes]] | None = field(default=None, compare=False, repr=False)
 
 

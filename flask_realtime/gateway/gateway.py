@@ -105,6 +105,7 @@ class Gateway:
         self._hooks, self._workers = hooks, Workers(app, config, server, readings)
         sent = SentEvents(backend)
         delivery = self._delivery = parts.delivery(app, server.local, None if backend.is_local else backend.publish, sent)
+        server.all_rooms.tell(backend.interest)
         elsewhere = None if journal is None else new_elsewhere(config, journal, backend, server.sleep, sent)
         self._shared = None if elsewhere is None else elsewhere.shared
         kept = None if journal is None or not backend.is_local else new_kept(config, app.instance_path, journal, server, sent)

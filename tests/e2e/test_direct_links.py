@@ -136,6 +136,22 @@ def test_whatever_is_stopped_or_killed_each_event_comes_once_and_in_order(cluste
     assert late.heard("ann") == list(range(ann.sent - 20, ann.sent))
 
 
+def test_who_joins_misses_nothing_that_another_server_sends_from_then_on(cluster: Cluster, redis: RedisServer) -> None:
+    ann, ben = Member(cluster, "ann"), Member(cluster, "ben")
+    assert poll(lambda: are_linked(redis, ann, ben), SECONDS)
+    for number in range(60):
+        conversation = str(100 + number // 2)  # Each of them is joined again after it was left.
+        ann.api.emit("send_to_conversation", conversation, "heard", "too early")
+        assert ben.client.call("join:conversation", conversation)["ok"]
+        ann.api.emit("send_to_conversation", conversation, "heard", number)
+        assert poll(lambda: number in [event.data for event in ben.client.received("heard")], SECONDS), number  # noqa: B023 - called at once
+        assert ben.client.call("leave:conversation", conversation)["ok"]
+    ann.send(1)
+    wait_for_all(ann, ben)
+    heard = [event.data for event in ben.client.received("heard")]
+    assert [number for number in heard if number != "too early"] == list(range(60))  # What was sent too early may come as well.
+
+
 def test_a_server_that_stops_reading_holds_nobody_up(cluster: Cluster, redis: RedisServer) -> None:
     ann, ben = Member(cluster, "ann"), Member(cluster, "ben")
     assert poll(lambda: are_linked(redis, ann, ben), SECONDS)

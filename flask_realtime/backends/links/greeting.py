@@ -10,7 +10,10 @@ import orjson
 MAX_GREETING: Final = 512
 """Maximum bytes of a greeting, with its end."""
 
-_VERSION: Final = 1
+INTEREST: Final = b"i"
+"""What the receiver answers first, together with the descriptor of its interest."""
+
+_VERSION: Final = 2
 _END: Final = b"\n"
 _ACKNOWLEDGEMENT: Final = struct.Struct("!Q")
 

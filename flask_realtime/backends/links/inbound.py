@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from flask_realtime.backends.links.frames import FrameReader
-from flask_realtime.backends.links.greeting import Greeting, encode_acknowledgement, split_greeting
+from flask_realtime.backends.links.greeting import INTEREST, Greeting, encode_acknowledgement, split_greeting
 from flask_realtime.backends.links.intake import Intake
+from flask_realtime.backends.links.interest import Interest
 from flask_realtime.logs import get_logger
 from flask_realtime.socket_folder import is_own_user
 
@@ -31,16 +32,20 @@ class Inbound:
         path: The socket to listen on.
         application: What all servers of this application say they belong to.
         intake: Takes what arrives.
+        interest: What the other servers may look into.
         on_greeting: Called with the name of a server that has made a link.
 
     Raises:
         OSError: It cannot listen there.
     """
 
-    def __init__(self, path: Path, application: str, intake: Intake, on_greeting: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, application: str, intake: Intake, interest: Interest, on_greeting: Callable[[str], None]
+    ) -> None:
         self._path = path
         self._application = application
         self._intake = intake
+        self._interest = interest
         self._on_greeting = on_greeting
         self._links: set[socket.socket] = set()
         self._is_closed = False
@@ -87,12 +92,15 @@ class Inbound:
         if found is None or found[0].application != self._application:
             return
         (_, origin), data = found
+        socket.send_fds(link, [INTEREST], [self._interest.descriptor()])
         self._on_greeting(origin)
         frames, intake, is_synchronised = FrameReader(), self._intake, False
         while True:
             for batch in frames.feed(data):
                 if batch.is_mark:
                     intake.when_passed(origin, batch.first, partial(_acknowledge, link, batch.first))
+                elif batch.passed_over:
+                    intake.pass_over(origin, batch.first, batch.passed_over)
                 elif intake.take_batch(origin, batch.first, batch.envelopes()) and not is_synchronised:
                     is_synchronised = True
                     _acknowledge(link)

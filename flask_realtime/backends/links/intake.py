@@ -2,7 +2,7 @@
 
 Each server numbers its envelopes. The message queue brings all of them in order, though perhaps late; a link brings some of them,
 early. A number is passed on when it is the next one of its server. What a link brings ahead of its turn waits, within bounds, and
-what does not fit is dropped: the queue brings it.
+what does not fit is dropped: the queue brings it. A link also names numbers that are of no use here, which are not passed on.
 
 What a link brings also waits while it is not known how far the queue has come in the last moments. So whoever has something in the
 queue for longer than that knows that it is ahead of all that is sent from then on, whichever way that takes.
@@ -47,10 +47,10 @@ class _Source:
         self.last = last
         self.heard_at = heard_at
         self.turn = threading.Lock()
-        self.held: deque[tuple[int, Envelope]] = deque()
+        self.held: deque[tuple[int, Envelope | None]] = deque()
         self.marks: list[tuple[int, Callable[[], object]]] = []
 
-    def hold(self, number: int, envelope: Envelope) -> None:
+    def hold(self, number: int, envelope: Envelope | None) -> None:
         """Let an envelope wait for those before it."""
         self.held.append((number, envelope))
         if len(self.held) > 1 and number < self.held[-2][0]:  # An old link may end behind the beginning of a new one.
@@ -142,6 +142,26 @@ class Intake:
             self._release_next(source)
             return not source.held
 
+    def pass_over(self, origin: str, first: int, count: int) -> None:
+        """Take it that numbers are of no use here, by the word of a link.
+
+        Args:
+            origin: The sender.
+            first: The first number.
+            count: The count of numbers.
+        """
+        source = self._sources.get(origin)
+        if source is None:
+            return
+        with source.turn:
+            source.heard_at = self._clock()
+            if first <= source.last + 1:
+                source.last = max(source.last, first + count - 1)
+            else:
+                for number in range(first, first + min(count, MAX_HELD - len(source.held))):
+                    source.hold(number, None)
+            self._release_next(source)
+
     def caught_up(self, as_of: float) -> None:
         """Record that all was taken that the message queue had at a time; for the thread that takes entries.
 
@@ -181,7 +201,7 @@ class Intake:
 
     def _pass_new(self, known: int, first: int, envelopes: Iterable[Envelope | None]) -> None:
         for number, envelope in enumerate(envelopes, first):
-            if number > known and envelope is not None:
+            if number > known:
                 self._pass_on(envelope)
 
     def _release_before(self, source: _Source, end: int) -> None:
@@ -208,7 +228,9 @@ class Intake:
         if source.marks:
             source.call_passed()
 
-    def _pass_on(self, envelope: Envelope) -> None:
+    def _pass_on(self, envelope: Envelope | None) -> None:
+        if envelope is None:
+            return
         try:
             self._receive(envelope)
         except Exception:

@@ -15,10 +15,11 @@ from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
 from flask_realtime.backends.base import BackendUnavailable
-from flask_realtime.backends.links.frames import Numbered, encode, encode_mark
+from flask_realtime.backends.links.frames import Numbered, encode, encode_for, encode_mark
 from flask_realtime.backends.links.greeting import Greeting
 from flask_realtime.backends.links.inbound import Inbound
 from flask_realtime.backends.links.intake import Intake
+from flask_realtime.backends.links.interest import Interest
 from flask_realtime.backends.links.outbound import Outbound
 from flask_realtime.logs import get_logger
 from flask_realtime.socket_folder import SocketFolder
@@ -92,6 +93,8 @@ class DirectLinks:
         self._application = blake2s(application.encode(), digest_size=6).hexdigest()
         self._server_ids = server_ids
         self._linger = linger
+        self.interest = Interest()
+        """In which rooms this server has somebody; the others of the machine do not send it what is for other rooms alone."""
         self._begin()
 
     def _begin(self) -> None:
@@ -125,7 +128,7 @@ class DirectLinks:
         try:
             self._folder.make()
             self._folder.remove_abandoned()
-            self._inbound = Inbound(self._path(origin), self._application, intake, self._met)
+            self._inbound = Inbound(self._path(origin), self._application, intake, self.interest, self._met)
         except OSError as error:
             logger.warning("Other servers of this machine cannot be linked directly; events go through the queue: %s", error)
             return
@@ -144,6 +147,7 @@ class DirectLinks:
         for link in self._outbound.values():
             link.close()
         self._outbound = {}
+        self.interest.close()
 
     def begin_in_child(self) -> None:
         """Forget the links in a forked child; they are its parent's."""
@@ -151,6 +155,7 @@ class DirectLinks:
             self._inbound.abandon()
         for link in self._outbound.values():
             link.abandon()
+        self.interest.begin_in_child()
         self._begin()
 
     def publish(self, item: Numbered) -> None:
@@ -233,12 +238,18 @@ class DirectLinks:
         waiting, items = self._waiting, []
         while waiting:
             items.append(waiting.popleft())
-        data = encode(items)
+        everything = encode(items)
         for link in tuple(self._outbound.values()):
             if link.has_backlog:
                 link.flush()
-            if data:
-                link.send(data)
+            if not items:
+                continue
+            interest = link.interest
+            if interest is None or all(interest.has_any(item.places) for item in items):
+                link.send(everything)
+                continue
+            data, has_any = encode_for(items, interest)
+            (link.send if has_any else link.postpone)(data)
         return True
 
     def _look_on(self) -> None:

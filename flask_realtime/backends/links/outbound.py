@@ -12,7 +12,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from flask_realtime.backends.links.greeting import Greeting, split_acknowledgements
+from flask_realtime.backends.links.greeting import INTEREST, Greeting, split_acknowledgements
+from flask_realtime.backends.links.interest import InterestElsewhere
 from flask_realtime.socket_folder import is_own_user
 
 MAX_BACKLOG: Final = 1024 * 1024
@@ -20,6 +21,9 @@ MAX_BACKLOG: Final = 1024 * 1024
 
 MAX_STALL: Final = 1.0
 """Maximum seconds in which it does not read anything of them."""
+
+MAX_POSTPONED: Final = 256
+"""Maximum bytes of frames that pass over envelopes and wait for others: the message queue has these envelopes soon, too."""
 
 _CHUNK: Final = 512
 _LONG: Final = 3600.0
@@ -40,6 +44,8 @@ class Outbound:
     def __init__(self, path: Path, greeting: Greeting, on_change: Callable[[], object]) -> None:
         self.is_synchronised = False
         """Whether the server gets what is sent to it in turn, so that it need not wait for the message queue."""
+        self.interest: InterestElsewhere | None = None
+        """In which rooms the server has somebody; None until it has said so."""
         self.acknowledged = 0
         """The highest number of a mark up to which the server has passed on everything."""
         self.is_open = True
@@ -48,6 +54,7 @@ class Outbound:
         """Whether it was ended because the server did not read."""
         self._on_change = on_change
         self._backlog = bytearray()
+        self._postponed = b""
         self._moved_at = 0.0
         self._socket = _connect(path, greeting)
         self._reading = self._socket.dup()  # An object of its own has a time-out of its own.
@@ -58,8 +65,16 @@ class Outbound:
         """Return whether something waits to be sent."""
         return bool(self._backlog)
 
+    def postpone(self, data: bytes) -> None:
+        """Send frames for which the server need not be woken with the next ones, or once there are many."""
+        self._postponed += data
+        if len(self._postponed) > MAX_POSTPONED:
+            self.send(b"")
+
     def send(self, data: bytes) -> None:
         """Send frames; what the server does not read at once waits for `flush`, within bounds."""
+        if self._postponed:
+            data, self._postponed = self._postponed + data, b""
         if not self._backlog:
             self._moved_at = monotonic()
             data = data[self._write(data) :]
@@ -106,6 +121,7 @@ class Outbound:
 
     def _watch(self) -> None:
         self._reading.settimeout(_LONG)  # Not None: without a time-out, sending would block too.
+        self._take_interest()
         rest = b""
         while received := self._receive():
             numbers, rest = split_acknowledgements(rest + received)
@@ -117,11 +133,23 @@ class Outbound:
         self._reading.close()
         self._on_change()
 
-    def _receive(self) -> bytes:
+    def _take_interest(self) -> None:
+        descriptors: list[int] = []
+
+        def read() -> bytes:
+            data, found, _, _ = socket.recv_fds(self._reading, len(INTEREST), 1)
+            descriptors.extend(found)
+            return data
+
+        if self._receive(read) == INTEREST and descriptors:
+            with suppress(OSError, ValueError):  # Without it the server gets everything.
+                self.interest = InterestElsewhere(descriptors[0])
+
+    def _receive(self, read: Callable[[], bytes] | None = None) -> bytes:
         while self.is_open:
             with suppress(TimeoutError):
                 try:
-                    return self._reading.recv(_CHUNK)
+                    return self._reading.recv(_CHUNK) if read is None else read()
                 except ConnectionError:
                     return b""
         return b""

@@ -89,6 +89,7 @@ class RedisBackend(Backend):
         if direct_links and are_supported():
             links = self._new_links(channel, options)
             options = replace(options, block=_LINKED_BLOCK)
+            self.interest = links.interest
         bus = self.bus = self._bus = RedisBus(self._link, server_id, channel, options, links)
         self._store = None if recovery is None else RedisRecovery(self._lease, bus, recovery.seconds)
         self.recovery = self._store

@@ -11,6 +11,7 @@ from typing import Final
 
 from flask_realtime.backends.bus import Bus, Envelope, Receive
 from flask_realtime.backends.forks import after_fork
+from flask_realtime.backends.links.interest import places_of
 from flask_realtime.backends.links.links import DirectLinks, LinkHooks
 from flask_realtime.backends.packing import pack
 from flask_realtime.backends.redis.envelopes import NO_ID, Item
@@ -216,7 +217,8 @@ class RedisBus(Bus):
         if links is None or not envelope.is_direct:
             item = self._last = self._outbox.add(head, body)
             return item
-        item = self._last = self._outbox.add(head, body, is_direct=True, is_urgent=envelope.is_urgent or not links.reaches_all)
+        is_urgent = envelope.is_urgent or not links.reaches_all
+        item = self._last = self._outbox.add(head, body, is_direct=True, is_urgent=is_urgent, places=places_of(envelope.rooms))
         links.send()
         return item
 

@@ -63,6 +63,7 @@ class Item:
         written: The id of the entry that it was first written in, `NO_ID` before that.
         age: If it may have been written before, without an answer: milliseconds since it was published; otherwise 0.
         is_direct: Whether it may be passed on directly.
+        places: The places of the rooms that it is for; None if it is for every server. See `backends/links/interest.py`.
     """
 
     published_at: float
@@ -73,6 +74,7 @@ class Item:
     written: StreamId = NO_ID
     age: int = 0
     is_direct: bool = False
+    places: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

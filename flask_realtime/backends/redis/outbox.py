@@ -72,7 +72,9 @@ class Outbox:
         """Return whether nothing is kept, written or not."""
         return not (self.pending or self._written)
 
-    def add(self, head: bytes, body: bytes, *, is_direct: bool = False, is_urgent: bool = True) -> Item | None:
+    def add(
+        self, head: bytes, body: bytes, *, is_direct: bool = False, is_urgent: bool = True, places: tuple[int, ...] | None = None
+    ) -> Item | None:
         """Add an encoded envelope, and return its item, or None if it was dropped because the outbox is closed.
 
         Args:
@@ -80,11 +82,12 @@ class Outbox:
             body: Its body.
             is_direct: Whether it may be passed on directly.
             is_urgent: Whether it is to be written at once, with those that wait.
+            places: See `Item`.
         """
         if self._is_closed:
             self._note_drop()
             return None
-        item = Item(self._clock(), head, body, len(head) + len(body), is_direct=is_direct)
+        item = Item(self._clock(), head, body, len(head) + len(body), is_direct=is_direct, places=places)
         self._arrived.append(item)
         if not self._has_news.is_set():
             self._has_news.set()

@@ -53,7 +53,10 @@ def envelope_of(emit: Emit, parts: tuple[str | bytes, ...], number: int | None =
     if emit.logged is not None:
         header[LOGGED] = emit.logged
     # A number, or a name in the log, is what somebody who comes back finds it by.
-    return Envelope(SEND, header, parts, is_direct=number is None and emit.logged is None)
+    is_direct = number is None and emit.logged is None
+    # Its order, and its note, are for servers without receivers too.
+    rooms = emit.rooms if emit.order is None and emit.note is None else None
+    return Envelope(SEND, header, parts, is_direct=is_direct, rooms=rooms)
 
 
 def kept_envelope(

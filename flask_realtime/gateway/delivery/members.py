@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -81,16 +81,39 @@ class Pending(Member):
         return sid in rooms or not rooms.isdisjoint(self.rooms)
 
 
+class RoomInterest(Protocol):
+    """Told in which rooms there is somebody, a connection's own among them."""
+
+    def add(self, rooms: Iterable[str]) -> None:
+        """Record that somebody is about to be in rooms."""
+
+    def discard(self, rooms: Iterable[str]) -> None:
+        """Record that nobody is in rooms any more; once for each time that they were added."""
+
+
+class NoInterest:
+    """Tells nobody."""
+
+    def add(self, rooms: Iterable[str]) -> None:
+        """Do nothing."""
+
+    def discard(self, rooms: Iterable[str]) -> None:
+        """Do nothing."""
+
+
 class PendingConnections(dict[str, Pending]):
     """The connections that are still being admitted, by their ids; who is in a room is found without looking at all of them."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.interest: RoomInterest = NoInterest()
+        """Told of the rooms."""
         self._sids: dict[str, set[str]] = {}
         self._lock = native_lock()
 
     def add(self, sid: str, pending: Pending) -> None:
         """Add a connection, with the rooms that it has by then."""
+        self.interest.add((sid,))
         self[sid] = pending
         for room in pending.rooms:
             self.enter(sid, room)
@@ -100,11 +123,14 @@ class PendingConnections(dict[str, Pending]):
         pending = self.pop(sid)
         for room in pending.rooms:
             self.leave(sid, room)
+        self.interest.discard((sid,))
         return pending
 
     def enter(self, sid: str, room: str) -> None:
         """Record that a connection enters a room when it is admitted."""
         with self._lock:
+            if room not in self._sids:
+                self.interest.add((room,))
             self._sids.setdefault(room, set()).add(sid)
 
     def leave(self, sid: str, room: str) -> None:
@@ -115,6 +141,7 @@ class PendingConnections(dict[str, Pending]):
                 sids.discard(sid)
                 if not sids:
                     del self._sids[room]
+                    self.interest.discard((room,))
 
     def among(self, room: Any) -> list[tuple[str, Pending]]:
         """Return those that will be in a room, or in one of several; None stands for everyone."""

@@ -16,7 +16,7 @@ from flask_realtime.backends.bus import Envelope
 from flask_realtime.counts import Counts
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.websocket import WebSocket
-from flask_realtime.gateway.delivery.members import Member, Pending, PendingConnections, Receiver, Room
+from flask_realtime.gateway.delivery.members import Member, NoInterest, Pending, PendingConnections, Receiver, Room, RoomInterest
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.recovery.leases import Lease
@@ -97,6 +97,7 @@ class Rooms:
         """Held while an event is numbered and sent; see `Journal.turn`."""
         self.changes = 0
         """How often any room has changed."""
+        self._interest: RoomInterest = NoInterest()
         self.observer: RoomObserver | None = None
         """Told of who enters and leaves; None while nobody wants to know."""
 
@@ -109,6 +110,10 @@ class Rooms:
         """
         self._deliver_to_all = deliver_to_all
         self.find_websockets = find_websockets
+
+    def tell(self, interest: RoomInterest | None) -> None:
+        """Have somebody told in which rooms there is anybody, before anybody is connected; nobody with None."""
+        self._interest = self.pending.interest = NoInterest() if interest is None else interest
 
     def reserve(self, eio_sid: str, *rooms: str) -> str:
         """Make an id for a connection that may be admitted, and hold events that are sent to it.
@@ -149,33 +154,47 @@ class Rooms:
 
     def admit(self, sid: str) -> None:
         """Let a connection into its rooms, and send what was held for it."""
+        coming = self._interest_in(sid)
         pending = self.pending.take(sid)
         if self._journal is not None:
             pending.receiver.takes_offsets = False
             self._tidy()
-        self._members[sid] = Member(pending.eio_sid, pending.receiver)
-        self._ids[pending.eio_sid] = sid
+        self._add_member(sid, Member(pending.eio_sid, pending.receiver))
         for room in pending.rooms:
             self._enter(sid, room)
+        self._interest.discard(coming)
         for send in pending.held:
             send()
 
     def admit_with_lease(self, sid: str, lease: Lease, greeting: OutboundMessage) -> None:
         """Let a connection that may come back into its rooms, behind a greeting; see `admit`."""
+        coming = self._interest_in(sid)
         pending = self.pending.take(sid)
         receiver = lease.receiver = pending.receiver
         receiver.takes_offsets = True
         if lease.user_session is not None and receiver.user_session is None:
             receiver.user_session = lease.user_session
         receiver.deliver(greeting)
-        self._members[sid] = Member(pending.eio_sid, receiver, lease=lease)
-        self._ids[pending.eio_sid] = sid
+        self._add_member(sid, Member(pending.eio_sid, receiver, lease=lease))
         for room in pending.rooms:
             lease.enter(room, pending.entered.get(room, self._last()))
         for room in lease.entered():
             self._enter(sid, room)
+        self._interest.discard(coming)
         for send in pending.held:
             send()
+
+    def _interest_in(self, sid: str) -> tuple[str, ...]:
+        """Keep up the interest in what a connection waits for: on its way to its rooms it is nowhere for a moment."""
+        coming = (sid, *self.pending[sid].rooms)
+        self._interest.add(coming)
+        return coming
+
+    def _add_member(self, sid: str, member: Member) -> None:
+        if sid not in self._members:
+            self._interest.add((sid,))
+        self._members[sid] = member
+        self._ids[member.eio_sid] = sid
 
     @contextmanager
     def resolving(self, sid: str, eio_sid: str) -> Iterator[None]:
@@ -403,6 +422,7 @@ class Rooms:
         self._note(member, room)
         members = self._rooms.get(room)
         if members is None:
+            self._interest.add((room,))
             members = self._rooms[room] = Room()
         is_new = sid not in members
         members[sid] = member.receiver
@@ -454,6 +474,7 @@ class Rooms:
         self.changes += 1
         if not members:
             del self._rooms[room]
+            self._interest.discard((room,))
         if self.observer is not None and was_in:
             self.observer.left(room, sid)
 
@@ -473,6 +494,7 @@ class Rooms:
         """Take a connection out of its rooms and the namespace."""
         member = self._members.pop(sid, None)
         if member is not None:
+            self._interest.discard((sid,))
             if member.lease is not None:
                 member.lease.user_session = member.receiver.user_session
             self._ids.pop(member.eio_sid, None)

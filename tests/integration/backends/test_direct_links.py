@@ -19,7 +19,7 @@ from redis import Redis
 from flask_realtime.backends.bus import Envelope
 from flask_realtime.backends.links import links as direct_links
 from flask_realtime.backends.links import outbound
-from flask_realtime.backends.links.greeting import Greeting
+from flask_realtime.backends.links.greeting import INTEREST, Greeting
 from flask_realtime.backends.links.links import DirectLinks
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.envelopes import read
@@ -34,9 +34,14 @@ LONG = 3600.0
 
 
 def event(
-    value: Any, *, is_direct: bool = True, is_urgent: bool = False, parts: tuple[str | bytes, ...] = ("a packet",)
+    value: Any,
+    *,
+    is_direct: bool = True,
+    is_urgent: bool = False,
+    parts: tuple[str | bytes, ...] = ("a packet",),
+    rooms: tuple[str, ...] | None = None,
 ) -> Envelope:
-    return Envelope("send", {"event": value}, parts, is_direct=is_direct, is_urgent=is_urgent)
+    return Envelope("send", {"event": value}, parts, is_direct=is_direct, is_urgent=is_urgent, rooms=rooms)
 
 
 class Server:
@@ -355,7 +360,9 @@ def test_whoever_does_not_greet_properly_is_refused(two: tuple[Server, Server], 
     wait_until(lambda: events_of(ann) == [1])
 
 
-@pytest.mark.parametrize("frame", [b"\xff" * 16, bytes([0, 0, 0, 2, 0, 0, 0, 0]) + (10**6).to_bytes(8, "big") + b"[1"])
+@pytest.mark.parametrize(
+    "frame", [b"\xff" * 16, bytes(4) + b"\xff" * 12, bytes([0, 0, 0, 2, 0, 0, 0, 0]) + (10**6).to_bytes(8, "big") + b"[1"]
+)
 def test_a_link_that_brings_no_frames_is_ended(
     two: tuple[Server, Server], folder: Path, frame: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -365,6 +372,7 @@ def test_a_link_that_brings_no_frames_is_ended(
         link.settimeout(10)
         link.connect(os.fspath(socket_of(folder, "ann")))
         link.sendall(greeting.encode() + frame)
+        assert link.recv(2) == INTEREST
         assert link.recv(1) == b""
     wait_until(lambda: "is ended" in caplog.text)
     ben.bus.publish(event(1))

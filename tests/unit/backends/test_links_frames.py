@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_realtime.backends.bus import Envelope
-from flask_realtime.backends.links.frames import MAX_FRAME, FrameError, FrameReader, encode, encode_mark
+from flask_realtime.backends.links.frames import MAX_FRAME, FrameError, FrameReader, encode, encode_for, encode_mark
 from flask_realtime.backends.links.greeting import (
     MAX_GREETING,
     Greeting,
@@ -18,6 +19,7 @@ from flask_realtime.backends.links.greeting import (
     split_acknowledgements,
     split_greeting,
 )
+from flask_realtime.backends.links.interest import Interest, InterestElsewhere, places_of
 from flask_realtime.backends.packing import pack
 
 
@@ -26,6 +28,7 @@ class Item:
     number: int
     head: bytes
     body: bytes
+    places: tuple[int, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -72,7 +75,7 @@ def test_a_greeting_is_read_as_soon_as_it_is_complete() -> None:
     assert split_greeting(data + b"more") == (greeting, b"more")
 
 
-@pytest.mark.parametrize("data", [b"[2,7]\n", b'[0,"a","b"]\n', b'[1,"a",2]\n', b"not JSON\n", b"[1]" * MAX_GREETING])
+@pytest.mark.parametrize("data", [b"[2,7]\n", b'[1,"a","b"]\n', b'[2,"a",2]\n', b"not JSON\n", b"[1]" * MAX_GREETING])
 def test_what_is_no_greeting_is_refused(data: bytes) -> None:
     with pytest.raises(GreetingError, match="no greeting"):
         split_greeting(data)
@@ -85,6 +88,31 @@ def test_a_mark_arrives_between_the_batches_that_it_was_sent_between(piece: int)
     for start in range(0, len(data), piece):
         batches += frames.feed(data[start : start + piece])
     assert [(batch.is_mark, batch.first) for batch in batches] == [(False, 1), (True, 2), (False, 3), (True, 2**40)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1), st.integers(1, 50))
+def test_what_is_passed_over_is_told_by_its_numbers(sent: list[tuple[int, bool]], piece: int) -> None:
+    mine, number, items, wanted = Interest(), 0, [], []
+    mine.add(["kitchen"])
+    for step, is_wanted in sent:
+        number += step
+        wanted += [number] if is_wanted else []
+        items.append(replace(item(number), places=places_of(("kitchen" if is_wanted else "cellar",))))
+    data, has_any = encode_for(items, InterestElsewhere(os.dup(mine.descriptor())))
+    mine.close()
+    assert has_any is bool(wanted)
+    frames = FrameReader()
+    arrived: list[int] = []
+    passed_over: list[int] = []
+    for start in range(0, len(data), piece):
+        for batch in frames.feed(data[start : start + piece]):
+            assert not batch.is_mark
+            if batch.passed_over:
+                passed_over += range(batch.first, batch.first + batch.passed_over)
+            else:
+                arrived += [envelope.header["number"] for envelope in batch.envelopes()]
+    assert arrived == wanted
+    assert passed_over == [item.number for item in items if item.number not in wanted]
 
 
 @given(st.lists(st.integers(0, 2**64 - 1)), st.integers(1, 20))

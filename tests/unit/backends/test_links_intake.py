@@ -212,15 +212,55 @@ def test_whoever_waits_for_a_number_is_told_when_it_has_come_either_way(server: 
     assert told[3:] == [(5, 5)]
 
 
+def test_what_is_passed_over_does_not_come_by_the_queue_either(server: Server) -> None:
+    server.queue(1)
+    server.intake.pass_over("ann", 2, 2)
+    assert server.link(4)
+    server.queue(2, 4)
+    assert server.received == [1, 4, 5]
+    assert server.intake.lost == 0
+
+
+def test_what_is_passed_over_ahead_of_its_turn_waits_for_it(server: Server) -> None:
+    server.queue(1)
+    server.intake.pass_over("ann", 3, 2)
+    assert not server.link(5)
+    assert server.received == [1]
+    server.queue(2)
+    assert server.received == [1, 2, 5]
+    server.queue(3, 3)
+    assert server.received == [1, 2, 5]
+
+
+def test_passing_over_what_has_come_or_is_of_an_unknown_server_changes_nothing(server: Server) -> None:
+    server.intake.pass_over("ann", 1, 3)
+    server.queue(1, 5)
+    server.intake.pass_over("ann", 2, 2)
+    server.queue(6)
+    assert server.received == [1, 2, 3, 4, 5, 6]
+
+
+def test_whoever_waits_for_a_number_is_told_when_it_is_passed_over(server: Server) -> None:
+    told: list[int] = []
+    server.queue(1)
+    server.intake.when_passed("ann", 3, lambda: told.append(3))
+    server.intake.pass_over("ann", 2, 2)
+    assert told == [3]
+
+
 @given(st.data())
 def test_any_course_brings_each_once_and_in_order(data: st.DataObject) -> None:
-    """The queue brings everything, in entries, and again some of it; the link what it likes, in order, ahead or behind."""
+    """The queue brings everything, in entries, and again some of it; the link what it likes, in order, ahead or behind.
+
+    Of what the link passes over, some has come by the queue already.
+    """
     server = Server(Clock())
     end = data.draw(st.integers(2, 40), "envelopes")
     first = data.draw(st.integers(1, end), "first that this server hears of")
     written, linked = first, data.draw(st.integers(1, end), "first on the link")
+    of_no_use: set[int] = set()
     while written <= end:
-        step = data.draw(st.sampled_from(["write", "write again", "link", "skip", "wait", "read"]), "step")
+        step = data.draw(st.sampled_from(["write", "write again", "link", "skip", "pass over", "wait", "read"]), "step")
         count = data.draw(st.integers(1, 6), "count")
         if step == "write":
             server.queue(written, min(count, end + 1 - written))
@@ -233,10 +273,17 @@ def test_any_course_brings_each_once_and_in_order(data: st.DataObject) -> None:
             linked += count
         elif step == "skip":
             linked += count
+        elif step == "pass over":
+            server.intake.pass_over("ann", linked, max(0, min(count, end + 1 - linked)))
+            of_no_use.update(range(linked, linked + count))
+            linked += count
         elif step == "wait":
             server.clock.now += 1
         elif step == "read":
             server.read()
-        assert server.received == list(range(first, first + len(server.received)))
-    assert server.received == list(range(first, end + 1))
+        assert server.received == sorted(set(server.received))
+        expected = [number for number in range(first, end + 1) if number not in of_no_use]
+        came = [number for number in server.received if number not in of_no_use]
+        assert came == expected[: len(came)]
+    assert came == expected
     assert server.intake.lost == 0

@@ -44,6 +44,7 @@ ROWS = {
     "calls": "`user:get-status`, acknowledged",
     "workers_1x1000": "several workers, `typing:start` in 1 room of 1,000",
     "workers_100x10": "several workers, `typing:start` in 100 rooms of 10",
+    "workers_500x2": "several workers, `typing:start` in 500 rooms of 2",
     "busy_workers_1x1000": "several workers, three times the load in 1 room of 1,000",
     "busy_workers_100x10": "several workers, three times the load in 100 rooms of 10",
     "handover_home": "a long-polling request on a connection to its session's worker",

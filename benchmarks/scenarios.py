@@ -250,6 +250,7 @@ SCENARIOS = {
     "workers_100x10": Scenario(rooms(100, 10, 2000, "workers"), 1000, shares=True, spans=True),
     "busy_workers_1x1000": Scenario(rooms(1, 1000, 60, "busy_workers"), 1000, shares=True, spans=True),
     "busy_workers_100x10": Scenario(rooms(100, 10, 6000, "busy_workers"), 1000, shares=True, spans=True),
+    "workers_500x2": Scenario(rooms(500, 2, 2000, "workers"), 1000, shares=True),
     "presence_storm": Scenario(presence_storm, 10_000 + FIRST, presence="room", shares=True),
     "handover": Scenario(handover, 1, shares=True),
     "idle": Scenario(idle, 10_000 + FIRST, ping_interval=HEARTBEAT_SECONDS),

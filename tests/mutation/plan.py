@@ -476,6 +476,9 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/backends/test_links_intake.py",),
         ("integration/backends/test_direct_links.py", "integration/backends/test_links_order.py"),
     ),
+    "flask_realtime/backends/links/interest.py": Suite(
+        ("unit/backends/test_links_interest.py",), ("integration/backends/test_links_interest.py",)
+    ),
     "flask_realtime/backends/links/frames.py": Suite(
         ("unit/backends/test_links_frames.py",), ("integration/backends/test_direct_links.py",)
     ),
@@ -483,7 +486,11 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/backends/test_links_frames.py",), ("integration/backends/test_direct_links.py",)
     ),
     "flask_realtime/backends/links": Suite(
-        ("integration/backends/test_direct_links.py", "integration/backends/test_links_order.py"),
+        (
+            "integration/backends/test_direct_links.py",
+            "integration/backends/test_links_order.py",
+            "integration/backends/test_links_interest.py",
+        ),
         ("e2e/test_direct_links.py", "e2e/test_links_removals.py"),
     ),
     "flask_realtime/backends/redis/grouped_calls.py": Suite(("integration/backends/test_grouped_calls.py",), ("contract",)),

@@ -285,7 +285,8 @@ def _way(found: Model, way: Way) -> str:
     lines += [_line(found, way, machines) for machines in SIZES]
     fits, why = found.bend(way)
     bends = f"With more than {fits:,} machines, {why} {'are' if why.startswith('the') else 'is'} too busy."
-    return "\n".join([*lines, "", bends if why else f"It holds for {fits:,} machines."])
+    alone = f" With a single Redis server it is {found.bend(replace(way, max_masters=1))[0]:,}." if way.max_masters > 1 else ""
+    return "\n".join([*lines, "", (bends if why else f"It holds for {fits:,} machines.") + alone])
 
 
 def _line(found: Model, way: Way, machines: int) -> str:

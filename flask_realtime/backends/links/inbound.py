@@ -92,7 +92,8 @@ class Inbound:
         if found is None or found[0].application != self._application:
             return
         (_, origin), data = found
-        socket.send_fds(link, [INTEREST], [self._interest.descriptor()])
+        descriptor = self._interest.descriptor()
+        socket.send_fds(link, [INTEREST], [] if descriptor is None else [descriptor])
         self._on_greeting(origin)
         frames, intake, is_synchronised = FrameReader(), self._intake, False
         while True:

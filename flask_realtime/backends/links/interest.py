@@ -9,7 +9,6 @@ nobody there receives, as it does without all this.
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import sys
@@ -17,7 +16,12 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Final
+
+from flask_realtime.logs import get_logger
+
+logger = get_logger(__name__)
 
 PLACES: Final = 1 << 20
 """Places, a byte for each room on average; few are shared as long as a server has some hundred thousand rooms."""
@@ -48,80 +52,93 @@ class Interest:
     """Counts the rooms of this server, which any thread may do."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._counts: mmap.mmap | None = None
-        self._fd = -1
-        self._rooms = 0
+        self._memory: _Memory | None = None
         self._is_closed = False
+        self._rooms = 0
 
     def close(self) -> None:
         """Close the memory; nothing is counted any more."""
         with self._lock:
             self._is_closed = True
-            if self._counts is not None:
-                os.close(self._fd)
-                self._counts = None
+            if self._memory is not None:
+                self._memory.close()
+                self._memory = None
 
     def add(self, rooms: Iterable[str]) -> None:
         """Record that somebody is about to be in rooms; once for each, and again only where it is discarded as often."""
         with self._lock:
-            if self._is_closed:
-                return
-            counts = self._mapped()
-            for room in rooms:
-                place = _place(room)
-                counts[place] = min(counts[place] + 1, _FULL)
-                self._rooms += 1
+            memory = self._memory or self._made()
+            if memory is not None:
+                counts = memory.counts
+                for room in rooms:
+                    place = _place(room)
+                    counts[place] = min(counts[place] + 1, _FULL)
+                    self._rooms += 1
 
     def discard(self, rooms: Iterable[str]) -> None:
         """Record that nobody is in rooms any more."""
         with self._lock:
-            if self._counts is None:
-                return
-            counts = self._counts
-            for room in rooms:
-                place = _place(room)
-                if 0 < counts[place] < _FULL:
-                    counts[place] -= 1
-                self._rooms -= 1
+            if self._memory is not None:
+                counts = self._memory.counts
+                for room in rooms:
+                    place = _place(room)
+                    if 0 < counts[place] < _FULL:
+                        counts[place] -= 1
+                    self._rooms -= 1
 
-    def descriptor(self) -> int:
-        """Return the descriptor of the memory, which stays open here.
-
-        Raises:
-            OSError: It is closed.
-        """
+    def descriptor(self) -> int | None:
+        """Return the descriptor of the memory, which stays open here; None if there is no memory."""
         with self._lock:
-            if self._is_closed:
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            self._mapped()
-            return self._fd
+            memory = self._memory or self._made()
+            return None if memory is None else memory.descriptor
 
     def begin_in_child(self) -> None:
         """Count anew in a forked child, whose parent goes on counting; what it may have inherited is not told apart any more."""
-        self._lock = threading.Lock()
-        is_in_use, self._is_closed = self._counts is not None and self._rooms, False
-        if self._counts is not None:
-            os.close(self._fd)
-            self._counts = None
-        if is_in_use:
-            self._mapped()[:] = bytes([_FULL]) * PLACES
+        memory, is_anybody_here = self._memory, self._rooms > 0
+        self._begin()
+        if memory is not None:
+            memory.close()
+            memory = self._made() if is_anybody_here else None
+            if memory is not None:
+                memory.counts[:] = bytes([_FULL]) * PLACES
 
-    def _mapped(self) -> mmap.mmap:
-        if self._counts is None:
-            self._fd = _new_memory()
-            self._counts = mmap.mmap(self._fd, PLACES)
-        return self._counts
+    def _made(self) -> _Memory | None:
+        if not self._is_closed:
+            try:
+                self._memory = _Memory()
+            except OSError as error:
+                self._is_closed = True
+                logger.warning(
+                    "The other servers of this machine send everything: there is no memory to share with them: %s", error
+                )
+        return self._memory
 
 
-def _new_memory() -> int:
-    if sys.platform == "linux":
-        descriptor = os.memfd_create("flask_realtime-interest")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.truncate(descriptor, PLACES)
-    return descriptor
+class _Memory:
+    """Counts in memory that other processes may map.
+
+    Raises:
+        OSError: The system does not give it.
+    """
+
+    def __init__(self) -> None:
+        with ExitStack() as stack:
+            if sys.platform == "linux":
+                self.descriptor = os.memfd_create("flask_realtime-interest")
+            else:
+                self.descriptor = os.dup(stack.enter_context(tempfile.TemporaryFile()).fileno())
+            stack.callback(os.close, self.descriptor)
+            os.truncate(self.descriptor, PLACES)
+            self.counts = mmap.mmap(self.descriptor, PLACES)
+            stack.pop_all()
+
+    def close(self) -> None:
+        """Close the descriptor; the memory goes with the last process that maps it."""
+        os.close(self.descriptor)
 
 
 class InterestElsewhere:

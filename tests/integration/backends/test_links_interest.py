@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from tests.integration.backends.test_direct_links import (
+    LONG,
     MakeServer,
     Server,
     are_linked,
@@ -55,6 +56,18 @@ def test_who_enters_a_room_misses_nothing_that_is_sent_from_then_on(two: tuple[S
     wait_until(lambda: 299 in ben.received)
     came = [value for value in events_of(ben) if value != "nobody is there yet"]
     assert came == list(range(300))
+    redis.thaw()
+
+
+def test_a_server_that_shares_no_memory_gets_everything(new_server: MakeServer, redis: RedisServer) -> None:
+    ann, ben = new_server("ann", long_linger=LONG).start(), new_server("ben", long_linger=LONG)
+    ben.links.interest.close()
+    ben.start()
+    wait_until(lambda: are_linked(ann, ben))
+    redis.freeze()
+    ann.bus.publish(event("for the cellar", rooms=("cellar",)))
+    wait_until(lambda: "for the cellar" in ben.received)
+    assert not sees_interest(ann)
     redis.thaw()
 
 

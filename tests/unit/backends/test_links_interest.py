@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections import Counter
 from collections.abc import Iterator
 
@@ -21,7 +22,9 @@ def interest() -> Iterator[Interest]:
 
 
 def seen(interest: Interest) -> InterestElsewhere:
-    return InterestElsewhere(os.dup(interest.descriptor()))
+    descriptor = interest.descriptor()
+    assert descriptor is not None
+    return InterestElsewhere(os.dup(descriptor))
 
 
 def test_others_see_at_once_who_comes_and_who_goes(interest: Interest) -> None:
@@ -91,5 +94,17 @@ def test_nothing_is_counted_after_the_end(interest: Interest) -> None:
     interest.close()
     interest.add(["kitchen"])
     interest.discard(["kitchen"])
-    with pytest.raises(OSError, match="descriptor"):
-        interest.descriptor()
+    assert interest.descriptor() is None
+
+
+def test_without_memory_nothing_is_counted_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    interest = Interest()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        interest.add(["kitchen"])
+        assert interest.descriptor() is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    interest.discard(["kitchen"])
+    assert caplog.text.count("send everything") == 1

@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle
 
 import pytest
@@ -550,10 +550,23 @@ def test_a_server_that_was_cut_off_and_taken_for_dead_puts_it_right(new_server: 
     assert len(other.presence.connections("ann")) == 2
 
 
+def lose_answers(server: FleetServer, proxy: TcpProxy) -> None:
+    """Let a server hear nothing of what Redis does for it, which it goes on asking over the connection that it has."""
+
+    def is_connected() -> bool:
+        with suppress(BackendUnavailable):
+            server.link.ping()
+            return True
+        return False
+
+    wait_until(is_connected)
+    proxy.lose_replies()
+
+
 @contextmanager
 def lost_answers(server: FleetServer, proxy: TcpProxy) -> Iterator[None]:
     """Let a server hear nothing of what Redis does for it, until the context ends and the link is back."""
-    proxy.lose_replies()
+    lose_answers(server, proxy)
     yield
     proxy.lose_replies(lost=False)
     wait_until(lambda: server.link.is_up)
@@ -569,7 +582,7 @@ def test_a_removal_whose_answer_was_lost_is_reported(new_server: NewServer, prox
     server, other = FleetServer(url_of(proxy), "a"), new_server("b")
     server.presence.add("ann", "ann-1")
     visit(other)
-    proxy.lose_replies()
+    lose_answers(server, proxy)
     assert not server.presence.remove("ann", "ann-1").status_changed
     wait_until(lambda: "ann" not in other.presence.users())
     proxy.lose_replies(lost=False)
@@ -585,7 +598,7 @@ def test_a_removal_whose_answer_was_lost_is_reported(new_server: NewServer, prox
 def test_an_arrival_whose_answer_was_lost_is_not_reported_twice(new_server: NewServer, proxy: TcpProxy) -> None:
     server, other = FleetServer(url_of(proxy), "a"), new_server("b")
     server.presence.add("zed", "z1")
-    proxy.lose_replies()
+    lose_answers(server, proxy)
     assert server.presence.add("ann", "c1").status_changed
     wait_until(lambda: "ann" in other.presence.users())
     proxy.lose_replies(lost=False)
@@ -687,7 +700,7 @@ def test_users_whose_reaping_was_not_answered_are_reported_when_it_is_repeated(r
     assert server.presence.add("zed", "c3").status_changed
     assert Reap(other.lease).perform() is None  # From now on Redis knows the script.
     wait_until(lambda: server.presence.count() == 1)
-    proxy.lose_replies()
+    lose_answers(server, proxy)
     reap = Reap(server.lease)
     with pytest.raises(BackendUnavailable):
         reap.perform()
@@ -711,7 +724,7 @@ def test_users_whose_return_was_not_answered_are_reported_when_it_is_repeated(re
     server.lease.begin_anew(has_lost_data=False)
     server.entries.leave_all_to_be_written()
     assert server.lease.renew() == HELD
-    proxy.lose_replies()
+    lose_answers(server, proxy)
     write = WriteLeft(server.entries)
     with pytest.raises(BackendUnavailable):
         write.perform()

@@ -374,6 +374,7 @@ def _backend(config: RealtimeConfig) -> Backend:
         lease=lease,
         recovery=recovery,
         direct_links=config.direct_links,
+        offline_delay=config.offline_delay,
     )
 
 

@@ -38,6 +38,7 @@ class FleetServer:
         grace: Seconds that it gives to others.
         channel: What the names of its keys begin with.
         renew: Seconds between two renewals of its lease.
+        offline_delay: Seconds for which it waits for users who go offline.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class FleetServer:
         grace: float = SHORT,
         channel: str = "flask_realtime",
         renew: float = 0.2,
+        offline_delay: float = 0.0,
     ) -> None:
         self.link = RedisLink(url, max_pause=0.2, channel=channel)
-        self.lease = Lease(self.link, server_id, channel, ttl=ttl, grace=grace)
+        self.lease = Lease(self.link, server_id, channel, ttl=ttl, grace=grace, offline_delay=offline_delay)
         self.entries = ServerEntries(self.lease)
         self.presence = RedisConnectedUsers(self.entries)
         self.conversations = RedisTracker(self.entries, "conversations:members")

@@ -25,15 +25,31 @@ class Change(NamedTuple):
         version: The change's sequence number among all changes of this user, on all servers: a later one has a higher number.
         connections: The user's connections after one opened, including those of servers that may be dead; 0 after one closed.
         hold: Seconds for which it must not be announced, because the user changed too often, on all servers together.
+        is_back: Whether the user was waited for, and came before others were told; None if only this server can know.
     """
 
     status_changed: bool
     version: int
     connections: int = 0
     hold: float = 0.0
+    is_back: bool | None = None
 
     def __bool__(self) -> bool:
         return self.status_changed
+
+
+class Awaited(NamedTuple):
+    """A user who went offline, which waits to be announced.
+
+    Args:
+        user_id: The user.
+        version: The departure's version, as in `Change`.
+        seconds: Seconds until it is due; below 0 if nobody has announced it in time.
+    """
+
+    user_id: str
+    version: int
+    seconds: float
 
 
 class PresenceEntry(NamedTuple):
@@ -53,7 +69,10 @@ class PresenceEntry(NamedTuple):
 
 
 class ConnectedUsers(ABC):
-    """Users who have connections: user -> connections."""
+    """Users who have connections: user -> connections.
+
+    If servers share a Redis, those who went offline are among `online`, `users` and `count` until that is announced.
+    """
 
     @abstractmethod
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
@@ -110,6 +129,26 @@ class ConnectedUsers(ABC):
             0, or the seconds until one may be made.
         """
         return 0.0
+
+    def take_departure(self, user_id: str, version: int) -> bool | None:  # noqa: ARG002 - a single server has no others
+        """Take a user's departure that waited, so that it is announced by one server.
+
+        Args:
+            user_id: The user.
+            version: The version of the departure.
+
+        Returns:
+            Whether it is to be announced; None if servers share no note of it, or another one took that and may have died since.
+        """
+        return not self.is_online(user_id)
+
+    def departures(self) -> list[Awaited]:
+        """Return the departures that wait on whatever server, if servers share them.
+
+        Raises:
+            BackendUnavailable: They cannot be read now.
+        """
+        return []
 
 
 class Tracker(ABC):

@@ -18,6 +18,7 @@ def connect(  # noqa: PLR0913 - settings
     lease: float = 10.0,
     recovery: RecoveryOptions | None = None,
     direct_links: bool = False,
+    offline_delay: float = 0.0,
 ) -> Backend:
     """Return the back end for a message queue; it connects on first use.
 
@@ -28,6 +29,7 @@ def connect(  # noqa: PLR0913 - settings
         lease: Seconds before a silent server is considered dead.
         recovery: The settings of recovery on any server; None if there is none.
         direct_links: Whether the servers of one machine pass events to each other directly, over Redis alone.
+        offline_delay: Seconds for which users who go offline are waited for, before others are told.
 
     Raises:
         ConfigError: The URL is not one of these, or the package for it is not installed.
@@ -45,7 +47,15 @@ def connect(  # noqa: PLR0913 - settings
             raise
         msg = "A message queue needs redis-py: pip install 'flask-realtime[redis]'"
         raise ConfigError(msg) from None
-    return RedisBackend(url, channel=channel, retention=retention, lease=lease, recovery=recovery, direct_links=direct_links)
+    return RedisBackend(
+        url,
+        channel=channel,
+        retention=retention,
+        lease=lease,
+        recovery=recovery,
+        direct_links=direct_links,
+        offline_delay=offline_delay,
+    )
 
 
 def _over_amqp(url: str, channel: str, retention: float) -> Backend:

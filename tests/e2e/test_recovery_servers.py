@@ -235,6 +235,22 @@ def test_who_went_before_their_server_was_killed_that_waited_for_them_is_offline
         there.wait_for_hook("offline", user)
 
 
+def test_who_went_before_all_servers_were_killed_is_announced_by_one_that_starts_later(
+    redis: RedisServer, tmp_path: Path, open_client: Open, new_id: NewId
+) -> None:
+    with ExitStack() as stack:
+        cluster = Cluster(stack, redis, tmp_path)
+        cluster.settings["REALTIME_OFFLINE_DELAY"] = 2
+        server, here = cluster.start()
+        user = new_id("ann")
+        client = open_client(here.url, here, user)
+        client.disconnect()
+        here.wait_for_hook("disconnect", user)
+        server.kill()
+        _, there = cluster.start()
+        there.wait_for_hook("offline", user)
+
+
 @pytest.fixture
 def workers(redis: RedisServer, tmp_path: Path) -> Iterator[Workers]:
     with running_workers(tmp_path, REALTIME_MESSAGE_QUEUE=redis.url, REALTIME_DRAIN_TIME=1) as workers:

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from flask_realtime import Realtime
+from flask_realtime import Realtime, RealtimeEmitter
 from flask_realtime.backends.packing import pack
 from flask_realtime.backends.redis.envelopes import Item, StreamId, fields_of
 from flask_realtime.contract.effects import Emit
@@ -17,7 +17,8 @@ from flask_realtime.gateway.delivery.envelopes import envelope_of
 from tests.integration.conftest import MakeApp
 from tests.integration.recovery_client import Place, come_back, enter, event, is_recovered, lose, names
 from tests.integration.wire import Wire
-from tests.redis_server import RedisServer
+from tests.redis_fleet import FleetServer
+from tests.redis_server import RedisServer, wait_until
 
 
 class Servers:
@@ -288,18 +289,84 @@ def test_a_redis_that_takes_long_to_answer_makes_no_gap(servers: Servers, redis:
     assert names(answer.missed).count("said") == 1
 
 
-def test_who_is_back_on_another_server_before_the_delay_is_over_was_never_offline(make_sharing: MakeApp) -> None:
-    servers = Servers(make_sharing, both_serve=True, REALTIME_OFFLINE_DELAY=60)
+def statuses(servers: Servers, wire: Wire, user: str) -> list[str]:
+    """Ask for a user's status over a connection to the second server, and in all other ways there."""
+    realtime, emitter = servers.realtimes[1], RealtimeEmitter(servers.there.config["REALTIME_MESSAGE_QUEUE"])
+    with servers.there.app_context():
+        answers = [wire.call("user:get-status", user), *wire.call("users:get-status", [user]), *realtime.get_presence([user])]
+        others = [user in realtime.get_online_users(), realtime.is_user_online(user), emitter.is_user_online(user)]
+        counts = {realtime.get_online_users_count() == len(realtime.get_online_users())}
+    emitter.close()
+    assert counts == {True}
+    return [answer["status"] for answer in answers] + ["online" if online else "offline" for online in others]
+
+
+@pytest.mark.parametrize("serves_first", ["before the departure", "after it"])
+def test_who_is_back_on_another_server_before_the_delay_is_over_was_never_offline(make_sharing: MakeApp, serves_first: str) -> None:
+    servers = Servers(make_sharing, both_serve=serves_first == "before the departure", REALTIME_OFFLINE_DELAY=60)
+    servers.watcher.wait_until(lambda: gateway_of(servers.here)._notifier._departures.waits("ann"))
     watcher = Wire(servers.there)
     watcher.enter("watcher-2")
-
-    def is_waited_for(user: str) -> set[bool]:
-        """Return whether each server waits for a user."""
-        return {user in gateway_of(app)._notifier._departures.users() for app in (servers.here, servers.there)}
-
-    watcher.wait_until(lambda: is_waited_for("ann") == {True})
-    assert watcher.call("user:get-status", "ann") == {"userId": "ann", "status": "online"}
+    assert set(statuses(servers, watcher, "ann")) == {"online"}
     assert is_recovered(servers.place, come_back(Wire(servers.there), "ann", servers.place))
-    watcher.wait_until(lambda: is_waited_for("ann") == {False})
+    servers.watcher.wait_until(lambda: not gateway_of(servers.here)._notifier._departures.waits("ann"))
+    watcher.wait_until(lambda: not gateway_of(servers.there)._notifier._departures.waits("ann"))
+    assert set(statuses(servers, watcher, "ann")) == {"online"}
     assert servers.told.count(("online", "ann")) == 1
     assert ("offline", "ann") not in servers.told
+
+
+def test_who_is_back_after_the_delay_was_offline_once_on_all_servers(make_sharing: MakeApp) -> None:
+    servers = Servers(make_sharing, REALTIME_OFFLINE_DELAY=0.3)
+    watcher = Wire(servers.there)
+    watcher.enter("watcher-2")
+    servers.watcher.wait_until(lambda: ("offline", "ann") in servers.told)
+    assert set(statuses(servers, watcher, "ann")) == {"offline"}
+    assert is_recovered(servers.place, come_back(Wire(servers.there), "ann", servers.place))
+    watcher.wait_until(lambda: servers.told.count(("online", "ann")) == 2)
+    assert servers.told.count(("offline", "ann")) == 1
+
+
+def test_a_departure_that_redis_has_forgotten_is_announced_by_its_server(make_sharing: MakeApp, redis: RedisServer) -> None:
+    servers = Servers(make_sharing, both_serve=True, REALTIME_OFFLINE_DELAY=1)
+    servers.watcher.wait_until(lambda: gateway_of(servers.here)._notifier._departures.waits("ann"))
+    with Redis.from_url(redis.url) as client:
+        client.flushall()
+    servers.watcher.wait_until(lambda: ("offline", "ann") in servers.told)
+    departures = [gateway_of(app)._notifier._departures for app in (servers.here, servers.there)]
+    servers.watcher.wait_until(lambda: not any(of.waits("ann") for of in departures))
+    assert servers.told.count(("offline", "ann")) == 1
+
+
+def test_a_departure_whose_server_died_after_taking_it_is_announced_by_another(make_sharing: MakeApp, redis: RedisServer) -> None:
+    servers = Servers(make_sharing, REALTIME_OFFLINE_DELAY=0.5)
+    dead = FleetServer(redis.url, "dead", offline_delay=0.5)
+    dead.presence.add("zed", "of zed")
+    version = dead.presence.remove("zed", "of zed").version
+    gateway_of(servers.here)._notifier.departed("zed", version)
+    assert dead.presence.take_departure("zed", version)
+    servers.watcher.wait_until(lambda: ("offline", "zed") in servers.told)
+    dead.close()
+
+
+@pytest.mark.parametrize("is_reachable", [True, False])
+def test_a_server_that_starts_announces_whom_dead_ones_waited_for(
+    make_sharing: MakeApp, redis: RedisServer, *, is_reachable: bool
+) -> None:
+    dead = FleetServer(redis.url, "dead", offline_delay=0.5)
+    for user in ("ann", "ben"):
+        dead.presence.add(user, f"of {user}")
+        dead.presence.remove(user, f"of {user}")
+    told: list[str] = []
+    apps = [make_sharing(on=lambda realtime: realtime.on_user_offline(told.append), REALTIME_OFFLINE_DELAY=0.5) for _ in range(3)]
+    if not is_reachable:
+        with Redis.from_url(redis.url) as client:
+            client.client_pause(2_500)  # So the first attempt fails.
+    for app in apps:
+        gateway_of(app).on_serving()
+    notifiers = [gateway_of(app)._notifier for app in apps]
+    wait_until(lambda: len(told) >= 2)
+    wait_until(lambda: not any(len(notifier._takeovers) or notifier._departures.users() for notifier in notifiers))
+    wait_until(lambda: all(notifier.is_idle for notifier in notifiers))
+    assert sorted(told) == ["ann", "ben"]
+    dead.close()

@@ -46,6 +46,7 @@ _ENGINE_E2E: Final = ("e2e/test_engine_conformance.py", "e2e/test_engine_bad_cli
 _REDIS: Final = (
     "contract",
     "integration/backends/test_redis_presence.py",
+    "integration/backends/test_redis_departures.py",
     "integration/backends/test_redis_link.py",
     "integration/backends/test_redis_bus.py",
 )
@@ -191,6 +192,7 @@ PLAN: Final[dict[str, Suite]] = {
         ),
         (
             "integration/features/test_presence_two_servers.py",
+            "integration/test_recovery_two_servers.py",
             "integration/store/test_store_presence.py",
             "integration/test_two_servers.py",
             "e2e/features/test_presence.py",

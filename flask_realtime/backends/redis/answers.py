@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from flask_realtime.backends.base import Awaited
 from flask_realtime.backends.record import NO_TEXT, Text
 from flask_realtime.backends.recovery import LeaseRecord
 
@@ -37,12 +38,14 @@ class Answer(NamedTuple):
         version: The version of the change, or 0.
         connections: The number of the user's connections, if one was added.
         hold: Milliseconds for which the change must not be announced.
+        is_back: Whether the user was still waited for.
     """
 
     code: int
     version: int
     connections: int
     hold: int
+    is_back: bool = False
 
 
 class Outcome(NamedTuple):
@@ -106,8 +109,8 @@ class Note(NamedTuple):
 
 def parse_answer(code: int, answer: bytes) -> Answer:
     """Parse the answer to a change of one connection."""
-    version, connections, hold = (*map(int, answer.split()), 0, 0)[:3]
-    return Answer(code, version, connections, hold)
+    version, connections, hold, is_back = (*map(int, answer.split()), 0, 0, 0)[:4]
+    return Answer(code, version, connections, hold, bool(is_back))
 
 
 def parse_outcomes(_code: int, answer: bytes) -> list[Outcome]:
@@ -138,9 +141,26 @@ def parse_renewal(answer: Sequence[Any]) -> Renewal:
 
 
 def parse_users(answer: Sequence[Sequence[bytes]]) -> list[str]:
-    """Parse the users with an entry, without those who are offline."""
-    everybody, gone = answer
-    return [user_id.decode() for user_id in set(everybody).difference(gone)]
+    """Parse the users with an entry, without those who are offline, and those who are waited for."""
+    everybody, gone, awaited = answer
+    return [user_id.decode() for user_id in set(everybody).difference(gone).union(awaited)]
+
+
+def parse_taken(code: int) -> bool | None:
+    """Parse the answer to a departure's being taken."""
+    return None if code == UNSETTLED else code == TURNED
+
+
+def parse_departures(answer: Sequence[Any], offline_delay: int) -> list[Awaited]:
+    """Parse the users who are waited for.
+
+    Args:
+        answer: Redis's time, and in turn the users and when they are due.
+        offline_delay: The microseconds for which each is waited for.
+    """
+    now, found = answer
+    due = zip(found[::2], map(int, found[1::2]), strict=True)
+    return [Awaited(user_id.decode(), at - offline_delay, (at - now) / 1e6) for user_id, at in due]
 
 
 def parse_names(answer: Sequence[bytes]) -> list[str]:

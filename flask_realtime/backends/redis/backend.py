@@ -59,6 +59,7 @@ class RedisBackend(Backend):
         lease: Seconds before a silent server is considered dead.
         recovery: The settings of recovery on any server; None if there is none.
         direct_links: Whether the servers of one machine pass events to each other directly.
+        offline_delay: Seconds for which users who go offline are waited for, before others are told.
 
     Raises:
         ConfigError: The URL is not one of these.
@@ -73,11 +74,12 @@ class RedisBackend(Backend):
         lease: float = 10.0,
         recovery: RecoveryOptions | None = None,
         direct_links: bool = False,
+        offline_delay: float = 0.0,
     ) -> None:
         super().__init__()
         server_id = token_hex(6)
         self._link = RedisLink(url, channel=channel)
-        self._lease = Lease(self._link, server_id, channel, ttl=lease)
+        self._lease = Lease(self._link, server_id, channel, ttl=lease, offline_delay=offline_delay)
         self._probe = Probe(self._write_something)
         entries = self._entries = ServerEntries(self._lease)
         self.connected_users = RedisConnectedUsers(entries, on_doubt=self._ask_for_signs_of_life)

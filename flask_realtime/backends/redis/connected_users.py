@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from flask_realtime.backends.base import BackendUnavailable, Change, ConnectedUsers, PresenceEntry
+from flask_realtime.backends.base import Awaited, BackendUnavailable, Change, ConnectedUsers, PresenceEntry
 from flask_realtime.backends.redis import answers, scripts
 from flask_realtime.backends.redis.answers import Answer
 from flask_realtime.backends.redis.entries import ServerEntries, details, presence_entry
@@ -37,7 +37,7 @@ class RedisConnectedUsers(ConnectedUsers):
     def add(self, user_id: str, connection_id: str, device: str = "") -> Change:
         """Record a connection, and return whether it is the user's first on all servers."""
         entry = PresenceEntry(connection_id, self._lease.server_id, self._clock(), device)
-        write = scripts.add(user_id, connection_id, details(entry))
+        write = scripts.add(user_id, connection_id, details(entry), offline_delay=self._lease.offline_delay)
         change, answer = self._entries.write(user_id, connection_id, lambda: self._arrive(user_id, entry), write)
         return self._settled(user_id, change, answer, is_there=True)
 
@@ -47,13 +47,13 @@ class RedisConnectedUsers(ConnectedUsers):
         If that is not known yet, the answer is no, and the housekeeping announces the user later.
         """
         told_online = self._outage_journal.told_online.get(user_id, 0)
-        joined = self._entries.joined(connection_id)
-        write = scripts.remove(user_id, connection_id, told_online=told_online, joined=joined)
+        joined, delay = self._entries.joined(connection_id), self._lease.offline_delay
+        write = scripts.remove(user_id, connection_id, told_online=told_online, joined=joined, offline_delay=delay)
         change, answer = self._entries.write(user_id, connection_id, lambda: self._depart(user_id, connection_id), write)
         return self._settled(user_id, change, answer, is_there=False)
 
     def online(self, user_ids: Iterable[str]) -> set[str]:
-        """Return the given users who have a connection."""
+        """Return the given users who have a connection, or are waited for."""
         wanted = set(user_ids)
         here = self._here.online(wanted)
         if here == wanted:
@@ -64,7 +64,7 @@ class RedisConnectedUsers(ConnectedUsers):
             return here
 
     def users(self) -> list[str]:
-        """Return the ids of all users who have a connection."""
+        """Return the ids of all users who have a connection, or are waited for."""
         here = self._here.users()
         try:
             everywhere = self._lease.ask(scripts.users())
@@ -73,7 +73,7 @@ class RedisConnectedUsers(ConnectedUsers):
         return list(dict.fromkeys([*here, *everywhere]))
 
     def count(self) -> int:
-        """Return how many users have a connection."""
+        """Return how many users have a connection, or are waited for."""
         here = self._here.count()
         try:
             return max(here, self._lease.ask(scripts.count_users()))
@@ -114,6 +114,17 @@ class RedisConnectedUsers(ConnectedUsers):
         except BackendUnavailable:
             return 0.0
 
+    def take_departure(self, user_id: str, version: int) -> bool | None:
+        """Take a departure that waited; while Redis is unreachable, this server's users alone count."""
+        try:
+            return self._lease.ask(scripts.take_departure(user_id, version, offline_delay=self._lease.offline_delay))
+        except BackendUnavailable:
+            return not self._here.is_online(user_id)
+
+    def departures(self) -> list[Awaited]:
+        """Return the departures that wait, of all servers."""
+        return self._lease.ask(scripts.departures(offline_delay=self._lease.offline_delay))
+
     def _fresh(self, within: float) -> float:
         # A server may have been killed since it last renewed, so within a lease only a fresh renewal counts.
         return within if within >= self._lease.ttl else min(within, _FRESH)
@@ -134,7 +145,8 @@ class RedisConnectedUsers(ConnectedUsers):
         if answer is None:
             return change
         self._outage_journal.written(user_id, answer.code, is_there=is_there)
-        return Change(answer.code == answers.TURNED, answer.version, answer.connections, answer.hold / 1000)
+        is_back = answer.is_back if self._lease.offline_delay else None
+        return Change(answer.code == answers.TURNED, answer.version, answer.connections, answer.hold / 1000, is_back)
 
 
 def _nothing() -> None:

@@ -37,6 +37,7 @@ class Lease:
         ttl: Seconds that the lease lasts.
         grace: Seconds that other servers have to renew their leases after an outage of Redis, before its entries about them are
             relied on; the lease's duration if None.
+        offline_delay: Seconds for which users who go offline are waited for, before others are told.
         patience: Seconds after which the link gives up a call.
         clock: Returns the seconds since 1970.
     """
@@ -49,6 +50,7 @@ class Lease:
         *,
         ttl: float = 10.0,
         grace: float | None = None,
+        offline_delay: float = 0.0,
         patience: float = 0.8,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -56,6 +58,7 @@ class Lease:
         self.server_id = server_id
         self.ttl = ttl
         self.grace = ttl if grace is None else grace
+        self.offline_delay = offline_delay
         self.needs_renewal = False
         """Whether Redis refused a call, so that the lease has to be renewed at once."""
         self.clock = RedisClock(clock)

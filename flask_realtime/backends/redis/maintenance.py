@@ -91,7 +91,7 @@ class WriteLeft(MaintenanceTask[list[Outcome]]):
             return None
         states = [self._entries.state(user_id, connection_id) for connection_id, user_id in self._owners.items()]
         self._written = [(state.connection_id, state.user_id, state.details != "") for state in states]
-        return scripts.write(states, was_reaped=self._lease.was_reaped)
+        return scripts.write(states, was_reaped=self._lease.was_reaped, offline_delay=self._lease.offline_delay)
 
     def _done(self, answer: list[Outcome]) -> list[Report]:
         self._entries.pending_writes.end(*self._owners)
@@ -161,7 +161,7 @@ class Settle(MaintenanceTask[list[WentOffline]]):
 
     def _next(self) -> IdempotentCall[list[WentOffline]] | None:
         self._users = self._outage_journal.due()
-        return scripts.settle(self._users) if self._users else None
+        return scripts.settle(self._users, offline_delay=self._lease.offline_delay) if self._users else None
 
     def _done(self, answer: list[WentOffline]) -> list[Report]:
         self._outage_journal.settled(self._users)
@@ -181,7 +181,7 @@ class Reap(MaintenanceTask[Reaped]):
         self._victim = victim
 
     def _next(self) -> IdempotentCall[Reaped]:
-        return scripts.reap(_BATCH, self._victim)
+        return scripts.reap(_BATCH, self._victim, offline_delay=self._lease.offline_delay)
 
     def _done(self, answer: Reaped) -> list[Report] | None:
         return _offline(answer.offline) if answer.found else None

@@ -16,6 +16,7 @@ The keys of one channel begin with `{channel}:`, so that they are all on one nod
 | `<feature>:<kind>:<id>` | hash | connection -> `<lease> <user>`: the members of a topic |
 | `<feature>:<kind>:<id>` | string | `<version> <JSON>`: a value of a record, until it expires |
 | `gone:<user>` | string | `<version> <cause>` for a while after a user went offline, so that it is announced once |
+| `departed` | sorted set | users whose going offline is not announced yet -> when it is due; with `REALTIME_OFFLINE_DELAY` alone |
 | `came:<user>` | string | `<connection> <version> <cause>` for a while after a user's return: the connection, and the cause |
 | `announced:<user>` | string | when the user's allowance of announcements is full again, while it is not |
 | `unsettled` | set | users without a connection in Redis who have not been announced as offline yet |
@@ -39,11 +40,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import orjson
 
+from flask_realtime.backends.base import Awaited
 from flask_realtime.backends.record import Text
 from flask_realtime.backends.recovery import LeaseChange, LeaseRecord
 from flask_realtime.backends.redis.answers import (
@@ -55,6 +58,7 @@ from flask_realtime.backends.redis.answers import (
     Renewal,
     WentOffline,
     parse_answer,
+    parse_departures,
     parse_lease,
     parse_names,
     parse_notes,
@@ -64,6 +68,7 @@ from flask_realtime.backends.redis.answers import (
     parse_reaped,
     parse_refusals,
     parse_renewal,
+    parse_taken,
     parse_text,
     parse_two_numbers,
     parse_users,
@@ -87,6 +92,8 @@ _VERIFY: Final = Script("verify")
 _SETTLE: Final = Script("settle")
 _REAP: Final = Script("reap")
 _TAKE_ANNOUNCEMENT: Final = Script("take_announcement")
+_TAKE_DEPARTURE: Final = Script("take_departure")
+_DEPARTURES: Final = Script("departures")
 _ONLINE: Final = Script("online")
 _USERS: Final = Script("users")
 _COUNT_USERS: Final = Script("count_users")
@@ -216,31 +223,35 @@ def renew_lease(lease: str, *, ttl: float, is_leaving: bool) -> Question[Renewal
     return Question(_RENEW_LEASE, (lease, _microseconds(ttl), int(is_leaving)), parse_renewal)
 
 
-def reap(limit: int, lease: str) -> IdempotentCall[Reaped]:
+def reap(limit: int, lease: str, *, offline_delay: float = 0.0) -> IdempotentCall[Reaped]:
     """Remove connections of a lease, and the lease itself with its last ones.
 
     Args:
         limit: Maximum number of connections.
         lease: The lease; with an empty name, any that has run out.
+        offline_delay: Seconds for which users who go offline are waited for.
     """
-    return IdempotentCall(_REAP, (token_hex(12), limit, lease), parse_reaped)
+    return IdempotentCall(_REAP, (token_hex(12), limit, lease, _microseconds(offline_delay)), parse_reaped)
 
 
 # One connection ---------------------------------------------------------------------------------------------------------------
 
 
-def add(user_id: str, connection_id: str, details: str) -> Write[Answer]:
+def add(user_id: str, connection_id: str, details: str, *, offline_delay: float = 0.0) -> Write[Answer]:
     """Add a connection of a user's.
 
     Args:
         user_id: The user.
         connection_id: The connection.
         details: The details to store.
+        offline_delay: Seconds for which users who go offline are waited for.
     """
-    return Write(ADD, (user_id, connection_id, details), parse_answer)
+    return Write(ADD, (user_id, connection_id, details, _microseconds(offline_delay)), parse_answer)
 
 
-def remove(user_id: str, connection_id: str, *, told_online: int, joined: Sequence[str]) -> Write[Answer]:
+def remove(
+    user_id: str, connection_id: str, *, told_online: int, joined: Sequence[str], offline_delay: float = 0.0
+) -> Write[Answer]:
     """Remove a connection of a user's, from every topic too.
 
     Args:
@@ -248,8 +259,10 @@ def remove(user_id: str, connection_id: str, *, told_online: int, joined: Sequen
         connection_id: The connection.
         told_online: The version of the announcement that the user came online during an outage of Redis, or 0.
         joined: The topics that it has joined.
+        offline_delay: Seconds for which users who go offline are waited for.
     """
-    return Write(REMOVE, (user_id, connection_id, told_online, _json(joined)), parse_answer)
+    args = user_id, connection_id, told_online, _json(joined), _microseconds(offline_delay)
+    return Write(REMOVE, args, parse_answer)
 
 
 def join(user_id: str, connection_id: str, topic: str) -> Write[Answer]:
@@ -277,14 +290,15 @@ def leave_all(user_id: str, connection_id: str, prefix: str, joined: Sequence[st
 # Many connections at once -----------------------------------------------------------------------------------------------------
 
 
-def write(states: Sequence[State], *, was_reaped: bool) -> IdempotentCall[list[Outcome]]:
+def write(states: Sequence[State], *, was_reaped: bool, offline_delay: float = 0.0) -> IdempotentCall[list[Outcome]]:
     """Write connections; answers the effect on the user of each.
 
     Args:
         states: The connections.
         was_reaped: Whether the previous lease was reaped.
+        offline_delay: Seconds for which users who go offline are waited for.
     """
-    args = token_hex(12), int(was_reaped), _json([tuple(state) for state in states])
+    args = token_hex(12), int(was_reaped), _json([tuple(state) for state in states]), _microseconds(offline_delay)
     return IdempotentCall(_WRITE, args, parse_outcomes)
 
 
@@ -293,9 +307,14 @@ def verify(noted: Sequence[Noted]) -> IdempotentCall[list[int]]:
     return IdempotentCall(_VERIFY, (token_hex(12), _json([tuple(each) for each in noted])), parse_places)
 
 
-def settle(user_ids: Sequence[str]) -> IdempotentCall[list[WentOffline]]:
-    """Settle which of these users are offline; answers those who have not been announced."""
-    return IdempotentCall(_SETTLE, (token_hex(12), _json(user_ids)), parse_offline)
+def settle(user_ids: Sequence[str], *, offline_delay: float = 0.0) -> IdempotentCall[list[WentOffline]]:
+    """Settle which of these users are offline; answers those who have not been announced.
+
+    Args:
+        user_ids: The users.
+        offline_delay: Seconds for which users who go offline are waited for.
+    """
+    return IdempotentCall(_SETTLE, (token_hex(12), _json(user_ids), _microseconds(offline_delay)), parse_offline)
 
 
 # Records ----------------------------------------------------------------------------------------------------------------------
@@ -360,6 +379,26 @@ def take_recovery(key: str, user_id: str, owner: str, attempt: str, *, ttl: floa
 def take_announcement(user_id: str) -> Question[float]:
     """Take one of the announcements of a user; answers 0, or the seconds until one may be made."""
     return Question(_TAKE_ANNOUNCEMENT, (user_id,), lambda milliseconds: int(milliseconds) / 1000)
+
+
+def take_departure(user_id: str, version: int, *, offline_delay: float) -> Question[bool | None]:
+    """Take a user's departure; see `ConnectedUsers.take_departure`.
+
+    Args:
+        user_id: The user.
+        version: The version of the departure.
+        offline_delay: Seconds for which it waited.
+    """
+    return Question(_TAKE_DEPARTURE, (user_id, version + _microseconds(offline_delay)), parse_taken)
+
+
+def departures(*, offline_delay: float) -> Question[list[Awaited]]:
+    """Ask for the departures that wait; see `ConnectedUsers.departures`.
+
+    Args:
+        offline_delay: Seconds for which each waits.
+    """
+    return Question(_DEPARTURES, (), partial(parse_departures, offline_delay=_microseconds(offline_delay)))
 
 
 def online(user_ids: Iterable[str]) -> Question[set[str]]:

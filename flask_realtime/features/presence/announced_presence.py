@@ -54,9 +54,17 @@ class AnnouncedPresence(Presence):
         """Record a connection, and return whether the user came online with it."""
         self.settings.load()
         change = super().connected(connection_id, user_id, device)
-        if change.connections > 1 or self.notifier.awaits(user_id):
+        if change.connections > 1 or change.is_back or self.notifier.awaits(user_id):
             self._recheck(user_id)
-        return change
+        return change if change.is_back is None or not change.status_changed else self._returned(user_id, change)
+
+    def _returned(self, user_id: str, change: Change) -> Change:
+        """Return the change that others hear of when a user comes online of whom all servers know whether they were waited for."""
+        if not change.is_back:
+            self.notifier.returned(user_id, change.version)
+            return change
+        self.notifier.is_back(user_id, change.version)
+        return change._replace(status_changed=False)
 
     def disconnected(self, connection_id: str, user_id: str) -> Change:
         """Forget a connection, and return whether the user went offline with it."""

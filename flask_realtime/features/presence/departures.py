@@ -15,11 +15,13 @@ class Departure(NamedTuple):
         user_id: The user.
         version: The change's sequence number among the changes of this user, on all servers.
         hold: Seconds for which it must not be announced, because the user changed too often.
+        is_left: Whether it was found in Redis, where other servers that start find it too: one of them is to take it from there.
     """
 
     user_id: str
     version: int
     hold: float = 0.0
+    is_left: bool = False
 
 
 class Departures:

@@ -100,6 +100,8 @@ presence.event(PRESENCE_ACTIVE, limit="presence", app_context=False, summary="Sa
     handlers.active
 )
 
+presence.on_serving(handlers.serving)
+
 presence.command(HEARD)(handlers.heard)
 presence.command(DEPARTED)(handlers.departed)
 presence.command(RETURNED)(handlers.returned)

@@ -68,6 +68,11 @@ def active(state: AnnouncedPresence, caller: Caller) -> None:
     state.set_idle(caller, idle=False)
 
 
+def serving(state: AnnouncedPresence) -> None:
+    """Handle the start of a server."""
+    state.notifier.begin()
+
+
 def departed(state: AnnouncedPresence, user_id: str, version: int) -> None:
     """Record a departure that waits on another server."""
     state.notifier.departed(user_id, version)

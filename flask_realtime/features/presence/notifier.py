@@ -2,7 +2,8 @@
 
 The application's hooks may be slow; one user's changes are still announced in the order in which they happened. The hooks are
 called for every change; clients are notified of those that `Announcements` selects. Of a user who is back before `Departures` has
-let go of the change, neither hears anything. What an invisible user does only the hooks hear.
+let go of the change, neither hears anything. With Redis, who takes a departure from there decides that, and a server that starts
+takes over those of servers that died. What an invisible user does only the hooks hear.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from typing import Final
 
+from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.ids import parse_id
 from flask_realtime.contract.rooms import user_room
@@ -27,6 +29,11 @@ from flask_realtime.features.presence.visibility import Visibility
 
 _SETTLED: Final = 1.0
 """Seconds after a user became visible or invisible until all servers know: what was announced meanwhile is compared then."""
+
+_TAKEOVER_PAUSE: Final = 1.0
+"""Seconds after its start until a server looks for departures of before, and between two attempts."""
+
+_TAKEOVER: Final = "takeover"
 
 
 class PresenceNotifier:
@@ -52,6 +59,8 @@ class PresenceNotifier:
             context.config.offline_delay, context.clock, context.lock()
         )
         self._departure_timer = context.timer(departures.next_deadline, self._announce_departures)
+        self._takeovers = Deadlines(context.lock())
+        self._takeover_timer = context.timer(self._takeovers.next_deadline, self._take_over)
         self._unsettled = Deadlines(context.lock())
         self._settling_timer = context.timer(self._unsettled.next_deadline, self._settle_due)
         self._turns = Turns(context.start, context.lock())
@@ -136,12 +145,39 @@ class PresenceNotifier:
         if latest is not online and (online or latest is not None):
             self._announce(user_id, online=online, version=self._next_version(user_id))
 
+    def begin(self) -> None:
+        """Take over departures that began to wait before this server heard of others'; their own servers may have died."""
+        if self._departures.is_waiting and not self._context.backend.is_local:
+            self._take_over_later()
+
+    def _take_over_later(self) -> None:
+        at = self._context.clock() + _TAKEOVER_PAUSE
+        self._takeovers.set(_TAKEOVER, at)
+        self._takeover_timer.wake_by(at)
+
+    def _take_over(self) -> Iterable[Emit]:
+        for _ in self._takeovers.take_due(self._context.clock()):
+            try:
+                left = self._presence.left_departures()
+            except BackendUnavailable:  # It is logged where it is found.
+                self._take_over_later()
+                continue
+            for user_id, version, seconds in left:
+                patience = seconds - self._context.config.offline_delay + grace_seconds()
+                self._wait_with(Departure(user_id, version, is_left=True), patience)
+        return ()
+
     def departed(self, user_id: str, version: int) -> None:
         """Let a departure wait that another server announces, unless that server dies."""
         self._wait_with(Departure(user_id, version), grace_seconds())
 
+    def is_back(self, user_id: str, version: int) -> None:
+        """Forget the departure of a user who is back here, on all servers."""
+        self._departures.drop(user_id, version)
+        self._context.elsewhere(RETURNED, user_id, version)
+
     def returned(self, user_id: str, version: int) -> None:
-        """Forget the departure of a user who is back on another server."""
+        """Forget the departure of a user who is back, or was announced as offline before."""
         self._departures.drop(user_id, version)
 
     def end_waiting(self) -> None:
@@ -157,12 +193,14 @@ class PresenceNotifier:
 
     def _announce_departures(self) -> Iterable[Emit]:
         for departure in self._departures.take_due():
-            if not self._presence.is_online(departure.user_id):
+            is_due = self._presence.take_departure(departure.user_id, departure.version)
+            # Who took it announces it, unless that server has died; then nothing was heard from it.
+            if is_due or (is_due is None and not departure.is_left):
                 self._announce_departure(departure)
         return ()
 
     def _announce_departure(self, departure: Departure) -> None:
-        user_id, version, hold = departure
+        user_id, version, hold, _ = departure
         if self._announcements.latest(user_id)[1] > version:  # The user became visible or invisible while it waited.
             version = self._next_version(user_id)
         self._announce_change(user_id, online=False, version=version, hold=hold)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from flask_realtime.backends.base import Change, ConnectedUsers, PresenceEntry
+from flask_realtime.backends.base import Awaited, Change, ConnectedUsers, PresenceEntry
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.rooms import user_room
 from flask_realtime.features.presence.departures import Departures
@@ -81,6 +81,14 @@ class Presence:
     def exceeds_limit(self, number: int, user_id: str, within: float) -> bool | None:
         """Return whether a user has more than a number of connections; None if the caller has to ask again."""
         return self._backend.exceeds_limit(number, user_id, within)
+
+    def take_departure(self, user_id: str, version: int) -> bool | None:
+        """Take a user's departure that waited; see `ConnectedUsers.take_departure`."""
+        return self._backend.take_departure(user_id, version)
+
+    def left_departures(self) -> list[Awaited]:
+        """Return the departures that wait on whatever server, if servers share them; see `ConnectedUsers.departures`."""
+        return self._backend.departures()
 
     def take_announcement(self, user_id: str) -> float:
         """Take one of the announcements of a user that all servers share; return 0, or the seconds until one may be made."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from flask_realtime.backends.base import Awaited
 from flask_realtime.backends.redis import script, scripts
-from flask_realtime.backends.redis.answers import STAYS, TURNED, Answer, Note, Outcome, Reaped, WentOffline
+from flask_realtime.backends.redis.answers import STAYS, TURNED, UNSETTLED, Answer, Note, Outcome, Reaped, WentOffline
 from flask_realtime.backends.redis.script import Script
 
 FOLDER = Path(script.__file__).with_name("lua")
@@ -56,11 +57,15 @@ def test_a_piece_that_is_not_there_is_an_error(folder: Path) -> None:
 
 
 def test_answers_are_read_as_scripts_write_them() -> None:
-    assert scripts.add("ann", "c1", "").parse(TURNED, b"7 2 1500") == Answer(TURNED, 7, 2, 1500)
-    assert scripts.join("ann", "c1", "1").parse(STAYS, b"0") == Answer(STAYS, 0, 0, 0)
+    assert scripts.add("ann", "c1", "").parse(TURNED, b"7 2 1500 1") == Answer(TURNED, 7, 2, 1500, is_back=True)
+    assert scripts.join("ann", "c1", "1").parse(STAYS, b"0") == Answer(STAYS, 0, 0, 0, is_back=False)
     assert scripts.write([], was_reaped=False).parse(STAYS, b'[[1,"7"],[0,"0"]]') == [Outcome(1, 7), Outcome(0, 0)]
     assert scripts.settle([]).parse(STAYS, b"{}") == []
-    assert scripts.users().parse([[b"ann", b"bob"], [b"bob"]]) == ["ann"]
+    assert sorted(scripts.users().parse([[b"ann", b"bob"], [b"bob"], [b"carol"]])) == ["ann", "carol"]
+    taken = [scripts.take_departure("ann", 7, offline_delay=1).parse(code) for code in (STAYS, TURNED, UNSETTLED)]
+    assert taken == [False, True, None]
+    departures = scripts.departures(offline_delay=1).parse([9_000_000, [b"ann", b"9500000", b"bob", b"8000000"]])
+    assert departures == [Awaited("ann", 8_500_000, 0.5), Awaited("bob", 7_000_000, -1.0)]
     assert scripts.take_announcement("ann").parse(1500) == 1.5
     assert scripts.entries("user:ann").parse([[b"c1", b"a.1 x y", b"c2", b"b.1 z"], [b"b.1"]]) == [Note("c1", "a.1", "x y")]
 

@@ -1,6 +1,7 @@
 --- @include "leases"
 --- @include "users"
--- Answers the users with connections, and those of them whose servers are dead.
+--- @include "awaited"
+-- Answers the users with connections, those of them whose servers are dead, and those without who are waited for.
 local dead, any = dead_leases()
 
-return {redis.call('SMEMBERS', base .. ':online'), any and dead_users(dead) or {}}
+return {redis.call('SMEMBERS', base .. ':online'), any and dead_users(dead) or {}, awaited_users()}

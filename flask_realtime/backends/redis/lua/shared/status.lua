@@ -1,5 +1,6 @@
 --- @include "users"
 --- @include "version"
+--- @include "departures"
 
 local function note_gone(user, version, cause)
   redis.call('SREM', base .. ':online', user)
@@ -13,6 +14,7 @@ end
 local function go_offline(user, cause)
   local version = next_version()
   local had_come_back = note_gone(user, version, cause)
+  wait_for(user, version)
   return TURNED, version, had_come_back
 end
 
@@ -33,7 +35,7 @@ local function last_gone(user)
   return tonumber(version), cause, version
 end
 
--- Returns, beside code and version, the version of the user's last change to offline.
+-- Returns, beside code and version, the version of the user's last change to offline, and whether the return was in time for it.
 local function add(lease, user, connection, details)
   local is_first = not has_connections(user)
   redis.call('HSET', base .. ':user:' .. user, connection, lease .. ' ' .. details)
@@ -41,6 +43,7 @@ local function add(lease, user, connection, details)
   if not is_first then
     return STAYS, '0', 0
   end
+  local is_back = is_back_in_time(user)
   local gone, cause, version = last_gone(user)
   redis.call('DEL', base .. ':gone:' .. user)
   redis.call('SADD', base .. ':online', user)
@@ -52,7 +55,7 @@ local function add(lease, user, connection, details)
   else
     redis.call('DEL', base .. ':came:' .. user)
   end
-  return TURNED, next_version(), gone
+  return TURNED, next_version(), gone, is_back
 end
 
 local function remove_known(user, connection, entry)

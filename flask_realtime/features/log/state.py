@@ -2,7 +2,8 @@
 
 An event is written in the transaction that makes the change, and reserved for the process that writes it. After the commit that
 process sends it, and soon afterwards records so, for many events at once. Whatever is not recorded as delivered when its
-reservation ends is sent by the relay, because its process was killed, or serves no connections::
+reservation ends is sent by the relay, because its process was killed, or serves no connections, or the transaction took long. Then
+all that was written later in it is left to the relay too, which sends it in order::
 
     begin    write event (reserved)        process dies
     commit ─► send ─► record delivered          │ reservation ends
@@ -11,6 +12,8 @@ reservation ends is sent by the relay, because its process was killed, or serves
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -61,6 +64,7 @@ class Log:
         self._relayed_with: dict[str, Callable[[Emit], object]] = {}
         self._timer = context.timer(self._next_deadline, self._work)
         self._is_failing = False
+        self._left = threading.local()
 
     def append(self, emit: Emit, send: Callable[[Emit], object] | None = None) -> None:
         """Write an event to the log, in the current transaction of `db.session`; it is sent after the commit.
@@ -79,7 +83,7 @@ class Log:
         reserved_for = RESERVED_FOR if self._reaches_clients else 0.0
         for written in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for):
             sending = partial(send or self._context.emit, emit_of(written))
-            self._context.after_commit(emit.event, partial(self._send, written.number, sending, self._clock() + LATEST_START))
+            self._context.after_commit(emit.event, partial(self._send, written.number, sending, self._clock()))
 
     def table(self) -> Outbox:
         """Return the log's table.
@@ -159,8 +163,8 @@ class Log:
             return outbox
         return None
 
-    def _send(self, number: int, send: Callable[[], object], latest_start: float) -> None:
-        if self._reaches_clients and self._clock() > latest_start:
+    def _send(self, number: int, send: Callable[[], object], written_at: float) -> None:
+        if self._reaches_clients and self._is_left(written_at):
             return
         send()
         if self._relay is not None:
@@ -174,6 +178,15 @@ class Log:
             self._notify()
             if len(self._unrecorded) < MAX_UNSERVED:
                 self._unrecorded.append(number)
+
+    def _is_left(self, written_at: float) -> bool:
+        """Return whether an event is left to the relay: it was written long ago, or in a transaction one of whose events was."""
+        now = self._clock()
+        if now > written_at + LATEST_START:
+            self._left.at = now
+            return True
+        # Written before this greenlet or thread left one, and sent after it, it is of the same transaction: the order stays.
+        return written_at <= getattr(self._left, "at", -math.inf)
 
     def _notify(self) -> None:
         """Tell the server that does reach clients, unless it has just been told, and looks again."""

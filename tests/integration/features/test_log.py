@@ -213,6 +213,18 @@ def test_an_event_whose_transaction_takes_long_is_delivered_once(world: World, m
     assert world.events(world.ann) == [("note", 1)]
 
 
+def test_the_events_of_a_transaction_that_takes_long_come_in_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "LATEST_START", 0.2)
+    world.realtime.log("note", 1, user_id="ann")
+    began = monotonic()
+    world.eventually(lambda: monotonic() - began > state.LATEST_START, PATIENCE_SECONDS)
+    for number in (2, 3):
+        world.realtime.log("note", number, user_id="ann")
+    world.db.session.commit()
+    world.eventually(lambda: world.undelivered() == 0)
+    assert world.events(world.ann) == [("note", 1), ("note", 2), ("note", 3)]
+
+
 @on_sqlite
 def test_what_was_sent_before_anybody_was_connected_is_not_sent_later(
     database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack

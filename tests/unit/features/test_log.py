@@ -328,6 +328,31 @@ def test_an_event_whose_transaction_took_long_is_left_to_the_relay(clock: Clock,
     assert (server.sent, table.recorded) == ([("note", 1)], [[1]])
 
 
+def test_what_was_written_later_in_a_transaction_that_took_long_is_not_sent_before_the_rest(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    server.write(1)
+    clock.now += 1.6
+    server.write(2)
+    server.write(3)
+    server.commit()
+    server.pass_time(5)
+    assert server.sent == [("note", 1), ("note", 2), ("note", 3)]
+    assert sorted(number for numbers in table.recorded for number in numbers) == [1, 2, 3]
+
+
+def test_a_transaction_that_follows_one_that_took_long_is_sent_at_once(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    server.write(1)
+    clock.now += 1.6
+    server.commit()
+    clock.now += 0.001
+    server.write(2)
+    server.commit()
+    assert server.sent == [("note", 2)]
+
+
 def test_a_process_that_reaches_nobody_leaves_its_events_to_a_server(clock: Clock, table: Table) -> None:
     command, server = Server(clock, table), Server(clock, table)
     server.connect()

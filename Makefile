@@ -37,12 +37,15 @@ SAMPLE ?= 40
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# uv does not read pip's configuration.
+UV_INDEX = index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"
+
 # pyenv's commands answer only for the versions chosen, so all are; tox takes the programs behind them. The virtual environment's own
-# Python is left out: what runs on the others runs on it anyway. uv, which makes the environments, does not read pip's configuration.
+# Python is left out: what runs on the others runs on it anyway.
 define on_each_other_python
 @export PYENV_VERSION="$$(command -v pyenv >/dev/null && pyenv versions --bare | paste -sd: -)"; \
-index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
-[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
+$(UV_INDEX); \
 own=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); versions=; programs=; \
 for version in 3.10 3.11 3.12 3.13; do \
 	[ $$version = $$own ] || ! program=$$(python$$version -c 'import sys; print(sys.executable)' 2>/dev/null) || \
@@ -144,8 +147,10 @@ $(VENV)/run.stamp: setup.py | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[example]'
 	@touch $@
 
+# uv takes a fifth of the processor's time that pip does, and pip's place where it can be had and finds everything.
 $(VENV)/dev.stamp: setup.py | $(BIN)/python
-	$(PIP_INSTALL) --editable '.[dev]'
+	@$(UV_INDEX); $(PIP_INSTALL) uv 2>/dev/null && $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]' 2>/dev/null || \
+		$(PIP_INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/run.stamp
 
 # npm comes from PyPI where the machine has none, or a Node.js that is too old for the page's tools.

@@ -21,7 +21,7 @@ BENCH := benchmarks
 ENGINE_DOES_NOT_MATTER := $(addprefix --ignore=tests/e2e/test_,engine_selection.py servers.py tls.py redis_cluster.py direct_links.py links_removals.py example.py workers.py \
 	many_servers.py page.py page_messages.py page_offline.py page_people.py document_example.py types.py drain.py front_door.py \
 	new_feature.py web_servers.py example_defence.py setup_warnings.py killed_workers.py recovery_servers.py recovery_restart.py \
-	page_analytics.py deployment.py health.py logging.py metrics.py tracing.py command_line.py) \
+	page_analytics.py deployment.py health.py logging.py metrics.py tracing.py command_line.py forks.py origins.py snippets.py) \
 	$(addprefix --ignore=tests/e2e/features/test_,administration.py analytics.py conversations_members.py log.py messages_changed.py messages_sent.py \
 	notifications_critical.py presence_rates.py presence_states.py reactions.py receipts.py search.py)
 # What holds for clients of one worker has to hold for those of several.

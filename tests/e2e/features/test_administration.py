@@ -31,7 +31,7 @@ FILES = JS_FOLDER / "node_modules" / "@socket.io" / "admin-ui" / "ui" / "dist"
 SECONDS = 20.0
 LONGER_THAN_BETWEEN_REPORTS = 6.0
 PASSWORD = "correct horse battery"
-ADMIN = {"username": "root", "password": generate_password_hash(PASSWORD)}
+ADMIN = {"username": "root", "password": generate_password_hash(PASSWORD, "pbkdf2:sha256:1")}
 
 
 class _Quiet(SimpleHTTPRequestHandler):

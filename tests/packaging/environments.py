@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
+from sysconfig import get_path
 
 from tests.e2e.servers import Server, stopped_at_the_end
 
@@ -50,6 +52,7 @@ class Environment:
         uv("venv", "--quiet", "--python", sys.executable, folder, folder=folder.parent)
         requirement = f"{wheel}[{','.join(extras)}]" if extras else str(wheel)
         uv("pip", "install", "--quiet", "--python", self.python, requirement, folder=folder.parent)
+        self._take_what_is_compiled()
 
     def run(self, script: str, *arguments: str) -> str:
         """Run a script away from all other packages, in which a warning is an error; returns what it printed."""
@@ -63,6 +66,17 @@ class Environment:
             server.url = f"http://127.0.0.1:{port}"
             server.wait_until_ready()
             yield server
+
+    def _take_what_is_compiled(self) -> None:
+        """Take what this environment has compiled of the same files, links to uv's: each would compile all of it again."""
+        here = Path(get_path("purelib"))
+        packages = self.folder / here.relative_to(sys.prefix)
+        for source in packages.rglob("*.py"):
+            same = here / source.relative_to(packages)
+            compiled, link = (Path(cache_from_source(str(file))) for file in (same, source))
+            if compiled.exists() and same.samefile(source) and not link.exists():
+                link.parent.mkdir(exist_ok=True)
+                link.hardlink_to(compiled)
 
     @property
     def _variables(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from sqlalchemy import insert, text
 
 from flask_realtime.database.columns import utc_now
 from flask_realtime.features.search.query import MAX_QUERY_LENGTH, parse_query
-from tests.integration.example_support import Statement, StoreApp, instructions, new_store_app, on_sqlite, recorded
+from tests.integration.example_support import Statement, StoreApp, instructions, new_store_app, on_sqlite, recorded, sqlite_url
+from tests.postgresql_server import PostgresqlServer
 
 OPERATORS = [
     "AND",
@@ -162,9 +164,28 @@ TOLERANCE = 1.2
 """How much more a search may take where others have written a lot: the index has become deeper."""
 
 
-@pytest.fixture
-def crowd(chat: StoreApp) -> StoreApp:
+@pytest.fixture(scope="module")
+def sqlite_crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreApp]:
+    with crowd(sqlite_url(tmp_path_factory.mktemp("crowd"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def postgresql_crowd(postgresql_server: PostgresqlServer) -> Iterator[StoreApp]:
+    with postgresql_server.new_database() as database_url, crowd(database_url) as made:
+        yield made
+
+
+@contextmanager
+def crowd(database_url: str) -> Iterator[StoreApp]:
     """Conversations of which one in a hundred is ann's, ben is in half of them, and a word that is in every message."""
+    with new_store_app(database_url, search=True) as chat:
+        chat.store.conversations.create(["ann"])
+        fill(chat)
+        yield chat
+
+
+def fill(chat: StoreApp) -> None:
     now, models, session = utc_now(), chat.models, chat.db.session
     session.execute(insert(models.conversation), [{"created_at": now} for _ in range(OTHERS)])
     readers = [(number, "ben") for number in range(2, OTHERS + 2, 2)] + [(number, "ann") for number in range(100, OTHERS, 100)]
@@ -181,7 +202,6 @@ def crowd(chat: StoreApp) -> StoreApp:
     session.execute(insert(models.message), rows)
     session.execute(text("ANALYZE"))
     session.commit()
-    return chat
 
 
 def search_statement(chat: StoreApp, user_id: str, query: str, **options: Any) -> tuple[int, Statement]:
@@ -192,14 +212,15 @@ def search_statement(chat: StoreApp, user_id: str, query: str, **options: Any) -
     return found, statement
 
 
-@on_sqlite
 @pytest.mark.parametrize(
     ("user_id", "query", "count"), [("ann", "common", 50), ("ann", "rarely", 0), ("ben", "common", 50), ("ben", "rare", 4)]
 )
-def test_sqlite_begins_with_the_index_from_the_newest_message_on(crowd: StoreApp, user_id: str, query: str, count: int) -> None:
-    found, statement = search_statement(crowd, user_id, query, before="999999")
+def test_sqlite_begins_with_the_index_from_the_newest_message_on(
+    sqlite_crowd: StoreApp, user_id: str, query: str, count: int
+) -> None:
+    found, statement = search_statement(sqlite_crowd, user_id, query, before="999999")
     assert found == count
-    plan = crowd.db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+    plan = sqlite_crowd.db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
     assert [re.sub(r"INDEX \d+:.*", "INDEX", row.detail) for row in plan] == [
         "SCAN found VIRTUAL TABLE INDEX",
         "SEARCH message USING INTEGER PRIMARY KEY (rowid=?)",
@@ -207,9 +228,8 @@ def test_sqlite_begins_with_the_index_from_the_newest_message_on(crowd: StoreApp
     ]
 
 
-@on_sqlite
-def test_sqlite_looks_for_words_in_the_users_conversations_alone(crowd: StoreApp) -> None:
-    _, statement = search_statement(crowd, "ann", "common rare")
+def test_sqlite_looks_for_words_in_the_users_conversations_alone(sqlite_crowd: StoreApp) -> None:
+    _, statement = search_statement(sqlite_crowd, "ann", "common rare")
     assert 'scope : ("\ue0001" OR "\ue000100" OR "\ue000200") AND words : ("common" AND "rare" *)' in statement.parameters
 
 
@@ -234,7 +254,6 @@ def test_sqlite_reads_no_messages_of_other_conversations_for_an_unfinished_word(
     assert many <= few * TOLERANCE
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(
     ("user_id", "query", "options", "most"),
     [
@@ -249,10 +268,10 @@ def test_sqlite_reads_no_messages_of_other_conversations_for_an_unfinished_word(
     ],
 )
 def test_postgresql_reads_few_messages_of_other_conversations(
-    crowd: StoreApp, user_id: str, query: str, options: dict[str, str], most: int
+    postgresql_crowd: StoreApp, user_id: str, query: str, options: dict[str, str], most: int
 ) -> None:
-    _, statement = search_statement(crowd, user_id, query, **options)
-    explained = crowd.db.session.connection().exec_driver_sql(
+    _, statement = search_statement(postgresql_crowd, user_id, query, **options)
+    explained = postgresql_crowd.db.session.connection().exec_driver_sql(
         f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", statement.parameters
     )
     assert rows_read(explained.scalar_one()[0]["Plan"]) <= most, json.dumps(explained, default=str)

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, make_url
 from werkzeug.datastructures import Headers
 
 from example_app import create_app
@@ -25,6 +25,7 @@ from example_app.models import User, find_user_by_name
 from example_app.passwords import hash_password
 from example_app.tokens import open_session
 from flask_realtime.store import Models, Store, define_models
+from tests.postgresql_server import server_of
 
 SECRET = "the tests' own key, long enough for HS256"
 PATIENCE_SECONDS = 10.0
@@ -166,6 +167,31 @@ def _mapped(**options: Any) -> tuple[SQLAlchemy, Models]:
     return database, define_models(database, **options)
 
 
+_tables: dict[SQLAlchemy, bytes] = {}
+
+
+def create_tables(database: SQLAlchemy) -> None:
+    """Create the tables of models that applications share, in a new database; for each of these after the first it is a copy."""
+    engine = database.engine
+    assert engine.url.database is not None
+    if engine.dialect.name == "postgresql":
+        server_of(engine.url).fill(engine.url.database, database, lambda: _create_and_close(database))
+        return
+    file = Path(engine.url.database)
+    if file.exists():
+        database.create_all()
+    elif database in _tables:
+        file.write_bytes(_tables[database])
+    else:
+        _create_and_close(database)
+        _tables[database] = file.read_bytes()
+
+
+def _create_and_close(database: SQLAlchemy) -> None:
+    database.create_all()
+    database.engine.dispose()
+
+
 class StoreApp:
     """An application with nothing but a store, whose user ids refer to no table."""
 
@@ -202,7 +228,7 @@ def new_store_app(database_url: str, **options: Any) -> Iterator[StoreApp]:
     with made.app.app_context():
         if made.db.engine.dialect.name == "sqlite":
             event.listen(made.db.engine, "connect", enforce_foreign_keys)
-        made.db.create_all()
+        create_tables(made.db)
         try:
             yield made
         finally:
@@ -283,6 +309,14 @@ def _reads_all(step: dict[str, Any]) -> bool:
 
 @contextmanager
 def new_example(database_url: str, folder: Path) -> Iterator[Example]:
-    """The example on a new database."""
+    """The example on a new database; on PostgreSQL, on a copy of what its first start makes."""
+    address = make_url(database_url)
+    if address.get_backend_name() == "postgresql" and address.database is not None:
+        server_of(address).fill(address.database, "example", lambda: _start(database_url, folder))
     with running(database_url, folder) as app:
         yield Example(app)
+
+
+def _start(database_url: str, folder: Path) -> None:
+    with running(database_url, folder):
+        pass

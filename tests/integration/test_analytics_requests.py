@@ -37,7 +37,7 @@ from flask_realtime.features.analytics.histogram import bucket_of
 from flask_realtime.features.analytics.report import MAX_POINTS
 from flask_realtime.store import Store
 from tests.integration.conftest import KEY
-from tests.integration.example_support import shared_models, sqlite_url
+from tests.integration.example_support import create_tables, shared_models, sqlite_url
 from tests.unit.test_layout import ROOT
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
@@ -69,7 +69,7 @@ class World:
         self.app.register_blueprint(Chat(realtime, self.store, users=known).blueprint)
         realtime.init_app(self.app)
         with self.app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             self.tokens = {user: create_access_token(user) for user in ("ann", "eve")}
 
     def fill(self) -> None:

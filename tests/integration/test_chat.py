@@ -23,7 +23,7 @@ from flask_realtime.store import Store
 from flask_realtime.testing import RealtimeTestClient
 from tests.described_apps import bare
 from tests.integration.conftest import KEY
-from tests.integration.example_support import shared_models, sqlite_url
+from tests.integration.example_support import create_tables, shared_models, sqlite_url
 
 ROUTES = """
 GET /admin/analytics
@@ -78,7 +78,7 @@ class World:
         self.app.register_blueprint(self.chat.blueprint, **options)
         self.realtime.init_app(self.app)
         with self.app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             self.store.conversations.create(["ann", "ben"])
             self.store.conversations.create(["ben"])
 

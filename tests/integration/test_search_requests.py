@@ -13,7 +13,7 @@ from flask_realtime import Realtime
 from flask_realtime.chat import Chat
 from flask_realtime.store import Store
 from tests.integration.conftest import KEY
-from tests.integration.example_support import shared_models
+from tests.integration.example_support import create_tables, shared_models
 
 SEARCHES = 10
 """Searches that a user has at once."""
@@ -33,7 +33,7 @@ class World:
         self.app.register_blueprint(Chat(realtime, self.store, users=known).blueprint)
         realtime.init_app(self.app)
         with self.app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             self.store.conversations.create(["ann", "ben"])
             self.tokens = {user: create_access_token(user) for user in ("ann", "eve")}
 

@@ -19,7 +19,7 @@ from flask_realtime.rest import rest_blueprint
 from flask_realtime.store import Models, Store, define_models
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
-from tests.integration.example_support import shared_models, sqlite_url
+from tests.integration.example_support import create_tables, shared_models, sqlite_url
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ class World:
         self.realtime.on_leave(lambda identity, conversation_id: self.left.append((identity.user_id, conversation_id)))
         self.realtime.init_app(app)
         with app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             stack.callback(self.db.engine.dispose)
             self.tokens = {user: create_access_token(user) for user in USERS}
         assert self.request("ann", "POST", "/conversations", {"participantIds": ["ben", "cat"]})[0] == 201

@@ -20,7 +20,14 @@ from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.store import Store, define_models, utc_now
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
-from tests.integration.example_support import PATIENCE_SECONDS, enforce_foreign_keys, on_sqlite, shared_models, sqlite_url
+from tests.integration.example_support import (
+    PATIENCE_SECONDS,
+    create_tables,
+    enforce_foreign_keys,
+    on_sqlite,
+    shared_models,
+    sqlite_url,
+)
 
 RECOVERY_SECONDS = 5.0
 """Within which what a process left behind is delivered."""
@@ -39,7 +46,7 @@ class World:
         with app.app_context():
             if self.db.engine.dialect.name == "sqlite":
                 event.listen(self.db.engine, "connect", enforce_foreign_keys)
-            self.db.create_all()
+            create_tables(self.db)
             self.store.conversations.create(["ann", "ben"])
             stack.callback(self.db.engine.dispose)
         self.ann, self.ben = (stack.enter_context(connect(app, name)) for name in ("ann", "ben"))

@@ -17,7 +17,7 @@ from flask_realtime.errors import Forbidden, RegistrationError
 from flask_realtime.store import MessageRecord, Models, Store, define_models
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp, one_of_each
-from tests.integration.example_support import shared_models, sqlite_url
+from tests.integration.example_support import create_tables, shared_models, sqlite_url
 
 
 class World:
@@ -31,7 +31,7 @@ class World:
         self.store.register(self.realtime, **options)
         self.realtime.init_app(app)
         with app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             self.store.conversations.create(["ann", "ben"])
             self.store.conversations.create(["ben"])
             stack.callback(self.db.engine.dispose)

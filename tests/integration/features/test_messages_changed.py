@@ -17,7 +17,7 @@ from flask_realtime.chat import Chat
 from flask_realtime.store import Store, utc_now
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp, one_of_each
-from tests.integration.example_support import shared_models
+from tests.integration.example_support import create_tables, shared_models
 
 pytestmark = one_of_each
 
@@ -43,7 +43,7 @@ class World:
         self.realtime.may_moderate(lambda identity, _conversation: identity.user_id in self.administrators)
         self.realtime.init_app(app)
         with app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             self.store.conversations.create(["ann", "ben", "cat"])
             self.store.conversations.create(["ann", "eve"])
             stack.callback(self.db.engine.dispose)

@@ -19,7 +19,7 @@ from flask_realtime.rest import rest_blueprint
 from flask_realtime.store import Models, Store, define_models
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
-from tests.integration.example_support import on_sqlite, shared_models
+from tests.integration.example_support import create_tables, on_sqlite, shared_models
 
 OK = {"ok": True}
 HEART, KEYCAP, FLAG = "❤️", "#️⃣", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
@@ -38,7 +38,7 @@ class World:
         self.realtime.init_app(app)
         app.register_blueprint(rest_blueprint("rest", BUILT_IN))
         with app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             self.store.conversations.create(["ann", "ben"])
             self.store.conversations.create(["eve"])
             for conversation, sender in (("1", "ann"), ("2", "eve")):

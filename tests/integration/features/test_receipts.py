@@ -20,7 +20,7 @@ from flask_realtime.errors import Forbidden, RegistrationError
 from flask_realtime.store import Store, define_models, utc_now
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
-from tests.integration.example_support import on_sqlite, shared_models, sqlite_url
+from tests.integration.example_support import create_tables, on_sqlite, shared_models, sqlite_url
 from tests.redis_server import RedisServer
 
 OK = {"ok": True}
@@ -38,7 +38,7 @@ class World:
         self.store.register(self.realtime)
         self.realtime.init_app(app)
         with app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             self.store.conversations.create(["ann", "ben"])
             self.store.conversations.create(["ben"])
             stack.callback(self.db.engine.dispose)

@@ -23,7 +23,7 @@ from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.features.log.outbox import LogSelection, Outbox
 from flask_realtime.store import Store, define_models, utc_now
 from tests.integration.conftest import KEY
-from tests.integration.example_support import enforce_foreign_keys, full_scans, on_sqlite, recorded, shared_models
+from tests.integration.example_support import create_tables, enforce_foreign_keys, full_scans, on_sqlite, recorded, shared_models
 from tests.postgresql_server import PostgresqlServer
 from tests.redis_server import wait_until
 
@@ -88,7 +88,7 @@ def log_app(database_url: str, **register: Any) -> Iterator[LogApp]:
     with made.app.app_context():
         if made.db.engine.dialect.name == "sqlite":
             event.listen(made.db.engine, "connect", enforce_foreign_keys)
-        made.db.create_all()
+        create_tables(made.db)
         made.store.conversations.create(["ann", "ben"])
         try:
             yield made

@@ -23,6 +23,7 @@ from flask_realtime.store import PrivacyRecord, Store, define_models
 from tests.integration.conftest import MakeApp
 from tests.integration.example_support import (
     StoreApp,
+    create_tables,
     enforce_foreign_keys,
     full_scans,
     new_store_app,
@@ -53,7 +54,7 @@ class World:
         self.realtime.init_app(app)
         app.register_blueprint(rest_blueprint("chat", [presence]))
         with app.app_context():
-            self.db.create_all()
+            create_tables(self.db)
             if not self.store.conversations.exists("1"):
                 self.store.conversations.create(["ann", "ben", "cat"])
             stack.callback(self.db.engine.dispose)

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { openSocket } from '../../testing/fakeSocket';
-import { enterRoom, retainRoom } from './rooms';
+import { enterRoom, enterRooms, retainRoom } from './rooms';
 
 it('joins once for each connection, however many ask', async () => {
   const socket = openSocket();
@@ -29,4 +29,15 @@ it('asks again after a refusal', async () => {
   await expect(enterRoom(socket.asSocket, '1')).rejects.toThrow('No');
   socket.answers.clear();
   await expect(enterRoom(socket.asSocket, '1')).resolves.toEqual({ ok: true });
+});
+
+it('tells whether any conversation was not joined yet', async () => {
+  const socket = openSocket();
+  const enter = (...ids: string[]) => enterRooms(socket.asSocket, ids);
+  expect([await enter('1', '2'), await enter('2', '1'), await enter('2', '3'), await enter()]).toEqual([true, false, true, false]);
+  retainRoom(socket.asSocket, '2')();
+  expect([await enter('1'), await enter('1', '2')]).toEqual([false, true]);
+  socket.lose();
+  socket.open();
+  expect(await enter('1')).toBe(true);
 });

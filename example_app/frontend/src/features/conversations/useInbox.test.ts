@@ -10,14 +10,17 @@ import { useInbox } from './useInbox';
 
 const PAGE = 50;
 
-/** A server with that many conversations. */
-function serve(count: number) {
+/** A server with that many conversations. Returns the calls that ask for them. */
+function serve(count: number): string[] {
+  const calls: string[] = [];
   vi.stubGlobal('fetch', async (path: string) => {
     if (path.startsWith('/api/users')) return new Response('[]');
+    calls.push(path);
     const before = Number(new URL(path, 'http://localhost').searchParams.get('before') ?? count + 1);
     const ids = Array.from({ length: Math.min(PAGE, before - 1) }, (_, index) => String(before - 1 - index));
     return new Response(JSON.stringify(ids.map((id) => makeConversation({ id, participants: [] }))));
   });
+  return calls;
 }
 
 async function open() {
@@ -59,6 +62,38 @@ it('loads one page for all who ask at the same time, and keeps it when it loads 
   act(result.current.refresh);
   await waitFor(() => expect(result.current.conversations[0]?.id).toBe('401'));
   expect(listed()).toBe(100);
+});
+
+it('asks once more only after it has joined a conversation, since what was counted before may have grown', async () => {
+  const first = serve(3);
+  const { result, socket, joined } = await open();
+  expect([first.length, joined()]).toEqual([2, 3]);
+  const refreshed = serve(3);
+  act(result.current.refresh);
+  await waitFor(() => expect(refreshed).toHaveLength(1));
+  const more = serve(4);
+  act(result.current.refresh);
+  await waitFor(() => expect([more.length, joined(), result.current.conversations.length]).toEqual([2, 4, 4]));
+  const again = serve(4);
+  act(() => {
+    socket.lose();
+    socket.open();
+  });
+  await waitFor(() => expect(again).toHaveLength(1));
+  expect(socket.sentEvents('join:conversation')).toHaveLength(8);
+});
+
+it('lists what is left when a conversation that it knows is refused by now', async () => {
+  serve(3);
+  const { result, socket, listed } = await open();
+  socket.answers.set('join:conversation', (id) => (id === '3' ? { error: { code: 'forbidden', message: 'No' } } : { ok: true }));
+  serve(2);
+  act(() => {
+    socket.lose();
+    socket.open();
+  });
+  await waitFor(() => expect(listed()).toBe(2));
+  expect(result.current.conversations.map(({ id }) => id)).toEqual(['2', '1']);
 });
 
 it('takes the unread count from the server when something was read on any device, and counts what comes then', async () => {

@@ -2,13 +2,13 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 
 import { useRealtime } from '../../realtime/RealtimeProvider';
 import { makeRefresher, type Refresher } from '../../realtime/refresher';
-import { useEachConnection, useSocketEvent } from '../../realtime/useSocketEvent';
+import { useSocketEvent } from '../../realtime/useSocketEvent';
 import type { Message } from '../messages/messageList';
 import { listPeople, type Person } from '../presence/api';
 import { byActivity, withLastChanged, withLatest, withLatestChanged, type LatestMessages } from './activity';
 import { listConversations, type Conversation } from './api';
 import { isMuted, withMuteEnded, withoutMember, withoutPin, withRole, withUpdate } from './changes';
-import { enterRoom, retainRoom } from './rooms';
+import { enterRooms, retainRoom } from './rooms';
 import { useMuteEnds } from './useMuteEnds';
 
 // The server lets a connection join 200 conversations; the one that is open, and new ones, need places too.
@@ -34,17 +34,18 @@ export function useInbox(userId: string, onMessage: (message: Message, isMuted: 
   const refresher = useRef<Refresher | null>(null);
   const pages = useRef({ loaded: 0, wanted: 1 });
   const retained = useRef(new Map<string, () => void>());
+  const known = useRef(new Set<string>());
 
   useEffect(() => {
     const releases = retained.current;
     const load = async () => {
       const { wanted } = pages.current;
+      // Counted after joining, so that no message falls in between. Of those known from before, some may be refused by now.
+      if (socket?.connected) await enterRooms(socket, [...known.current]).catch(() => false);
       let found = await listConversations(wanted);
-      if (socket?.connected) {
-        // Counted after joining, so that no message falls in between.
-        await Promise.all(found.conversations.slice(0, MOST_LIVE).map(({ id }) => enterRoom(socket, id)));
-        found = await listConversations(wanted);
-      }
+      const live = found.conversations.slice(0, MOST_LIVE).map(({ id }) => id);
+      known.current = new Set(live);
+      if (socket?.connected && (await enterRooms(socket, live))) found = await listConversations(wanted);
       return { ...found, loaded: wanted, everybody: await listPeople() };
     };
     const current = makeRefresher(
@@ -106,6 +107,7 @@ export function useInbox(userId: string, onMessage: (message: Message, isMuted: 
     const removed = listed.find(({ id }) => id === conversationId);
     retained.current.get(conversationId)?.();
     retained.current.delete(conversationId);
+    known.current.delete(conversationId);
     refresher.current?.touch();
     setListed((known) => known.filter(({ id }) => id !== conversationId));
     if (removed) onRemoved?.(removed);
@@ -114,7 +116,7 @@ export function useInbox(userId: string, onMessage: (message: Message, isMuted: 
   useSocketEvent('member:joined', refresh);
   useSocketEvent('member:updated', (member) => change(member.conversationId, (known) => withRole(known, member.userId, member.role)));
   useSocketEvent('member:left', (member) => change(member.conversationId, (known) => withoutMember(known, member.userId)));
-  useEachConnection(refresh);
+  useSocketEvent('connect', refresh);
 
   const loadMore = useCallback(() => {
     // Once for all who ask before the page is there.

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { useRealtime } from '../../realtime/RealtimeProvider';
 import { makeRefresher, type Refresher } from '../../realtime/refresher';
 import { request, type RealtimeSocket } from '../../realtime/socket';
-import { useEachConnection, useSocketEvent } from '../../realtime/useSocketEvent';
+import { useSocketEvent } from '../../realtime/useSocketEvent';
 
 export interface NotificationItem {
   id: string;
@@ -61,7 +61,7 @@ export function useNotifications(store: NotificationStore, onNew?: (notification
   }, [store, confirm]);
 
   const refresh = useCallback(() => refresher.current?.refresh(), []);
-  useEachConnection(refresh);
+  useSocketEvent('connect', refresh);
 
   useSocketEvent('notification:new', (notification) => {
     refresher.current?.touch();

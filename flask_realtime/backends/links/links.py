@@ -238,7 +238,7 @@ class DirectLinks:
         waiting, items = self._waiting, []
         while waiting:
             items.append(waiting.popleft())
-        everything = encode(items)
+        everything = b""
         for link in tuple(self._outbound.values()):
             if link.has_backlog:
                 link.flush()
@@ -246,6 +246,7 @@ class DirectLinks:
                 continue
             interest = link.interest
             if interest is None or all(interest.has_any(item.places) for item in items):
+                everything = everything or encode(items)
                 link.send(everything)
                 continue
             data, has_any = encode_for(items, interest)

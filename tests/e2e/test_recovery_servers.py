@@ -28,6 +28,8 @@ ROUNDS = 100
 """How often a connection is lost in a row."""
 
 SECONDS = 60.0
+LONG_DELAY = 8
+"""Seconds; a server that is killed long before they are over cannot have announced a departure itself."""
 
 
 def port_of(api: Api) -> int:
@@ -218,18 +220,25 @@ def test_nobody_hears_that_a_user_went_whose_open_connection_came_back_elsewhere
     assert {reason for *_, reason in pair.apis[0].hooks("disconnect", user)} == {"taken over"}
 
 
+def leave(client: JSClient, user: str, redis: RedisServer) -> None:
+    """Disconnect a user's only client, and wait until Redis has the departure."""
+    with Redis(port=redis.port) as records:
+        client.disconnect()
+        assert poll(lambda: records.zscore("{flask_realtime}:departed", user) is not None, SECONDS)
+
+
 def test_who_went_before_their_server_was_killed_that_waited_for_them_is_offline(
     redis: RedisServer, tmp_path: Path, open_client: Open, new_id: NewId
 ) -> None:
     with ExitStack() as stack:
         cluster = Cluster(stack, redis, tmp_path)
-        cluster.settings["REALTIME_OFFLINE_DELAY"] = 2
+        cluster.settings["REALTIME_OFFLINE_DELAY"] = LONG_DELAY
         (server, here), (_, there) = cluster.start(), cluster.start()
         user = new_id("ann")
         watcher = open_client(there.url, there, new_id("ben"))
         client = open_client(here.url, here, user)
         watcher.wait_for("user:status-changed", lambda data: data["userId"] == user)
-        client.disconnect()
+        leave(client, user, redis)
         here.wait_for_hook("disconnect", user)
         server.kill()
         watcher.wait_for("user:status-changed", lambda data: data == {"userId": user, "status": "offline"})
@@ -241,14 +250,11 @@ def test_who_went_before_all_servers_were_killed_is_announced_by_one_that_starts
 ) -> None:
     with ExitStack() as stack:
         cluster = Cluster(stack, redis, tmp_path)
-        # Killed long before it is over, the server cannot have announced the departure itself.
-        cluster.settings["REALTIME_OFFLINE_DELAY"] = 8
+        cluster.settings["REALTIME_OFFLINE_DELAY"] = LONG_DELAY
         server, here = cluster.start()
         user = new_id("ann")
         client = open_client(here.url, here, user)
-        with Redis(port=redis.port) as records:
-            client.disconnect()
-            assert poll(lambda: records.zscore("{flask_realtime}:departed", user) is not None, SECONDS)
+        leave(client, user, redis)
         server.kill()
         _, there = cluster.start()
         there.wait_for_hook("offline", user)

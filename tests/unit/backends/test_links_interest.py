@@ -6,6 +6,7 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Iterator
+from tempfile import TemporaryFile
 
 import pytest
 from hypothesis import given
@@ -108,3 +109,13 @@ def test_without_memory_nothing_is_counted_and_the_log_says_so_once(caplog: pyte
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     interest.discard(["kitchen"])
     assert caplog.text.count("send everything") == 1
+
+
+def test_memory_that_is_too_small_is_not_looked_into_and_not_kept_open() -> None:
+    with TemporaryFile() as file:
+        file.truncate(10)
+        descriptor = os.dup(file.fileno())
+    with pytest.raises(ValueError, match="size"):
+        InterestElsewhere(descriptor)
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(descriptor)

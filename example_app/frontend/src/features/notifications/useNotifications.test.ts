@@ -44,6 +44,18 @@ it('loads the newest, and earlier ones on demand', async () => {
   expect([idsOf(result.current.notifications), result.current.hasEarlier]).toEqual([['3', '2', '1'], false]);
 });
 
+it('loads once for a connection that there is, and again for each that follows', async () => {
+  const store = storeOf(item('1'));
+  const load = vi.spyOn(store, 'load');
+  const { result, socket } = await open(store);
+  await act(async () => undefined);
+  expect(load).toHaveBeenCalledTimes(1);
+  store.stored.unshift(item('2'));
+  act(() => socket.receive('connect'));
+  await waitFor(() => expect(idsOf(result.current.notifications)).toEqual(['2', '1']));
+  expect(load).toHaveBeenCalledTimes(2);
+});
+
 it('counts a new one once, and says so', async () => {
   const onNew = vi.fn();
   const { result, socket } = await open(storeOf(), onNew);

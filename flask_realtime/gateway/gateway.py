@@ -319,7 +319,7 @@ class Gateway:
         if session is None:
             callback()
         else:
-            session.mailbox.post(callback)
+            self._shutdown.when_done(session.mailbox, callback)
 
     def on_failure(self, eio_sid: str, error: BaseException) -> None:
         """Log that a session's message could not be handled."""

@@ -9,12 +9,16 @@ from typing import Final
 
 from flask_realtime.backends.backend import Backend
 from flask_realtime.gateway.connection import Session
+from flask_realtime.gateway.dispatch.mailbox import Mailbox
 from flask_realtime.gateway.serving.sessions import EngineSessions
 
 _IDLE_TIMEOUT: Final = 25.0
 """Seconds; gunicorn's own patience ends after 30."""
 
 _IDLE_TICK: Final = 0.02
+
+_QUIET_TIMEOUT: Final = 5.0
+"""Seconds after which a client that sends all the time is asked to leave all the same."""
 
 
 class GatewayShutdown:
@@ -51,6 +55,17 @@ class GatewayShutdown:
         self._sessions.forget(session.id)
         session.forget_connections()
         self._ending.discard(session)
+
+    def when_done(self, mailbox: Mailbox, callback: Callable[[], None]) -> None:
+        """Call a function once a mailbox has nothing left to do, what comes meanwhile included, or more comes all the time."""
+        mailbox.post(partial(self._call_when_done, mailbox, callback))
+
+    def _call_when_done(self, mailbox: Mailbox, callback: Callable[[], None], until: float = 0.0) -> None:
+        now = time.monotonic()
+        if mailbox.waiting and now < (until := until or now + _QUIET_TIMEOUT):
+            mailbox.post(partial(self._call_when_done, mailbox, callback, until))
+        else:
+            callback()
 
     def begin_drain(self) -> None:
         """Take the time from now on: sessions are ended bit by bit."""

@@ -20,6 +20,7 @@ import pytest
 import requests
 import trustme
 
+from flask_realtime.engine.drain import BATCH_INTERVAL
 from tests.e2e.api import Api
 from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver
 from tests.e2e.conftest import CONTRACT_APP, ENGINE_APP, NewId, OpenWire
@@ -386,18 +387,23 @@ def test_who_comes_while_a_server_stops_is_turned_away(
     session.home.ask(session.path, event("app:wait", GATE))
     stop(workers)
     wait_until_draining(spare)
-    if drain_time:  # Who is there already goes on, until it is told to go.
+    if drain_time:  # Who is there already goes on, until it is told to go, which waits for what it still sends meanwhile.
+        its_turn_to_leave = time.monotonic() + 3 * BATCH_INTERVAL
+        assert poll(lambda: time.monotonic() > its_turn_to_leave, SECONDS)
         assert session.home.ask(session.path, event("app:echo", 7)) == (200, "ok")
+        wire.send('421["app:echo",8]')
     assert polling.ask(POLLING) == (503, "The server is about to stop")
     assert AdoptedWire(upgrading.tcp, upgrade_request(workers.url)).status == 503
     newcomer = Connection(workers.url)
     newcomer.send("/process")
     if drain_time:
+        session.home.send(session.path)  # Waits for the first answer, and takes it alone.
         assert gate.ask(f"/gates/{GATE}", "{}").status == 200
-        packets: list[str] = []
+        packets = session.home.answer().text.split(SEPARATOR)
         while "1" not in packets:
             packets += session.home.ask(session.path).text.split(SEPARATOR)
         assert packets == ['431[{"ok":true}]', '431[{"echo":7}]', "1"]
+        assert wire.receive_until("431") == '431[{"echo":8}]'
     else:
         assert gate.ask(f"/gates/{GATE}", "{}").status == 200
     assert wire.close_code() == 1000

@@ -125,3 +125,34 @@ def test_a_drain_takes_from_that_time(server: Server, shutdown: GatewayShutdown)
     server.is_announced = False
     shutdown.wait_idle()
     assert server.clock.now == pytest.approx(100.0 + PATIENCE, abs=0.1)
+
+
+def run_tasks(server: Server) -> None:
+    """Run what has been started."""
+    while server.tasks:
+        server.tasks.pop(0)()
+
+
+def test_what_comes_while_something_still_runs_is_done_before_the_end_too(server: Server, shutdown: GatewayShutdown) -> None:
+    done: list[str] = []
+    mailbox = server.session("one").mailbox
+    mailbox.post(lambda: done.append("first"))
+    shutdown.when_done(mailbox, lambda: done.append("end"))
+    mailbox.post(lambda: mailbox.post(lambda: done.append("third")))
+    run_tasks(server)
+    assert done == ["first", "third", "end"]
+
+
+def test_who_sends_all_the_time_is_asked_to_leave_all_the_same(server: Server, shutdown: GatewayShutdown) -> None:
+    mailbox, began = server.session("one").mailbox, server.clock.now
+    ends: list[float] = []
+
+    def send_again() -> None:
+        server.clock.now += 0.5
+        if server.clock.now - began < PATIENCE:
+            mailbox.post(send_again)
+
+    mailbox.post(send_again)
+    shutdown.when_done(mailbox, lambda: ends.append(server.clock.now - began))
+    run_tasks(server)
+    assert ends == [5.5]

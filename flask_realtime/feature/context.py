@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.feature.connections import Caller, Connection, LostConnection
@@ -24,6 +24,18 @@ class Mailbox(Protocol):
 
     def post(self, task: Task) -> None:
         """Run a task after those that wait."""
+
+
+class BeforeCommit(NamedTuple):
+    """Something to do in a transaction right before its commit, at once for all events that wait for it.
+
+    Args:
+        function: The function, which may execute statements; its exceptions are those of the commit.
+        subject: What it is called with, in a list with those of the other events that have the same function.
+    """
+
+    function: Callable[[list[Any]], object]
+    subject: Any
 
 
 class HasState(Protocol[StateT_co]):
@@ -120,12 +132,13 @@ class FeatureContext(Protocol):
     def emit(self, emit: Emit) -> bool:
         """Send an event from outside a handler, and return whether it is on its way to all servers."""
 
-    def after_commit(self, name: str, function: Callable[[], object]) -> bool:
+    def after_commit(self, name: str, function: Callable[[], object], before: BeforeCommit | None = None) -> bool:
         """Call a function when the current transaction of `db.session` commits, and not at all if it is rolled back.
 
         Args:
             name: What it is about, for the log.
             function: The function; its exceptions are logged.
+            before: What there is to do right before the commit, or None.
 
         Returns:
             Whether there is a transaction; if not, the function is not called.

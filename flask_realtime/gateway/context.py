@@ -15,7 +15,7 @@ from flask_realtime.contract.effects import Change, Emit
 from flask_realtime.counts import Counts
 from flask_realtime.errors import RegistrationError
 from flask_realtime.feature.connections import Caller, LostConnection
-from flask_realtime.feature.context import FeatureContext, HasState
+from flask_realtime.feature.context import BeforeCommit, FeatureContext, HasState
 from flask_realtime.feature.feature import Feature
 from flask_realtime.feature.hook import Hook
 from flask_realtime.feature.serving import ServedNamespace
@@ -176,8 +176,8 @@ class _Context:
 
         return DeadlineTimer(self._concurrency, self._new_event, clock or self.clock, next_deadline, expired)
 
-    def after_commit(self, name: str, function: Callable[[], object]) -> bool:
-        return self._after_commit.wait(name, lambda: function)
+    def after_commit(self, name: str, function: Callable[[], object], before: BeforeCommit | None = None) -> bool:
+        return self._after_commit.wait(name, lambda: function, before)
 
     def send_to(self, connection: Any, event: str, payload: Any) -> None:
         if connection.namespace == DEFAULT_NAMESPACE:

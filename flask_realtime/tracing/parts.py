@@ -16,6 +16,7 @@ from flask_realtime.backends.bus import Envelope
 from flask_realtime.contract.effects import Emit
 from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.errors import EventError
+from flask_realtime.feature.context import BeforeCommit
 from flask_realtime.gateway.application import Application
 from flask_realtime.gateway.delivery.after_commit import AfterCommit
 from flask_realtime.gateway.delivery.delivery import Delivery
@@ -145,9 +146,9 @@ class _TracedApplication(Application):
 class _TracedAfterCommit(AfterCommit):
     """Lets events wait with the context of who called."""
 
-    def wait(self, name: str, prepare: Callable[[], Callable[[], object]]) -> bool:
+    def wait(self, name: str, prepare: Callable[[], Callable[[], object]], before: BeforeCommit | None = None) -> bool:
         context = get_current()
-        return super().wait(name, lambda: partial(_run_in, context, prepare()))
+        return super().wait(name, lambda: partial(_run_in, context, prepare()), before)
 
 
 def _run_in(context: Context, function: Callable[[], object]) -> object:

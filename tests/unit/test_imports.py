@@ -74,7 +74,7 @@ MAY_IMPORT = {
     "rest": {"contract", "errors", "extension", "feature", "gateway", "identity"},
     "chat": {"database", "extension", "features", "rest", "store"},
     "health": {"contract", "extension", "logs"},
-    "tracing": {"backends", "contract", "engine", "errors", "extension", "gateway"},
+    "tracing": {"backends", "contract", "engine", "errors", "extension", "feature", "gateway"},
     "worker": {"engine"},
     "testing": {"contract", "errors", "extension", "features", "jobs", "signals"},
     "describe": {"contract", "feature", "hooks"},

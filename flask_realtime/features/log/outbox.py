@@ -103,7 +103,10 @@ class LogStatus(NamedTuple):
 
 
 class Outbox(Protocol):
-    """The log's table. All methods but `add` and those for operators end the transaction of `db.session` that they work in."""
+    """The log's table.
+
+    All methods but `add`, `reserve` and those for operators end the transaction of `db.session` that they work in.
+    """
 
     @property
     def logged_by_hooks(self) -> Collection[str]:
@@ -117,6 +120,14 @@ class Outbox(Protocol):
             arguments: Its arguments, as a JSON array.
             rooms: The rooms whose connections get it; None for everyone.
             reserved_for: Seconds for which `take` leaves it to the caller.
+        """
+
+    def reserve(self, numbers: Sequence[int], reserved_for: float) -> None:
+        """Reserve events of the current transaction anew for the caller.
+
+        Args:
+            numbers: Their numbers.
+            reserved_for: Seconds for which `take` leaves them to the caller.
         """
 
     def take(self, most: int, reserved_for: float) -> Sequence[LoggedEvent]:

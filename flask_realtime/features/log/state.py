@@ -1,9 +1,10 @@
 """Log of one application: writes events, sends them after the commit, and delivers what other processes left behind.
 
-An event is written in the transaction that makes the change, and reserved for the process that writes it. After the commit that
-process sends it, and soon afterwards records so, for many events at once. Whatever is not recorded as delivered when its
-reservation ends is sent by the relay, because its process was killed, or serves no connections, or the transaction took long. Then
-all that was written later in it is left to the relay too, which sends it in order::
+An event is written in the transaction that makes the change, and reserved for the process that writes it; again right before the
+commit, if that was a while ago. After the commit that process sends it, and soon afterwards records so, for many events at once.
+Whatever is not recorded as delivered when its reservation ends is sent by the relay, because its process was killed, or serves no
+connections, or the commit itself took long. Then all that was written later in it is left to the relay too, which sends it in
+order::
 
     begin    write event (reserved)        process dies
     commit ─► send ─► record delivered          │ reservation ends
@@ -16,13 +17,14 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.json import ApplicationJSON
 from flask_realtime.errors import ConfigError, UnknownEvent
-from flask_realtime.feature.context import FeatureContext
+from flask_realtime.feature.context import BeforeCommit, FeatureContext
 from flask_realtime.features.log.events import SYNC, SyncAnswer, SyncRequest
 from flask_realtime.features.log.hooks import OUTBOX
 from flask_realtime.features.log.listener import Listener
@@ -33,7 +35,10 @@ from flask_realtime.logs import get_logger
 logger = get_logger(__name__)
 
 LATEST_START: Final = 1.5
-"""Seconds after the writing up to which the writing process begins to send; later the reservation might end meanwhile."""
+"""Seconds after the reservation up to which the writing process begins to send; later it might end meanwhile."""
+
+RENEWED_AFTER: Final = 0.5
+"""Seconds after which an event is reserved again before the commit."""
 
 RECORD_DELAY: Final = 0.2
 """Seconds in which delivered events are collected, to be recorded at once."""
@@ -43,6 +48,21 @@ RETRY_DELAY: Final = 1.0
 
 MAX_UNSERVED: Final = 10_000
 """Maximum number of events remembered by a process without connections, which may never have to record them."""
+
+
+@dataclass(slots=True)
+class _Written:
+    """An event that this process has written.
+
+    Args:
+        number: The number of its row.
+        send: Sends it.
+        reserved_at: When its reservation began, by the log's clock.
+    """
+
+    number: int
+    send: Callable[[], object]
+    reserved_at: float
 
 
 class Log:
@@ -81,9 +101,10 @@ class Log:
         arguments, rooms = self._json.dumps(list(emit.args)), (None,) if emit.rooms is None else emit.rooms
         # Whoever reaches no client leaves it to the relay of a process that does.
         reserved_for = RESERVED_FOR if self._reaches_clients else 0.0
-        for written in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for):
-            sending = partial(send or self._context.emit, emit_of(written))
-            self._context.after_commit(emit.event, partial(self._send, written.number, sending, self._clock()))
+        for logged in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for):
+            written = _Written(logged.number, partial(send or self._context.emit, emit_of(logged)), self._clock())
+            before = BeforeCommit(self._reserve_again, written) if reserved_for else None
+            self._context.after_commit(emit.event, partial(self._send, written), before)
 
     def table(self) -> Outbox:
         """Return the log's table.
@@ -163,10 +184,20 @@ class Log:
             return outbox
         return None
 
-    def _send(self, number: int, send: Callable[[], object], written_at: float) -> None:
-        if self._reaches_clients and self._is_left(written_at):
+    def _reserve_again(self, written: Iterable[_Written]) -> None:
+        """Reserve the events of a transaction that took long, so that they are sent before those of the next one."""
+        now = self._clock()
+        old = [event for event in written if now > event.reserved_at + RENEWED_AFTER]
+        if old:
+            self.table().reserve([event.number for event in old], RESERVED_FOR)
+        for event in old:
+            event.reserved_at = now
+
+    def _send(self, written: _Written) -> None:
+        if self._reaches_clients and self._is_left(written.reserved_at):
             return
-        send()
+        written.send()
+        number = written.number
         if self._relay is not None:
             self._unrecorded.append(number)
             self._record_soon()
@@ -179,14 +210,14 @@ class Log:
             if len(self._unrecorded) < MAX_UNSERVED:
                 self._unrecorded.append(number)
 
-    def _is_left(self, written_at: float) -> bool:
-        """Return whether an event is left to the relay: it was written long ago, or in a transaction one of whose events was."""
+    def _is_left(self, reserved_at: float) -> bool:
+        """Return whether an event is left to the relay: its commit took long, or one of the same transaction was left."""
         now = self._clock()
-        if now > written_at + LATEST_START:
+        if now > reserved_at + LATEST_START:
             self._left.at = now
             return True
-        # Written before this greenlet or thread left one, and sent after it, it is of the same transaction: the order stays.
-        return written_at <= getattr(self._left, "at", -math.inf)
+        # Reserved before this greenlet or thread left one, and sent after it, it is of the same transaction: the order stays.
+        return reserved_at <= getattr(self._left, "at", -math.inf)
 
     def _notify(self) -> None:
         """Tell the server that does reach clients, unless it has just been told, and looks again."""

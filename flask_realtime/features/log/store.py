@@ -158,6 +158,13 @@ class _LogTable:
         numbers = self._db.session.execute(added.returning(entry.id, entry.room))
         return sorted(LoggedEvent(number, event, arguments, room, now) for number, room in numbers)
 
+    def reserve(self, numbers: Sequence[int], reserved_for: float) -> None:
+        entry = self._entry
+        for first in range(0, len(numbers), RECORDED_AT_ONCE):
+            reserved = update(entry).where(entry.id.in_(numbers[first : first + RECORDED_AT_ONCE]))
+            reserved = reserved.values(reserved_until=self._after(reserved_for))
+            self._db.session.execute(reserved.execution_options(synchronize_session=False))
+
     def take(self, most: int, reserved_for: float) -> Sequence[LoggedEvent]:
         entry = self._entry
         is_free = or_(entry.reserved_until.is_(None), entry.reserved_until < self._after(0))

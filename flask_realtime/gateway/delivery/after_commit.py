@@ -10,7 +10,7 @@ Each waits with the innermost savepoint that is open when it is called, or with 
     commit         a and b are sent
 
 A savepoint's events go to what it is in when it ends, unless it was rolled back. The transaction's are sent when it has ended,
-since SQLAlchemy allows no queries before.
+since SQLAlchemy allows no queries between the commit and that. What an event needs of the database first is done right before.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from flask import Flask, has_app_context
 
 from flask_realtime.errors import ConfigError
+from flask_realtime.feature.context import BeforeCommit
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -59,10 +60,12 @@ class WaitingEvent(NamedTuple):
     Args:
         name: The event's name, for the log.
         send: Sends it.
+        before: What there is to do before, or None.
     """
 
     name: str
     send: Callable[[], object]
+    before: BeforeCommit | None = None
 
 
 class WaitingEvents:
@@ -77,6 +80,7 @@ class WaitingEvents:
 
         self._by_transaction: dict[Transaction, deque[WaitingEvent]] = {}
         self._is_committed = False
+        event.listen(session, "before_commit", self._committing)
         event.listen(session, "after_commit", self._committed)
         event.listen(session, "after_rollback", self._rolled_back)
         event.listen(session, "after_transaction_end", self._ended)
@@ -84,6 +88,17 @@ class WaitingEvents:
     def add(self, transaction: Transaction, waiting: WaitingEvent) -> None:
         """Add an event that waits for the commit of a transaction."""
         self._by_transaction.setdefault(transaction, deque()).append(waiting)
+
+    def _committing(self, session: Session) -> None:
+        transaction = session.get_transaction()
+        if transaction is None or session.get_nested_transaction() is not None:
+            return
+        subjects: dict[Callable[[list[Any]], object], list[Any]] = {}
+        for waiting in self._by_transaction.get(transaction, ()):
+            if waiting.before is not None:
+                subjects.setdefault(waiting.before.function, []).append(waiting.before.subject)
+        for function, found in subjects.items():
+            function(found)
 
     def _committed(self, session: Session) -> None:
         self._is_committed = session.get_nested_transaction() is None
@@ -145,12 +160,13 @@ class AfterCommit:
         self._app = app
         self.by_default: Final = by_default
 
-    def wait(self, name: str, prepare: Callable[[], Callable[[], object]]) -> bool:
+    def wait(self, name: str, prepare: Callable[[], Callable[[], object]], before: BeforeCommit | None = None) -> bool:
         """Let an event wait for the commit of the current transaction of `db.session`.
 
         Args:
             name: The event's name.
             prepare: Returns what sends the event; called only if it waits.
+            before: What there is to do before the commit, or None.
 
         Returns:
             Whether it waits; if not, there is no transaction.
@@ -166,7 +182,7 @@ class AfterCommit:
         events = session.info.get(_INFO_KEY)
         if events is None:
             events = session.info[_INFO_KEY] = WaitingEvents(session)
-        events.add(transaction, WaitingEvent(name, send))
+        events.add(transaction, WaitingEvent(name, send, before))
         return True
 
     def _current_session(self) -> Session | None:

@@ -211,7 +211,7 @@ def test_what_another_process_left_behind_is_delivered_once(world: World, monkey
     assert world.events(world.ben) == [("note", number) for number in range(10)]
 
 
-def test_an_event_whose_transaction_takes_long_is_delivered_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_whose_commit_takes_long_is_delivered_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "LATEST_START", -1.0)
     world.realtime.log("note", 1, user_id="ann")
     world.db.session.commit()
@@ -220,7 +220,25 @@ def test_an_event_whose_transaction_takes_long_is_delivered_once(world: World, m
     assert world.events(world.ann) == [("note", 1)]
 
 
-def test_the_events_of_a_transaction_that_takes_long_come_in_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transaction_that_takes_long_comes_before_the_next_one(world: World) -> None:
+    world.realtime.log("note", 1, user_id="ann")
+    with world.db.session.begin_nested():
+        world.realtime.log("note", 2, user_id="ann")
+    nested = world.db.session.begin_nested()
+    world.realtime.log("note", 3, user_id="ann")
+    nested.rollback()
+    began = monotonic()
+    world.eventually(lambda: monotonic() - began > state.LATEST_START, PATIENCE_SECONDS)
+    with world.db.session.begin_nested():
+        world.realtime.log("note", 4, user_id="ann")
+    world.db.session.commit()
+    world.realtime.log("note", 5, user_id="ann")
+    world.db.session.commit()
+    world.eventually(lambda: world.undelivered() == 0)
+    assert world.events(world.ann) == [("note", 1), ("note", 2), ("note", 4), ("note", 5)]
+
+
+def test_the_events_of_a_transaction_whose_commit_takes_long_come_in_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "LATEST_START", 0.2)
     world.realtime.log("note", 1, user_id="ann")
     began = monotonic()

@@ -16,7 +16,7 @@ from flask_realtime.backends.memory import MemoryRecord
 from flask_realtime.config import RealtimeConfig
 from flask_realtime.contract.effects import Emit
 from flask_realtime.errors import ConfigError, UnknownEvent
-from flask_realtime.feature.context import FeatureContext
+from flask_realtime.feature.context import BeforeCommit, FeatureContext
 from flask_realtime.feature.hook import Hook
 from flask_realtime.features.log import listener, relay
 from flask_realtime.features.log.events import SyncAnswer, SyncRequest, sync_page
@@ -61,6 +61,9 @@ class Table:
         free = [number for number, until in self.reserved.items() if until < self._clock()][:most]
         self.reserved |= dict.fromkeys(free, self._clock() + reserved_for)
         return [self.rows[number] for number in free]
+
+    def reserve(self, numbers: Sequence[int], reserved_for: float) -> None:
+        self.reserved |= dict.fromkeys(numbers, self._clock() + reserved_for)
 
     def finish(self, numbers: Iterable[int]) -> None:
         self._require()
@@ -108,8 +111,9 @@ class Server:
         self.app = Flask("unit")
         self.backend = SimpleNamespace(is_local=is_local)
         self._table, self._lease = table, lease
-        self._committing: list[Callable[[], object]] = []
+        self._committing: list[tuple[Callable[[], object], BeforeCommit | None]] = []
         self.connections = 0
+        self.seconds_to_commit = 0.0
         self.is_handling_request = False
         self.background: list[Callable[[], None]] = []
         self.sent: list[tuple[Any, ...]] = []
@@ -129,8 +133,8 @@ class Server:
     def record(self, _kind: str, *, ttl: float) -> Any:
         return self._lease if self._lease is not None else MemoryRecord(ttl, None, self.clock)
 
-    def after_commit(self, _name: str, function: Callable[[], object]) -> bool:
-        self._committing.append(function)
+    def after_commit(self, _name: str, function: Callable[[], object], before: BeforeCommit | None = None) -> bool:
+        self._committing.append((function, before))
         return True
 
     def emit(self, emit: Emit) -> bool:
@@ -169,8 +173,13 @@ class Server:
         self.log.append(Emit("note", args, ("user:ann",)))
 
     def commit(self) -> None:
+        """Commit, which takes a while."""
         committing, self._committing = self._committing, []
-        for function in committing:
+        for _, before in committing:
+            if before is not None:
+                before.function([before.subject])
+        self.clock.now += self.seconds_to_commit
+        for function, _ in committing:
             function()
 
     def pass_time(self, seconds: float) -> None:
@@ -317,36 +326,55 @@ def test_what_was_left_behind_is_sent_to_whom_it_was_for(clock: Clock, table: Ta
     assert server.rooms == [("user:ann",), None, ("conversation:7",)]
 
 
-def test_an_event_whose_transaction_took_long_is_left_to_the_relay(clock: Clock, table: Table) -> None:
+def test_the_events_of_a_transaction_that_took_long_are_sent_after_its_commit(clock: Clock, table: Table) -> None:
+    server, other = Server(clock, table, is_local=False), Server(clock, table, is_local=False)
+    server.connect()
+    other.connect()
+    server.write(1)
+    clock.now += 60
+    server.write(2)
+    server.commit()
+    server.write(3)
+    server.commit()
+    assert server.sent == [("note", 1), ("note", 2), ("note", 3)]
+    other.pass_time(BEFORE_A_RESERVATION_ENDS)
+    assert other.sent == [], "all of them are reserved still"
+
+
+def test_an_event_whose_commit_took_long_is_left_to_the_relay(clock: Clock, table: Table) -> None:
     server = Server(clock, table)
     server.connect()
     server.write(1)
-    clock.now += 1.6
+    server.seconds_to_commit = 1.6
     server.commit()
     assert server.sent == []
     server.pass_time(3)
     assert (server.sent, table.recorded) == ([("note", 1)], [[1]])
 
 
-def test_what_was_written_later_in_a_transaction_that_took_long_is_not_sent_before_the_rest(clock: Clock, table: Table) -> None:
+def test_what_was_written_later_in_a_transaction_whose_commit_took_long_is_not_sent_before_the_rest(
+    clock: Clock, table: Table
+) -> None:
     server = Server(clock, table)
     server.connect()
     server.write(1)
-    clock.now += 1.6
+    clock.now += 0.4
     server.write(2)
     server.write(3)
+    server.seconds_to_commit = 1.2
     server.commit()
     server.pass_time(5)
     assert server.sent == [("note", 1), ("note", 2), ("note", 3)]
     assert sorted(number for numbers in table.recorded for number in numbers) == [1, 2, 3]
 
 
-def test_a_transaction_that_follows_one_that_took_long_is_sent_at_once(clock: Clock, table: Table) -> None:
+def test_a_transaction_that_follows_one_whose_commit_took_long_is_sent_at_once(clock: Clock, table: Table) -> None:
     server = Server(clock, table)
     server.connect()
     server.write(1)
-    clock.now += 1.6
+    server.seconds_to_commit = 1.6
     server.commit()
+    server.seconds_to_commit = 0.0
     clock.now += 0.001
     server.write(2)
     server.commit()

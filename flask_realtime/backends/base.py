@@ -142,8 +142,11 @@ class ConnectedUsers(ABC):
         """
         return not self.is_online(user_id)
 
-    def departures(self) -> list[Awaited]:
+    def departures(self, overdue: float | None = None) -> list[Awaited]:  # noqa: ARG002 - a single server has no others
         """Return the departures that wait on whatever server, if servers share them.
+
+        Args:
+            overdue: Seconds for which they have to be due already; None for all, due or not.
 
         Raises:
             BackendUnavailable: They cannot be read now.

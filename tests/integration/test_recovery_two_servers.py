@@ -366,7 +366,23 @@ def test_a_server_that_starts_announces_whom_dead_ones_waited_for(
         gateway_of(app).on_serving()
     notifiers = [gateway_of(app)._notifier for app in apps]
     wait_until(lambda: len(told) >= 2)
-    wait_until(lambda: not any(len(notifier._takeovers) or notifier._departures.users() for notifier in notifiers))
+    wait_until(lambda: all(notifier._overdue for notifier in notifiers))
+    wait_until(lambda: not any(notifier._departures.users() for notifier in notifiers))
     wait_until(lambda: all(notifier.is_idle for notifier in notifiers))
     assert sorted(told) == ["ann", "ben"]
+    dead.close()
+
+
+def test_a_departure_of_which_its_dead_server_told_nobody_is_announced_by_another(
+    make_sharing: MakeApp, redis: RedisServer
+) -> None:
+    servers = Servers(make_sharing, REALTIME_OFFLINE_DELAY=0.5, REALTIME_SERVER_LEASE=1)
+    notifiers = [gateway_of(app)._notifier for app in (servers.here, servers.there)]
+    for app in (servers.here, servers.there):
+        gateway_of(app).on_serving()
+    servers.watcher.wait_until(lambda: all(notifier._overdue for notifier in notifiers))
+    dead = FleetServer(redis.url, "dead", offline_delay=0.5)
+    dead.presence.add("zed", "of zed")
+    dead.presence.remove("zed", "of zed")
+    servers.watcher.wait_until(lambda: ("offline", "zed") in servers.told)
     dead.close()

@@ -121,9 +121,9 @@ class RedisConnectedUsers(ConnectedUsers):
         except BackendUnavailable:
             return not self._here.is_online(user_id)
 
-    def departures(self) -> list[Awaited]:
+    def departures(self, overdue: float | None = None) -> list[Awaited]:
         """Return the departures that wait, of all servers."""
-        return self._lease.ask(scripts.departures(offline_delay=self._lease.offline_delay))
+        return self._lease.ask(scripts.departures(overdue, offline_delay=self._lease.offline_delay))
 
     def _fresh(self, within: float) -> float:
         # A server may have been killed since it last renewed, so within a lease only a fresh renewal counts.

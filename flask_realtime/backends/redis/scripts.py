@@ -392,13 +392,15 @@ def take_departure(user_id: str, version: int, *, offline_delay: float) -> Quest
     return Question(_TAKE_DEPARTURE, (user_id, version + _microseconds(offline_delay)), parse_taken)
 
 
-def departures(*, offline_delay: float) -> Question[list[Awaited]]:
+def departures(overdue: float | None = None, *, offline_delay: float) -> Question[list[Awaited]]:
     """Ask for the departures that wait; see `ConnectedUsers.departures`.
 
     Args:
+        overdue: Seconds for which they have to be due already; None for all.
         offline_delay: Seconds for which each waits.
     """
-    return Question(_DEPARTURES, (), partial(parse_departures, offline_delay=_microseconds(offline_delay)))
+    arguments = () if overdue is None else (_microseconds(overdue),)
+    return Question(_DEPARTURES, arguments, partial(parse_departures, offline_delay=_microseconds(offline_delay)))
 
 
 def online(user_ids: Iterable[str]) -> Question[set[str]]:

@@ -2,8 +2,9 @@
 
 The application's hooks may be slow; one user's changes are still announced in the order in which they happened. The hooks are
 called for every change; clients are notified of those that `Announcements` selects. Of a user who is back before `Departures` has
-let go of the change, neither hears anything. With Redis, who takes a departure from there decides that, and a server that starts
-takes over those of servers that died. What an invisible user does only the hooks hear.
+let go of the change, neither hears anything. With Redis, who takes a departure from there decides that. A server that starts takes
+over those of servers that died; one that was killed before the others heard of its departure has nobody who waits with it, so all
+look for what is overdue now and then. What an invisible user does only the hooks hear.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ _SETTLED: Final = 1.0
 _TAKEOVER_PAUSE: Final = 1.0
 """Seconds after its start until a server looks for departures of before, and between two attempts."""
 
+_OVERDUE: Final = 5.0
+"""Seconds for which a departure has to be due until it is overdue: no server that has heard of it waits so long."""
+
 _TAKEOVER: Final = "takeover"
 
 
@@ -61,6 +65,7 @@ class PresenceNotifier:
         self._departure_timer = context.timer(departures.next_deadline, self._announce_departures)
         self._takeovers = Deadlines(context.lock())
         self._takeover_timer = context.timer(self._takeovers.next_deadline, self._take_over)
+        self._overdue: float | None = None
         self._unsettled = Deadlines(context.lock())
         self._settling_timer = context.timer(self._unsettled.next_deadline, self._settle_due)
         self._turns = Turns(context.start, context.lock())
@@ -148,20 +153,22 @@ class PresenceNotifier:
     def begin(self) -> None:
         """Take over departures that began to wait before this server heard of others'; their own servers may have died."""
         if self._departures.is_waiting and not self._context.backend.is_local:
-            self._take_over_later()
+            self._take_over_after(_TAKEOVER_PAUSE)
 
-    def _take_over_later(self) -> None:
-        at = self._context.clock() + _TAKEOVER_PAUSE
+    def _take_over_after(self, seconds: float) -> None:
+        at = self._context.clock() + seconds
         self._takeovers.set(_TAKEOVER, at)
         self._takeover_timer.wake_by(at)
 
     def _take_over(self) -> Iterable[Emit]:
         for _ in self._takeovers.take_due(self._context.clock()):
             try:
-                left = self._presence.left_departures()
+                left = self._presence.left_departures(self._overdue)
             except BackendUnavailable:  # It is logged where it is found.
-                self._take_over_later()
+                self._take_over_after(_TAKEOVER_PAUSE)
                 continue
+            self._overdue = _OVERDUE
+            self._take_over_after(self._context.config.server_lease)
             for user_id, version, seconds in left:
                 patience = seconds - self._context.config.offline_delay + grace_seconds()
                 self._wait_with(Departure(user_id, version, is_left=True), patience)

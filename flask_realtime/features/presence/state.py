@@ -86,9 +86,9 @@ class Presence:
         """Take a user's departure that waited; see `ConnectedUsers.take_departure`."""
         return self._backend.take_departure(user_id, version)
 
-    def left_departures(self) -> list[Awaited]:
+    def left_departures(self, overdue: float | None = None) -> list[Awaited]:
         """Return the departures that wait on whatever server, if servers share them; see `ConnectedUsers.departures`."""
-        return self._backend.departures()
+        return self._backend.departures(overdue)
 
     def take_announcement(self, user_id: str) -> float:
         """Take one of the announcements of a user that all servers share; return 0, or the seconds until one may be made."""

@@ -139,6 +139,14 @@ def test_a_server_finds_what_others_have_left(new_server: NewServer, client: Red
     assert client.zcard(DEPARTED) == 2
 
 
+def test_a_server_finds_what_is_overdue(new_server: NewServer, client: Redis) -> None:
+    here = new_server()
+    for user, seconds in (("ann", 0), ("bob", DELAY + 9), ("carol", DELAY + 11)):
+        leave(here, user)
+        let_go_by(client, seconds, user)
+    assert [awaited.user_id for awaited in here.presence.departures(overdue=10.0)] == ["carol"]
+
+
 def test_without_redis_each_server_announces_what_it_knows(new_server: NewServer, redis: RedisServer) -> None:
     server = new_server()
     server.presence.add("bob", "c1")

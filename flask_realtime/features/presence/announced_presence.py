@@ -137,6 +137,12 @@ class AnnouncedPresence(Presence):
         is_news = self.devices.note(caller.user_id, caller.id, idle=idle)
         self.publisher.changed(caller.user_id, for_others=is_news and self._shows_idleness(caller.user_id))
 
+    def heard(self, user_id: str, *, online: bool, version: int, announced: bool) -> None:
+        """Record a change reported by another server; see `PresenceNotifier.heard`."""
+        if not online:
+            self._last_seen.heard(user_id)
+        self.notifier.heard(user_id, online=online, version=version, announced=announced)
+
     def heard_settings(self, user_id: str, fields: Sequence[object]) -> None:
         """Take over what another server has changed."""
         if self.settings.heard(user_id, fields):

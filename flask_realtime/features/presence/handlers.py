@@ -85,7 +85,7 @@ def returned(state: AnnouncedPresence, user_id: str, version: int) -> None:
 
 def heard(state: AnnouncedPresence, user_id: str, online: bool, version: int, announced: bool) -> None:  # noqa: FBT001 - from JSON
     """Record a change reported by another server."""
-    state.notifier.heard(user_id, online=online, version=version, announced=announced)
+    state.heard(user_id, online=online, version=version, announced=announced)
 
 
 def settings_changed(state: AnnouncedPresence, user_id: str, fields: Sequence[object]) -> None:

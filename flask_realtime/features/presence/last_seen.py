@@ -1,4 +1,7 @@
-"""Times at which users were last seen, written in batches: when many leave at once, the place is not asked for each."""
+"""Times at which users were last seen, written in batches: when many leave at once, the place is not asked for each.
+
+Who asks before a time is written is told the one that waits; on another server, when that heard of the departure.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from typing import Any, Final
 BATCH: Final = 500
 DELAY: Final = 1.0
 """Seconds for which a time waits for others."""
+
+_KNOWN_FOR: Final = 5.0
+"""Seconds for which it is remembered that another server told of a departure, whose time it writes meanwhile."""
 
 _MOST_WAITING: Final = 100_000
 """Times kept while they cannot be written; the oldest are given up."""
@@ -30,6 +36,7 @@ class LastSeen:
         self._clock = clock
         self._lock = lock
         self._waiting: dict[str, datetime] = {}
+        self._heard: dict[str, tuple[datetime, float]] = {}
         self._due = 0.0
         self._is_writing = False
 
@@ -49,9 +56,24 @@ class LastSeen:
                 del self._waiting[next(iter(self._waiting))]
             return self._due
 
+    def heard(self, user_id: str) -> None:
+        """Record that another server, which writes the time, has told of a user's departure."""
+        with self._lock:
+            self._heard.pop(user_id, None)
+            self._heard[user_id] = self._now(), self._clock() + _KNOWN_FOR
+            while self._heard and (len(self._heard) > _MOST_WAITING or self._is_over(next(iter(self._heard)))):
+                del self._heard[next(iter(self._heard))]
+
+    def _is_over(self, user_id: str) -> bool:
+        return self._heard[user_id][1] < self._clock()
+
     def waiting(self, user_id: str) -> datetime | None:
-        """Return the time of a user that is not written yet, or None."""
-        return self._waiting.get(user_id)
+        """Return the time of a user that may not be written yet, or None."""
+        waiting = self._waiting.get(user_id)
+        if waiting is not None:
+            return waiting
+        heard, until = self._heard.get(user_id, (None, 0.0))
+        return heard if self._clock() < until else None
 
     def next_deadline(self) -> float | None:
         """Return the time at which something is to be written, or None."""

@@ -93,9 +93,9 @@ def test_an_invisible_user_is_offline_at_the_other_server_too(servers: Servers) 
     assert ann.call("presence:set", {"state": "invisible"}) == OK
     ben.wait_for("typing:stop")
     wait_until(lambda: statuses(ben, "ann") == ["online", "offline"], ben)
+    assert asked(ben, "ann")["lastSeenAt"] is not None
     assert ben.call("user:get-status", "ann")["status"] == "offline"
     assert ben.call("conversation:get-online-users", "1") == ["ben"]
-    wait_until(lambda: _was_seen(ben, "ann"), ben)
     phone = servers.client(servers.second, "ann")
     assert asked(phone, "ann")["state"] == "invisible"
     assert phone.call("typing:start", TYPING) == OK
@@ -109,10 +109,11 @@ def test_an_invisible_user_is_offline_at_the_other_server_too(servers: Servers) 
     wait_until(lambda: statuses(ben, "ann") == ["online", "offline", "online"], ben)
 
 
-def _was_seen(client: Client, user_id: str) -> bool:
-    """Ask when a user was last seen, which another server writes within a second."""
-    client.pause(0.2)
-    return asked(client, user_id)["lastSeenAt"] is not None
+def test_whoever_hears_of_a_departure_may_ask_at_once_when_that_was(servers: Servers) -> None:
+    ben, ann = servers.client(servers.second, "ben"), servers.client(servers.first, "ann")
+    ann.disconnect()
+    wait_until(lambda: statuses(ben, "ann") == ["online", "offline"], ben)
+    assert asked(ben, "ann")["lastSeenAt"] is not None
 
 
 def test_a_server_that_starts_later_knows_who_is_invisible(servers: Servers) -> None:

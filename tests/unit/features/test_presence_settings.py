@@ -249,6 +249,23 @@ def test_times_are_written_together_after_a_while(last_seen: LastSeen, now: Now,
     assert len(written) == 1
 
 
+def test_what_another_server_writes_is_known_meanwhile(last_seen: LastSeen, now: Now, clock: Clock) -> None:
+    last_seen.heard("ann")
+    assert (last_seen.waiting("ann"), last_seen.next_deadline(), last_seen.is_idle) == (NOON, None, True)
+    now.at += timedelta(seconds=1)
+    clock.now += 4
+    last_seen.heard("ben")
+    last_seen.note("ben")
+    last_seen.heard("ann")
+    assert (last_seen.waiting("ann"), last_seen.waiting("ben")) == (now.at, now.at)
+    clock.now += 4
+    assert last_seen.waiting("ann") == now.at
+    clock.now += 1
+    assert last_seen.waiting("ann") is None
+    last_seen.heard("eve")
+    assert last_seen.waiting("eve") == now.at
+
+
 def test_more_than_a_batch_is_written_at_once_after_another(last_seen: LastSeen, clock: Clock) -> None:
     written: list[Any] = []
     for number in range(BATCH + 1):

@@ -20,12 +20,6 @@ def public_users(user_ids: Collection[str]) -> dict[str, Json]:
 chat = Chat(realtime, store, users=public_users)
 
 
-@realtime.may_moderate
-def is_administrator(identity: Identity, _conversation_id: str) -> bool:
-    """Let administrators delete any message."""
-    return bool(identity.user.is_administrator)
-
-
 @realtime.may_see_analytics
 def may_see_analytics(identity: Identity) -> bool:
     """Let administrators see the figures of the application."""

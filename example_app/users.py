@@ -23,10 +23,11 @@ def list_users() -> list[Json]:
     query = read_query(UserPage)
     page = select(User).where(User.id > query.after).order_by(User.id).limit(query.limit)
     found = db.session.scalars(page).all()
-    visible = visible_users(Identity(str(signed_in_user().id)), [str(user.id) for user in found])
+    viewer_id = str(signed_in_user().id)
+    visible = visible_users(Identity(viewer_id), [str(user.id) for user in found])
     # Presence may need the network, so the database connection is returned first.
     db.session.commit()
-    statuses = {entry["userId"]: entry["status"] for entry in realtime.get_presence(visible)}
+    statuses = {entry["userId"]: entry["status"] for entry in realtime.get_presence(visible, viewer_id)}
     return [{**user_json(user), "status": statuses.get(str(user.id), "offline")} for user in found]
 
 

@@ -127,10 +127,10 @@ class AnnouncedPresence(Presence):
             user_id, lambda settings: settings.with_privacy(send_typing=send_typing, send_receipts=send_receipts)
         )
 
-    def presence_of(self, user_ids: Sequence[str]) -> list[PresenceOfUser]:
-        """Return the presence of users as others see it, in the current application context; it may wait."""
+    def presence_of(self, user_ids: Sequence[str], viewer_id: str | None = None) -> list[PresenceOfUser]:
+        """Return the presence of users as a viewer sees it, in the current application context; it may wait."""
         self.settings.load()
-        return self.view.of(user_ids)
+        return self.view.of(user_ids, viewer_id=viewer_id)
 
     def set_idle(self, caller: Caller, *, idle: bool) -> None:
         """Record whether a device is idle; it may wait."""

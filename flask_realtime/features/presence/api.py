@@ -50,15 +50,17 @@ class PresenceCalls(Calls):
         """Return a user's connections on all servers: the id of each, its server, its start, and its device."""
         return self._presence().connections(parse_id(user_id, "user_id"))
 
-    def get_presence(self, user_ids: Iterable[WireId]) -> list[PresenceOfUser]:
+    def get_presence(self, user_ids: Iterable[WireId], viewer_id: WireId | None = None) -> list[PresenceOfUser]:
         """Return users' presence as others see it, in the order given and as `presence:get` answers it; it needs the application.
 
         Whoever is invisible is offline. The hook `may_see_presence` is not asked: the caller decides who sees the result.
 
         Args:
             user_ids: The users.
+            viewer_id: The user who is to see the result, and sees themselves as they are; None for nobody in particular.
         """
-        return self._announced().presence_of([parse_id(user_id, "user_ids") for user_id in user_ids])
+        viewer = None if viewer_id is None else parse_id(viewer_id, "viewer_id")
+        return self._announced().presence_of([parse_id(user_id, "user_ids") for user_id in user_ids], viewer)
 
     def set_presence(self, user_id: WireId, state: SetState, text: str | None = None, until: datetime | None = None) -> None:
         """Set a user's state on all devices, as `presence:set` does; it needs the application.

@@ -147,13 +147,7 @@ export function ChatPage({ user }: { user: User }) {
         </div>
         <div className={`flex min-w-0 flex-1 flex-col ${openId === null ? 'max-md:hidden' : ''}`}>
           {open ? (
-            <ConversationPane
-              key={open.id}
-              conversation={open}
-              user={user}
-              isAdministrator={isAdministrator}
-              online={online}
-            />
+            <ConversationPane key={open.id} conversation={open} user={user} online={online} />
           ) : (
             <NothingOpen isWanted={openId !== null} isUnknown={openId !== null && inbox.isLoaded && !inbox.hasMore} />
           )}

@@ -35,12 +35,11 @@ const ThreadPanel = panelForLater('Thread', () => import('../threads/ThreadPanel
 interface Props {
   conversation: Conversation;
   user: User;
-  isAdministrator: boolean;
   /** Null while there is no connection to know it from. */
   online: Presences | null;
 }
 
-export function ConversationPane({ conversation, user, isAdministrator, online }: Props) {
+export function ConversationPane({ conversation, user, online }: Props) {
   const thread = useMessages(conversation.id, user.id, messageStore, { unreadCount: conversation.unreadCount });
   const { typingUserIds, handleInput, stopTyping } = useTyping(conversation.id);
   const { panel, subject, openPanel, leavePanel } = useSidePanel();
@@ -91,7 +90,6 @@ export function ConversationPane({ conversation, user, isAdministrator, online }
           threadId={null}
           field={field}
           name={name}
-          isAdministrator={isAdministrator}
           words={WORDS}
           onThread={({ id }) => openThread(id)}
           onWrite={handleInput}
@@ -105,7 +103,6 @@ export function ConversationPane({ conversation, user, isAdministrator, online }
           key={subject}
           conversation={conversation}
           user={user}
-          isAdministrator={isAdministrator}
           messageId={subject}
           messages={thread.messages}
           fallback={() => field.current}

@@ -32,7 +32,6 @@ interface Props {
   field: RefObject<HTMLTextAreaElement | null>;
   /** To whom, or to what, one writes here. */
   name: string;
-  isAdministrator: boolean;
   words: { list: string; beginning: string; empty: string; field: string; action: string };
   onThread?: (message: Message) => void;
   onWrite?: (text: string) => void;
@@ -42,7 +41,7 @@ interface Props {
 }
 
 /** Shows the messages of a conversation or a thread, with all that can be done with them, and the field to write another. */
-export function MessageRoom({ conversation, user, thread, threadId, field, name, isAdministrator, words, onThread, ...more }: Props) {
+export function MessageRoom({ conversation, user, thread, threadId, field, name, words, onThread, ...more }: Props) {
   const { onWrite, onLeave, children } = more;
   const { show } = useToasts();
   const [messageToDelete, setMessageToDelete] = useState<Message | null>(null);
@@ -114,7 +113,7 @@ export function MessageRoom({ conversation, user, thread, threadId, field, name,
           key={thread.generation}
           thread={thread}
           userId={user.id}
-          mayDeleteAll={isAdministrator || isModerator}
+          mayDeleteAll={isModerator}
           label={words.list}
           beginning={words.beginning}
           empty={words.empty}

@@ -31,7 +31,6 @@ const WORDS = {
 interface Props {
   conversation: Conversation;
   user: User;
-  isAdministrator: boolean;
   /** The message whose thread it is. */
   messageId: string;
   /** Messages of the conversation, among which it may be. */
@@ -40,7 +39,7 @@ interface Props {
 }
 
 /** Shows the thread of a message beside the conversation. */
-export default function ThreadPanel({ conversation, user, isAdministrator, messageId, messages, fallback }: Props) {
+export default function ThreadPanel({ conversation, user, messageId, messages, fallback }: Props) {
   const thread = useMessages(conversation.id, user.id, messageStore, { threadId: messageId });
   const field = useRef<HTMLTextAreaElement>(null);
   const { participants } = conversation;
@@ -60,7 +59,6 @@ export default function ThreadPanel({ conversation, user, isAdministrator, messa
         threadId={messageId}
         field={field}
         name="the thread"
-        isAdministrator={isAdministrator}
         words={WORDS}
       />
     </SidePanel>

@@ -213,23 +213,20 @@ class NotificationStore:
         return self._db.session.execute(select(func.count()).select_from(self._model).where(*unread)).scalar_one()
 
     def mark_read(self, user_id: str, notification_id: str) -> bool:
-        """Mark a notification as read, and commit; it keeps the time at which it was first read.
+        """Mark a notification as read, and commit; the user's devices are told of it once.
 
         Returns:
             Whether this user has that notification.
         """
-        marked = (
-            update(self._model)
-            .where(self._model.id == parse_row_id(notification_id), self._model.user_id == user_id)
-            .values(read_at=func.coalesce(self._model.read_at, utc_now()))
-            .returning(self._model.id)
-        )
+        mine = (self._model.id == parse_row_id(notification_id), self._model.user_id == user_id)
+        marked = update(self._model).where(*mine, self._model.read_at.is_(None)).values(read_at=utc_now()).returning(self._model.id)
         with committing(self._db):
-            found = self._db.session.scalars(marked).all()
-            if found:
-                self._confirm(user_id, str(found[0]))
-                self._log_read(user_id, notification_id)
-        return bool(found)
+            number = self._db.session.scalar(marked)
+            if number is None:  # It was read before, or does not exist.
+                return self._db.session.scalar(select(self._model.id).where(*mine)) is not None
+            self._confirm(user_id, str(number))
+            self._log_read(user_id, notification_id)
+        return True
 
     def _log_read(self, user_id: str, notification_id: str) -> None:
         if self._append is not None:

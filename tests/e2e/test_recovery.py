@@ -90,6 +90,12 @@ def test_a_page_that_was_reloaded_gets_what_it_missed(
     assert reloaded.sid == sid
     assert told(reloaded, "told") == ["between"]
     assert reloaded.received("realtime:ready")[0].args[0] == {"recovered": True, "gap": False}
+    for number in range(2):
+        network.lose("reset")
+        api.emit("send_to_user", user, "told", number)
+        reloaded.wait_until_back(number + 1)
+    reloaded.settle()
+    assert told(reloaded, "told") == ["between", 0, 1]
 
 
 def test_in_one_room_everybody_gets_what_they_can_do_with(

@@ -31,7 +31,10 @@ function report(name, type, details) {
 }
 
 function open({ socket: name, url, options, rejoin }) {
-  const socket = io(url, { forceNew: true, reconnection: false, ...options });
+  const { pid, offset, ...auth } = options.auth ?? {};
+  // A page that was loaded again passes what it had kept until it has a connection, as docs/how-to/recover.md has it.
+  const kept = pid === undefined ? {} : { auth: (send) => send(socket._pid ? auth : { ...auth, pid, offset }) };
+  const socket = io(url, { forceNew: true, reconnection: false, ...options, ...kept });
   sockets.set(name, socket);
   const transport = () => socket.io.engine?.transport?.name;
   socket.on("connect", () => {

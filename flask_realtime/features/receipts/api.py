@@ -19,7 +19,15 @@ from flask_realtime.features.receipts.seen import DeliveryResult
 class ReceiptCalls(Calls):
     """The calls about receipts."""
 
-    def emit_receipts(self, conversation_id: WireId, user_id: WireId, result: ReadResult | DeliveryResult) -> bool:
+    def emit_receipts(
+        self,
+        conversation_id: WireId,
+        user_id: WireId,
+        result: ReadResult | DeliveryResult,
+        *,
+        skip_sender: bool = False,
+        after_commit: bool | None = None,
+    ) -> bool:
         """Send what follows from a receipt that was stored, as a client's `messages:read` and `messages:delivered` do.
 
         The conversation gets `messages:read` or `messages:delivered` for messages that are newly so, at most once a second if more
@@ -29,10 +37,12 @@ class ReceiptCalls(Calls):
             conversation_id: The conversation.
             user_id: The user who has read or got the messages.
             result: What `store.receipts` or a hook has returned. A store with a log has seen to the former two already.
+            skip_sender: Whether to leave out the sender's connection, except of receipts that are merged.
+            after_commit: Whether to wait for the commit of `db.session`.
         """
         told = (parse_id(conversation_id, "conversation_id"), parse_id(user_id, "user_id"), result)
-        emits = list(self._target().state_of(receipts).emits(*told))
-        are_sent = [self._emit(emit, skip_sender=False, after_commit=None) for emit in emits]
+        emits = self._target().state_of(receipts).emits(*told, after_commit=after_commit)
+        are_sent = [self._emit(emit, skip_sender=skip_sender, after_commit=after_commit) for emit in emits]
         return all(are_sent)
 
     def emit_message_read(  # noqa: PLR0913 - two of them are those of every call

@@ -54,17 +54,23 @@ class Receipts:
         for event in (MESSAGES_READ, MESSAGES_DELIVERED):
             self._log.relay_with(event.name, self._relay)
 
-    def emits(self, conversation_id: str, user_id: str, result: ReadResult | DeliveryResult) -> Iterator[Emit]:
+    def emits(
+        self, conversation_id: str, user_id: str, result: ReadResult | DeliveryResult, *, after_commit: bool | None = False
+    ) -> Iterator[Emit]:
         """Return the events that tell of a result now; receipts of large conversations follow later, and the log sends its own.
 
         Args:
             conversation_id: The conversation.
             user_id: The user who has read or got something.
             result: What it was.
+            after_commit: Whether what follows later waits for the commit of `db.session`; None for the default.
         """
         receipt = _receipt(conversation_id, user_id, result)
         if receipt.message_ids and not self._log.is_logged(receipt.event):
-            yield from self._due_now(receipt, result.participants)
+            if result.participants <= self._limit:
+                yield _emit(receipt)
+            elif not (self._waits(after_commit) and self.context.after_commit(receipt.event, partial(self._merge, receipt))):
+                self._merge(receipt)
         if isinstance(result, ReadResult) and result.unread_count is not None:
             payload = unread_changed_payload(conversation_id, result.unread_count, result.mention_count)
             yield UNREAD_CHANGED.to_user(user_id, payload)
@@ -105,8 +111,14 @@ class Receipts:
         """Return what to send now: nothing for a large conversation, whose receipts wait to be merged."""
         if participants <= self._limit:
             return [_emit(receipt)]
-        self._timer.wake_by(self._merged.add(receipt))
+        self._merge(receipt)
         return []
+
+    def _merge(self, receipt: Receipt) -> None:
+        self._timer.wake_by(self._merged.add(receipt))
+
+    def _waits(self, after_commit: bool | None) -> bool:  # noqa: FBT001 - as the calls have it
+        return self.context.config.after_commit if after_commit is None else after_commit
 
     def _send_due(self) -> Iterable[Emit]:
         due = self._merged.take_due()

@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event as database_event
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from flask_realtime import DeliveryResult, Identity, ReadResult, Realtime, SeenMessages
 from flask_realtime.errors import Forbidden, RegistrationError
@@ -137,6 +137,25 @@ def test_what_is_stored_elsewhere_is_sent_in_the_same_way(world: World) -> None:
         ("messages:read", ids[:1], ids[0]),
     ]
     assert [event for event, _ in heard_by_ben] == ["messages:read", "unread:changed"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("limit", [500, 1])
+def test_receipts_wait_for_the_commit_too(
+    database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack, limit: int
+) -> None:
+    world = World(make_app(SQLALCHEMY_DATABASE_URI=database_url, REALTIME_RECEIPTS_LIMIT=limit), connect, stack)
+    ids = world.write(3)
+    with world.app.app_context():
+        for number, message in enumerate(ids):
+            result = world.store.receipts.mark_read("1", "ben", up_to=message)
+            world.db.session.execute(text("SELECT 1"))
+            assert world.realtime.emit_receipts(1, "ben", result, after_commit=number != 1)
+            world.db.session.rollback() if number == 0 else world.db.session.commit()
+            if number == 1:
+                assert world.ann.wait_for("messages:read").data["messageIds"] == [message], "the first one was rolled back"
+    assert world.ann.wait_for("messages:read").data["messageIds"] == ids[2:]
+    assert [data["unreadCount"] for event, data in world.heard(world.phone)[0] if event == "unread:changed"] == [1, 0]
 
 
 @on_sqlite

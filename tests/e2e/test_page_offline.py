@@ -22,6 +22,7 @@ QUICK = {"REALTIME_PING_INTERVAL": "1", "REALTIME_PING_TIMEOUT": "2"}
 """Settings with which a loss of the network is noticed soon."""
 
 MINUTE = 60.0
+SECONDS = 30.0
 EXAMPLE = ("-m", "example_app")
 MORTAL = ("-m", "tests.e2e.apps.mortal_app")
 FOUR_WORKERS = ("-m", "gunicorn", "--worker-class", WORKER_CLASS, "--workers", "4", "example_app:create_app()")
@@ -126,6 +127,11 @@ def stored(user: User) -> list[str]:
     """The texts of a conversation, as the server has them."""
     page = user.call("GET", f"/api/conversations/{user.conversation}/messages")
     return [message["content"] for message in page["messages"]]
+
+
+def is_stored(user: User, texts: list[str]) -> bool:
+    """Wait until the server has just these messages of a conversation: who sends one sees it before."""
+    return poll(lambda: stored(user) == texts, SECONDS)
 
 
 class Away(NamedTuple):
@@ -299,7 +305,7 @@ def test_a_message_is_there_once_if_the_server_was_killed_after_storing_it_and_b
         person.is_connected()
         person.sees_in_order("line 1", "line 2", "line 3")
     expect(alice.messages.get_by_text("Sending…")).to_have_count(0)
-    assert stored(user) == ["line 1", "line 2", "line 3"]
+    assert is_stored(user, ["line 1", "line 2", "line 3"])
 
 
 def test_two_tabs_send_what_was_written_in_both_once_and_in_order(house: House, visit: Visit) -> None:
@@ -320,7 +326,7 @@ def test_two_tabs_send_what_was_written_in_both_once_and_in_order(house: House, 
         person.sees_in_order(*texts)
     for tab in (one, other):
         expect(tab.messages.get_by_text("Sending…")).to_have_count(0)
-    assert stored(user) == texts
+    assert is_stored(user, texts)
 
 
 def test_what_waits_and_what_is_half_written_outlive_the_browser(
@@ -350,7 +356,7 @@ def test_what_waits_and_what_is_half_written_outlive_the_browser(
     expect(alice.messages.get_by_role("img", name="Sent")).to_have_count(2)
     alice.open_conversation("Lunch")
     expect(alice.field).to_have_value("line 3")
-    assert stored(user) == ["line 1", "line 2"]
+    assert is_stored(user, ["line 1", "line 2"])
 
 
 def test_nothing_that_was_written_is_left_to_the_next_user_of_the_browser(house: House, visit: Visit) -> None:
@@ -397,7 +403,7 @@ def test_a_message_that_the_server_refuses_is_shown_and_does_not_hold_up_the_nex
     alice.page.reload()
     alice.sees_in_order("line 1")
     expect(refusal).to_have_count(0)
-    assert stored(user) == ["line 1"]
+    assert is_stored(user, ["line 1"])
 
 
 def test_messages_beyond_the_rate_limit_wait_and_arrive_in_order(stack: ExitStack, tmp_path: Path, visit: Visit) -> None:
@@ -410,7 +416,7 @@ def test_messages_beyond_the_rate_limit_wait_and_arrive_in_order(stack: ExitStac
     for person in (alice, bob):
         person.sees_in_order(*texts)
     expect(alice.messages.get_by_text("Sending…")).to_have_count(0)
-    assert stored(user) == texts
+    assert is_stored(user, texts)
 
 
 def test_the_page_says_whether_anything_was_missed(house: House, visit: Visit) -> None:
@@ -463,7 +469,7 @@ def test_after_a_minute_without_a_network_nothing_is_missing_and_nothing_is_ther
     bob.sees_as("alice", "offline")
     bob.send("line 6")
     bob.sees_in_order("line 1", "line 3", "line 5", "line 6")
-    assert stored(away.user) == ["line 1", "line 3", "line 5", "line 6"]
+    assert is_stored(away.user, ["line 1", "line 3", "line 5", "line 6"])
     give_back(alice, away.network)
     alice.sees_in_order("line 1", "line 3", "line 5", "line 6", "line 2", "line 4")
     alice.send("line 7")
@@ -473,4 +479,4 @@ def test_after_a_minute_without_a_network_nothing_is_missing_and_nothing_is_ther
         expect(person.messages.get_by_text("Sending…")).to_have_count(0)
         person.page.reload()
         person.sees_in_order(*texts)
-    assert stored(away.user) == texts
+    assert is_stored(away.user, texts)

@@ -47,6 +47,8 @@ class Connection(Caller, Protocol):
     identity: Identity
     token_header: Mapping[str, Any]
     due: float
+    opened_at: float
+    recovered: bool
 
     @property
     def environ(self) -> Mapping[str, Any]:

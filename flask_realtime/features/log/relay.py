@@ -3,19 +3,24 @@
 Every server with connections looks after it once a second, and when it hears of what was written. A lease lets one of all servers
 that share a Redis do the work; where it cannot be had, because Redis is away or there is none, several do: what one takes from the
 log, no other gets. What a server has sent before it died, as far as that is known, is only recorded.
+
+What was left behind for longer, while nobody was connected, is for those whose connections are older, or recovered: others have
+come for the state of now, and have it already.
 """
 
 from __future__ import annotations
 
+import math
+from bisect import bisect
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.contract.effects import Emit
 from flask_realtime.feature.context import FeatureContext
-from flask_realtime.features.log.outbox import RESERVED_FOR, Outbox, emit_of
+from flask_realtime.features.log.outbox import RESERVED_FOR, LoggedEvent, Outbox, emit_of
 
 INTERVAL: Final = 1.0
 
@@ -34,7 +39,27 @@ TRIM_INTERVAL: Final = 60.0
 TRIMS_AT_ONCE: Final = 10
 """Maximum number of deletions between two looks for undelivered events."""
 
+MISSED_LOOKS: Final = 5.0
+"""Seconds without a look after which what is found may have been there for long, instead of having been committed since."""
+
+NEWS: Final = 15.0
+"""Seconds for which an event is news to whoever connects."""
+
 _KEY: Final = "relay"
+
+
+class _Newcomers(NamedTuple):
+    """Connections that were not recovered, the first ones first.
+
+    Args:
+        times: When they were opened, in seconds since 1970.
+        ids: Their ids.
+        others: How many connections there are besides.
+    """
+
+    times: list[float]
+    ids: tuple[str, ...]
+    others: int
 
 
 class Relay:
@@ -55,6 +80,7 @@ class Relay:
         self._lease = context.record(_KEY, ttl=LEASE)
         self._trim_at = self._clock()
         self._looks_again = False
+        self._looked_at = -math.inf
         self.due = self._clock() + INTERVAL
         """The clock's time at which it is to be run again."""
         self.relayed = 0
@@ -85,8 +111,10 @@ class Relay:
         if not self._has_lease():
             return
         self.lag = 0.0
-        while self._deliver_some() == TAKEN_AT_ONCE:
+        newcomers = self._newcomers() if self._clock() > self._looked_at + MISSED_LOOKS else None
+        while self._deliver_some(newcomers) == TAKEN_AT_ONCE:
             self._context.let_others_run()
+        self._looked_at = self._clock()
         if self._clock() >= self._trim_at:
             self._trim()
 
@@ -97,7 +125,15 @@ class Relay:
         except BackendUnavailable:
             return True
 
-    def _deliver_some(self) -> int:
+    def _newcomers(self) -> _Newcomers | None:
+        """Return whom nothing concerns that was left behind long before they came; None where others may have older connections."""
+        if not self._context.backend.is_local:
+            return None
+        connections = self._context.connections()
+        came = sorted((connection.opened_at, connection.id) for connection in connections if not connection.recovered)
+        return _Newcomers([time for time, _ in came], tuple(name for _, name in came), len(connections) - len(came))
+
+    def _deliver_some(self, newcomers: _Newcomers | None) -> int:
         left_behind = self._context.in_app_context(self._outbox.take, TAKEN_AT_ONCE, RESERVED_FOR)
         self.relayed += len(left_behind)
         if left_behind:
@@ -105,10 +141,19 @@ class Relay:
             self.lag = max(self.lag, (datetime.now(timezone.utc) - oldest).total_seconds())
         for logged in left_behind:
             if not self._context.was_sent(logged.name):
-                self._send(emit_of(logged))
+                self._deliver(logged, newcomers)
         if left_behind:
             self._context.in_app_context(self._outbox.finish, [logged.number for logged in left_behind])
         return len(left_behind)
+
+    def _deliver(self, logged: LoggedEvent, newcomers: _Newcomers | None) -> None:
+        emit = emit_of(logged)
+        if newcomers is not None:
+            before = bisect(newcomers.times, logged.created_at.timestamp() + NEWS)
+            if not before + newcomers.others:
+                return
+            emit.except_rooms = newcomers.ids[before:]  # A connection's id is the name of a room with it alone.
+        self._send(emit)
 
     def _trim(self) -> None:
         before = datetime.now(timezone.utc) - timedelta(seconds=self._context.config.log_retention)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -252,8 +253,9 @@ def test_the_events_of_a_transaction_whose_commit_takes_long_come_in_order(world
 
 
 @on_sqlite
-def test_what_was_sent_before_anybody_was_connected_is_not_sent_later(
-    database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack
+@pytest.mark.parametrize("age", [None, timedelta(minutes=1)], ids=["here", "in another process"])
+def test_what_happened_before_anybody_was_connected_is_not_sent_later(
+    database_url: str, make_app: MakeApp, connect: Connect, stack: ExitStack, age: timedelta | None
 ) -> None:
     app = make_app(SQLALCHEMY_DATABASE_URI=database_url)
     db = SQLAlchemy(app)
@@ -264,9 +266,13 @@ def test_what_was_sent_before_anybody_was_connected_is_not_sent_later(
     with app.app_context():
         db.create_all()
         stack.callback(db.engine.dispose)
-        realtime.log("note", 1, user_id="ann")
-        db.session.commit()
         entry: Any = models.log_entry
+        if age is None:
+            realtime.log("note", 1, user_id="ann")
+        else:
+            row = {"event": "note", "room": "user:ann", "arguments": "[1]", "created_at": utc_now() - age}
+            db.session.execute(insert(entry), [row])
+        db.session.commit()
         client = stack.enter_context(connect(app, "ann"))
         deadline = monotonic() + PATIENCE_SECONDS
         while db.session.scalars(select(entry.delivered_at)).one() is None or not client.received:

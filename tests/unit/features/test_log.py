@@ -112,7 +112,7 @@ class Server:
         self.backend = SimpleNamespace(is_local=is_local)
         self._table, self._lease = table, lease
         self._committing: list[tuple[Callable[[], object], BeforeCommit | None]] = []
-        self.connections = 0
+        self.served: list[Any] = []
         self.seconds_to_commit = 0.0
         self.is_handling_request = False
         self.background: list[Callable[[], None]] = []
@@ -120,6 +120,7 @@ class Server:
         self.heard_of: set[str] = set()
         """The events that other servers sent."""
         self.rooms: list[tuple[Any, ...] | None] = []
+        self.left_out: list[tuple[str, ...]] = []
         self.log = Log(cast("FeatureContext", self))
 
     def functions(self, hook: Hook) -> list[Any]:
@@ -140,6 +141,7 @@ class Server:
     def emit(self, emit: Emit) -> bool:
         self.sent.append((emit.event, *emit.args))
         self.rooms.append(emit.rooms)
+        self.left_out.append(emit.except_rooms)
         return True
 
     def new_mailbox(self) -> Any:
@@ -158,14 +160,18 @@ class Server:
         return function(*args)
 
     def has_connections(self) -> bool:
-        return self.connections > 0
+        return bool(self.served)
+
+    def connections(self) -> list[Any]:
+        return self.served
 
     def let_others_run(self) -> None:
         pass
 
-    def connect(self) -> None:
-        """A client connects."""
-        self.connections += 1
+    def connect(self, after: float = 0.0, *, recovered: bool = False) -> None:
+        """A client connects, so many seconds after the events were written."""
+        name = f"connection {len(self.served)}"
+        self.served.append(SimpleNamespace(id=name, opened_at=WRITTEN.timestamp() + after, recovered=recovered))
         self.log.start_relay()
 
     def write(self, *args: Any) -> None:
@@ -487,7 +493,7 @@ def test_what_cannot_be_recorded_is_recorded_later_and_not_sent_again_meanwhile(
 def test_nothing_runs_without_connections_and_it_goes_on_with_the_next(clock: Clock, table: Table) -> None:
     server = Server(clock, table)
     server.connect()
-    server.connections = 0
+    server.served = []
     server.pass_time(5)
     assert server.rests
     table.add("note", "[1]", [None], reserved_for=-1.0)
@@ -498,12 +504,43 @@ def test_nothing_runs_without_connections_and_it_goes_on_with_the_next(clock: Cl
     assert server.sent == [("note", 1)]
 
 
+def test_whoever_comes_long_after_an_event_was_left_behind_has_its_effect_and_not_the_event(clock: Clock, table: Table) -> None:
+    table.add("note", "[1]", [None], reserved_for=-1.0)
+    server = Server(clock, table)
+    server.connect(after=relay.NEWS + 1)
+    server.pass_time(2.0)
+    assert (server.sent, table.recorded) == ([], [[1]])
+    table.add("note", "[2]", [None], reserved_for=-1.0)
+    server.pass_time(2.0)
+    assert server.sent == [("note", 2)], "it has just been committed, whenever it was written"
+
+
+def test_what_was_left_behind_long_ago_is_sent_to_whom_was_there_or_comes_back(clock: Clock, table: Table) -> None:
+    table.add("note", "[1]", [None], reserved_for=-1.0)
+    server = Server(clock, table)
+    server.connect(after=relay.NEWS + 1)
+    server.connect(after=relay.NEWS + 1, recovered=True)
+    server.connect(after=relay.NEWS - 1)
+    server.connect(after=relay.NEWS + 2)
+    server.pass_time(2.0)
+    assert server.sent == [("note", 1)]
+    assert server.left_out == [("connection 0", "connection 3")]
+
+
+def test_other_servers_may_have_older_connections(clock: Clock, table: Table) -> None:
+    table.add("note", "[1]", [None], reserved_for=-1.0)
+    server = Server(clock, table, is_local=False)
+    server.connect(after=relay.NEWS + 1)
+    server.pass_time(2.0)
+    assert (server.sent, server.left_out) == ([("note", 1)], [()])
+
+
 def test_an_unreachable_database_is_left_alone_when_nobody_is_connected(clock: Clock, table: Table) -> None:
     server = Server(clock, table)
     server.connect()
     server.write(1)
     server.commit()
-    server.connections, table.is_away = 0, True
+    server.served, table.is_away = [], True
     server.pass_time(5)
     assert server.rests
     table.is_away = False

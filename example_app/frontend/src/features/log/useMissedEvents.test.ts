@@ -53,6 +53,17 @@ it('hands over what was missed, page after page, and nothing twice', async () =>
   expect(missed).toHaveBeenCalledTimes(5);
 });
 
+it('asks once its events come live, so that nothing is missing in between', async () => {
+  const socket = openSocket();
+  socket.answers.set('sync', serve(3).answer);
+  let getReady: () => void = () => undefined;
+  const ready = () => new Promise<void>((resolve) => (getReady = resolve));
+  renderRealtimeHook(socket, () => useMissedEvents({ 'order:update': vi.fn() }, ready));
+  expect(socket.sentEvents('sync')).toEqual([]);
+  getReady();
+  await waitFor(() => expect(socket.sentEvents('sync')).toEqual([[{ cursor: null }]]));
+});
+
 it('leaves what nobody handles', async () => {
   const { log, socket, missed, reconnect } = open(0);
   const other = { event: 'message:deleted', args: [{ conversationId: '1', messageId: '1' }], at: '2026-01-31T12:00:00.000Z' };

@@ -5,14 +5,20 @@ import { request, type IncomingEvents, type RealtimeSocket } from '../../realtim
 import type { MissedEvent } from '../../realtime/types';
 import { useEachConnection } from '../../realtime/useSocketEvent';
 
+type Ready = (socket: RealtimeSocket) => Promise<unknown>;
+
+const atOnce: Ready = () => Promise.resolve();
+
 /**
  * Handle what happened while there was no connection, in the order in which it happened.
  *
  * Events that arrived since the last connection was opened are handled again: the handlers have to know them, by an id.
  *
  * @param handlers - Called with what the events of their name carry, as those of `useSocketEvent`.
+ * @param ready - Resolves once a connection gets these events live: what is asked for before that leaves a gap. The same
+ *   function from render to render.
  */
-export function useMissedEvents(handlers: Partial<IncomingEvents>) {
+export function useMissedEvents(handlers: Partial<IncomingEvents>, ready: Ready = atOnce) {
   const { socket } = useRealtime();
   const cursor = useRef<string | null>(null);
   const latest = useRef(new Map<string, (...args: any[]) => void>());
@@ -23,8 +29,8 @@ export function useMissedEvents(handlers: Partial<IncomingEvents>) {
   const catchUp = useCallback(() => {
     const handle = ({ event, args }: MissedEvent) => latest.current.get(event)?.(...args);
     // Where it fails, the next connection asks for the same events.
-    if (socket) void handleMissed(socket, cursor, handle).catch(() => undefined);
-  }, [socket]);
+    if (socket) void ready(socket).then(() => handleMissed(socket, cursor, handle)).catch(() => undefined);
+  }, [socket, ready]);
   useEachConnection(catchUp);
 }
 

@@ -1,5 +1,8 @@
-import type { IncomingEvents } from '../../realtime/socket';
+import { useCallback } from 'react';
+
+import type { IncomingEvents, RealtimeSocket } from '../../realtime/socket';
 import { useSocketEvent } from '../../realtime/useSocketEvent';
+import { enterRoom } from '../conversations/rooms';
 import { useMissedEvents } from '../log/useMissedEvents';
 import type { Change } from './messageList';
 
@@ -24,7 +27,8 @@ export function useMessageEvents(conversationId: string, onChange: (change: Chan
 
 /** Be told of the changes, too, that were missed while there was no connection. */
 export function useMissedMessageEvents(conversationId: string, onChange: (change: Change) => void) {
-  useMissedEvents(handlersOf(conversationId, onChange));
+  const ready = useCallback((socket: RealtimeSocket) => enterRoom(socket, conversationId), [conversationId]);
+  useMissedEvents(handlersOf(conversationId, onChange), ready);
 }
 
 function handlersOf(conversationId: string, onChange: (change: Change) => void): Handlers {

@@ -32,18 +32,22 @@ ENDING = ("contract/", "integration/backends/", "packaging/", "suite/", "unit/")
 
 # Begun first, so that no process is left alone with one of them in the end. `make test` keeps xdist from choosing another order.
 LONG = tuple(
-    f"e2e/{name}.py"
+    f"{name}.py"
     for name in (
-        "test_recovery_servers",
-        "test_many_servers",
-        "test_workers",
-        "test_drain",
-        "features/test_notifications_critical",
-        "test_page",
-        "features/test_log",
-        "test_engine_bad_clients",
-        "test_web_servers",
-        "test_front_door",
+        "integration/backends/test_redis_bus",
+        "packaging/test_extras",
+        "e2e/test_recovery_servers",
+        "e2e/test_many_servers",
+        "e2e/test_workers",
+        "e2e/test_drain",
+        "e2e/features/test_notifications_critical",
+        "e2e/test_page",
+        "e2e/test_page_people",
+        "e2e/test_page_offline",
+        "e2e/features/test_log",
+        "e2e/test_engine_bad_clients",
+        "e2e/test_web_servers",
+        "e2e/test_front_door",
     )
 )
 

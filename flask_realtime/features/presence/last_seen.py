@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
@@ -67,13 +67,21 @@ class LastSeen:
     def _is_over(self, user_id: str) -> bool:
         return self._heard[user_id][1] < self._clock()
 
-    def waiting(self, user_id: str) -> datetime | None:
-        """Return the time of a user that may not be written yet, or None."""
+    def latest(self, user_id: str, written: datetime | None) -> datetime | None:
+        """Return when a user was last seen, or None.
+
+        Args:
+            user_id: The user.
+            written: The time that is written, or None; the one that this server, or another one, is about to write may be later.
+        """
         waiting = self._waiting.get(user_id)
         if waiting is not None:
             return waiting
         heard, until = self._heard.get(user_id, (None, 0.0))
-        return heard if self._clock() < until else None
+        if heard is None or self._clock() >= until:
+            return written
+        # Both servers have taken the time: the one that is written counts once it is there.
+        return heard if written is None or heard - written > timedelta(seconds=_KNOWN_FOR) else written
 
     def next_deadline(self) -> float | None:
         """Return the time at which something is to be written, or None."""

@@ -77,8 +77,9 @@ class PresenceView:
         if not user_ids:
             return {}
         place: SettingsPlace = self._settings.place
-        waiting = {user_id: moment for user_id in user_ids if (moment := self._last_seen.waiting(user_id)) is not None}
-        return {**place.last_seen(user_ids), **waiting}
+        written = place.last_seen(user_ids)
+        times = ((user_id, self._last_seen.latest(user_id, written.get(user_id))) for user_id in user_ids)
+        return {user_id: moment for user_id, moment in times if moment is not None}
 
     def _device_list(self, user_id: str) -> Iterable[DevicePresence]:
         idle = self._devices.idle(user_id)

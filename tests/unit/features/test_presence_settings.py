@@ -241,29 +241,33 @@ def test_times_are_written_together_after_a_while(last_seen: LastSeen, now: Now,
     last_seen.note("ben")
     last_seen.note("ann")
     assert last_seen.next_deadline() == clock.now + DELAY
-    assert (last_seen.waiting("ann"), last_seen.waiting("eve"), last_seen.is_idle) == (now.at, None, False)
+    assert (last_seen.latest("ann", None), last_seen.latest("eve", None), last_seen.is_idle) == (now.at, None, False)
     last_seen.write(written.append)
     assert written == [{"ben": now.at, "ann": now.at}]
-    assert (last_seen.waiting("ann"), last_seen.next_deadline(), last_seen.is_idle) == (None, None, True)
+    assert (last_seen.latest("ann", None), last_seen.next_deadline(), last_seen.is_idle) == (None, None, True)
     last_seen.write(written.append)
     assert len(written) == 1
 
 
 def test_what_another_server_writes_is_known_meanwhile(last_seen: LastSeen, now: Now, clock: Clock) -> None:
     last_seen.heard("ann")
-    assert (last_seen.waiting("ann"), last_seen.next_deadline(), last_seen.is_idle) == (NOON, None, True)
+    assert (last_seen.latest("ann", None), last_seen.next_deadline(), last_seen.is_idle) == (NOON, None, True)
     now.at += timedelta(seconds=1)
     clock.now += 4
     last_seen.heard("ben")
     last_seen.note("ben")
     last_seen.heard("ann")
-    assert (last_seen.waiting("ann"), last_seen.waiting("ben")) == (now.at, now.at)
+    assert (last_seen.latest("ann", None), last_seen.latest("ben", None)) == (now.at, now.at)
     clock.now += 4
-    assert last_seen.waiting("ann") == now.at
+    assert last_seen.latest("ann", None) == now.at
     clock.now += 1
-    assert last_seen.waiting("ann") is None
+    assert last_seen.latest("ann", None) is None
     last_seen.heard("eve")
-    assert last_seen.waiting("eve") == now.at
+    assert last_seen.latest("eve", None) == now.at
+    earlier = now.at - timedelta(minutes=1)
+    just_now = now.at - timedelta(milliseconds=13)
+    assert [last_seen.latest("eve", written) for written in (earlier, just_now)] == [now.at, just_now]
+    assert [last_seen.latest(user, earlier) for user in ("ann", "fay")] == [earlier, earlier]
 
 
 def test_more_than_a_batch_is_written_at_once_after_another(last_seen: LastSeen, clock: Clock) -> None:
@@ -300,7 +304,7 @@ def test_what_is_noted_during_a_write_is_written_next(last_seen: LastSeen, now: 
         last_seen.note("ann")
 
     last_seen.write(write)
-    assert last_seen.waiting("ann") == now.at
+    assert last_seen.latest("ann", None) == now.at
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ class Listeners:
     left: list[Listener] = field(default_factory=list)
     disconnected: list[Listener] = field(default_factory=list)
     serving: list[Listener] = field(default_factory=list)
+    relayed: dict[str, Callable[..., object]] = field(default_factory=dict)
 
 
 class Feature(Generic[StateT]):
@@ -346,6 +347,31 @@ class Feature(Generic[StateT]):
         It is not called in a process that serves nobody, such as a command.
         """
         return self._listen(self.listeners.serving, listener, ("state",))
+
+    def on_relayed(self, name: str) -> Callable[[FunctionT], FunctionT]:
+        """Register a listener for a volatile event that another server sent, called once this server's clients have been sent it.
+
+        It gets the state and the payload as JSON text, must not wait, and should leave the text unread as long as it can: each such
+        event calls it. Equal payloads of one server are equal texts.
+
+        Args:
+            name: The event, which is declared already, with a payload and as volatile.
+
+        Raises:
+            RegistrationError: It is not, has a listener already, or the feature is registered already.
+        """
+        self._require_open(f"on_relayed({name!r})")
+        event = self.outgoing_events.get(name)
+        if event is None or not event.volatile or event.payload is None or name in self.listeners.relayed:
+            msg = f"{self.name}: on_relayed({name!r}) needs a volatile outgoing event with a payload, and no listener yet."
+            raise RegistrationError(msg)
+
+        def register(function: FunctionT) -> FunctionT:
+            self._require_takes(function, ("state", "payload"), f"on_relayed({name!r})")
+            self.listeners.relayed[name] = function
+            return function
+
+        return register
 
     def seal(self) -> None:
         """Refuse further declarations; `Realtime.register` calls this."""

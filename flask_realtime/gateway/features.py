@@ -96,6 +96,8 @@ class Features:
         self._left: list[Listener] = []
         self._disconnected: list[Listener] = []
         self._serving: list[Listener] = []
+        self.relayed: dict[str, Callable[[str], object]] = {}
+        """The listeners for events that other servers sent, by the names of these; see `Feature.on_relayed`."""
         for feature in self._declared:
             context = make_context(feature, self)
             self._states[feature.name] = feature.make_state(context)
@@ -137,6 +139,7 @@ class Features:
             (self._serving, listeners.serving),
         ):
             bound += [partial(listener, state) for listener in declared]
+        self.relayed.update((name, partial(listener, state)) for name, listener in listeners.relayed.items())
 
     def _bind_again(self, event: IncomingEvent, state: Any, context: FeatureContext) -> None:
         self.events[event.name] = self._bound(event, state, context)

@@ -121,7 +121,7 @@ class Gateway:
         features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of, peer_log, view)
         self.control = Control(registry, delivery, backend, features, after_commit, lost_connections)
         self.inspection, self.requests = Inspection(registry, server, backend), Requests(config, features, limiter)
-        presence_state = features.state_of(essential.presence)
+        server.local.relayed, presence_state = features.relayed, features.state_of(essential.presence)
         notifier = self._notifier = presence_state.notifier
         presence = UserPresence(presence_state, backend, config.max_connections_per_user, config.retry_after, server.sleep)
         authentication = features.state_of(essential.authentication)

@@ -167,6 +167,22 @@ def test_a_killed_servers_users_go_offline_once_and_others_stay(cluster: Cluster
     assert len(here.hooks("offline", ann)) == 1
 
 
+@pytest.mark.parametrize("are_linked", [False, True])
+def test_who_typed_on_a_server_that_was_killed_types_no_more(cluster: Cluster, new_id: NewId, *, are_linked: bool) -> None:
+    conversation, other, ann, ben = new_id("conversation"), new_id("other"), new_id("ann"), new_id("ben")
+    cluster.settings["REALTIME_DIRECT_LINKS"] = are_linked
+    (_, here), (doomed, there) = cluster.start(), cluster.start()
+    watcher, own_phone = cluster.connect(here, ben, conversation), cluster.connect(here, ann, conversation)
+    stranger, typist = cluster.connect(here, ben, other), cluster.connect(there, ann, conversation)
+    about = {"conversationId": conversation, "userId": ann}
+    typist.emit("typing:start", {"conversationId": conversation})
+    assert watcher.wait_for("typing:start").data == about
+    doomed.kill()
+    assert watcher.wait_for("typing:stop").data == about
+    for client in (watcher, own_phone, stranger):
+        client.assert_none("typing:stop")
+
+
 def test_the_users_of_a_killed_server_are_soon_offline_once_its_lease_has_run_out(cluster: Cluster, new_id: NewId) -> None:
     ann, ben = new_id("ann"), new_id("ben")
     lease = cluster.settings["REALTIME_SERVER_LEASE"] = 6.0

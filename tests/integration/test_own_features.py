@@ -627,6 +627,7 @@ def test_what_is_declared_too_late_is_an_error() -> None:
         lambda: notes.hook("on_noted", []),
         lambda: notes.command("forget"),
         lambda: notes.on_serving(lambda _state: None),
+        lambda: notes.on_relayed("noted"),
         *(
             lambda register=register: register(lambda *_args: None)
             for register in (notes.on_admitted, notes.on_connected, notes.on_joined, notes.on_left, notes.on_disconnected)
@@ -635,6 +636,18 @@ def test_what_is_declared_too_late_is_an_error() -> None:
     for declare in late:
         with pytest.raises(RegistrationError, match=r"notes: .* came after Realtime\.register and would have no effect"):
             declare()
+
+
+def test_only_a_volatile_event_of_its_own_with_a_payload_has_a_listener_and_only_one() -> None:
+    notes: Feature[Notes] = Feature("notes", state=Notes)
+    for name, payload, volatile in (("noted", str, False), ("bare", None, True), ("drawn", str, True)):
+        notes.outgoing(name, payload, audience="everyone", summary="Something was noted.", volatile=volatile)
+    with pytest.raises(RegistrationError, match=r"notes: on_relayed\('drawn'\)"):
+        notes.on_relayed("drawn")(lambda _state: None)
+    notes.on_relayed("drawn")(lambda _state, _payload: None)
+    for name in ("noted", "bare", "drawn", "unknown"):
+        with pytest.raises(RegistrationError, match=rf"notes: on_relayed\('{name}'\) needs a volatile outgoing event"):
+            notes.on_relayed(name)
 
 
 def test_what_is_declared_too_late_on_a_required_feature_is_an_error_too() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from flask_jwt_extended import create_access_token, decode_token, verify_jwt_in_
 
 import flask_realtime
 from flask_realtime import Emit, Feature, Identity, Realtime
+from flask_realtime.contract.events import Document, OutgoingEvent
 from flask_realtime.errors import ConnectionRefused
 from flask_realtime.extension import gateway_of
 from flask_realtime.features.presence import grace
 from flask_realtime.features.presence.events import HEARD
+from flask_realtime.features.typing_indicators.events import TYPING_START, TYPING_STOP, relayed
 from flask_realtime.gateway.delivery.envelopes import command_envelope
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
@@ -28,27 +31,33 @@ class Two:
         make: Makes an application that shares a Redis.
         connect: Connects to one.
         stack: Closes the clients.
+        config: Settings of both.
     """
 
-    def __init__(self, make: MakeApp, connect: Connect, stack: ExitStack) -> None:
+    def __init__(self, make: MakeApp, connect: Connect, stack: ExitStack, **config: Any) -> None:
         self.heard: list[Any] = []
-        self.first, self.second = (self._made(make, name) for name in ("first", "second"))
+        self.first, self.second = (self._made(make, name, config) for name in ("first", "second"))
         self._connect, self._stack = connect, stack
         self.ann, self.ben = self.client(self.first, "ann"), self.client(self.second, "ben")
 
-    def client(self, app: Flask, user_id: str) -> RealtimeTestClient:
+    def client(self, app: Flask, user_id: str, conversation: str = "7") -> RealtimeTestClient:
         """Connect to a server, and join a conversation there."""
         client = self._stack.enter_context(self._connect(app, user_id))
-        client.join("7")
+        client.join(conversation)
         return client
 
-    def _made(self, make: MakeApp, name: str) -> Flask:
+    def _made(self, make: MakeApp, name: str, config: dict[str, Any]) -> Flask:
         notes: Feature[str] = Feature("notes", state=lambda _context: name)
+        notes.outgoing("drawn", Document, audience="everyone", summary="Something was drawn.", volatile=True)
 
         @notes.command("note")
         def note(state: str, *args: Any) -> int:
             self.heard.append((state, *args))
             return len(self.heard)
+
+        @notes.on_relayed("drawn")
+        def drawn(state: str, payload: str) -> None:
+            self.heard.append((state, payload))
 
         def set_up(realtime: Realtime) -> None:
             realtime.register(notes)
@@ -58,13 +67,18 @@ class Two:
             def gone(identity: Identity, reason: str) -> None:
                 self.heard.append((identity.user_id, reason))
 
-        return make(on=set_up, REALTIME_MAX_CONNECTIONS_PER_USER=2)
+        return make(on=set_up, REALTIME_MAX_CONNECTIONS_PER_USER=2, **config)
 
 
 @pytest.fixture
-def two(make_sharing: MakeApp, connect: Connect) -> Iterator[Two]:
+def stack() -> Iterator[ExitStack]:
     with ExitStack() as stack:
-        yield Two(make_sharing, connect, stack)
+        yield stack
+
+
+@pytest.fixture
+def two(make_sharing: MakeApp, connect: Connect, stack: ExitStack) -> Two:
+    return Two(make_sharing, connect, stack)
 
 
 def test_an_event_reaches_the_clients_of_both_once(two: Two) -> None:
@@ -106,11 +120,35 @@ def test_the_command_that_goes_with_an_event_runs_at_the_other_server(two: Two) 
     assert two.heard == [("second", "a", 1)]
 
 
+def test_a_feature_hears_of_its_volatile_events_at_the_other_server_when_the_clients_have_them(two: Two) -> None:
+    event: OutgoingEvent[Document] = OutgoingEvent("drawn", Document, "everyone", "Something was drawn.", volatile=True)
+    durable = replace(event, volatile=False)
+    unknown = replace(event, name="draw")
+    for emit in (durable.to_everyone({"a": 1}), unknown.to_everyone({"a": 2}), event.to_conversation(7, {"a": "b,", "ü": ["]"]})):
+        gateway_of(two.first).control.emit(emit, skip_sender=False)
+    two.ben._wait(lambda: bool(two.heard), 5, "the payload")
+    assert [item.data for item in two.ben.received if item.event == "drawn"] == [{"a": 1}, {"a": "b,", "ü": ["]"]}]
+    gateway_of(two.first).control.emit(Emit("end", (), None), skip_sender=False)
+    two.ben.wait_for("end")
+    assert two.heard == [("second", '{"a":"b,","ü":["]"]}')]
+
+
 def test_who_types_is_seen_by_the_others(two: Two) -> None:
     for event in ("typing:start", "typing:stop"):
         two.ann.emit(event, {"conversationId": "7"})
     for event in ("typing:start", "typing:stop"):
         assert two.ben.wait_for(event).data == {"conversationId": "7", "userId": "ann"}
+
+
+def test_who_typed_on_a_server_that_died_types_no_more(make_sharing: MakeApp, connect: Connect, stack: ExitStack) -> None:
+    two = Two(make_sharing, connect, stack, REALTIME_TYPING_TIMEOUT=0.1)
+    phone, stranger = two.client(two.second, "ann"), two.client(two.second, "eve", "8")
+    start, stop = (relayed(event, "ann", "7", "7") for event in (TYPING_START, TYPING_STOP))
+    gateway_of(two.first).control.emit(start, skip_sender=False)  # Nobody is left there who would end it.
+    for emit in (start, stop):
+        assert two.ben.wait_for(emit.event, timeout=30.0).data == emit.args[0]
+    for client in (two.ann, two.ben, phone, stranger):
+        client.assert_nothing("typing:stop")
 
 
 def test_a_status_is_told_and_asked_for_at_either(two: Two) -> None:

@@ -95,7 +95,14 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/rest": Suite(("integration/test_chat.py", "integration/features/test_conversations.py"), _EXAMPLE_API),
     "flask_realtime/allowances.py": Suite(("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py",)),
     "flask_realtime/features/typing_indicators": Suite(
-        ("unit/features/test_typing_indicators.py", *_DECLARED, *_GATEWAY), ("e2e/features/test_typing_indicators.py",)
+        (
+            "unit/features/test_typing_indicators.py",
+            "unit/features/test_typing_indicators_elsewhere.py",
+            *_DECLARED,
+            *_GATEWAY,
+            "integration/test_two_servers.py",
+        ),
+        ("e2e/features/test_typing_indicators.py",),
     ),
     "flask_realtime/features/messages": Suite(
         ("unit/contract/test_payloads.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_messages.py"),

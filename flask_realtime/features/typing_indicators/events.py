@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
+from flask_realtime.contract import json
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.events import OutgoingEvent
-from flask_realtime.contract.ids import WireId
+from flask_realtime.contract.ids import WireId, parse_id, parse_wire_id
 
 _AUDIENCE: Final = "the other users in the conversation"
 
@@ -29,6 +30,31 @@ TYPING_STOP: Final[OutgoingEvent[TypingPayload]] = OutgoingEvent(
     "seconds.",
     volatile=True,
 )
+
+
+class Typist(NamedTuple):
+    """A user who types, in a conversation.
+
+    Args:
+        user_id: The user.
+        conversation_id: The conversation.
+        raw_id: Its id as it is sent.
+    """
+
+    user_id: str
+    conversation_id: str
+    raw_id: WireId
+
+
+def parse_typist(payload: str) -> Typist | None:
+    """Parse the payload of an event that another server sent; None for what is not this feature's, but an application's."""
+    try:
+        match json.loads(payload):
+            case {"conversationId": conversation_id, "userId": user_id}:
+                return Typist(parse_id(user_id, ""), *parse_wire_id(conversation_id, ""))
+    except ValueError:  # `InvalidId` too.
+        pass
+    return None
 
 
 def relayed(event: OutgoingEvent[TypingPayload], user_id: str, conversation_id: str, raw_id: WireId) -> Emit:

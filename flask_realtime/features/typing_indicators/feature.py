@@ -30,6 +30,9 @@ _event(
     summary="Announce that the user stopped typing. Only from a connection that has joined the conversation.",
 )(handlers.stop)
 
+typing_indicators.on_relayed(TYPING_START.name)(handlers.relayed_start)
+typing_indicators.on_relayed(TYPING_STOP.name)(handlers.relayed_stop)
+
 typing_indicators.on_left(handlers.left)
 typing_indicators.on_disconnected(handlers.disconnected)
 typing_indicators.on_recovered(handlers.disconnected)

@@ -1,4 +1,4 @@
-"""Handlers of typing indicators, for events, expiry, and connections that leave or close."""
+"""Handlers of typing indicators, for events, those of other servers, expiry, and connections that leave or close."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from flask_realtime.errors import NotJoined
 from flask_realtime.feature.connections import Caller
 from flask_realtime.feature.context import FeatureContext
 from flask_realtime.features.conversations import OneConversation, conversations
-from flask_realtime.features.typing_indicators.events import TYPING_START
+from flask_realtime.features.typing_indicators.elsewhere import GRACE, TypingElsewhere
+from flask_realtime.features.typing_indicators.events import TYPING_START, TYPING_STOP, parse_typist, relayed
 from flask_realtime.features.typing_indicators.state import TypingIndicators, TypingState
 
 _UNHEARD: Final = Outcome()
@@ -41,6 +42,9 @@ class Typing(TypingIndicators):
         self.is_silent: Callable[[str], bool] = _is_heard
         """Returns whether nobody is to hear that a user types; the feature presence sets it."""
         self.timer = context.timer(self.next_deadline, self.expire)
+        self.elsewhere = TypingElsewhere(context.config.typing_timeout + GRACE, context.clock)
+        self.timer_elsewhere = context.timer(self.elsewhere.next_deadline, self._expire_elsewhere)
+        self._emit_here = context.emit_here
 
     def require_joined(self, caller: Caller, conversation_id: str) -> None:
         """Check that a connection may type.
@@ -50,6 +54,15 @@ class Typing(TypingIndicators):
         """
         if not self.is_joined(caller.id, conversation_id):
             raise NotJoined
+
+    def _expire_elsewhere(self) -> Iterable[Emit]:
+        """Tell this server's clients of the typing states that no server has ended in time; each server does so by itself."""
+        for payload in self.elsewhere.expire():
+            typist = parse_typist(payload)
+            if typist is None or self.is_typing(typist.user_id, typist.conversation_id):
+                continue  # On another device, or back from the server that died.
+            self._emit_here(relayed(TYPING_STOP, typist.user_id, typist.conversation_id, typist.raw_id))
+        return ()
 
 
 def start(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
@@ -92,6 +105,17 @@ def _go_on(state: Typing, typing_state: TypingState, allowance: RateLimit) -> bo
     except Exception:  # noqa: BLE001 - the usual way reports it
         return False
     return True
+
+
+def relayed_start(state: Typing, payload: str) -> None:
+    """Watch a user who types on another server."""
+    if state.elsewhere.start(payload):
+        state.timer_elsewhere.wake()
+
+
+def relayed_stop(state: Typing, payload: str) -> None:
+    """Stop watching a user who typed on another server."""
+    state.elsewhere.stop(payload)
 
 
 def left(state: Typing, caller: Caller, conversation_id: str) -> Iterable[Emit]:

@@ -114,6 +114,10 @@ class TypingIndicators:
             self._forget(connection_id, conversation_id)
         return relayed(TYPING_STOP, user_id, conversation_id, raw_id)
 
+    def is_typing(self, user_id: str, conversation_id: str) -> bool:
+        """Return whether a user types in a conversation, on any connection of this server."""
+        return (user_id, conversation_id) in self._devices
+
     def left(self, connection_id: str, conversation_id: str) -> list[Emit]:
         """End a connection's typing states in a conversation that it leaves."""
         with self._lock:

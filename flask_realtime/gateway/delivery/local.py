@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flask_realtime.backends.bus import Envelope
@@ -25,6 +25,8 @@ class LocalDelivery:
         self._sent = rooms.counts.sent
         self.turn = rooms.turn
         """Held while an event is numbered and sent; see `Journal.turn`."""
+        self.relayed: Mapping[str, Callable[[str], object]] = {}
+        """By the names of volatile events: what gets the payloads of those that other servers sent; see `Feature.on_relayed`."""
 
     def encode(self, event: str, args: Iterable[Any], *, volatile: bool) -> OutboundMessage:
         """Encode an event without a callback, once for all receivers.
@@ -55,21 +57,19 @@ class LocalDelivery:
 
     def receive(self, envelope: Envelope) -> None:
         """Send what another server sent to this server's connections; its packet goes to the sockets unchanged."""
-        header = envelope.header
-        message = OutboundMessage(envelope.parts, self._sent[_name_in(envelope.parts[0])], header["volatile"])
+        header, text = envelope.header, str(envelope.parts[0])
+        start = text.find('"') + 1
+        end = text.find('"', start)
+        name = text[start:end]  # Of one with escapes only its beginning. Parting the text would copy what may be a megabyte.
+        message = OutboundMessage(envelope.parts, self._sent[name], header["volatile"])
         rooms = header["rooms"]
         room = rooms[0] if rooms is not None and len(rooms) == 1 else rooms
         self.rooms.receive(message, room, envelope)
+        if message.volatile and (relayed := self.relayed.get(name)) is not None:
+            relayed(text[end + 2 : -1])
 
     def keep(
         self, message: OutboundMessage, rooms: Sequence[str] | None, except_rooms: Iterable[str], except_sid: str | None
     ) -> None:
         """Keep a message that no other server sends, for connections that come back to one; see `deliver`."""
         self.rooms.keep(message, rooms, except_rooms, except_sid)
-
-
-def _name_in(text: str | bytes) -> str:
-    """Return the name of an encoded event; of one with escapes only its beginning, since it is only counted."""
-    name = str(text)
-    start = name.find('"') + 1
-    return name[start : name.find('"', start)]  # Parting it would copy what may be most of a megabyte.

@@ -169,6 +169,18 @@ def test_typing_ends_with_whoever_types(make_app: MakeApp, connect: Connect, end
         ben.assert_nothing("typing:stop")
 
 
+def test_a_user_types_until_the_last_device_has_stopped(chat: Chat) -> None:
+    about, told = {"conversationId": "7"}, {"conversationId": "7", "userId": "ann"}
+    for client in (chat.ann, chat.second, chat.ben):
+        client.join("7")
+    for client in (chat.ann, chat.second):
+        client.emit("typing:start", about)
+    assert chat.ann.call("typing:stop", about) == OK
+    assert chat.received("typing:stop") == [[], [], []]
+    assert chat.second.call("typing:stop", about) == OK
+    assert chat.received("typing:stop") == [[], [], [told]]
+
+
 def test_who_types_the_same_over_and_over_is_limited_as_ever(make_app: MakeApp, connect: Connect) -> None:
     app = make_app(REALTIME_LIMITS={"typing": "5/hour"}, REALTIME_USER_LIMITS={"typing": None})
     Realtime(app).authorize_join(lambda _identity, _conversation_id: True)

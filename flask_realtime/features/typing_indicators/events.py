@@ -26,8 +26,8 @@ TYPING_STOP: Final[OutgoingEvent[TypingPayload]] = OutgoingEvent(
     "typing:stop",
     TypingPayload,
     _AUDIENCE,
-    "Another user stopped typing; also sent when the typist disconnects, leaves, or sends nothing for `REALTIME_TYPING_TIMEOUT` "
-    "seconds.",
+    "Another user stopped typing, on all devices of one server; also sent when the typist disconnects, leaves, or sends nothing "
+    "for `REALTIME_TYPING_TIMEOUT` seconds.",
     volatile=True,
 )
 

@@ -82,7 +82,8 @@ def stop(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
     state.require_joined(caller, conversation_id)
     if state.is_silent(caller.user_id):
         return _UNHEARD
-    return Outcome(emits=(state.stop(caller.id, caller.user_id, conversation_id, raw_id),))
+    stopped = state.stop(caller.id, caller.user_id, conversation_id, raw_id)
+    return _UNHEARD if stopped is None else Outcome(emits=(stopped,))
 
 
 def repeat_start(state: Typing, caller: Caller, request: OneConversation, allowance: RateLimit) -> Callable[[], bool] | None:

@@ -108,11 +108,17 @@ class TypingIndicators:
         self._devices[user_id, conversation_id] += 1
         return started
 
-    def stop(self, connection_id: str, user_id: str, conversation_id: str, raw_id: WireId) -> Emit:
-        """Record that a user stopped typing on a connection, and return the event for the others."""
+    def stop(self, connection_id: str, user_id: str, conversation_id: str, raw_id: WireId) -> Emit | None:
+        """Record that a user stopped typing on a connection, and return the event for the others.
+
+        Returns:
+            The event; None if the user still types on another device of this server. Those of other servers do not count: this one
+            would have to ask them, or to watch them for each event.
+        """
         with self._lock:
             self._forget(connection_id, conversation_id)
-        return relayed(TYPING_STOP, user_id, conversation_id, raw_id)
+            is_typing = (user_id, conversation_id) in self._devices
+        return None if is_typing else relayed(TYPING_STOP, user_id, conversation_id, raw_id)
 
     def is_typing(self, user_id: str, conversation_id: str) -> bool:
         """Return whether a user types in a conversation, on any connection of this server."""

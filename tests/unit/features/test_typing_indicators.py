@@ -63,8 +63,16 @@ def test_leaving_ends_it_there_only(typing: TypingIndicators) -> None:
 def test_whoever_types_on_another_device_is_still_typing(typing: TypingIndicators) -> None:
     typing.start("c1", "ann", "1", 1)
     typing.start("c2", "ann", "1", 1)
+    typing.start("c3", "ann", "1", 1)
     assert typing.disconnected("c1") == []
-    assert typing.disconnected("c2") == [STOP]
+    assert typing.stop("c2", "ann", "1", 1) is None
+    assert typing.stop("c2", "ann", "1", 1) is None
+    assert typing.stop("c2", "ann", "2", 2) is not None, "in another conversation"
+    assert typing.stop("c4", "ben", "1", 1) is not None, "another user"
+    assert typing.is_typing("ann", "1")
+    assert typing.disconnected("c3") == [STOP]
+    assert not typing.is_typing("ann", "1")
+    assert typing.stop("c2", "ann", "1", 1) == STOP
 
 
 def test_states_end_in_the_order_of_their_last_start(typing: TypingIndicators, clock: Clock) -> None:

@@ -285,8 +285,9 @@ export interface ServerToClientEvents {
   /** Another user is typing. Sent to the other users in the conversation. */
   'typing:start': (payload: TypingPayload) => void;
   /**
-   * Another user stopped typing; also sent when the typist disconnects, leaves, or sends nothing for
-   * `REALTIME_TYPING_TIMEOUT` seconds. Sent to the other users in the conversation.
+   * Another user stopped typing, on all devices of one server; also sent when the typist disconnects,
+   * leaves, or sends nothing for `REALTIME_TYPING_TIMEOUT` seconds. Sent to the other users in the
+   * conversation.
    */
   'typing:stop': (payload: TypingPayload) => void;
   /** A message was sent. Sent to every connection joined to the conversation. */

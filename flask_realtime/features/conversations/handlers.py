@@ -36,6 +36,11 @@ class ConversationRooms(Conversations):
         self.shown_users: Callable[[Caller, Sequence[str], str], list[str]] = _all_users
         """Returns those of some users who may be shown to one, who asks by an event; the feature presence sets it."""
 
+    @property
+    def is_stored(self) -> bool:
+        """Return whether the store keeps the conversations, so that their ids are text in all that it sends."""
+        return self._context.is_registered(CONVERSATIONS)
+
     def stored(self, request: str) -> StoredConversations:
         """Return the store, which answers a request about conversations.
 

@@ -64,7 +64,7 @@ def relayed(event: OutgoingEvent[TypingPayload], user_id: str, conversation_id: 
         event: The event.
         user_id: The user who types.
         conversation_id: The conversation.
-        raw_id: Its id as the client wrote it.
+        raw_id: Its id as it is sent.
     """
     payload: TypingPayload = {"conversationId": raw_id, "userId": user_id}
     return event.to_conversation(conversation_id, payload, except_user=user_id)

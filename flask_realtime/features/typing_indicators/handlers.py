@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, Protocol
 
 from flask_realtime.contract.effects import Emit, Outcome
@@ -38,13 +38,19 @@ class Typing(TypingIndicators):
         super().__init__(context.config.typing_timeout, context.clock, context.lock(), started)
         self.clock = context.clock
         self.emit_again = context.emit_again
-        self.is_joined = context.state_of(conversations).is_joined
+        self._rooms = context.state_of(conversations)
+        self.is_joined = self._rooms.is_joined
         self.is_silent: Callable[[str], bool] = _is_heard
         """Returns whether nobody is to hear that a user types; the feature presence sets it."""
         self.timer = context.timer(self.next_deadline, self.expire)
         self.elsewhere = TypingElsewhere(context.config.typing_timeout + GRACE, context.clock)
         self.timer_elsewhere = context.timer(self.elsewhere.next_deadline, self._expire_elsewhere)
         self._emit_here = context.emit_here
+
+    @cached_property
+    def sends_text(self) -> bool:
+        """Return whether the id of a conversation is sent as text, as the store sends it; otherwise, as the client wrote it."""
+        return self._rooms.is_stored  # For good: hooks are registered before anybody is connected.
 
     def require_joined(self, caller: Caller, conversation_id: str) -> None:
         """Check that a connection may type.
@@ -71,7 +77,7 @@ def start(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
     state.require_joined(caller, conversation_id)
     if state.is_silent(caller.user_id):
         return _UNHEARD
-    started = state.start(caller.id, caller.user_id, conversation_id, raw_id)
+    started = state.start(caller.id, caller.user_id, conversation_id, conversation_id if state.sends_text else raw_id)
     state.timer.wake()
     return Outcome(emits=(started,))
 
@@ -82,7 +88,7 @@ def stop(state: Typing, caller: Caller, request: OneConversation) -> Outcome:
     state.require_joined(caller, conversation_id)
     if state.is_silent(caller.user_id):
         return _UNHEARD
-    stopped = state.stop(caller.id, caller.user_id, conversation_id, raw_id)
+    stopped = state.stop(caller.id, caller.user_id, conversation_id, conversation_id if state.sends_text else raw_id)
     return _UNHEARD if stopped is None else Outcome(emits=(stopped,))
 
 

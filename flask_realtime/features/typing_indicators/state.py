@@ -27,7 +27,7 @@ class TypingState:
     Args:
         key: The connection and the conversation.
         user_id: The user.
-        raw_id: The conversation's id as the client wrote it.
+        raw_id: The conversation's id as it is sent.
         deadline: The clock's time at which it ends, unless the client renews it.
         started: The event for the other users; None once it has ended.
     """

@@ -33,6 +33,7 @@ class Server:
     """
 
     def __init__(self, url: str, channel: str, options: RecoveryOptions = OPTIONS) -> None:
+        self.url = url
         self.backend = RedisBackend(url, channel=channel, retention=10, recovery=options)
         assert self.backend.recovery is not None
         self.store: RecoveryStore = self.backend.recovery
@@ -57,10 +58,11 @@ class Server:
         """Send something, and return the place behind it."""
         for name in names:
             self.backend.publish(Envelope("send", {"name": name}, (name,)))
-        assert self.store.wait_sent(5.0)
-        passed = len(self.places)
         self.backend.publish(Envelope("mark", {}))
-        wait_until(lambda: len(self.places) > passed, 5.0)
+        assert self.store.wait_sent(5.0)
+        with Redis.from_url(self.url, decode_responses=True) as client:
+            ((last, _),) = client.xrevrange(self.stream, count=1)
+        wait_until(lambda: any(place.split("-")[1:3] == last.split("-") for place in self.places), 5.0)
         return Place(*map(int, self.places[-1].split("-")[1:]))
 
     @property

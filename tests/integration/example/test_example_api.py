@@ -93,9 +93,9 @@ def test_users_are_listed_in_pages(example: Example) -> None:
 def test_no_database_connection_is_held_while_presence_is_asked_for(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     ask, held = realtime.get_presence, []
 
-    def asked(user_ids: Any) -> Any:
+    def asked(user_ids: Any, viewer_id: str) -> Any:
         held.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]  # Its kind of pool has it.
-        return ask(user_ids)
+        return ask(user_ids, viewer_id)
 
     bob = example.user("bob")
     monkeypatch.setattr(realtime, "get_presence", asked)

@@ -17,11 +17,13 @@ from flask_realtime.features.analytics import analytics
 from flask_realtime.features.analytics.figures import DELIVERY, READING
 from flask_realtime.features.analytics.store import AnalyticsStore
 from flask_realtime.features.conversations import conversations
+from flask_realtime.features.conversations.events import last_message_subject, with_last_message
 from flask_realtime.features.conversations.records import ConversationRecord
 from flask_realtime.features.conversations.store import ConversationStore
 from flask_realtime.features.log.store import LogStore
 from flask_realtime.features.messages import MessageRecord
-from flask_realtime.features.messages.events import mention_data
+from flask_realtime.features.messages.change_store import ChangedMessage
+from flask_realtime.features.messages.events import mention_data, message_subject
 from flask_realtime.features.messages.models import MessageModels
 from flask_realtime.features.messages.sending import EVERYONE
 from flask_realtime.features.messages.store import MessageStore
@@ -90,7 +92,8 @@ class Store:
             tell=self._tell,
             append=append,
             reactions=None if reactions is None else reactions.of_messages,
-            discard=None if reactions is None else reactions.discard,
+            discard=self._discard_with_message,
+            changed=self._message_changed,
             notify=self._notify_of_mention,
             postpone=None if models.job is None else self._postpone_mentions,
             stored=self._message_stored,
@@ -182,7 +185,21 @@ class Store:
         return self.messages.mention_counts(user_id, [conversation_id]).get(conversation_id, 0)
 
     def _notify_of_mention(self, message: MessageRecord, user_ids: Sequence[str]) -> None:
-        self.notifications.add_mentions(user_ids, message.content, mention_data(message))
+        self.notifications.add_mentions(user_ids, message.content, mention_data(message), message_subject(message.id))
+
+    def _discard_with_message(self, message: int) -> None:
+        if self.reactions is not None:
+            self.reactions.discard(message)
+        self.conversations.pins.discard(message)
+
+    def _message_changed(self, message: ChangedMessage) -> None:
+        """Change what repeats a message: the notifications about it, and in the log these, the conversation and the message."""
+        subject = message_subject(message.id)
+        revised = self.notifications.change_mentions(subject, message.content)
+        if self._log is not None:
+            revised[subject] = message.revise
+            revised[last_message_subject(message.id)] = lambda _event, arguments: with_last_message(message.shown, arguments)
+            self._log.rewrite(revised)
 
     def _postpone_mentions(self, message: MessageRecord, progress: Mapping[str, Any]) -> None:
         self.notifications.postpone_mentions(message.id, message.sender_id, progress)
@@ -216,10 +233,10 @@ class Store:
             tell=self._tell,
         )
 
-    def _tell(self, emit: Emit) -> None:
+    def _tell(self, emit: Emit, /, *, about: str | None = None) -> None:
         """Write an event to the log with the change that it tells of; without a log, send it after the commit."""
         if self._log is not None:
-            self._log.append(emit)
+            self._log.append(emit, about=about)
         elif self._realtime is not None:
             self._realtime.emit(emit, after_commit=True)
         else:

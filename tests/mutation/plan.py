@@ -174,6 +174,7 @@ PLAN: Final[dict[str, Suite]] = {
             "unit/contract/test_payloads.py",
             "unit/test_calls.py",
             "integration/store/test_store_log.py",
+            "integration/store/test_store_repeated_text.py",
             "integration/features/test_log.py",
         ),
         ("integration/store/test_store_migrations.py", "e2e/features/test_log.py"),
@@ -590,7 +591,8 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     **{
         f"flask_realtime/features/messages/{name}.py": Suite(
-            ("integration/features/test_messages_changed.py",), ("integration/store/test_store_messages_model.py", *_STORE[1:3])
+            ("integration/features/test_messages_changed.py", "integration/store/test_store_repeated_text.py"),
+            ("integration/store/test_store_messages_model.py", *_STORE[1:3]),
         )
         for name in ("change_store", "mention_store", "query_store", "thread_store")
     },
@@ -601,7 +603,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/features/conversations/pins_store.py": Suite(("integration/store/test_store_conversations.py",), _MEMBERS),
     "flask_realtime/features/conversations/rows_store.py": Suite(("integration/store/test_store_conversations.py",), _MEMBERS),
     "flask_realtime/features/notifications/store.py": _OPERATIONS,
-    "flask_realtime/features/messages/everyone_store.py": Suite(("integration/store/test_store_everyone.py",)),
+    "flask_realtime/features/messages/everyone_store.py": Suite(
+        ("integration/store/test_store_everyone.py",), ("integration/store/test_store_repeated_text.py",)
+    ),
     "flask_realtime/features/notifications/spreading.py": Suite(("integration/store/test_store_everyone.py",)),
     "flask_realtime/database": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),
     "flask_realtime/store": Suite((*_STORE, *_EXAMPLE_API), ("e2e/test_example.py",)),

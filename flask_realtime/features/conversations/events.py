@@ -349,6 +349,25 @@ def conversation_payload(
     }
 
 
+def last_message_subject(message_id: str) -> str:
+    """Return the name under which the log finds the events that show a message as the last one of its conversation."""
+    return f"last_message:{message_id}"
+
+
+def with_last_message(message: Any, arguments: Sequence[Any]) -> list[Any]:
+    """Return the arguments of an event about a conversation with another form of its last message.
+
+    Args:
+        message: The message; `isRead`, which each viewer sees otherwise, stays as it was.
+        arguments: The arguments.
+    """
+    (conversation,) = arguments
+    before = conversation["lastMessage"]
+    if isinstance(message, dict) and isinstance(before, dict):
+        message = {**before, **message, **{name: before[name] for name in ("isRead",) if name in before}}
+    return [{**conversation, "lastMessage": message}]
+
+
 def viewed_conversation(payload: ConversationPayload, record: ConversationRecord, mention_count: int) -> ConversationPayload:
     """Add to a conversation what the viewer sees of it."""
     muted = wire_time(record.muted) if isinstance(record.muted, datetime) else record.muted

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.orm import aliased
 
-from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.events import Document
 from flask_realtime.database.columns import MAX_INTEGER_ID, parse_row_id, utc_now
 from flask_realtime.database.sessions import committing
@@ -32,6 +31,7 @@ from flask_realtime.features.conversations.events import (
     member_left_payload,
     member_payload,
 )
+from flask_realtime.features.conversations.payloads import ToldConversation
 from flask_realtime.features.conversations.records import MemberPage, MemberRecord
 from flask_realtime.features.conversations.roles import (
     MEMBER,
@@ -42,6 +42,7 @@ from flask_realtime.features.conversations.roles import (
     require_removal,
 )
 from flask_realtime.features.conversations.rows_store import ConversationRows, LockedConversation, require_users
+from flask_realtime.features.log import Append
 
 DEFAULT_MEMBERS: Final = 100
 
@@ -81,8 +82,8 @@ class MemberStore:
         db: SQLAlchemy,
         rows: ConversationRows,
         users: Users,
-        tell: Callable[[Emit], None],
-        for_new_members: Callable[[str, Sequence[str]], Iterable[tuple[Sequence[str], Any]]],
+        tell: Append,
+        for_new_members: Callable[[str, Sequence[str]], Iterable[tuple[Sequence[str], ToldConversation]]],
     ) -> None:
         self._db = db
         self._rows = rows
@@ -186,7 +187,7 @@ class MemberStore:
 
     def _tell_new(self, conversation_id: str, new: Sequence[MemberRecord], by: str | None) -> None:
         for user_ids, conversation in self._for_new_members(conversation_id, [member.user_id for member in new]):
-            self._tell(CONVERSATION_NEW.to_users(user_ids, conversation))
+            self._tell(CONVERSATION_NEW.to_users(user_ids, conversation.payload), about=conversation.about)
         for member in new:
             payload = member_payload(conversation_id, member.user_id, member.role, by)
             self._tell(MEMBER_JOINED.to_conversation(conversation_id, payload))

@@ -99,6 +99,15 @@ class PinStore:
             self._tell(conversation_id)
         return True
 
+    def discard(self, message: int) -> None:
+        """Unpin a message that is deleted, and tell the conversation if it was pinned, in the current transaction."""
+        if self._pin is None:
+            return
+        removed = delete(self._pin).where(self._pin.message_id == message).returning(self._pin.conversation_id)
+        conversation = self._db.session.scalar(removed.execution_options(synchronize_session=False))
+        if conversation is not None:
+            self._tell(str(conversation))
+
     def _lock(self, conversation_id: str, by: str) -> int:
         locked = self._rows.lock(conversation_id, by)
         if locked.type != DIRECT:

@@ -24,7 +24,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from flask_realtime.contract.effects import Emit
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
@@ -39,7 +38,7 @@ from flask_realtime.features.conversations.events import (
 from flask_realtime.features.conversations.hooks import CONVERSATIONS, ConversationHooks
 from flask_realtime.features.conversations.members_store import Evictions, MemberStore
 from flask_realtime.features.conversations.models import ConversationMixin, ParticipantMixin, PinMixin
-from flask_realtime.features.conversations.payloads import ConversationPayloads, LastMessages
+from flask_realtime.features.conversations.payloads import ConversationPayloads, LastMessages, ToldConversation
 from flask_realtime.features.conversations.pins_store import PinStore
 from flask_realtime.features.conversations.records import ConversationChange, ConversationRecord, ParticipantRecord
 from flask_realtime.features.conversations.roles import (
@@ -53,6 +52,7 @@ from flask_realtime.features.conversations.roles import (
     require_moderation,
 )
 from flask_realtime.features.conversations.rows_store import ConversationRows, require_users
+from flask_realtime.features.log import Append
 from flask_realtime.features.messages.models import MessageMixin
 from flask_realtime.identity import Identity
 
@@ -95,7 +95,7 @@ class ConversationStore:
         unread_count: UnreadCount,
         users: Users,
         messages: LastMessages,
-        tell: Callable[[Emit], None],
+        tell: Append,
         has_log: bool,
     ) -> None:
         self._db = db
@@ -207,24 +207,25 @@ class ConversationStore:
         if tell is None:
             tell = self._has_log and self._conversation_json is not None
         if tell:
-            self._tell(CONVERSATION_NEW.to_users(user_ids, self._new_json(record, user_ids[0])))
+            new = self._new(record, user_ids[0])
+            self._tell(CONVERSATION_NEW.to_users(user_ids, new.payload), about=new.about)
 
-    def _new_json(self, record: ConversationRecord, user_id: str) -> Any:
+    def _new(self, record: ConversationRecord, user_id: str) -> ToldConversation:
         if self._conversation_json is not None:
-            return self._conversation_json(record)
-        (payload,) = self._payloads.viewed_by(user_id, [record])
-        return payload
+            return ToldConversation(self._conversation_json(record), None)
+        return self._payloads.for_user(user_id, record)
 
-    def _for_new_members(self, conversation_id: str, user_ids: Sequence[str]) -> Iterator[tuple[Sequence[str], Any]]:
+    def _for_new_members(self, conversation_id: str, user_ids: Sequence[str]) -> Iterator[tuple[Sequence[str], ToldConversation]]:
         """Return new members with the conversation as they get it: only the sender of its last message sees it otherwise."""
         sender = self._payloads.last_sender(conversation_id)
         for viewers in ([one for one in user_ids if one != sender], [one for one in user_ids if one == sender]):
             if viewers:
-                yield viewers, self._new_json(self._require(conversation_id, viewers[0]), viewers[0])
+                yield viewers, self._new(self._require(conversation_id, viewers[0]), viewers[0])
 
     def _tell_updated(self, conversation_id: str) -> None:
         (record,) = self._records(self._query().where(self._conversation.id == parse_row_id(conversation_id)))
-        self._tell(CONVERSATION_UPDATED.to_conversation(conversation_id, self._payloads.for_everybody(record)))
+        told = self._payloads.for_everybody(record)
+        self._tell(CONVERSATION_UPDATED.to_conversation(conversation_id, told.payload), about=told.about)
 
     def rename(self, conversation_id: str, title: str | None, *, by: str | None = None) -> None:
         """Give a group another title, or none, commit, and tell it.
@@ -265,12 +266,13 @@ class ConversationStore:
             self._mute(conversation_id, user_id, muted)
 
     def _mute(self, conversation_id: str, user_id: str, muted: bool | datetime) -> None:  # noqa: FBT001 - or a time
+        self._rows.lock(conversation_id, user_id)
         participant, until = self._participant, muted if isinstance(muted, datetime) else None
         own = self._rows.is_participant(conversation_id, user_id)
         self._rows.change(update(participant).where(*own).values(is_muted=muted is True, muted_until=until))
         record = self._require(conversation_id, user_id)
-        (payload,) = self._payloads.viewed_by(user_id, [record])
-        self._tell(CONVERSATION_UPDATED.to_user(user_id, payload))
+        told = self._payloads.for_user(user_id, record)
+        self._tell(CONVERSATION_UPDATED.to_user(user_id, told.payload), about=told.about)
 
     def change(self, change: ConversationChange, user_id: str) -> None:
         """Change a conversation as a participant wants, and commit; see `rename` and `mute`."""

@@ -2,6 +2,6 @@
 
 from flask_realtime.features.log.api import LogCalls
 from flask_realtime.features.log.feature import log
-from flask_realtime.features.log.outbox import TRIMMED_AT_ONCE, Append, LogSelection, Outbox, StoredEvent
+from flask_realtime.features.log.outbox import TRIMMED_AT_ONCE, Append, LogSelection, Outbox, Revise, StoredEvent
 
-__all__ = ["TRIMMED_AT_ONCE", "Append", "LogCalls", "LogSelection", "Outbox", "StoredEvent", "log"]
+__all__ = ["TRIMMED_AT_ONCE", "Append", "LogCalls", "LogSelection", "Outbox", "Revise", "StoredEvent", "log"]

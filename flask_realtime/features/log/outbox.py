@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.contract.json import loads
 from flask_realtime.features.log.events import SyncAnswer, SyncRequest
 
-Append = Callable[[Emit], None]
-"""Writes an event to the log, in the current transaction of `db.session`."""
+Revise = Callable[[str, list[Any]], Sequence[Any]]
+"""Returns the arguments that a logged event has from now on, from its name and those that it had."""
 
 RESERVED_FOR: Final = 2.5
 """Seconds that a process has to deliver an event after it wrote or took it, before another one may take it."""
@@ -19,6 +19,18 @@ RESERVED_FOR: Final = 2.5
 
 TRIMMED_AT_ONCE: Final = 500
 """Maximum number of events that one call of `trim` deletes."""
+
+
+class Append(Protocol):
+    """Writes an event to the log, in the current transaction of `db.session`."""
+
+    def __call__(self, emit: Emit, /, *, about: str | None = None) -> None:
+        """Write an event.
+
+        Args:
+            emit: The event.
+            about: What it shows that may change later, such as a message, so that its row can be found then; None for nothing.
+        """
 
 
 class LoggedEvent(NamedTuple):
@@ -105,14 +117,16 @@ class LogStatus(NamedTuple):
 class Outbox(Protocol):
     """The log's table.
 
-    All methods but `add`, `reserve` and those for operators end the transaction of `db.session` that they work in.
+    All methods but `add`, `rewrite`, `reserve` and those for operators end the transaction of `db.session` that they work in.
     """
 
     @property
     def logged_by_hooks(self) -> Collection[str]:
         """The events that are in the log already when their handler's hook returns."""
 
-    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> Sequence[LoggedEvent]:
+    def add(
+        self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float, about: str | None = None
+    ) -> Sequence[LoggedEvent]:
         """Add an event for each of some rooms in the current transaction, and return them.
 
         Args:
@@ -120,6 +134,15 @@ class Outbox(Protocol):
             arguments: Its arguments, as a JSON array.
             rooms: The rooms whose connections get it; None for everyone.
             reserved_for: Seconds for which `take` leaves it to the caller.
+            about: What it shows that may change later, or None.
+        """
+
+    def rewrite(self, subjects: Sequence[str], revise: Callable[[str, str, str], str]) -> None:
+        """Give events about some subjects other arguments, in the current transaction.
+
+        Args:
+            subjects: The subjects.
+            revise: Returns the arguments of an event, from its subject, its name and its arguments until now.
         """
 
     def reserve(self, numbers: Sequence[int], reserved_for: float) -> None:

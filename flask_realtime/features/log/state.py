@@ -16,19 +16,19 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from flask_realtime.contract.effects import Emit
-from flask_realtime.contract.json import ApplicationJSON
+from flask_realtime.contract.json import ApplicationJSON, loads
 from flask_realtime.errors import ConfigError, UnknownEvent
 from flask_realtime.feature.context import BeforeCommit, FeatureContext
 from flask_realtime.features.log.events import SYNC, SyncAnswer, SyncRequest
 from flask_realtime.features.log.hooks import OUTBOX
 from flask_realtime.features.log.listener import Listener
-from flask_realtime.features.log.outbox import RESERVED_FOR, Outbox, emit_of
+from flask_realtime.features.log.outbox import RESERVED_FOR, Outbox, Revise, emit_of
 from flask_realtime.features.log.relay import NOTICE_INTERVAL, Relay
 from flask_realtime.logs import get_logger
 
@@ -86,12 +86,13 @@ class Log:
         self._is_failing = False
         self._left = threading.local()
 
-    def append(self, emit: Emit, send: Callable[[Emit], object] | None = None) -> None:
+    def append(self, emit: Emit, send: Callable[[Emit], object] | None = None, *, about: str | None = None) -> None:
         """Write an event to the log, in the current transaction of `db.session`; it is sent after the commit.
 
         Args:
             emit: The event, for everyone or for rooms of which no connection is in two: each has an event of its own in the log.
             send: Sends the event, as it was logged, after the commit, where that takes more than an emit.
+            about: What it shows that may change later, so that `rewrite` finds it; None for nothing.
 
         Raises:
             ConfigError: The application has no log.
@@ -101,10 +102,26 @@ class Log:
         arguments, rooms = self._json.dumps(list(emit.args)), (None,) if emit.rooms is None else emit.rooms
         # Whoever reaches no client leaves it to the relay of a process that does.
         reserved_for = RESERVED_FOR if self._reaches_clients else 0.0
-        for logged in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for):
+        for logged in outbox.add(emit.event, arguments, rooms, reserved_for=reserved_for, about=about):
             written = _Written(logged.number, partial(send or self._context.emit, emit_of(logged)), self._clock())
             before = BeforeCommit(self._reserve_again, written) if reserved_for else None
             self._context.after_commit(emit.event, partial(self._send, written), before)
+
+    def rewrite(self, revisions: Mapping[str, Revise]) -> None:
+        """Give logged events other arguments, in the current transaction of `db.session`: whoever has not got them gets these.
+
+        Args:
+            revisions: Subjects, and what returns the arguments of the events about them.
+
+        Raises:
+            ConfigError: The application has no log.
+            PayloadNotSerializable: The arguments are not JSON.
+        """
+
+        def revise(about: str, event: str, arguments: str) -> str:
+            return self._json.dumps(list(revisions[about](event, loads(arguments))))
+
+        self.table().rewrite(list(revisions), revise)
 
     def table(self) -> Outbox:
         """Return the log's table.

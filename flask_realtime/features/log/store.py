@@ -7,7 +7,7 @@ position is complete: no event comes in before it later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, Final, Protocol, TypeVar
@@ -18,6 +18,7 @@ from sqlalchemy import (
     DateTime,
     Row,
     String,
+    bindparam,
     case,
     cast,
     delete,
@@ -56,13 +57,15 @@ from flask_realtime.features.log.hooks import OUTBOX
 from flask_realtime.features.log.inspection_store import LogInspection
 from flask_realtime.features.log.models import LogEntryMixin
 from flask_realtime.features.log.notices_store import Notices
-from flask_realtime.features.log.outbox import TRIMMED_AT_ONCE, LoggedEvent
+from flask_realtime.features.log.outbox import TRIMMED_AT_ONCE, LoggedEvent, Revise
+from flask_realtime.features.log.state import Log
 
 StateT = TypeVar("StateT")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 PLACED_AT_ONCE: Final = 5000
 RECORDED_AT_ONCE: Final = 1000
+REWRITTEN_AT_ONCE: Final = 500
 
 MAX_PAGE_LENGTH: Final = 200_000
 """Characters of arguments after which a page ends, so that no answer fills the buffer of a slow client."""
@@ -105,20 +108,36 @@ class LogStore:
         self._table.logged_by_hooks = frozenset(logged_by_hooks)
         realtime.hook(OUTBOX)(lambda: self._table)
 
-    def append(self, emit: Emit) -> None:
+    def append(self, emit: Emit, *, about: str | None = None) -> None:
         """Write an event to the log, in the current transaction; `Realtime.log` does the same.
 
         Args:
             emit: The event, for everyone or for rooms.
+            about: What it shows that may change later, so that `rewrite` finds it; None for nothing.
 
         Raises:
             ConfigError: The store is not registered.
             PayloadNotSerializable: The arguments are not JSON.
         """
+        self._state().append(emit, about=about)
+
+    def rewrite(self, revisions: Mapping[str, Revise]) -> None:
+        """Give logged events other arguments, in the current transaction; takes time in proportion to these events alone.
+
+        Args:
+            revisions: Subjects, and what returns the arguments of the events about them.
+
+        Raises:
+            ConfigError: The store is not registered.
+            PayloadNotSerializable: The arguments are not JSON.
+        """
+        self._state().rewrite(revisions)
+
+    def _state(self) -> Log:
         if self._realtime is None:
             msg = "The store has a log, which sends events: call store.register(realtime) before anything is stored."
             raise ConfigError(msg)
-        self._realtime.state_of(log).append(emit)
+        return self._realtime.state_of(log)
 
     def sync(self, user_id: str, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> SyncAnswer:
         """Return what a user may see and has missed, as the event `sync` answers it, and commit.
@@ -150,13 +169,32 @@ class _LogTable:
         self.status, self.tail, self.count_before = inspection.status, inspection.tail, inspection.count_before
         self.logged_by_hooks: Collection[str] = frozenset()
 
-    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> Sequence[LoggedEvent]:
+    def add(
+        self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float, about: str | None = None
+    ) -> Sequence[LoggedEvent]:
         entry, now, until = self._entry, utc_now(), self._after(reserved_for)
-        shared = {"event": event, "arguments": arguments, "created_at": now, "reserved_until": until}
+        shared = {"event": event, "arguments": arguments, "created_at": now, "about": about, "reserved_until": until}
         rows = [{**shared, "room": room} for room in rooms]
         added = insert(entry).values(rows if len(rows) > 1 else rows[0])  # SQLAlchemy compiles a list anew each time.
         numbers = self._db.session.execute(added.returning(entry.id, entry.room))
         return sorted(LoggedEvent(number, event, arguments, room, now) for number, room in numbers)
+
+    def rewrite(self, subjects: Sequence[str], revise: Callable[[str, str, str], str]) -> None:
+        entry, session = self._entry, self._db.session
+        rows: list[Row[Any]] = []
+        for first in range(0, len(subjects), REWRITTEN_AT_ONCE):
+            of_some = entry.about.in_(subjects[first : first + REWRITTEN_AT_ONCE])
+            rows += session.execute(select(entry.id, entry.about, entry.event, entry.arguments).where(of_some))
+        if not rows:
+            return
+        self._lock_places()  # Whoever records what was delivered writes many rows, in another order than this one.
+        rewritten = update(entry).where(entry.id == bindparam("number")).values(arguments=bindparam("revised"))
+        changes = [
+            {"number": row.id, "revised": revise(row.about, row.event, row.arguments)}
+            for row in sorted(rows, key=lambda row: row.id)
+        ]
+        connection = session.connection(bind_arguments={"mapper": entry})
+        connection.execute(rewritten, changes)
 
     def reserve(self, numbers: Sequence[int], reserved_for: float) -> None:
         entry = self._entry
@@ -202,14 +240,18 @@ class _LogTable:
     def _place_some(self) -> None:
         """Give the first rows without a position the next ones, in a transaction that no other one does so beside."""
         session, entry, placed = self._db.session, self._entry, aliased(self._entry)
-        if self._is_postgresql:
-            lock = select(func.pg_advisory_xact_lock(func.hashtextextended(entry.__tablename__, 0)))
-            session.execute(lock, bind_arguments={"mapper": entry})
+        self._lock_places()
         nth = func.row_number().over(order_by=entry.id).label("nth")
         unplaced = select(entry.id, nth).where(entry.position.is_(None)).order_by(entry.id).limit(PLACED_AT_ONCE).subquery()
         last = select(func.coalesce(func.max(placed.position), 0)).scalar_subquery()
         place = update(entry).where(entry.id == unplaced.c.id).values(position=last + unplaced.c.nth)
         session.execute(place.execution_options(synchronize_session=False))
+
+    def _lock_places(self) -> None:
+        """Wait until nobody else gives positions, and keep others from it until the commit."""
+        if self._is_postgresql:
+            lock = select(func.pg_advisory_xact_lock(func.hashtextextended(self._entry.__tablename__, 0)))
+            self._db.session.execute(lock, bind_arguments={"mapper": self._entry})
 
     def trim(self, before: datetime) -> bool:
         session, entry = self._db.session, self._entry

@@ -132,6 +132,11 @@ THREAD_UPDATED: Final[OutgoingEvent[ThreadUpdatedPayload]] = OutgoingEvent(
 )
 
 
+def message_subject(message_id: str) -> str:
+    """Return the name under which the log finds the events that show a message, and notifications those about it."""
+    return f"message:{message_id}"
+
+
 def message_deleted_payload(conversation_id: WireId, message_id: WireId) -> MessageDeletedPayload:
     """Build the payload of `message:deleted`."""
     return {"conversationId": conversation_id, "messageId": message_id}

@@ -78,9 +78,9 @@ class Everyone:
         model = self._models.message
         names = ("id", "conversation_id", "sender_id", "content", "created_at", "thread_id")
         query = select(*(getattr(model, name) for name in names))
-        found = self._db.session.execute(
-            query.where(model.id == parse_row_id(message_id), model.deleted_at.is_(None)).with_for_update(read=True, key_share=True)
-        ).one_or_none()
+        this = query.where(model.id == parse_row_id(message_id), model.deleted_at.is_(None))
+        # Whoever edits or deletes it waits, and then finds the notifications that repeat its text.
+        found = self._db.session.execute(this.with_for_update(read=True)).one_or_none()
         return None if found is None else self._notify_some(_record(found), progress)
 
     def _notify_some(self, message: MessageRecord, progress: Progress) -> Progress | None:

@@ -182,15 +182,15 @@ class MessageQueries:
         return self._db.session.get_bind(self._message).dialect.name == "postgresql"
 
     def _complete(self, records: list[MessageRecord]) -> list[MessageRecord]:
-        """Add to messages whom they mention, and the reactions to them."""
-        numbers = [int(record.id) for record in records]
+        """Add to messages whom they mention, and the reactions to them; deleted ones have neither."""
+        numbers = [int(record.id) for record in records if record.deleted_at is None]
         mentions = self._mentions(numbers)
         reactions = self._reactions(numbers) if self._reactions is not None and numbers else {}
         return [
             replace(record, mentions=mentions.get(number, ()), reactions=reactions.get(number, ()))
             if number in mentions or number in reactions
             else record
-            for number, record in zip(numbers, records, strict=True)
+            for number, record in ((int(record.id), record) for record in records)
         ]
 
     def _mentions(self, numbers: Sequence[int]) -> dict[int, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -40,6 +40,16 @@ class MessageRecord:
     thread_last_at: datetime | None = None
     mentions: tuple[str, ...] = ()
     reactions: tuple[Any, ...] = ()
+
+
+def as_stored(message: MessageRecord, status: str | None) -> MessageRecord:
+    """Return a message without what has been added to it since it was stored; its text is that of now.
+
+    Args:
+        message: The message.
+        status: The status of a message that has just been stored.
+    """
+    return replace(message, is_read=False, status=status, reactions=(), thread_count=0, thread_last_at=None)
 
 
 @dataclass(frozen=True)

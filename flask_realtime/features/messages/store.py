@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import ColumnElement, insert, select, update
 
-from flask_realtime.contract.effects import Emit
 from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.sessions import committing
 from flask_realtime.database.users import Users
@@ -18,15 +16,22 @@ from flask_realtime.errors import ConfigError, Forbidden, NotFound
 from flask_realtime.features.conversations import NOT_TAKING_PART
 from flask_realtime.features.conversations.models import ParticipantMixin
 from flask_realtime.features.log import Append
-from flask_realtime.features.messages.change_store import MessageChanges
-from flask_realtime.features.messages.events import MESSAGE_NEW, stored_message_payload
+from flask_realtime.features.messages.change_store import Changed, MessageChanges
+from flask_realtime.features.messages.events import MESSAGE_NEW, message_subject, stored_message_payload
 from flask_realtime.features.messages.everyone_store import Everyone, Notify, Postpone, Progress
 from flask_realtime.features.messages.hooks import MESSAGE_ARCHIVE, MessageHooks
 from flask_realtime.features.messages.mention_store import Mentions
 from flask_realtime.features.messages.models import MentionMixin, MessageModels
 from flask_realtime.features.messages.query_store import MessageQueries, Reactions, ReadState
 from flask_realtime.features.messages.reading import ReadResult
-from flask_realtime.features.messages.records import DEFAULT_PAGE_SIZE, MessagePage, MessageRecord, PageRequest, SendResult
+from flask_realtime.features.messages.records import (
+    DEFAULT_PAGE_SIZE,
+    MessagePage,
+    MessageRecord,
+    PageRequest,
+    SendResult,
+    as_stored,
+)
 from flask_realtime.features.messages.send_store import MessageKey, SentMessages, StoredMessage
 from flask_realtime.features.messages.sending import MessageEdit, MessageReference, NewMessage, SentMessage
 from flask_realtime.features.messages.thread_store import Threads
@@ -67,6 +72,7 @@ class MessageStore:
         append: Writes an event to the log; None if there is no log, and `add`, `send` and `delete` tell nobody.
         reactions: Returns the reactions to messages; None if there are none.
         discard: Removes in the current transaction what belongs to a message that is deleted.
+        changed: Changes in the current transaction what repeats a message that was edited or deleted.
         notify: Notifies mentioned users, in the current transaction; None if nobody is notified.
         postpone: Lets most of those be notified later whom a message to everyone mentions; None to notify all with the message.
         stored: Hears of each new message after its commit.
@@ -79,10 +85,11 @@ class MessageStore:
         *,
         reads: Reads,
         users: Users,
-        tell: Callable[[Emit], None],
+        tell: Append,
         append: Append | None = None,
         reactions: Reactions | None = None,
-        discard: Callable[[int], None] | None = None,
+        discard: Callable[[int], None],
+        changed: Changed,
         notify: Notify | None = None,
         postpone: Postpone | None = None,
         stored: Callable[[MessageRecord], None],
@@ -98,7 +105,15 @@ class MessageStore:
         self._mentions = Mentions(db, models, notify, self._everyone, reads.is_unread_mention)
         self._threads = Threads(db, models.message, tell)
         self._queries = MessageQueries(db, models.message, models.mention, reads, reactions)
-        self._changes = MessageChanges(db, models, queries=self._queries, as_json=self.as_json, discard=discard)
+        self._changes = MessageChanges(
+            db,
+            models,
+            queries=self._queries,
+            as_json=self.as_json,
+            first_status=reads.first_status,
+            discard=discard,
+            changed=changed,
+        )
         self._tell = tell
 
     @property
@@ -219,7 +234,7 @@ class MessageStore:
         shown = None
         if self._append is not None:
             (shown,) = self.as_json([record])
-            self._append(MESSAGE_NEW.to_conversation(record.conversation_id, shown))
+            self._append(MESSAGE_NEW.to_conversation(record.conversation_id, shown), about=message_subject(record.id))
         self._threads.added(record)
         return record, shown
 
@@ -251,7 +266,7 @@ class MessageStore:
         if not found or found[0].deleted_at is not None:
             told = (str(stored.number), message.conversation_id, key[1], message.content, stored.created_at)
             return MessageRecord(*told, seq=stored.seq, status=self._reads.first_status, client_id=message.client_id)
-        return _as_stored(found[0], self._reads.first_status)
+        return as_stored(found[0], self._reads.first_status)
 
     def _takes_part(self, conversation: int | None, user_id: str) -> bool:
         participant = self._models.participant
@@ -334,6 +349,8 @@ class MessageStore:
     def delete(self, conversation_id: str, message_id: str) -> bool:
         """Delete a message's content, and commit; the message stays in its place, with the time of its deletion.
 
+        The log and the notifications of mentions, which repeat the content, lose it too.
+
         Returns:
             Whether it existed: of two concurrent calls, one gets True.
         """
@@ -353,7 +370,3 @@ class MessageStore:
     def _is(self, conversation_id: str, message_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         message = self._models.message
         return message.id == parse_row_id(message_id), message.conversation_id == parse_row_id(conversation_id)
-
-
-def _as_stored(record: MessageRecord, status: str | None) -> MessageRecord:
-    return replace(record, is_read=False, status=status, reactions=(), thread_count=0, thread_last_at=None)

@@ -16,10 +16,14 @@ from flask_realtime.features.notifications.subscriptions import MAX_ENDPOINT_LEN
 MAX_TYPE_LENGTH = 64
 MAX_LINK_LENGTH = 2048
 MAX_PUSH_KEY_LENGTH = 128
+MAX_SUBJECT_LENGTH = 64
 
 
 class NotificationMixin(RealtimeModelMixin):
-    """A notification to one user. Unread while `read_at` is NULL."""
+    """A notification to one user. Unread while `read_at` is NULL.
+
+    `about` names what its text repeats, so that the text can be changed with that; NULL if it is the notification's own.
+    """
 
     __tablename__ = "realtime_notification"
     user_key: ClassVar[str | None] = None
@@ -30,18 +34,20 @@ class NotificationMixin(RealtimeModelMixin):
     message: Mapped[str] = mapped_column(Text)
     link: Mapped[str | None] = mapped_column(String(MAX_LINK_LENGTH))
     data: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    about: Mapped[str | None] = mapped_column(String(MAX_SUBJECT_LENGTH))
     read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @classmethod
     def constraints(cls) -> tuple[Constraint, ...]:
         """Return the table's constraints and indexes."""
         table = cls.__tablename__
-        unread = text("read_at IS NULL")
+        unread, about = text("read_at IS NULL"), text("about IS NOT NULL")
         return (
             *super().constraints(),
             *foreign_keys(table, user_id=cls.user_key),
             index(table, "user_id", "id"),
             Index(conv(f"ix_{table}_unread"), "user_id", sqlite_where=unread, postgresql_where=unread),
+            Index(conv(f"ix_{table}_about"), "about", sqlite_where=about, postgresql_where=about),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from flask_sqlalchemy import SQLAlchemy
@@ -13,7 +14,7 @@ from flask_realtime.database.columns import parse_row_id, utc_now
 from flask_realtime.database.inserts import insert_into
 from flask_realtime.database.sessions import committing
 from flask_realtime.errors import ConfigError, NotFound
-from flask_realtime.features.log import Append
+from flask_realtime.features.log import Append, Revise
 from flask_realtime.features.notifications.critical import CRITICAL, EVERYONE_MENTIONED, CriticalNotification
 from flask_realtime.features.notifications.events import (
     NOTIFICATION_NEW,
@@ -42,6 +43,9 @@ MENTION = "mention"
 MENTION_TITLE = "You were mentioned"
 MAX_MENTION_LENGTH = 200
 """Maximum number of characters of a message that a notification repeats."""
+
+DELETED_MESSAGE = "Message deleted"
+"""The text of a notification about a message that was deleted."""
 
 
 class NotificationStore:
@@ -148,22 +152,43 @@ class NotificationStore:
             escalation.state.added(escalation.state.critical_timeout)
         return record
 
-    def add_mentions(self, user_ids: Sequence[str], content: str, data: Any) -> None:
+    def add_mentions(self, user_ids: Sequence[str], content: str, data: Any, about: str) -> None:
         """Store a notification of the type `mention` for each of some users, in the current transaction.
 
         Args:
             user_ids: The users who were mentioned.
             content: The text in which they were.
             data: What says where that is.
+            about: What has that text; see `change_mentions`.
         """
         now, text = utc_now(), content[:MAX_MENTION_LENGTH]
-        values = {"type": MENTION, "title": MENTION_TITLE, "message": text, "link": None, "data": data}
+        values = {"type": MENTION, "title": MENTION_TITLE, "message": text, "link": None, "data": data, "about": about}
         rows = [{**values, "user_id": user_id, "created_at": now} for user_id in user_ids]
         added = self._db.session.execute(insert(self._model).returning(self._model.user_id, self._model.id), rows)
         for user_id, number in added.all():
             record = NotificationRecord(str(number), user_id, MENTION, MENTION_TITLE, text, None, data, now)
             if self._tell is not None:
-                self._tell(NOTIFICATION_NEW.to_user(user_id, self._notification_json(record)))
+                self._tell(NOTIFICATION_NEW.to_user(user_id, self._notification_json(record)), about=_subject(record.id))
+
+    def change_mentions(self, about: str, content: str | None) -> dict[str, Revise]:
+        """Give the notifications of mentions another text, in the current transaction.
+
+        Args:
+            about: What has the text that they repeat.
+            content: The new text; None if it was deleted.
+
+        Returns:
+            What the log is rewritten with: subjects of notifications, and what returns each as clients get it.
+        """
+        model, text = self._model, DELETED_MESSAGE if content is None else content[:MAX_MENTION_LENGTH]
+        changed = update(model).where(model.about == about).values(message=text)
+        columns = (model.id, model.user_id, model.type, model.title, model.message, model.link, model.data, model.created_at)
+        rows = self._db.session.execute(changed.returning(*columns).execution_options(synchronize_session=False)).all()
+        records = [NotificationRecord(str(row.id), *row[1:]) for row in rows]
+        return {_subject(record.id): partial(self._revised, record) for record in records}
+
+    def _revised(self, record: NotificationRecord, _event: str, _arguments: list[Any]) -> list[Any]:
+        return [self._notification_json(record)]
 
     def postpone_mentions(self, message_id: str, sender_id: str, progress: Mapping[str, Any]) -> None:
         """Let the other members of a conversation be notified of a message, by a job, in the current transaction.
@@ -260,6 +285,10 @@ class NotificationStore:
         mine = (self._model.id == parse_row_id(notification_id), self._model.user_id == user_id)
         row = self._db.session.scalars(select(self._model).where(*mine, self._model.read_at.is_(None))).one_or_none()
         return None if row is None else _record(row)
+
+
+def _subject(notification_id: str) -> str:
+    return f"notification:{notification_id}"
 
 
 def _record(row: NotificationMixin) -> NotificationRecord:

@@ -106,6 +106,9 @@ def test_who_was_away_gets_each_event_once_and_in_order(connect: ClientFactory, 
     after = connect(token=bob.token)
     events, present = missed(after, cursor, limit=3)
     deleted = {"conversationId": CONVERSATION, "messageId": messages[0]["id"]}
+    gone = events[0]["args"][0]["deletedAt"]
+    assert gone is not None
+    messages[0] |= {"content": "", "deletedAt": gone}
     assert [(item["event"], *item["args"]) for item in events] == [
         *(("message:new", message) for message in messages),
         ("message:deleted", deleted),

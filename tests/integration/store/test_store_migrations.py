@@ -34,6 +34,7 @@ GUIDES = tuple(f"docs/how-to/{name}.md" for name in ("sending", "receipts", "cri
 NEWER_COLUMNS = {
     "conversation": ("last_seq", "type", "direct_key", "participant_count", "active_at"),
     "participant": ("delivered_seq", "delivered_at", "read_seq", "read_at", "uncounted", "role", "is_muted", "muted_until"),
+    "notification": ("about",),
     "message": ("seq", "kind", "client_id", "edited_at", "deleted_at", "reply_to", "thread_id", "thread_count", "thread_last_at"),
 }
 NEWER_INDEXES = (
@@ -44,6 +45,7 @@ NEWER_INDEXES = (
     "message_conversation_id_seq",
     "message_outside_threads",
     "message_deleted",
+    "notification_about",
     "message_sender_id_conversation_id_seq",
     "message_thread_id_id",
 )

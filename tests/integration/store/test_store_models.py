@@ -101,6 +101,7 @@ NAMES = {
         "pk_realtime_notification",
         "ix_realtime_notification_user_id_id",
         "ix_realtime_notification_unread",
+        "ix_realtime_notification_about",
     },
     "realtime_job": {
         "pk_realtime_job",
@@ -127,6 +128,7 @@ WITH_LOG = NAMES | {
         "ix_realtime_log_room_position",
         "ix_realtime_log_unplaced",
         "ix_realtime_log_undelivered",
+        "ix_realtime_log_about",
     },
 }
 LONGEST_NAME_ON_POSTGRESQL = 63
@@ -211,6 +213,7 @@ def test_texts_have_their_lengths_in_the_database() -> None:
         ("auth", 128),
         ("event", 128),
         ("room", 141),
+        ("about", 64),
         ("state", 16),
         ("text", 100),
     }

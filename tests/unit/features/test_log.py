@@ -43,6 +43,7 @@ class Table:
         self._clock = clock
         self.rows: dict[int, LoggedEvent] = {}
         self.reserved: dict[int, float] = {}
+        self.about: dict[int, str] = {}
         self.recorded: list[list[int]] = []
         self.trims: list[datetime] = []
         self.left_to_trim = self.notices = 0
@@ -50,11 +51,20 @@ class Table:
         """Tells the server that listens of a notice."""
         self.is_away = self.is_mute = False
 
-    def add(self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float) -> list[LoggedEvent]:
+    def add(
+        self, event: str, arguments: str, rooms: Sequence[str | None], *, reserved_for: float, about: str | None = None
+    ) -> list[LoggedEvent]:
         added = [LoggedEvent(number, event, arguments, room, WRITTEN) for number, room in enumerate(rooms, len(self.rows) + 1)]
         self.rows |= {event.number: event for event in added}
+        self.about |= {event.number: about for event in added if about is not None}
         self.reserved |= {event.number: self._clock() + reserved_for for event in added}
         return added
+
+    def rewrite(self, subjects: Sequence[str], revise: Callable[[str, str, str], str]) -> None:
+        for number, about in self.about.items():
+            if about in subjects:
+                event = self.rows[number]
+                self.rows[number] = event._replace(arguments=revise(about, event.event, event.arguments))
 
     def take(self, most: int, reserved_for: float) -> list[LoggedEvent]:
         self._require()
@@ -174,9 +184,9 @@ class Server:
         self.served.append(SimpleNamespace(id=name, opened_at=WRITTEN.timestamp() + after, recovered=recovered))
         self.log.start_relay()
 
-    def write(self, *args: Any) -> None:
+    def write(self, *args: Any, about: str | None = None) -> None:
         """Log an event for ann."""
-        self.log.append(Emit("note", args, ("user:ann",)))
+        self.log.append(Emit("note", args, ("user:ann",)), about=about)
 
     def commit(self) -> None:
         """Commit, which takes a while."""
@@ -249,6 +259,17 @@ def test_what_a_dead_server_left_behind_is_sent_within_five_seconds(clock: Clock
     dead.write(1)
     living.pass_time(4.9)
     assert (living.sent, table.recorded) == ([("note", 1)], [[1]])
+
+
+def test_what_is_rewritten_is_sent_so_by_the_relay(clock: Clock, table: Table) -> None:
+    dead, living = (Server(clock, table, is_local=False) for _ in range(2))
+    dead.connect()
+    living.connect()
+    for about in ("message:1", None, "message:2"):
+        dead.write("secret", about=about)
+    living.log.rewrite({"message:1": lambda event, arguments: [event, arguments, None], "message:3": lambda _event, _arguments: []})
+    living.pass_time(5)
+    assert living.sent == [("note", "note", ["secret"], None), ("note", "secret"), ("note", "secret")]
 
 
 def test_what_a_dead_server_has_sent_is_only_recorded(clock: Clock, table: Table) -> None:

@@ -42,7 +42,7 @@ REMOVED: Final[dict[str, list[tuple[str, str]]]] = {
     "engine/messages.py": [("Tally() if tally is None else tally", "UNCOUNTED")],
     "gateway/delivery/local.py": [
         (", self._sent[event], volatile)", ", None, volatile)"),
-        (", self._sent[_name_in(envelope.parts[0])], header", ", None, header"),
+        (", self._sent[name], header", ", None, header"),
     ],
     "gateway/delivery/rooms.py": [
         (", self._sent[event], volatile)", ", None, volatile)"),

@@ -87,7 +87,7 @@ four-workers:
 	E2E_WORKERS=4 $(PYTEST) --numprocesses 2 $(CONTRACT)
 
 ending:
-	$(PYTEST) --numprocesses 3 $(ENDING)
+	$(PYTEST) --numprocesses 2 $(ENDING)
 
 everything-else: $(PAGE)
 	$(PYTEST) --numprocesses 4 $(addprefix --ignore=,$(ENDING))

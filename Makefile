@@ -37,6 +37,14 @@ SAMPLE ?= 40
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Tests that failed run once more, one after the other: what failed because another process had the processor passes then, and is
+# printed all the same; what is wrong fails again.
+define run_tests
+$(2) $(PYTEST) --override-ini cache_dir=.pytest_cache/$@ $(1) || { [ $$? -eq 1 ] && \
+	echo 'Some tests failed. Those that fail once more, alone, fail this run:' && \
+	$(2) $(PYTEST) --override-ini cache_dir=.pytest_cache/$@ --last-failed --last-failed-no-failures none $(1) --numprocesses 0; }
+endef
+
 # uv does not read pip's configuration.
 UV_INDEX = index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"
@@ -81,16 +89,16 @@ test: $(VENV)/dev.stamp
 stock-engine four-workers ending everything-else: $(VENV)/dev.stamp $(VENV)/redis.stamp $(JS)/node_modules/stamp
 
 stock-engine:
-	E2E_ENGINE=stock $(PYTEST) --numprocesses 3 tests/e2e $(ENGINE_DOES_NOT_MATTER)
+	$(call run_tests,--numprocesses 3 tests/e2e $(ENGINE_DOES_NOT_MATTER),E2E_ENGINE=stock)
 
 four-workers:
-	E2E_WORKERS=4 $(PYTEST) --numprocesses 2 $(CONTRACT)
+	$(call run_tests,--numprocesses 2 $(CONTRACT),E2E_WORKERS=4)
 
 ending:
-	$(PYTEST) --numprocesses 2 $(ENDING)
+	$(call run_tests,--numprocesses 2 $(ENDING))
 
 everything-else: $(PAGE)
-	$(PYTEST) --numprocesses 4 $(addprefix --ignore=,$(ENDING))
+	$(call run_tests,--numprocesses 4 $(addprefix --ignore=,$(ENDING)))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

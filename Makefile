@@ -40,7 +40,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests that failed run once more, one after the other: what failed because another process had the processor passes then, and is
 # printed all the same; what is wrong fails again.
 define run_tests
-$(2) $(PYTEST) --override-ini cache_dir=.pytest_cache/$@ $(1) || { [ $$? -eq 1 ] && \
+@echo 'Tests: $@'
+@$(2) $(PYTEST) --override-ini cache_dir=.pytest_cache/$@ $(1) || { [ $$? -eq 1 ] && \
 	echo 'Some tests failed. Those that fail once more, alone, fail this run:' && \
 	$(2) $(PYTEST) --override-ini cache_dir=.pytest_cache/$@ --last-failed --last-failed-no-failures none $(1) --numprocesses 0; }
 endef

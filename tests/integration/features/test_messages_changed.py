@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import delete, update
 
 from flask_realtime import Realtime
 from flask_realtime.chat import Chat
-from flask_realtime.store import Store
+from flask_realtime.store import Store, utc_now
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp, one_of_each
 from tests.integration.example_support import create_tables, shared_models
@@ -129,6 +130,47 @@ def test_an_edited_message_is_stored_and_told(world: World) -> None:
     assert [each["content"] for each in world.page()["messages"]] == ["hi there"]
     assert world.edit("ann", message, "hi there") == edited
     assert world.heard("ben", "message:updated") == [], "it changed nothing"
+
+
+def test_only_its_sender_edits_a_message_and_only_in_the_window(world: World) -> None:
+    message = world.send("ben")
+    assert [world.edit(user, message, "mine") for user in ("ann", "cat", "eve")] == ["forbidden"] * 3
+    assert world.edit("ben", {"id": "99"}, "x") == "not_found"
+    assert world.edit("eve", message, "x", "2") == "not_found", "it is in another conversation"
+    assert [world.edit("ben", message, content) for content in ("", "x" * 4001, " ")] == ["bad_request"] * 3
+    assert world.heard("ben", "message:updated") == []
+
+
+def test_a_message_cannot_be_edited_once_its_window_is_over(world: World) -> None:
+    message, model = world.send("ben"), world.store.models.message
+    world.db.session.execute(update(model).values(created_at=utc_now() - timedelta(seconds=3601)))
+    world.db.session.commit()
+    assert world.edit("ben", message, "late") == "forbidden"
+    assert [each["content"] for each in world.page()["messages"]] == ["hello"]
+
+
+def test_a_deleted_message_leaves_a_tombstone_in_its_place(world: World) -> None:
+    first, second, third = (world.send("ben", content) for content in ("one", "two", "three"))
+    assert world.delete("ben", second) is None
+    told = ("message:deleted", {"conversationId": "1", "messageId": second["id"]})
+    assert world.heard("cat", "message:deleted") == [told]
+    found = world.page()["messages"]
+    assert [(each["id"], each["content"], each["deletedAt"] is None) for each in found] == [
+        (first["id"], "one", True),
+        (second["id"], "", False),
+        (third["id"], "three", True),
+    ]
+    assert world.delete("ben", second) == "not_found"
+    assert world.edit("ben", second, "back") == "not_found"
+    assert world.heard("cat", "message:deleted", "message:updated") == []
+
+
+@pytest.mark.parametrize(("role", "allowed"), [("member", False), ("moderator", True), ("owner", True)])
+def test_moderators_and_owners_delete_the_messages_of_others(world: World, role: str, allowed: bool) -> None:  # noqa: FBT001
+    message = world.send("ben")
+    world.role("cat", role)
+    assert world.delete("cat", message) == (None if allowed else "forbidden")
+    assert world.delete("eve", message) == "forbidden"
 
 
 def test_in_a_direct_conversation_only_its_sender_deletes_a_message(world: World) -> None:

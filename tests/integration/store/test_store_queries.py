@@ -26,7 +26,7 @@ OPERATIONS: dict[str, tuple[int, Callable[[Store], Any]]] = {
     "receipts": (3, lambda store: store.receipts.of_message("1", "3")),
     "unread_count": (1, lambda store: store.messages.unread_count("ben")),
     "unread_counts": (1, lambda store: store.receipts.unread_counts("ben")),
-    "delete": (4, lambda store: store.messages.delete("1", "5")),
+    "delete": (7, lambda store: store.messages.delete("1", "5")),
     "notify": (1, lambda store: store.notifications.add("ann", "note", "Title", "Text")),
     "notifications": (1, lambda store: store.notifications.of_user("ann")),
     "earlier_notifications": (1, lambda store: store.notifications.of_user("ann", before="3")),

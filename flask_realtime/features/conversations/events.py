@@ -363,8 +363,8 @@ def with_last_message(message: Any, arguments: Sequence[Any]) -> list[Any]:
     """
     (conversation,) = arguments
     before = conversation["lastMessage"]
-    if isinstance(message, dict) and isinstance(before, dict):
-        message = {**before, **message, **{name: before[name] for name in ("isRead",) if name in before}}
+    if isinstance(message, dict) and isinstance(before, dict) and "isRead" in before:
+        message = {**message, "isRead": before["isRead"]}
     return [{**conversation, "lastMessage": message}]
 
 

@@ -99,7 +99,7 @@ ending:
 	$(call run_tests,--numprocesses 2 $(ENDING))
 
 everything-else: $(PAGE)
-	$(call run_tests,--numprocesses 4 $(addprefix --ignore=,$(ENDING)))
+	$(call run_tests,--numprocesses 6 $(addprefix --ignore=,$(ENDING)))
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

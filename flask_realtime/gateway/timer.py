@@ -81,6 +81,7 @@ class DeadlineTimer:
     def _awaited(self, earlier: Event) -> float | None:
         with self._lock:
             earlier.clear()
+            self._running = False  # Whoever announces a deadline from now on waits for the lock, and does not rely on this look.
             deadline = self._next_deadline()
             self._running = deadline is not None
             self._known = deadline or 0.0

@@ -221,3 +221,25 @@ def test_a_failure_does_not_keep_the_next_deadline_from_being_met(deadlines: Dea
     deadlines.timer.wake()
     deadlines.wait_for([1, 2])
     assert "What was due could not be done" in caplog.text
+
+
+def test_a_deadline_that_is_announced_while_none_is_found_is_met() -> None:
+    with closing(LateDeadline()) as deadlines:
+        deadlines.add(1)
+        deadlines.wait_for([1, 2])
+
+
+class LateDeadline(Deadlines):
+    """Another thread announces a deadline as soon as the timer has found that there is none."""
+
+    def next(self) -> float | None:
+        found = super().next()
+        if found is None and self.done == [1]:
+            other = threading.Thread(target=self._announce)
+            other.start()
+            other.join(0.1)  # It may wait for the timer.
+        return found
+
+    def _announce(self) -> None:
+        self.waiting.append(2)
+        self.timer.wake()

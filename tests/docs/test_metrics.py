@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import promql_parser
@@ -14,12 +15,13 @@ import pytest
 import requests
 import yaml
 
+from example_app.address import DEFAULT_PORT
 from flask_realtime.metrics.families import FAMILIES, OF_SCRAPE
 from tests.docs.conftest import SECONDS, Serve
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, ROOT
 from tests.e2e.clients import JS_FOLDER, PyClient, Refused, node
 from tests.e2e.example import User, environment
-from tests.e2e.servers import gunicorn
+from tests.e2e.servers import gunicorn, python_module
 from tests.redis_server import RedisServer
 from tests.scrapes import Scrape
 
@@ -158,9 +160,25 @@ def test_the_page_of_the_guide_needs_the_token_from_elsewhere(serve: Serve) -> N
     assert Scrape(allowed.text).values("workers") == [1]
 
 
-def test_the_example_of_a_prometheus_is_yaml() -> None:
-    text = (DOCS / "how-to" / "metrics.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    config = yaml.safe_load(block)
+def test_prometheus_is_told_to_ask_where_the_example_answers(tmp_path: Path) -> None:
+    config, _ = configurations()
     assert [Path(name).name for name in config["rule_files"]] == ["alerts.yml"]
-    assert config["scrape_configs"][0]["authorization"]["credentials"]
+    (target,) = config["scrape_configs"][0]["static_configs"][0]["targets"]
+    host, _, port = target.partition(":")
+    assert port == DEFAULT_PORT
+    with python_module("example_app", environment(tmp_path), ready="/healthz") as server:
+        answer = requests.get(server.url.replace("127.0.0.1", host) + "/metrics", timeout=SECONDS)
+    assert answer.status_code == 200
+    assert Scrape(answer.text).values("workers") == [1]
+
+
+def test_prometheus_on_another_machine_has_the_token_of_the_page(serve: Serve) -> None:
+    _, config = configurations()
+    token = serve(PAGE).value("app.config['METRICS_TOKEN']")
+    assert config["scrape_configs"][0]["authorization"] == {"credentials": token}
+
+
+def configurations() -> list[dict[str, Any]]:
+    """The examples of Prometheus's configuration, in their order."""
+    text = (ROOT / PAGE).read_text(encoding="utf-8")
+    return [yaml.safe_load(dedent(block)) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]

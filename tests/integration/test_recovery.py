@@ -17,7 +17,7 @@ from flask_realtime.errors import Forbidden
 from flask_realtime.extension import gateway_of
 from flask_realtime.feature.feature import Feature, stateless
 from tests.integration.conftest import MakeApp
-from tests.integration.recovery_client import Place, come_back, enter, event, is_recovered, lose, names
+from tests.integration.recovery_client import come_back, enter, event, is_recovered, lose, names
 from tests.integration.wire import Wire
 
 SHOUTS = Feature("shouts", state=stateless)
@@ -534,28 +534,42 @@ def test_a_new_token_recovers(world: World) -> None:
     assert json.loads(wire.receive_until("0")[1:])["sid"] == place.sid
 
 
-def test_what_is_sent_while_hooks_are_asked_comes_once(make_app: MakeApp) -> None:
-    def greets(realtime: Realtime) -> None:
-        @realtime.on_connect
-        def connected(identity: Identity) -> None:
-            realtime.send_to_user(identity.user_id, "greeting", {"recovered": current_connection.recovered})
+def greets(realtime: Realtime) -> None:
+    @realtime.on_connect
+    def connected(identity: Identity) -> None:
+        realtime.send_to_user(identity.user_id, "greeting", {"recovered": current_connection.recovered})
 
+
+def test_what_is_sent_while_hooks_are_asked_comes_once_and_behind_connect(make_app: MakeApp) -> None:
     world = World(make_app(), greets)
     wire = world.wire()
-    connected = json.loads(wire.enter("ann", recovery=True)[1:])
-    offset = event(wire.receive())[-1]
-    place = Place(connected["sid"], connected["pid"], offset)
+    place = enter(wire, "ann")
     name, payload, first = event(wire.receive_until('2["greeting"'))
     assert (name, payload) == ("greeting", {"recovered": False})
     lose(world.app, wire)
+    world.realtime.send_to_user("ann", "told", {})
     wire = world.wire()
     answer = come_back(wire, "ann", place)
     assert is_recovered(place, answer)
-    greetings = [args for args in answer.missed if args[0] == "greeting"]
-    assert greetings[0] == ["greeting", {"recovered": False}, first]
-    assert [args[1] for args in greetings[1:]] == [{"recovered": True}]
+    assert answer.missed[0] == ["greeting", {"recovered": False}, first]
+    assert names(answer.missed) == ["greeting", "told"]
+    assert event(wire.receive())[:2] == ["greeting", {"recovered": True}]
     world.realtime.send_to_user("ann", "marker", {})
     assert "greeting" not in wire.receive_until('2["greeting"', '2["marker"')
+
+
+def test_who_is_lost_behind_connect_misses_nothing_that_was_sent_while_hooks_were_asked(make_app: MakeApp) -> None:
+    world = World(make_app(), greets)
+    wire = world.wire()
+    place = enter(wire, "ann")
+    for _ in range(2):
+        lose(world.app, wire)
+        wire = world.wire()
+        answer = come_back(wire, "ann", place)
+        assert is_recovered(place, answer)
+        place = place._replace(offset=answer.offset)  # It has not read on.
+    assert answer.missed[-1][:2] == ["greeting", {"recovered": True}]
+    assert len(answer.missed) == 1
 
 
 @pytest.mark.parametrize("is_noticed", [True, False])

@@ -4,14 +4,15 @@
 
     CONNECT ─► Recovery.request ─► none: as ever │ a lease that still holds │ a new lease
                                                    │                         └─► CONNECT {sid, pid}, realtime:ready
-                                                   └─► missed events, CONNECT {sid, pid}, realtime:ready
+                                                   └─► missed events, CONNECT {sid, pid}, realtime:ready,
+                                                       events sent since the hooks were asked
 
 A client without recovery never notices any of this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from flask_realtime.feature.connections import LostConnection
 from flask_realtime.gateway.connection import Connection, Session
 from flask_realtime.gateway.recovery.clients import has_recovery
 from flask_realtime.gateway.recovery.elsewhere import Elsewhere
+from flask_realtime.gateway.recovery.history import Entry
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.recovery.kept import KeptLeases
 from flask_realtime.gateway.recovery.leases import Lease, key_of, new_lease
@@ -38,13 +40,17 @@ class Comeback(NamedTuple):
         lease: Its lease.
         pid: The secret of that.
         number: The last event of this server's that it has.
-        earlier: What it missed before that on other servers, encoded.
+        until: The last event of this server's before the application's hooks are asked.
+        offset: The offset of that.
+        earlier: What it missed before `number` on other servers, encoded.
         owner: The server that had the connection; None for this one.
     """
 
     lease: Lease
     pid: str
     number: int
+    until: int
+    offset: str
     earlier: tuple[str | bytes, ...] = ()
     owner: str | None = None
 
@@ -133,13 +139,15 @@ class Recovery:
                 lease.turn = record.turn
             if lease is not None and number is not None and self._is_whole(lease, number):
                 owner = None if record is None else record.owner
-                return Request(Comeback(lease, str(pid), number, owner=owner), is_asked=True)
+                return Request(Comeback(lease, str(pid), number, *self._present(), owner=owner), is_asked=True)
         if self._elsewhere is None or key is None or record is None:
             return Request(None, is_asked=pid is not None)
         found = self._elsewhere.find(key, user_id, given.get("offset"), record)
         if found is None:
             return Request(None, is_asked=True)
-        return Request(Comeback(found.lease, str(pid), found.number, found.missed, record.owner), is_asked=True)
+        with self.turn:
+            present = self._present()
+        return Request(Comeback(found.lease, str(pid), found.number, *present, found.missed, record.owner), is_asked=True)
 
     def settled(self, comeback: Comeback) -> None:
         """Let the server that had a connection forget it: its client is here, or was refused."""
@@ -192,14 +200,16 @@ class Recovery:
         lease, number = comeback.lease, comeback.number
         if lease.is_over or not self._is_whole(lease, number):
             return None
-        missed = [*comeback.earlier, *self._missed(lease, number)]
-        if sum(map(len, missed)) > self._max_missed:
+        entries = self._journal.history.since(number)
+        missed = [*comeback.earlier, *self._encoded(lease, [entry for entry in entries if entry.number <= comeback.until])]
+        sent_meanwhile = [*self._encoded(lease, [entry for entry in entries if entry.number > comeback.until])]
+        if sum(map(len, missed)) + sum(map(len, sent_meanwhile)) > self._max_missed:
             return None
         self._leases.resume(lease, connection)
         if self._kept is not None:
             self._kept.resumed(lease, connection.identity.claims.get("jti"), number)
-        told = _greeting(lease.sid, comeback.pid, self._journal.position(), recovered=True, gap=False)
-        return OutboundMessage((*missed, *told))
+        told = _greeting(lease.sid, comeback.pid, comeback.offset, recovered=True, gap=False)
+        return OutboundMessage((*missed, *told, *sent_meanwhile))
 
     def lost(self, connection: Connection) -> None:
         """Let a connection that is lost be recovered for a while; `told` has to follow."""
@@ -241,8 +251,12 @@ class Recovery:
     def _is_whole(self, lease: Lease, number: int) -> bool:
         return self._journal.history.is_complete_since(number, lease.arrived_at())
 
-    def _missed(self, lease: Lease, number: int) -> Iterator[str | bytes]:
-        for entry in self._journal.history.since(number):
+    def _present(self) -> tuple[int, str]:
+        """Return the last event, and its offset."""
+        return self._journal.history.last, self._journal.position()
+
+    def _encoded(self, lease: Lease, entries: Iterable[Entry]) -> Iterator[str | bytes]:
+        for entry in entries:
             if lease.gets(entry):
                 message = OutboundMessage(entry.parts)
                 message.offset = self._journal.offsets.text(entry.number, entry.place)

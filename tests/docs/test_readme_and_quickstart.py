@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.docs.conftest import SECONDS, Serve
-from tests.docs.pages import ROOT, blocks, python
+from tests.docs.pages import DOCS, ROOT, blocks, python
 from tests.e2e.clients import JS_FOLDER, PyClient, Refused, node
 from tests.e2e.servers import Server, flask_run, listening_socket, stopped_at_the_end
 
@@ -162,3 +162,10 @@ def test_the_readme_links_to_files_that_are_there() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+@pytest.mark.parametrize(("page", "folder"), [("README.md", "docs/how-to/"), ("docs/index.md", "how-to/")])
+def test_each_guide_is_linked_from_both_front_pages(page: str, folder: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    linked = set(re.findall(rf"\({folder}([a-z-]+)\.md", text))
+    assert {path.stem for path in (DOCS / "how-to").glob("*.md")} - linked == set()

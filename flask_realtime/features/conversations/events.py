@@ -37,7 +37,7 @@ CONVERSATION_ID: Final = "conversationId"
 PARTICIPANT_IDS: Final = "participantIds"
 USER_IDS: Final = "userIds"
 
-MAX_PAGE: Final = 200
+MAX_PAGE: Final = 100
 DEFAULT_PAGE: Final = 50
 
 _JOINED: Final = "every connection joined to the conversation"

@@ -105,7 +105,13 @@ PLAN: Final[dict[str, Suite]] = {
         ("e2e/features/test_typing_indicators.py",),
     ),
     "flask_realtime/features/messages": Suite(
-        ("unit/contract/test_payloads.py", "unit/test_calls.py", *_DECLARED, "integration/features/test_messages.py"),
+        (
+            "unit/contract/test_payloads.py",
+            "unit/test_calls.py",
+            *_DECLARED,
+            "integration/features/test_messages.py",
+            "integration/features/test_messages_changed.py",
+        ),
         ("e2e/features/test_messages.py", "e2e/features/test_messages_sent.py"),
     ),
     "flask_realtime/features/notifications": Suite(

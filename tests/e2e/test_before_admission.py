@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -40,21 +40,25 @@ def opened(open_wire: OpenWire, api: Api) -> Wire:
 # Memory -----------------------------------------------------------------------------------------------
 
 
-def handshakes(api: Api, count: int, headers: dict[str, str]) -> None:
-    """Open sessions on one connection."""
-    connection = HTTPConnection(urlsplit(api.url).netloc, timeout=30)
-    for _ in range(count):
-        connection.request("GET", HANDSHAKE, headers=headers)
-        answer = connection.getresponse()
-        assert answer.status == 200
-        answer.read()
-    connection.close()
+def handshakes(api: Api, count: int, headers: dict[str, str], each_on: int) -> None:
+    """Open sessions, so many on each connection."""
+    for first in range(0, count, each_on):
+        with closing(HTTPConnection(urlsplit(api.url).netloc, timeout=30)) as connection:
+            for _ in range(first, min(first + each_on, count)):
+                connection.request("GET", HANDSHAKE, headers=headers)
+                answer = connection.getresponse()
+                assert answer.status == 200
+                answer.read()
+
+
+LONG_HEADERS = {f"X-Header-{number}": f"{number:03}" * 110 for number in range(80)}
 
 
 @pytest.mark.parametrize(
     ("name", "headers"),
     [
-        ("headers", {f"X-Header-{number}": f"{number:03}" * 110 for number in range(80)}),
+        ("headers", LONG_HEADERS),
+        ("own handlers", LONG_HEADERS),
         ("small headers", {f"X-{number}": "x" for number in range(80)}),
         ("a cookie", {"Cookie": "name=" + "x" * 8_000}),
         ("a token", {"Authorization": "x" * 4_000, **{f"X-{number}": "x" * 300 for number in range(60)}}),
@@ -64,11 +68,13 @@ def handshakes(api: Api, count: int, headers: dict[str, str]) -> None:
 def test_a_session_that_is_not_admitted_keeps_what_authentication_needs(
     servers: Servers, name: str, headers: dict[str, str]
 ) -> None:
+    has_handlers = name == "own handlers"
     with forks.only_new_processes():  # Forks have parts of others' memory.
-        api = servers.get({"REALTIME_CONNECT_TIMEOUT": 300, "TEST_OF": name}, ENGINE_APP)
-    handshakes(api, 200, headers)  # What the first ones take is not theirs alone.
+        api = servers.get({"REALTIME_CONNECT_TIMEOUT": 300, "TEST_OF": name, "TEST_HAS_OWN_HANDLER": has_handlers}, ENGINE_APP)
+    each_on = 1 if has_handlers else SESSIONS  # A request holds on to its connection.
+    handshakes(api, 200, headers, each_on)  # What the first ones take is not theirs alone.
     before = api.get("/memory")
-    handshakes(api, SESSIONS, headers)
+    handshakes(api, SESSIONS, headers, each_on)
     after = api.get("/memory")
     assert after["sessions"] - before["sessions"] == SESSIONS
     assert (after["bytes"] - before["bytes"]) / SESSIONS < MOST_BYTES

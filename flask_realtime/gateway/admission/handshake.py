@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from io import BytesIO
 from typing import Any, Final, NamedTuple
 
 MAX_HEADERS: Final = 4096
@@ -17,6 +18,19 @@ _LEAST: Final = 2048
 
 MAX_TOKEN_HEADER: Final = 8192 + len("Bearer ")
 """Maximum characters of an `Authorization` header with a token; a longer one cannot hold a valid one."""
+
+MAX_FOR_HANDLERS: Final = 6144
+"""Maximum bytes of what handlers registered through Flask-SocketIO see of a client's request."""
+
+_OF_SERVER: Final = (
+    "flask.app",
+    "wsgi.errors",
+    "wsgi.multiprocess",
+    "wsgi.multithread",
+    "wsgi.run_once",
+    "wsgi.version",
+)
+"""What a request context needs beside text; the same objects for all requests."""
 
 _IMPLAUSIBLE: Final = ","
 """Replacement for a longer one, which is refused for the same reason."""
@@ -116,6 +130,20 @@ def for_authentication(environ: Mapping[str, Any]) -> dict[str, Any]:
     if _TEXT.issuperset(map(type, texts.values())) and _size(texts) <= left:
         return texts
     return _filled({"HTTP_AUTHORIZATION": token} if token else {}, left, environ, (*_FIRST, *_headers(environ)))
+
+
+def for_handlers(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of an environment that handlers registered through Flask-SocketIO have as their request.
+
+    All of it would hold on to the request's connection too.
+
+    Args:
+        environ: The environment of the handshake.
+    """
+    kept = {name: environ[name] for name in _OF_SERVER if name in environ}
+    kept["wsgi.input"] = BytesIO()
+    names = (*_FIRST, "HTTP_AUTHORIZATION", "REMOTE_USER", *environ)
+    return _filled(kept, MAX_FOR_HANDLERS, environ, (name for name in names if name not in _IRRELEVANT))
 
 
 @lru_cache(maxsize=16)

@@ -24,6 +24,7 @@ from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.polling import receive_post
 from flask_realtime.engine.server import EngineServer
 from flask_realtime.engine.threads import ThreadWebSocket
+from flask_realtime.gateway.admission.handshake import for_handlers
 from flask_realtime.gateway.admission.origin_check import OriginCheck, allow_any, same_origin
 from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.local import LocalDelivery
@@ -253,9 +254,11 @@ class SocketIOServer:
 
     def _on_open(self, eio_sid: str, environ: Mapping[str, Any]) -> None:
         self._stock_open(eio_sid, environ)
+        # Only handlers registered through Flask-SocketIO need the handshake's environment, the largest part of a session.
         if self.existing.is_empty:
-            # Only handlers registered through Flask-SocketIO need the handshake's environment, the largest part of a session.
             self._server.environ.pop(eio_sid, None)
+        else:
+            self._server.environ[eio_sid] = for_handlers(environ)
         socket = self._engine.sockets.get(eio_sid)
         on_message = self._events.on_open(eio_sid, environ)
         if isinstance(self._engine, EngineServer):

@@ -71,6 +71,8 @@ def build() -> tuple[flask.Flask, Realtime]:
         logging.basicConfig(level=app.config["TEST_LOG_LEVEL"])
     realtime.init_app(app)
     add_broken_namespace(realtime)
+    if app.config.get("TEST_HAS_OWN_HANDLER"):
+        realtime.socketio.on_event("own", lambda: flask.request.headers.get("X-Header-0"))
     add_views(app, realtime, calls)
     add_engine_views(app, realtime, gates)
     return app, realtime

@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request
 
 from flask_realtime.gateway.admission.handshake import (
+    MAX_FOR_HANDLERS,
     MAX_HEADERS,
     MAX_TOKEN_HEADER,
     essentials_of,
     for_application,
     for_authentication,
+    for_handlers,
 )
 
 MOST_BYTES = 8192 + len("Bearer ") + 2048
@@ -132,3 +135,21 @@ def test_once_the_client_is_admitted_less_is_left() -> None:
 
 def test_what_was_never_there_is_not_left_either() -> None:
     assert essentials_of({"HTTP_HOST": "chat.example", "REMOTE_ADDR": None}).environ == {"HTTP_HOST": "chat.example"}
+
+
+def test_handlers_of_flask_socketio_have_a_request() -> None:
+    sent = environ(cookie="theme=dark", authorization="Bearer abc", user_agent="Mozilla/5.0", x_tenant="blue", connection="close")
+    sent |= {"QUERY_STRING": "EIO=4&from=here", "wsgi.input": object(), "gunicorn.socket": object()}
+    request = Request(for_handlers(sent))
+    assert (request.cookies["theme"], request.headers["X-Tenant"], request.args["from"]) == ("dark", "blue", "here")
+    assert (request.headers["Authorization"], request.user_agent.string) == ("Bearer abc", "Mozilla/5.0")
+    assert (request.url_root, request.remote_user, request.data) == ("https://chat.example/", "ann", b"")
+
+
+def test_a_request_of_theirs_has_few_bytes_and_holds_on_to_no_connection() -> None:
+    many = {f"x_{number}": "x" * 300 for number in range(90)}
+    kept = for_handlers({**environ(cookie="session=1", **many), "gunicorn.socket": object()})
+    texts = {name: value for name, value in kept.items() if isinstance(value, str)}
+    assert MAX_FOR_HANDLERS - 1000 < size(texts) + OVERHEAD * len(texts) <= MAX_FOR_HANDLERS
+    assert kept["HTTP_COOKIE"] == "session=1"
+    assert "gunicorn.socket" not in kept

@@ -1,4 +1,4 @@
-"""Rate limits on costly and security-relevant requests: log-ins, registrations, refreshed tokens, added participants.
+"""Rate limits on costly and security-relevant requests: log-ins, registrations, refreshed tokens, participants, notifications.
 
 Each allowance is one row that all workers share: the time at which it will be full again (the generic cell rate algorithm).
 A refused request rolls its transaction back, so that retrying never prolongs the wait.
@@ -51,6 +51,9 @@ SESSIONS_OF_USER = Limit("sessions/user", parse_rate("60/hour, burst 60"), "You 
 REFRESHES_OF_USER = Limit("refreshes/user", parse_rate("30/minute, burst 60"), "Too many refreshed tokens; try again later")
 REGISTRATIONS_OF_ADDRESS = Limit("registrations/address", parse_rate("20/hour, burst 10"), "Too many users; try again later")
 PARTICIPANTS_OF_USER = Limit("participants/user", parse_rate("200/hour"), "You have added too many participants; try again later")
+NOTIFICATIONS_OF_USER = Limit(
+    "notifications/user", parse_rate("60/hour, burst 60"), "Too many notifications to yourself; try again later"
+)
 
 
 def take(limit: Limit, subject: str, amount: int = 1) -> None:

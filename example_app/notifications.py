@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, abort
 
+from example_app.limits import NOTIFICATIONS_OF_USER, take
 from example_app.models import find_user, store
 from example_app.schemas import NewNotification, read_body
 from example_app.serializers import Json
@@ -21,6 +22,8 @@ def notify() -> tuple[Json, HTTPStatus]:
     body = read_body(NewNotification)
     if body.critical or body.user_id != signed_in_user_id():
         require_administrator()
+    else:
+        take(NOTIFICATIONS_OF_USER, signed_in_user_id())
     if find_user(body.user_id) is None:
         abort(HTTPStatus.BAD_REQUEST, "userId: no such user")
     content = (body.type, body.title, body.message)

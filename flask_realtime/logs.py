@@ -73,5 +73,14 @@ def _traceback(error: BaseException, seen: set[int]) -> Iterator[str]:
     if error.__traceback__ is not None:
         yield "Traceback (most recent call last):\n"
         yield from traceback.format_tb(error.__traceback__)
-    for line in traceback.format_exception_only(error):
+    shown = traceback.TracebackException(type(error), error, None, compact=True)
+    shown.__notes__ = None  # type: ignore[attr-defined]  # their lines would be escaped one by one; before Python 3.11 there are none
+    for line in shown.format_exception_only():
         yield escape(line.rstrip("\n")) + "\n"
+    for note in _notes(error):
+        yield escape(note) + "\n"
+
+
+def _notes(error: BaseException) -> list[str]:
+    notes = getattr(error, "__notes__", None) or []
+    return [*map(str, notes)] if isinstance(notes, (list, tuple)) else [repr(notes)]

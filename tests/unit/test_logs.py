@@ -71,6 +71,13 @@ def test_a_traceback_keeps_its_lines_and_its_messages_none_of_theirs(written: io
     assert any("in fail" in line for line in lines)
 
 
+def test_a_note_of_an_exception_stays_in_one_line(written: io.StringIO) -> None:
+    error = ValueError("no")
+    error.__notes__ = [FORGED, "harmless"]  # type: ignore[attr-defined]  # what `add_note` of Python 3.11 does
+    get_logger("test_logs").error("failed", exc_info=error)
+    assert written.getvalue().splitlines() == ["LINE ERROR failed", "ValueError: no", escape(FORGED), "harmless"]
+
+
 def test_an_exception_whose_context_leads_back_to_it_is_written(written: io.StringIO) -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__context__, second.__context__ = second, first

@@ -1,4 +1,4 @@
-"""The example's limits: log-ins, registrations, refreshed tokens, added participants, and the rows that they leave."""
+"""The example's limits: log-ins, registrations, tokens, participants, notifications, and the rows that they leave."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -307,3 +307,13 @@ def test_an_allowance_is_exact(example: Example, now: Now) -> None:
         take(limit, "ann", 3)
         with pytest.raises(RateLimited):
             take(limit, "ann")
+
+
+def test_nobody_notifies_themselves_without_end(example: Example, now: Now) -> None:
+    bob = example.user("bob")
+    note = {"userId": bob.user_id, "type": "note", "title": "Title", "message": "Message"}
+    sent, refused = until_limited(lambda: bob.post("/api/notifications", note))
+    assert (sent, error(refused)) == (60, LIMITED)
+    assert example.user("alice").post("/api/notifications", note).status_code == 201  # An administrator.
+    now[0] += 60
+    assert bob.post("/api/notifications", note).status_code == 201

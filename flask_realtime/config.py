@@ -441,7 +441,7 @@ class RealtimeConfig:
         "None or the path of a folder, relative to the instance folder or absolute",
         lambda value: value is None or (isinstance(value, str) and value != ""),
         doc="Folder in which the servers of one machine find each other for metrics. None: one in the system's folder for "
-        "temporary files, which systemd's `PrivateTmp` hides from a command. Its path may have about 50 characters.",
+        "temporary files, which systemd's `PrivateTmp` hides from a command. Its path may have about 45 characters.",
     )
     connect_timeout: float = _setting(
         45.0,

@@ -1,4 +1,9 @@
-"""Folder of Unix sockets, one for each of a user's server processes, in which they find each other."""
+"""Folder of Unix sockets, one for each of a user's server processes, in which they find each other.
+
+Each has a name that no other process ever has, is bound under it, and is touched again and again: systemd-tmpfiles and the like
+remove old files. They spare sockets in use, but go by the path that each was bound under, which is not the one that they see after
+a renaming, in a service with `PrivateTmp`, or in a container.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,9 @@ from typing import Any, Final
 
 SETTLING_TIME: Final = 60.0
 """Seconds in which the process of a socket without a listener may still be about to listen."""
+
+KEEP_INTERVAL: Final = 30.0
+"""Seconds from one time that a process touches its socket to the next."""
 
 _CREDENTIALS: Final = struct.Struct("3i")
 
@@ -55,9 +63,21 @@ class SocketFolder:
     def remove_abandoned(self) -> None:
         """Remove the sockets of processes that ended without removing them."""
         for path in self.path.iterdir():
-            with suppress(OSError):
-                if _is_abandoned(path):
-                    path.unlink()
+            remove_if_abandoned(path)
+
+
+def remove_if_abandoned(path: Path) -> None:
+    """Remove a socket if its process ended without removing it."""
+    with suppress(OSError):
+        if _is_abandoned(path):
+            path.unlink()
+
+
+def keep(path: Path) -> bool:
+    """Keep a socket of this process from being removed as an old file, and return whether it is there."""
+    with suppress(OSError):
+        os.utime(path)
+    return path.exists()
 
 
 def is_own_user(link: Any) -> bool:

@@ -19,8 +19,8 @@ class Scrape:
         self.samples = [sample for family in self.families.values() for sample in family.samples]
 
     def values(self, name: str, **labels: str) -> list[float]:
-        """The values of the series of a name with these labels, and whatever others."""
-        return [sample.value for sample in self._named(name) if labels.items() <= sample.labels.items()]
+        """The values of the series of a name with these labels, and whatever others; `worker` is the id of a process."""
+        return [sample.value for sample in self._named(name) if labels.items() <= _labels(sample).items()]
 
     def total(self, name: str, **labels: str) -> float:
         """The sum of these values."""
@@ -32,8 +32,12 @@ class Scrape:
 
     @property
     def workers(self) -> set[int]:
-        """The workers that have any series."""
-        return {int(sample.labels["worker"]) for sample in self.samples if "worker" in sample.labels}
+        """The process ids of the workers that have any series."""
+        return {int(_labels(sample)["worker"]) for sample in self.samples if "worker" in sample.labels}
 
     def _named(self, name: str) -> list[Any]:
         return [sample for sample in self.samples if sample.name == f"flask_realtime_{name}"]
+
+
+def _labels(sample: Any) -> dict[str, str]:
+    return {label: value.partition(".")[0] if label == "worker" else value for label, value in sample.labels.items()}

@@ -44,7 +44,7 @@ class AnswersCollector(Collector):
         found: dict[str, list[tuple[str, Reading]]] = {}
         for worker in self._answers.workers:
             for reading in worker.readings:
-                found.setdefault(reading.name, []).append((str(worker.pid), reading))
+                found.setdefault(reading.name, []).append((worker.name, reading))
         return found
 
 
@@ -53,12 +53,12 @@ def _filled(family: Family, readings: Iterable[tuple[str, Reading]]) -> AnyFamil
     labels = (*family.labels, "worker")
     if family.kind == HISTOGRAM:
         histogram = HistogramMetricFamily(*described, labels=labels)
-        for pid, (_, values, (buckets, total)) in readings:
-            histogram.add_metric([*values, pid], list(_cumulated(buckets)), total)
+        for worker, (_, values, (buckets, total)) in readings:
+            histogram.add_metric([*values, worker], list(_cumulated(buckets)), total)
         return histogram
     filled: Any = (CounterMetricFamily if family.kind == COUNTER else GaugeMetricFamily)(*described, labels=labels)
-    for pid, (_, values, value) in readings:
-        filled.add_metric([*values, pid], value)
+    for worker, (_, values, value) in readings:
+        filled.add_metric([*values, worker], value)
     counted: AnyFamily = filled
     return counted
 

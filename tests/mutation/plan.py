@@ -237,7 +237,9 @@ PLAN: Final[dict[str, Suite]] = {
     ),
     "flask_realtime/gateway/inspection.py": Suite(("integration/test_commands.py",)),
     "flask_realtime/metrics": Suite(("unit/test_metrics.py", "integration/test_metrics.py"), ("e2e/test_metrics.py",)),
-    "flask_realtime/gateway/scrape": Suite(("integration/test_metrics.py",), ("e2e/test_metrics.py",)),
+    "flask_realtime/gateway/scrape": Suite(
+        ("integration/test_metrics.py", "integration/test_scrape_sockets.py"), ("e2e/test_metrics.py",)
+    ),
     "flask_realtime/counts.py": Suite(("unit/test_counts.py", "integration/test_counts.py")),
     "flask_realtime/gateway/shutdown.py": Suite(("unit/gateway/test_shutdown.py", *_GATEWAY), ("e2e/test_drain.py",)),
     "flask_realtime/gateway/changes.py": Suite(
@@ -425,7 +427,9 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/handoff/links.py": Suite(
         ("unit/engine/test_handover.py", "unit/engine/test_handing_over.py"), ("e2e/test_workers.py",)
     ),
-    "flask_realtime/socket_folder.py": Suite(("unit/engine/test_handover.py",), ("e2e/test_workers.py",)),
+    "flask_realtime/socket_folder.py": Suite(
+        ("unit/engine/test_handover.py", "unit/engine/test_handing_over.py"), ("e2e/test_workers.py",)
+    ),
     "flask_realtime/engine/handoff/tls_proxy.py": Suite(("unit/engine/test_tls_proxy.py",), ("e2e/test_workers.py",)),
     "flask_realtime/engine/polling.py": Suite(("unit/engine/test_polling.py",), _ENGINE_E2E),
     "flask_realtime/engine/handoff/progress.py": Suite(

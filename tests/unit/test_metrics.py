@@ -29,12 +29,14 @@ def histogram(*seconds: float) -> list[Any]:
 
 
 def test_each_worker_has_series_of_its_own() -> None:
-    sent = [Worker(pid, [Reading("events_sent", ("news",), count), Reading("users", (), pid)]) for pid, count in ((7, 3), (8, 4))]
-    found = scrape(*sent)
+    figures = {"7.one": 3, "8.two": 4, "8.three": 5}
+    read = [(name, [Reading("events_sent", ("news",), count), Reading("users", (), count)]) for name, count in figures.items()]
+    found = scrape(*(Worker(*each) for each in read))
     assert found.values("events_sent_total", event="news", worker="7") == [3]
-    assert found.values("events_sent_total", event="news", worker="8") == [4]
-    assert found.values("users", worker="8") == [8]
-    assert found.values("workers") == [2]
+    assert found.values("events_sent_total", event="news", worker="8") == [4, 5]
+    assert found.values("users", worker="8") == [4, 5]
+    assert found.labels("users", "worker") == set(figures)
+    assert found.values("workers") == [3]
     assert found.values("scrape_errors") == [0]
 
 
@@ -44,7 +46,7 @@ def test_no_workers_are_said_too() -> None:
 
 
 def test_buckets_of_durations_are_cumulated() -> None:
-    found = scrape(Worker(7, [Reading("hook_duration_seconds", ("on",), histogram(0.00001, 0.003, 0.003, 77))]))
+    found = scrape(Worker("7.one", [Reading("hook_duration_seconds", ("on",), histogram(0.00001, 0.003, 0.003, 77))]))
     buckets = {sample.labels["le"]: sample.value for sample in found.samples if sample.name.endswith("_bucket")}
     assert len(buckets) == len(BOUNDS) + 1
     assert (buckets["5e-05"], buckets["0.0025"], buckets["0.005"], buckets["10.0"], buckets["+Inf"]) == (1, 1, 3, 3, 4)
@@ -53,7 +55,7 @@ def test_buckets_of_durations_are_cumulated() -> None:
 
 
 def test_readings_of_another_version_are_left_out() -> None:
-    found = scrape(Worker(7, [Reading("of_tomorrow", ("x",), 1), Reading("users", (), 2)]))
+    found = scrape(Worker("7.one", [Reading("of_tomorrow", ("x",), 1), Reading("users", (), 2)]))
     assert found.values("users") == [2]
     assert not found.values("of_tomorrow")
 

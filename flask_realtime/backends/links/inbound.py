@@ -16,7 +16,7 @@ from flask_realtime.backends.links.greeting import INTEREST, Greeting, encode_ac
 from flask_realtime.backends.links.intake import Intake
 from flask_realtime.backends.links.interest import Interest
 from flask_realtime.logs import get_logger
-from flask_realtime.socket_folder import is_own_user
+from flask_realtime.socket_folder import is_own_user, keep
 
 logger = get_logger(__name__)
 
@@ -49,8 +49,23 @@ class Inbound:
         self._on_greeting = on_greeting
         self._links: set[socket.socket] = set()
         self._is_closed = False
-        self._listener = _listen(path)
-        threading.Thread(target=self._accept, name="realtime-links", daemon=True).start()
+        self._listen()
+
+    def _listen(self) -> None:
+        self._listener = _listening(self._path)
+        threading.Thread(target=self._accept, args=(self._listener,), name="realtime-links", daemon=True).start()
+
+    def keep(self) -> None:
+        """Keep the socket from being removed as an old file, and listen anew if somebody has removed it.
+
+        Raises:
+            OSError: It cannot listen there.
+        """
+        if not keep(self._path):
+            _shut_down(self._listener)
+            self._listen()
+            if self._is_closed:  # Meanwhile.
+                self.close()
 
     def close(self) -> None:
         """Stop accepting links, and end all of them."""
@@ -65,8 +80,8 @@ class Inbound:
             with suppress(OSError):
                 os.close(link.detach())
 
-    def _accept(self) -> None:
-        with self._listener as listener:
+    def _accept(self, listener: socket.socket) -> None:
+        with listener:
             while not self._is_closed:
                 try:
                     link, _ = listener.accept()
@@ -110,15 +125,12 @@ class Inbound:
                 return
 
 
-def _listen(path: Path) -> socket.socket:
-    draft = path.with_name(f".{path.name}")
-    draft.unlink(missing_ok=True)
+def _listening(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     try:
-        listener.bind(os.fspath(draft))
-        draft.chmod(0o600)
+        listener.bind(os.fspath(path))
+        path.chmod(0o600)
         listener.listen(_BACKLOG)
-        draft.replace(path)  # Whoever finds it, finds it listening.
     except BaseException:
         listener.close()
         raise

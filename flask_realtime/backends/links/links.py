@@ -22,7 +22,7 @@ from flask_realtime.backends.links.intake import Intake
 from flask_realtime.backends.links.interest import Interest
 from flask_realtime.backends.links.outbound import Outbound
 from flask_realtime.logs import get_logger
-from flask_realtime.socket_folder import SocketFolder
+from flask_realtime.socket_folder import KEEP_INTERVAL, SocketFolder, remove_if_abandoned
 
 logger = get_logger(__name__)
 
@@ -105,7 +105,7 @@ class DirectLinks:
         self._outbound: dict[str, Outbound] = {}
         self._avoided: dict[str, float] = {}
         self._servers: Counter[str] | None = None
-        self._next_count = 0.0
+        self._next_count = self._next_keep = 0.0
         self._changing = threading.Lock()
         self._changed = threading.Condition()
         self._waiting: deque[Numbered] = deque()
@@ -256,11 +256,20 @@ class DirectLinks:
     def _look_on(self) -> None:
         while not self._is_ended:
             with suppress(OSError):
+                self._keep_inbound()
+            with suppress(OSError):
                 self._link_to_all()
             self._count_servers()
             self._reconsider()
             self._has_neighbour.wait(_LOOK_SECONDS)
             self._has_neighbour.clear()
+
+    def _keep_inbound(self) -> None:
+        now = monotonic()
+        if self._inbound is not None and now >= self._next_keep:
+            self._next_keep = now + KEEP_INTERVAL
+            self._folder.make()
+            self._inbound.keep()
 
     def _count_servers(self) -> None:
         now = monotonic()
@@ -288,7 +297,7 @@ class DirectLinks:
         try:
             link = Outbound(path, self._greeting, self._reconsider)
         except ConnectionRefusedError:
-            path.unlink(missing_ok=True)  # Its server was killed.
+            remove_if_abandoned(path)  # Its server was killed, or is about to listen.
         except OSError as error:
             logger.debug("Server %s cannot be linked: %s", origin, error)
         else:

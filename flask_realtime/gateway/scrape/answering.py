@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Protocol
@@ -14,6 +15,7 @@ from typing import Any, Final, Protocol
 from flask_realtime.gateway.scrape.readings import Reading
 from flask_realtime.gateway.scrape.sockets import ProcessSockets
 from flask_realtime.logs import get_logger
+from flask_realtime.socket_folder import KEEP_INTERVAL, keep
 
 logger = get_logger(__name__)
 
@@ -21,7 +23,6 @@ PATIENCE: Final = 1.0
 """Seconds in which the other workers have to answer, all of them together."""
 
 _TICK: Final = 0.005
-_LOOK: Final = 30.0
 
 
 class Waiter(Protocol):
@@ -66,7 +67,7 @@ class Answering:
             logger.warning("Other workers cannot ask this one for its metrics: %s", error)
             return
         atexit.register(self.stop)  # A worker that has had no session ends without a word to the gateway.
-        waiter.start_background_task(self._answer_all, waiter, self._listener)
+        waiter.start_background_task(self._answer_all, waiter, self._listener, partial(self.start, waiter, for_jobs=for_jobs))
 
     def stop(self) -> None:
         """Stop answering."""
@@ -77,14 +78,16 @@ class Answering:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)  # Ends the wait of whoever answers.
 
-    def _answer_all(self, waiter: Waiter, listener: socket.socket) -> None:
+    def _answer_all(self, waiter: Waiter, listener: socket.socket, start_anew: Callable[[], None]) -> None:
         with closing(listener):
             while self._listener is listener:
-                if not waiter.wait_readable(listener.fileno(), _LOOK):
-                    continue
-                with suppress(OSError):
-                    asking, _ = listener.accept()
-                    waiter.start_background_task(self._answer, waiter, asking)
+                if waiter.wait_readable(listener.fileno(), KEEP_INTERVAL):
+                    with suppress(OSError):
+                        asking, _ = listener.accept()
+                        waiter.start_background_task(self._answer, waiter, asking)
+                if not keep(self._path) and self._listener is listener:
+                    self.stop()
+                    start_anew()
 
     def _answer(self, waiter: Waiter, asking: socket.socket) -> None:
         with closing(asking):

@@ -7,14 +7,15 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
 
 from flask_realtime.gateway.scrape.answering import PATIENCE
 from flask_realtime.gateway.scrape.readings import Reading
-from flask_realtime.gateway.scrape.sockets import pid_of, runs_jobs
+from flask_realtime.gateway.scrape.sockets import name_of, runs_jobs
+from flask_realtime.socket_folder import remove_if_abandoned
 
 _LAST_CHANCE: Final = 0.02
 """Seconds that each worker has at least, behind one that hangs."""
@@ -29,12 +30,12 @@ class Worker(NamedTuple):
     """A process that answered.
 
     Args:
-        pid: The process.
+        name: The process: its id and a random part.
         readings: What it said.
         runs_jobs: Whether it runs jobs and serves no clients.
     """
 
-    pid: int
+    name: str
     readings: list[Reading]
     runs_jobs: bool = False
 
@@ -90,8 +91,7 @@ def _connect(path: Path) -> socket.socket | None:
     link.close()
     if error not in {errno.ECONNREFUSED, errno.ENOENT}:
         raise OSError(error, os.strerror(error))
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
+    remove_if_abandoned(path)
     return None
 
 
@@ -109,7 +109,7 @@ def _read(path: Path, link: socket.socket, deadline: float, wait_readable: WaitR
     if not data:
         return []
     readings = [Reading(name, tuple(labels), value) for name, labels, value in json.loads(data)]
-    return [Worker(pid_of(path), readings, runs_jobs(path))]
+    return [Worker(name_of(path), readings, runs_jobs(path))]
 
 
 def _receive(link: socket.socket, latest: float, wait_readable: WaitReadable) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import socket
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ IS_SUPPORTED: Final = hasattr(socket, "AF_UNIX") and hasattr(os, "geteuid")
 
 _BACKLOG: Final = 64
 _JOBS: Final = "jobs-"
+_RANDOM_BYTES: Final = 3
 
 
 class ProcessSockets:
@@ -30,7 +32,15 @@ class ProcessSockets:
 
     def __init__(self, app: Flask, folder: str | None) -> None:
         self._parent = None if folder is None else Path(app.instance_path) / folder
+        self._process, self._name = _new_name()
         self._prefix = f"metrics-{hashlib.blake2s(f'{app.instance_path}|{app.name}'.encode(), digest_size=6).hexdigest()}-"
+
+    @property
+    def name(self) -> str:
+        """The name of this process: its id and a random part, since processes of two containers may have one id."""
+        if self._process != os.getpid():  # A server may fork after the application was created.
+            self._process, self._name = _new_name()
+        return self._name
 
     def listen(self, *, for_jobs: bool) -> tuple[Path, socket.socket]:
         """Make the socket of this process, and return its path and it, which never blocks.
@@ -43,13 +53,10 @@ class ProcessSockets:
         """
         folder = self._folder()
         folder.make()
-        path = folder.path / f"{self._prefix}{_JOBS if for_jobs else ''}{os.getpid()}"
-        draft = folder.path / f".{path.name}"
-        draft.unlink(missing_ok=True)  # Of a process that had the same number.
+        path = folder.path / f"{self._prefix}{_JOBS if for_jobs else ''}{self.name}"
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(os.fspath(draft))
+        listener.bind(os.fspath(path))
         listener.listen(_BACKLOG)
-        draft.replace(path)  # Whoever finds it, finds it listening.
         listener.settimeout(0)
         return path, listener
 
@@ -58,7 +65,7 @@ class ProcessSockets:
         try:
             folder = self._folder()
             folder.check()
-            return [path for path in sorted(folder.path.glob(f"{self._prefix}*")) if pid_of(path) != os.getpid()]
+            return [path for path in sorted(folder.path.glob(f"{self._prefix}*")) if name_of(path) != self.name]
         except OSError:
             return []  # Nobody has made it yet.
 
@@ -70,11 +77,16 @@ class ProcessSockets:
         return SocketFolder(parent, os.geteuid())
 
 
-def pid_of(path: Path) -> int:
-    """Return the process that a socket is named for."""
-    return int(path.name.rpartition("-")[2])
+def name_of(path: Path) -> str:
+    """Return the name of a socket's process."""
+    return path.name.rpartition("-")[2]
 
 
 def runs_jobs(path: Path) -> bool:
     """Return whether a socket is that of a process that runs jobs and serves no clients."""
     return path.name.rpartition("-")[0].endswith(_JOBS.removesuffix("-"))
+
+
+def _new_name() -> tuple[int, str]:
+    process = os.getpid()
+    return process, f"{process}.{secrets.token_hex(_RANDOM_BYTES)}"

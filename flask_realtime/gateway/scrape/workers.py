@@ -12,7 +12,6 @@ Processes that run jobs and serve no clients answer in the same way, with the re
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -76,7 +75,7 @@ class Workers:
     def ask(self) -> Answers:
         """Return the readings of all workers, this process among them."""
         others, errors = self.ask_others()
-        return Answers([Worker(os.getpid(), self._take()), *others], errors)
+        return Answers([Worker(self._sockets.name, self._take()), *others], errors)
 
     def ask_others(self) -> Answers:
         """Return the readings of the workers, from a process that is none."""

@@ -28,6 +28,7 @@ from flask_realtime.backends.redis.options import BusOptions
 from flask_realtime.socket_folder import SocketFolder
 from tests.redis_server import RedisServer, wait_until
 from tests.scripts import run_script
+from tests.temporary_files import clean, needs_cleaner
 
 STREAM = "{flask_realtime}:events"
 LONG = 3600.0
@@ -301,8 +302,7 @@ def test_many_servers_on_other_machines_are_not_counted_all_the_time(new_server:
     ann.start()
     wait_until(lambda: counts != [])
     for _ in range(3):  # Each look finds a socket that a server has left.
-        with closing(socket.socket(socket.AF_UNIX)) as listener:
-            listener.bind(os.fspath(socket_of(folder, "ann").with_name(socket_of(folder, "ann").name.replace("-ann", "-gone"))))
+        os.utime(abandoned_socket(folder, "gone"), (0, 0))
         ann.links._met("somebody")
         wait_until(lambda: len(list(folder.glob("*/links-*"))) == 1)
     assert counts == [100]
@@ -382,12 +382,50 @@ def test_a_link_that_brings_no_frames_is_ended(
 
 def test_the_socket_of_a_server_that_was_killed_is_removed(two: tuple[Server, Server], folder: Path) -> None:
     ann, ben = two
-    abandoned = socket_of(folder, "ann").with_name(socket_of(folder, "ann").name.replace("-ann", "-gone"))
-    with closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(os.fspath(abandoned))
+    new, old = abandoned_socket(folder, "new"), abandoned_socket(folder, "old")
+    os.utime(old, (0, 0))
     ann.links._met("somebody")
-    wait_until(lambda: not abandoned.exists())
+    wait_until(lambda: not old.exists())
+    assert new.exists()  # Its server may be about to listen.
     assert are_linked(ann, ben)
+
+
+def abandoned_socket(folder: Path, name: str) -> Path:
+    """A socket that a server has left."""
+    path = socket_of(folder, "ann").with_name(socket_of(folder, "ann").name.replace("-ann", f"-{name}"))
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(os.fspath(path))
+    return path
+
+
+@needs_cleaner
+def test_the_sockets_of_the_living_are_no_old_files(two: tuple[Server, Server], folder: Path, new_server: MakeServer) -> None:
+    clean(folder)
+    zoe = new_server("zoe").start()
+    wait_until(lambda: are_linked(*two, zoe))
+
+
+def test_a_socket_never_becomes_old(new_server: MakeServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct_links, "KEEP_INTERVAL", 0.01)
+    new_server("ann").start()
+    os.utime(socket_of(folder, "ann"), (0, 0))
+    wait_until(lambda: socket_of(folder, "ann").stat().st_mtime > 0)
+
+
+@pytest.mark.parametrize("remove", [Path.unlink, lambda path: path.parent.rename(path.parent.with_name("old"))])
+def test_a_socket_that_somebody_removes_is_made_anew(
+    new_server: MakeServer, folder: Path, remove: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct_links, "KEEP_INTERVAL", 0.01)
+    ann, ben = new_server("ann").start(), new_server("ben").start()
+    wait_until(lambda: are_linked(ann, ben))
+    path = socket_of(folder, "ann")
+    remove(path)
+    wait_until(lambda: path.exists() and stat.S_IMODE(path.stat().st_mode) == 0o600)
+    zoe = new_server("zoe").start()
+    wait_until(lambda: are_linked(ann, ben, zoe))
+    ann.end()
+    wait_until(lambda: not path.exists())
 
 
 def test_without_a_folder_events_take_the_message_queue(

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,11 +81,16 @@ class Handoff:
         try:
             self._folder.make()
             self._folder.remove_abandoned()
-            return Listener(self._path(self._folder, server, tag), server)
+            return Listener(self._path(self._folder, server, tag), server, partial(self._listen_anew, server, tag))
         except OSError as error:
             if server.environ.get("wsgi.multiprocess"):
                 logger.warning("Other workers cannot hand over the requests that they get for sessions of this one: %s", error)
             return None
+
+    def _listen_anew(self, server: Any, tag: str, removed: Listener) -> None:
+        if tag == self._own_tag():  # Otherwise this is a forked child, and the socket its parent's.
+            removed.close()
+            self._listeners[server] = self._listen(server, tag)
 
     @staticmethod
     def _path(folder: SocketFolder, server: Any, tag: str) -> Path:

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ import gevent.socket
 from gevent.server import StreamServer
 
 from flask_realtime.engine.handoff.progress import Progress, ResumedSocket
-from flask_realtime.socket_folder import is_own_user
+from flask_realtime.socket_folder import KEEP_INTERVAL, is_own_user, keep
 
 PATIENCE: Final = 1.0
 """Seconds in which another process has to claim a connection."""
@@ -151,18 +152,26 @@ class Listener(StreamServer):
     Args:
         path: The socket to listen on.
         server: The WSGI server that serves them as if it had accepted them. While its pool is full, they are not claimed.
+        on_removed: Called by the event loop, with this listener, when somebody has removed the socket.
 
     Raises:
         OSError: It cannot listen there.
     """
 
-    def __init__(self, path: Path, server: Any) -> None:
+    def __init__(self, path: Path, server: Any, on_removed: Callable[[Listener], None]) -> None:
         self._path = path
         listener: Any = gevent.socket.socket(socket.AF_UNIX)
         listener.bind(os.fspath(path))
         listener.listen(_BACKLOG)
         super().__init__(listener, server.handle, spawn="default" if server.pool is None else server.pool)
+        self._on_removed = on_removed
+        self._keeping = self.loop.timer(KEEP_INTERVAL, KEEP_INTERVAL, ref=False)
+        self._keeping.start(self._keep)
         self.start()
+
+    def _keep(self) -> None:
+        if not keep(self._path):
+            self._on_removed(self)
 
     def do_read(self) -> Any:
         """Accept a link, and return its connection with the client's address, if they have arrived already."""
@@ -191,5 +200,6 @@ class Listener(StreamServer):
 
     def close(self) -> None:
         """Stop accepting connections."""
+        self._keeping.close()
         self._path.unlink(missing_ok=True)
         super().close()

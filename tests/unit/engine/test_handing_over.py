@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from gevent.event import AsyncResult
 from gevent.pool import Pool
 
 from flask_realtime.engine.handoff import handoff as module
+from flask_realtime.engine.handoff import links
 from flask_realtime.engine.handoff.handoff import Handoff
 from flask_realtime.engine.handoff.progress import progress_of
 
@@ -268,6 +270,52 @@ def test_a_process_that_cannot_listen_says_so_where_there_are_others(
     neighbours.start(server)
     neighbours.stop()
     assert caplog.text.count("cannot hand over") == is_one_of_several
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait in a greenlet until something is so."""
+    with gevent.Timeout(SECONDS):
+        while not condition():
+            gevent.sleep(0.001)
+
+
+@pytest.fixture
+def often_kept(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Handoff, Server, Path]]:
+    """A process that looks after its socket all the time, its server, and the socket."""
+    monkeypatch.setattr(links, "KEEP_INTERVAL", 0.001)
+    folder = tmp_path_factory.mktemp("k")
+    neighbours, server = Handoff(folder), Server()
+    neighbours.start(server)
+    (path,) = folder.glob("*/*")
+    yield neighbours, server, path
+    neighbours.stop()
+
+
+def test_a_socket_never_becomes_old(often_kept: tuple[Handoff, Server, Path]) -> None:
+    _, _, path = often_kept
+    os.utime(path, (0, 0))
+    wait_until(lambda: path.stat().st_mtime > 0)
+
+
+@pytest.mark.parametrize("remove", [Path.unlink, lambda path: shutil.rmtree(path.parent)])
+def test_a_socket_that_somebody_removes_is_made_anew(
+    often_kept: tuple[Handoff, Server, Path], ends: Any, remove: Callable[[Path], None]
+) -> None:
+    neighbours, server, path = often_kept
+    for _ in range(2):
+        remove(path)
+        wait_until(path.exists)
+    client, sock = ends
+    handler = handler_of(sock, Server())
+    read_ahead(handler, client)
+    assert Handoff(parent_of(neighbours)).hand_over(handler, neighbours.new_session_id())
+    client.sendall(b"\n")
+    taken: Any = server.taken.get(timeout=SECONDS)
+    assert taken[0] == HEAD + BEHIND
+    handler.rfile.close()
+    neighbours.stop()
+    gevent.sleep(0.01)
+    assert not path.exists()
 
 
 def test_an_id_is_long_random_and_ends_with_the_tag_of_its_process(tmp_path: Path) -> None:

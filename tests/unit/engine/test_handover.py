@@ -53,9 +53,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("l") / "place"
 
 
+def new_listener(path: Path, owner: Owner) -> Listener:
+    """Listens, whoever removes the socket."""
+    return Listener(path, owner, lambda _listener: None)
+
+
 @pytest.fixture
 def listener(path: Path, owner: Owner) -> Iterator[Listener]:
-    with closing(Listener(path, owner)) as listener:
+    with closing(new_listener(path, owner)) as listener:
         yield listener
 
 
@@ -189,7 +194,7 @@ def test_a_full_pool_takes_nothing_until_there_is_a_place(path: Path, client: An
     owner = Owner(1)
     busy = gevent.event.Event()
     owner.pool.spawn(busy.wait)
-    with closing(Listener(path, owner)):
+    with closing(new_listener(path, owner)):
         with pytest.raises(TimeoutError):
             offer(path, PROGRESS, client[1].fileno())
         waiting = gevent.spawn(offer, path, PROGRESS, client[1].fileno())

@@ -17,7 +17,7 @@ from flask_realtime.gateway.scrape.readings import Reading
 from flask_realtime.gateway.scrape.sockets import ProcessSockets
 from flask_realtime.gateway.scrape.threads import Threads
 from tests.redis_server import wait_until
-from tests.temporary_files import clean, needs_cleaner
+from tests.temporary_files import is_in_use
 
 Start = Callable[..., ProcessSockets]
 
@@ -100,11 +100,10 @@ def test_a_forked_child_has_a_name_of_its_own(start: Start) -> None:
     assert sockets.of_others() == []
 
 
-@needs_cleaner
-def test_the_sockets_of_the_living_are_no_old_files(start: Start, new_process: Callable[[], ProcessSockets], folder: Path) -> None:
+def test_the_sockets_of_the_living_are_no_old_files(start: Start, folder: Path) -> None:
     start(1)
-    clean(folder)
-    assert users(new_process()) == [1]
+    start(2, for_jobs=True)
+    assert [is_in_use(path) for path in files(folder)] == [True, True]
 
 
 def test_a_socket_never_becomes_old(start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

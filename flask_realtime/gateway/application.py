@@ -212,13 +212,13 @@ class Application:
             event: The event on whose behalf it was, or None.
             address: The peer's address, if it is known and there is no connection yet.
         """
-        user_id = (connection.user_id or None) if connection is not None else None
-        message = "The application failed: event=%s user=%s"
+        told = (event, None, None) if connection is None else (event, connection.user_id or None, connection.id)
+        message = "application failed: event=%s user=%s id=%s"
         if connection is None and not address:
-            logger.error(message, event, user_id, exc_info=error)
+            logger.error(message, *told, exc_info=error)
         else:
             peer = address if connection is None else user_peer(connection.user_id, connection.address)
-            self._peer_log.write(logger, logging.ERROR, peer, message, event, user_id, error=error)
+            self._peer_log.write(logger, logging.ERROR, peer, message, *told, error=error)
         identity = connection.identity if connection is not None and connection.user_id else None
         for hook in self.hooks.functions(ON_ERROR):
             try:

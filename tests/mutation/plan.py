@@ -36,6 +36,7 @@ _GATEWAY: Final = (
     _FEATURES,
     "integration/test_bounds.py",
     "integration/test_adoption.py",
+    "integration/test_log_lines.py",
     "integration/features/test_authentication_revocation.py",
 )
 _BUILT_IN: Final = "integration/test_built_in_features.py"
@@ -249,7 +250,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/delivery/members.py": Suite(("unit/gateway/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/delivery/rooms.py": Suite(("unit/gateway/test_rooms.py", *_GATEWAY), ("e2e/test_connecting.py",)),
     "flask_realtime/gateway/parts.py": Suite(("integration/test_tracing.py",), ("e2e/test_tracing.py",)),
-    "flask_realtime/json_logs.py": Suite(("unit/test_json_logs.py",), ("e2e/test_logging.py",)),
+    "flask_realtime/json_logs.py": Suite(("unit/test_json_logs.py", "integration/test_log_lines.py"), ("e2e/test_logging.py",)),
     "flask_realtime/health.py": Suite(("integration/test_health.py", _EXAMPLE_API[0]), ("e2e/test_health.py",)),
     "flask_realtime/tracing": Suite(("integration/test_tracing.py", "integration/test_tracing_jobs.py"), ("e2e/test_tracing.py",)),
     "flask_realtime/feature/tracing.py": Suite(("integration/test_tracing_jobs.py",)),

@@ -166,8 +166,8 @@ class Dispatcher:
 
     def _count_refusal(self, connection: Connection) -> None:
         if self._limiter.is_out_of_patience(connection):
-            told = (connection.user_id, connection.id, connection.address)
-            self._log(connection, logging.WARNING, "closed: keeps sending too much user=%s id=%s address=%s", *told)
+            told = (connection.user_id, connection.id, connection.address, "keeps sending too much")
+            self._log(connection, logging.WARNING, "closed: user=%s id=%s address=%s reason=%s", *told)
             self._disconnect(connection, RATE_LIMIT)
 
     def _log(self, connection: Connection, level: int, message: str, *args: object) -> None:

@@ -28,7 +28,7 @@ from flask_realtime.gateway.dispatch.packets import (
     parse,
     split_event,
 )
-from flask_realtime.gateway.limits.peer_log import PeerLog
+from flask_realtime.gateway.limits.peer_log import PeerLog, user_peer
 from flask_realtime.gateway.serving.connections import SocketIOConnections
 from flask_realtime.gateway.serving.sessions import EngineSessions
 from flask_realtime.logs import get_logger
@@ -94,9 +94,15 @@ class Router:
                 self._read(session, data)
         except MalformedPacket as error:
             self._counts.malformed += 1
-            text = "closed: malformed packet address=%s reason=%s"
-            self._peer_log.write(logger, logging.WARNING, session.address, text, session.address, error)
+            self._log_malformed(session, error)
             self._sessions.close(session.id)
+
+    def _log_malformed(self, session: Session, error: MalformedPacket) -> None:
+        connection = next(iter(session.open_connections()), session.connection)  # Any: the packet may be in no namespace.
+        user_id, connection_id = ("", "") if connection is None else (connection.user_id, connection.id)
+        told = (user_id, connection_id, session.address, f"malformed packet: {error}")
+        text = "closed: user=%s id=%s address=%s reason=%s"
+        self._peer_log.write(logger, logging.WARNING, user_peer(user_id, session.address), text, *told)
 
     def _read(self, session: Session, data: object) -> None:
         if session.collecting is not None or not isinstance(data, str):

@@ -53,11 +53,25 @@ class HealthChecks:
             return dict.fromkeys(self._checks, _FAILED)
         try:
             if monotonic() - self._checked_at >= INTERVAL:
-                self._results = {name: _OK if _passes(name, check) else _FAILED for name, check in self._checks.items()}
+                self._results = {name: self._result(name, check) for name, check in self._checks.items()}
                 self._checked_at = monotonic()
             return self._results
         finally:
             self._lock.release()
+
+    def _result(self, name: str, check: Check) -> str:
+        """Run a check. An outage is logged when it begins and when it ends: anybody may ask, as often as they want."""
+        has_failed = self._results.get(name) == _FAILED
+        try:
+            check()
+        except Exception:
+            if not has_failed:
+                # The response names what failed; the cause goes to the log only.
+                logger.exception("Health check %r failed", name)
+            return _FAILED
+        if has_failed:
+            logger.info("Health check %r passes again", name)
+        return _OK
 
 
 def health_blueprint(
@@ -98,16 +112,6 @@ def health_blueprint(
         return _answer("draining") if current_gateway().is_draining else _answer_checks(results())
 
     return blueprint
-
-
-def _passes(name: str, check: Check) -> bool:
-    try:
-        check()
-    except Exception:
-        # The response names what failed; the cause goes to the log only.
-        logger.exception("Health check %r failed", name)
-        return False
-    return True
 
 
 def _answer_checks(results: Mapping[str, str]) -> Response:

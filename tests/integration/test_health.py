@@ -47,3 +47,25 @@ def test_nobody_waits_for_long_for_a_check_that_does_not_end(monkeypatch: pytest
     first.join()
     assert results == [{"disk": "ok"}]
     assert checks.results() == {"disk": "ok"}
+
+
+def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(health, "INTERVAL", 0.0)
+    caplog.set_level("INFO", "flask_realtime.health")
+    is_full = False
+
+    def write() -> None:
+        if is_full:
+            raise OSError("no space")
+
+    checks = HealthChecks({"disk": write, "other": lambda: None})
+    for _ in range(2):
+        is_full = False
+        assert [checks.results()["disk"] for _ in range(3)] == ["ok"] * 3
+        is_full = True
+        assert [checks.results()["disk"] for _ in range(3)] == ["failed"] * 3
+    begun, ended = ("ERROR", "Health check 'disk' failed"), ("INFO", "Health check 'disk' passes again")
+    assert [(record.levelname, record.message) for record in caplog.records] == [begun, ended, begun]
+    assert [record.exc_info is not None for record in caplog.records] == [True, False, True]

@@ -1,4 +1,7 @@
-"""Log lines as JSON, for those who set `LOG_FORMAT=json`; `LOG_LEVEL` is the lowest level, `INFO` by default."""
+"""Log lines as JSON, for those who set `LOG_FORMAT=json`; `LOG_LEVEL` is the lowest level, `INFO` by default.
+
+The lines of gunicorn itself are formatted by its own settings: see docs/how-to/logging.md.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from flask_realtime.json_logs import JsonFormatter
 
 
 def set_up_logs(*, has_traces: bool) -> None:
-    """Write the lines of all loggers as JSON if the environment says so.
+    """Write the application's lines as JSON if the environment says so.
 
     Args:
         has_traces: Whether each line has the ids of the current span.

@@ -5,6 +5,7 @@ for `flask_realtime.worker`, before gevent patches the standard library, and wha
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -14,4 +15,8 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
+        # The settings of gunicorn's log ask for `json_logs` here, before gevent patches anything, and only then import it.
+        module = f"{__name__}.{name}"
+        if find_spec(module) is not None:
+            return import_module(module)
         return getattr(import_module("flask_realtime.public"), name)

@@ -19,6 +19,7 @@ from flask_realtime.cli import commands
 from tests.docs.conftest import SECONDS, Serve, ServedPage, token
 from tests.docs.pages import ROOT, blocks, python
 from tests.e2e.clients import Refused, node
+from tests.e2e.example import environment
 from tests.e2e.servers import gunicorn, process_environment
 from tests.push_service import Browser, push_server
 from tests.redis_server import RedisServer
@@ -367,6 +368,16 @@ def test_logging(serve: Serve) -> None:
     assert ["alice", "welcome", None] in found
 
 
+def test_all_lines_of_gunicorn_and_the_example_are_json_as_the_guide_says(tmp_path: Path) -> None:
+    settings = tmp_path / "gunicorn.conf.py"
+    settings.write_text(blocks("docs/how-to/logging.md", "python")[-1], encoding="utf-8")
+    variables = {**environment(tmp_path), "LOG_FORMAT": "json"}
+    with gunicorn("example_app:app", variables, "--config", str(settings), ready="/healthz") as server:
+        pass
+    lines = [json.loads(line) for line in server.lines]
+    assert {"gunicorn.error", "flask_realtime.gateway.gateway"} <= {line["logger"] for line in lines}
+
+
 def test_search(serve: Serve) -> None:
     page = serve("docs/how-to/search.md")
     page.value("store.conversations.create(['alice', 'bob']).id")
@@ -585,13 +596,13 @@ def test_the_command_line(tmp_path: Path) -> None:
         program = python(COMMAND_LINE).replace("redis://localhost:6379/0", redis.url)
         (tmp_path / "page.py").write_text(program, encoding="utf-8")
         (tmp_path / "commands.py").write_text(RUN_COMMANDS, encoding="utf-8")
-        environment = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
-        page = ServedPage(stack.enter_context(gunicorn("page:app", environment)), stack)
+        variables = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
+        page = ServedPage(stack.enter_context(gunicorn("page:app", variables)), stack)
         alice, bob = page.connect("alice"), page.connect("bob")
         assert alice.call("join:conversation", "lobby") == {"ok": True}
         command = [sys.executable, "commands.py", *commands]
         done = subprocess.run(
-            command, cwd=tmp_path, env=process_environment(environment), capture_output=True, text=True, check=True, timeout=60
+            command, cwd=tmp_path, env=process_environment(variables), capture_output=True, text=True, check=True, timeout=60
         )
         first_last = list(zip(commands, json.loads(done.stdout), strict=True))[::-1]
         results = dict(first_last)  # The first run of one that the page has twice, before anybody is kicked.
@@ -609,8 +620,8 @@ def test_the_command_line(tmp_path: Path) -> None:
 def test_the_features_have_the_types_that_the_page_shows(tmp_path: Path) -> None:
     (tmp_path / "page.py").write_text(python(FEATURES), encoding="utf-8")
     command = [sys.executable, "-m", "flask", "--app", "page", "realtime", "types"]
-    environment = process_environment({"PYTHONPATH": f"{ROOT}:{tmp_path}"})
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    variables = process_environment({"PYTHONPATH": f"{ROOT}:{tmp_path}"})
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=True, timeout=60)
     (excerpt,) = re.findall(r"```typescript\n(.*?)```", (ROOT / FEATURES).read_text(encoding="utf-8"), re.DOTALL)
     assert [line for line in excerpt.splitlines() if line not in done.stdout.splitlines()] == []
 
@@ -628,8 +639,8 @@ def test_testing(tmp_path: Path, name: str, count: int) -> None:
     (tmp_path / "test_page.py").write_text(python(name), encoding="utf-8")
     # The plugin is named: where the package is installed, pytest finds it by itself.
     command = [sys.executable, "-m", "pytest", "-p", "no:flask_realtime", "-p", "flask_realtime.testing.plugin", "-W", "error"]
-    environment = process_environment({"PYTHONPATH": str(ROOT)})
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    variables = process_environment({"PYTHONPATH": str(ROOT)})
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=60)
     assert f"{count} passed" in done.stdout, done.stdout + done.stderr
 
 

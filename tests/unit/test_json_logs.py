@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -108,3 +109,16 @@ def test_an_exception_of_another_s_logger_has_its_traceback_too() -> None:
 def test_whatever_a_client_sends_is_one_line(first: str, second: str) -> None:
     found = line("failed: event=%s user=%s", first, second)
     assert found["action"] == "failed"
+
+
+def test_settings_that_name_the_formatter_import_nothing_that_gevent_patches() -> None:
+    """They are read by gunicorn before its worker patches the standard library."""
+    script = """
+import logging.config, sys
+
+formatters = {"json": {"()": "flask_realtime.json_logs.JsonFormatter"}}
+logging.config.dictConfig({"version": 1, "formatters": formatters})
+print([name for name in ("ssl", "gevent", "socketio", "redis", "flask_realtime.public") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"

@@ -18,6 +18,7 @@ from flask_realtime.features.administration.events import (
     connected_items,
     timestamp,
 )
+from flask_realtime.features.administration.leases import Leases
 from flask_realtime.features.administration.reporter import RELOAD
 
 GATHER_SECONDS: Final = 1.0
@@ -47,13 +48,21 @@ class Admin:
         self._later: list[tuple[str, Item]] = []
         self.gathers_until: float | None = None
         self.reload_at: float | None = None
-        self._last_load = 0.0
+        self._last_load: float | None = None
 
     def begin_to_gather(self, now: float) -> None:
         """Gather the lists of all servers."""
         self._first, self._later = {}, []
         self._last_load, self.reload_at = now, None
         self.gathers_until = now + GATHER_SECONDS
+
+    def load_again(self, now: float) -> None:
+        """Have all connections listed anew, if they ever were; the servers whose first lists are gathered are those of now."""
+        if self._last_load is not None and self.gathers_until is None:
+            self._reload_after(self._last_load, now)
+
+    def _reload_after(self, last_load: float, now: float) -> None:
+        self.reload_at = self.reload_at or max(now, last_load + RELOAD_SECONDS)
 
     def finish(self) -> None:
         """Send the gathered list, and what was reported after it."""
@@ -67,7 +76,7 @@ class Admin:
         """Send what a server has reported, or keep it while lists are gathered."""
         event, args = item
         if event == RELOAD:
-            self.reload_at = self.reload_at or max(now, self._last_load + RELOAD_SECONDS)
+            self._reload_after(self._last_load or 0.0, now)
         elif self.gathers_until is None or event == SERVER_STATS:
             self._tell(item)
         elif event == ALL_SOCKETS and origin not in self._first:
@@ -98,6 +107,7 @@ class Audience:
         self._context = context
         self._load = load
         self._admins: dict[str, Admin] = {}
+        self._servers = Leases()
 
     def __bool__(self) -> bool:
         return bool(self._admins)
@@ -109,6 +119,8 @@ class Audience:
     def remove(self, connection: ServedConnection) -> None:
         """Remove an administrator, if it is there."""
         self._admins.pop(connection.id, None)
+        if not self._admins:
+            self._servers = Leases()  # Nobody reports any more.
 
     def load(self, admin_id: str) -> None:
         """Send all connections to an administrator."""
@@ -125,18 +137,27 @@ class Audience:
     def take(self, origin: str, admin_id: str | None, items: Sequence[Item]) -> None:
         """Tell one administrator, or all of them, what a server reports."""
         now = self._context.clock()
+        if self._servers.renew(origin, now):
+            self._load_again(now)
         for admin in list(self._admins.values()) if admin_id is None else filter(None, [self._admins.get(admin_id)]):
             for event, args in items:
                 admin.take(origin, (event, tuple(args)), now)
 
+    def _load_again(self, now: float) -> None:
+        """Have the connections listed anew: those of a server that was killed end unsaid, and a new one has some from before."""
+        for admin in list(self._admins.values()):
+            admin.load_again(now)
+
     def next_deadline(self) -> float | None:
         """Return when something is due, or None."""
-        deadlines = (admin.next_deadline() for admin in list(self._admins.values()))
+        deadlines = [self._servers.next_end(), *(admin.next_deadline() for admin in list(self._admins.values()))]
         return min((due for due in deadlines if due is not None), default=None)
 
     def do_due(self) -> None:
         """Do what is due."""
         now = self._context.clock()
+        if self._servers.expire(now):
+            self._load_again(now)
         for admin_id, admin in list(self._admins.items()):
             if admin.gathers_until is not None and admin.gathers_until <= now:
                 admin.finish()

@@ -376,6 +376,21 @@ def test_a_page_whose_server_is_killed_sees_everything_from_another(
     expect(admin.row(f"conversation:{conversation}").get_by_role("cell").nth(2)).to_have_text("1")
 
 
+def test_a_page_forgets_the_connections_of_another_server_that_was_killed(
+    administrate: Any, pair: Pair, enter: Any, new_id: NewId
+) -> None:
+    kept, lost = enter(Api(pair.first.url), new_id("user")), enter(Api(pair.second.url), new_id("user"))
+    admin = administrate(pair.entrance)
+    admin.log_in()
+    admin.is_connected()
+    admin.open("Sockets")
+    for client in (lost, kept):
+        expect(admin.row(client.sid)).to_be_visible()
+    pair.second.kill()
+    expect(admin.row(lost.sid)).to_have_count(0, timeout=2 * LEASE_SECONDS * 1000)
+    expect(admin.row(kept.sid)).to_be_visible()
+
+
 def test_the_others_stop_collecting_for_a_server_that_was_killed(administrate: Any, pair: Pair, enter: Any, new_id: NewId) -> None:
     enter(Api(pair.second.url), new_id("user"))
     admin = administrate(pair.entrance)

@@ -296,3 +296,43 @@ def test_lost_changes_bring_a_new_list_not_too_often() -> None:
     assert desk.loads == ["page"]
     desk.pass_time(0.2)
     assert (desk.loads, desk.audience.next_deadline()) == (["page", "page"], desk.clock.now + 1.0)
+
+
+def test_a_server_that_is_silent_for_too_long_takes_its_connections_off_the_page() -> None:
+    desk = Desk()
+    stats: Any = ("server_stats", ({},))
+    for server in ("first", "second"):
+        desk.audience.take(server, None, [stats])
+    desk.pass_time(1.0)
+    began = desk.clock.now
+    while len(desk.loads) == 1:
+        desk.audience.take("first", None, [stats])
+        desk.pass_time(1.0)
+    assert LEASE_SECONDS - 1.0 <= desk.clock.now - began <= LEASE_SECONDS
+    desk.audience.take("first", "page", [("all_sockets", ([{"id": "a"}],))])
+    desk.pass_time(1.0)
+    assert desk.sent[-1] == ("all_sockets", [{"id": "a"}])
+    for _ in range(60):
+        desk.audience.take("first", None, [stats])
+        desk.pass_time(1.0)
+    assert len(desk.loads) == 2
+
+
+def test_the_connections_of_a_server_that_comes_later_are_listed() -> None:
+    desk = Desk()
+    desk.audience.take("first", "page", [("all_sockets", ([],))])
+    desk.pass_time(10.0)
+    for _ in range(2):
+        desk.audience.take("second", None, [("server_stats", ({},))])
+        desk.pass_time(0.0)
+    assert desk.loads == ["page", "page"]
+
+
+def test_nothing_is_listed_to_a_page_that_shows_numbers_alone() -> None:
+    desk = Desk()
+    desk.audience.remove(cast("ServedConnection", Connected("page")))
+    desk.audience.add(cast("ServedConnection", Connected("numbers")))
+    desk.pass_time(10.0)
+    desk.audience.take("first", None, [("server_stats", ({},))])
+    desk.pass_time(LEASE_SECONDS + 1.0)
+    assert desk.loads == ["page"]

@@ -177,6 +177,8 @@ class Counts:
     """Counts of one application in one process."""
 
     def __init__(self) -> None:
+        self.left_out: set[str] = set()
+        """Namespaces whose connections and events are not counted, such as the administrators'."""
         self.received = Tallies()
         """Events that clients sent, in any namespace. Only names with a handler are counted apart."""
         self.sent = Tallies()

@@ -87,12 +87,13 @@ class FeatureContext(Protocol):
     def tracing(self) -> Tracing:
         """Records spans of what the feature does later, if the application is traced."""
 
-    def serve_namespace(self, namespace: str, served: ServedNamespace) -> None:
+    def serve_namespace(self, namespace: str, served: ServedNamespace, *, is_counted: bool = True) -> None:
         """Serve a namespace, before anybody is connected; its events go to no handler of the application.
 
         Args:
             namespace: Its name, such as `/status`.
             served: Decides who may connect to it, and handles their events. They have no user, and no hook is called for them.
+            is_counted: Whether metrics and analytics count its connections and events.
         """
 
     def compute(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -237,7 +238,7 @@ class FeatureContext(Protocol):
         """
 
     def count_connections(self) -> int:
-        """Return the number of this server's connections, in all namespaces."""
+        """Return the number of this server's connections, in all namespaces that are counted."""
 
     def connections(self) -> list[Connection]:
         """Return all connections of this server."""

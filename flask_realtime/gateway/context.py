@@ -152,8 +152,10 @@ class _Context:
         state: StateT = self._features.state_of(feature)
         return state
 
-    def serve_namespace(self, namespace: str, served: ServedNamespace) -> None:
+    def serve_namespace(self, namespace: str, served: ServedNamespace, *, is_counted: bool = True) -> None:
         self._features.namespaces[namespace] = served
+        if not is_counted:
+            self._counts.left_out.add(namespace)
 
     def lock(self) -> AbstractContextManager[Any]:
         return native_lock()
@@ -209,7 +211,8 @@ class _Context:
         return {"received": self._counts.events_received, "sent": self._counts.events_sent}
 
     def count_connections(self) -> int:
-        return len(self._registry)
+        sizes: dict[str, int] = self.server.count_connections() if self._counts.left_out else {}
+        return len(self._registry) - sum(sizes.get(namespace, 0) for namespace in self._counts.left_out)
 
     def let_others_run(self) -> None:
         self._concurrency.sleep(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,11 +10,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.security import generate_password_hash
 
 from flask_realtime import Identity, Realtime
 from flask_realtime.counts import NOT_RECOVERED, OTHER, RECOVERED, SAMPLE, Counts
 from flask_realtime.errors import ConnectionRefused, Forbidden
 from flask_realtime.extension import gateway_of
+from flask_realtime.features.analytics import analytics
 from flask_realtime.testing import RealtimeTestClient
 from tests.integration.conftest import Connect, MakeApp
 from tests.integration.recovery_client import come_back, enter
@@ -137,6 +140,31 @@ def test_recoveries_are_counted_by_outcome(make_app: MakeApp) -> None:
     counts = gateway_of(app).counts
     assert counts.recoveries == {RECOVERED: 1, NOT_RECOVERED: 1}
     assert (counts.opened, sum(counts.closed.values())) == ({"polling": 3}, 1)
+
+
+def test_an_administrator_s_own_traffic_is_not_counted(make_app: MakeApp, connect: Connect) -> None:
+    password = "correct horse battery"
+    log_in = {"username": "root", "password": generate_password_hash(password, "pbkdf2:sha256:1")}
+    app = make_app(REALTIME_ADMIN={**log_in, "mode": "development"})
+    Realtime(app)
+    gateway = gateway_of(app)
+    with connect(app, "ann") as ann:
+        admin = Wire(app)
+        admin.send("0/admin," + json.dumps({**log_in, "password": password}))
+        for event in ("config", "server_stats", "all_sockets"):
+            admin.receive_until(f'2/admin,["{event}"')
+        admin.send('2/admin,1["emit","/",null,"news",1]', '2/admin,2["nonsense"]')
+        assert admin.receive_until("3/admin,1[") == '3/admin,1[{"ok":true}]'
+        assert "unknown_event" in admin.receive_until("3/admin,2[")
+        ann.wait_for("news")
+        assert gateway._features.state_of(analytics)._context.count_connections() == 1  # What is recorded of a minute.
+        admin.send("1/admin,")
+        wait(app, lambda _: len(gateway._registry), 1)
+        counts = gateway.counts
+        assert {name: number for name, number in counts.events_sent.items() if number} == {"news": 1, "user:status-changed": 1}
+        assert {name: number for name, number in counts.events_received.items() if number} == {}
+        assert (sum(counts.opened.values()), sum(counts.closed.values()), counts.failures) == (1, 0, {})
+        assert (sum(counts.queued.buckets), sum(counts.waits.buckets)) == (0, 0)
 
 
 def test_what_takes_time_is_timed(office: Office) -> None:

@@ -62,7 +62,7 @@ class Administration:
         self.watch: Watch | None = None
         if settings is not None:
             self.watch = Watch(context, settings)
-            context.serve_namespace(NAMESPACE, self.watch)
+            context.serve_namespace(NAMESPACE, self.watch, is_counted=False)
 
 
 class Watch:

@@ -156,7 +156,8 @@ class Admission:
             with self._recovery.turn:
                 greeting = self._recovery.open(connection, offer, is_asked=request.is_asked)
                 self._connections.admit_with_lease(session.id, offer.lease, greeting)
-        self._counts.opened.add(connection.transport)
+        if connection.namespace not in self._counts.left_out:
+            self._counts.opened.add(connection.transport)
         self._credentials.admitted(session, connection.user_id)
         if connection.user_id:
             self._features.connected(connection)

@@ -110,7 +110,8 @@ class ConnectionCloser:
             self._registry.remove(connection)
             self._limiter.release(connection)
             self._features.closed(connection, reason)
-        self._counts.closed.add(reason)
+        if connection.namespace not in self._counts.left_out:
+            self._counts.closed.add(reason)
         if is_present:
             self._presence.disconnected_in_turn(connection, reason, (*departure.changes, *shared))
         if not connection.session.closed and not connection.session.open_connections():

@@ -78,7 +78,8 @@ class RoomManager(Rooms, Manager):  # type: ignore[misc]  # python-socketio has 
             encode = partial(self._encode, namespace=namespace)
             ids = (self._new_id, self._await_answer)
             ways = (self._deliver_to_all, self.find_websockets)
-            rooms = self._others[namespace] = Rooms(encode, self._find_receiver, *ids, *ways, counts=self.counts)
+            counts = None if namespace in self.counts.left_out else self.counts
+            rooms = self._others[namespace] = Rooms(encode, self._find_receiver, *ids, *ways, counts=counts)
             rooms.observer = self._observer_of(namespace)
         return rooms
 

@@ -99,7 +99,12 @@ class NamespaceEvents:
         """Count an event, and return whether it is one of those that are timed."""
         received, event = self._counts.received, self._events.get(name)
         is_known = (event is not None and event.in_every_namespace) or self._existing.names(name, namespace)
-        tally = received[name] if is_known else received[OTHER]
+        if is_known:
+            tally = received[name]
+        elif namespace in self._counts.left_out:  # Asked here alone, where the events of the application's handlers do not come.
+            return False
+        else:
+            tally = received[OTHER]
         tally.sizes.append(len(packet.body))
         is_timed = len(tally.sizes) >= tally.due
         if is_timed:
@@ -151,7 +156,8 @@ class NamespaceEvents:
             self._connections.reply(connection.session.id, packet_id, args, connection.namespace)
 
     def _fail(self, connection: Connection, packet: Packet, name: str, error: EventError) -> None:
-        self._counts.failures.add(error.code)
+        if connection.namespace not in self._counts.left_out:
+            self._counts.failures.add(error.code)
         told = (name, error.code, connection.user_id, connection.id, connection.namespace)
         peer, text = user_peer(connection.user_id, connection.address), "failed: event=%s code=%s user=%s id=%s namespace=%s"
         self._peer_log.write(logger, logging.INFO, peer, text, *told)

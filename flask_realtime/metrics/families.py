@@ -70,13 +70,21 @@ FAMILIES: Final = (
     Family("bus_pending", GAUGE, (), "Messages for other servers that wait to be sent."),
     Family("bus_publish_lag_seconds", GAUGE, (), "Age of the oldest of these. Only over Redis."),
     Family(
-        "bus_read_lag_seconds", GAUGE, (), "Age of the last message of others when it was read, by two clocks. Only over Redis."
+        "bus_read_lag_seconds",
+        GAUGE,
+        (),
+        "Age of the last message when it was read, by two clocks; 0 once none has come for 15 seconds. Only over Redis.",
     ),
     Family("bus_dropped", COUNTER, (), "Messages for other servers that could not be sent in time."),
     Family("bus_lost", COUNTER, (), "Messages of other servers that are known to be lost."),
     Family("bus_outages", COUNTER, (), "Outages of the message queue. Only over Redis."),
     Family("log_relayed", COUNTER, (), "Events of the log that another process wrote and did not deliver, sent by this worker."),
-    Family("log_lag_seconds", GAUGE, (), "Age of the oldest of these when the worker last looked."),
+    Family(
+        "log_lag_seconds",
+        GAUGE,
+        (),
+        "Age of the oldest of these when the worker last looked; while it cannot, seconds since it could.",
+    ),
     Family("log_unrecorded", GAUGE, (), "Events of the log that were sent, which the database does not know yet."),
     Family("jobs", COUNTER, ("outcome",), "Jobs that this process ran: `done`, `failed` (tried again), `dead`, `lost` to another."),
     Family("jobs_running", GAUGE, (), "Jobs that this process runs."),

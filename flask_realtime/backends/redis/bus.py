@@ -96,7 +96,7 @@ class RedisBus(Bus):
 
     @property
     def read_lag(self) -> float:
-        """Return how long before it was read the newest entry was written, by the clocks of Redis and of this machine."""
+        """Return how long before it was read the newest entry was written, by two clocks; 0 once that is some time ago."""
         return self._reader.lag if self._reader is not None else 0.0
 
     @property

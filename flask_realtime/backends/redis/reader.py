@@ -29,6 +29,9 @@ _SETTLING_SECONDS: Final = 5.0
 What comes meanwhile has no place: what is written again would be behind it, and come twice to a client that was told of it.
 """
 
+_LAG_SECONDS: Final = 15.0
+"""Seconds for which the last entry's lag says something of now: as many as there usually are between two scrapes."""
+
 _LAST: Final = 99999
 """An index behind those of all envelopes of an entry."""
 
@@ -66,13 +69,21 @@ class Reader:
         self._is_settled_at = 0.0
         self._has_failed = False
         self._ended = threading.Event()
-        self.lag = 0.0
-        """Seconds from the writing to the reading of the last entry, by the clocks of Redis and of this machine."""
+        self._lag = 0.0
+        self._lag_until = 0.0
 
     @property
     def is_connected(self) -> bool:
         """Return whether it is reading."""
         return self._connection is not None
+
+    @property
+    def lag(self) -> float:
+        """Return the seconds from the writing to the reading of the last entry, by the clocks of Redis and of this machine.
+
+        They are 0 if nothing has come for so long that this says nothing of now.
+        """
+        return self._lag if monotonic() < self._lag_until else 0.0
 
     @property
     def lost(self) -> int:
@@ -115,7 +126,8 @@ class Reader:
         self._has_failed = False
         began = monotonic()
         if entries:
-            self.lag = max(0.0, time.time() - entries[-1][0].milliseconds / 1000)
+            self._lag = max(0.0, time.time() - entries[-1][0].milliseconds / 1000)
+            self._lag_until = began + _LAG_SECONDS
         for entry_id, fields in entries:
             if self._ended.is_set():
                 return

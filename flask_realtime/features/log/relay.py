@@ -81,16 +81,24 @@ class Relay:
         self._trim_at = self._clock()
         self._looks_again = False
         self._looked_at = -math.inf
+        self._lag = 0.0
         self.due = self._clock() + INTERVAL
         """The clock's time at which it is to be run again."""
         self.relayed = 0
         """How many events it took from the log."""
-        self.lag = 0.0
-        """Seconds for which the oldest of those had been in the log that it found when it last looked."""
+
+    @property
+    def lag(self) -> float:
+        """Return the seconds for which the oldest of those had been in the log that it found when it last looked.
+
+        They are 0 without connections, since it does not look then.
+        """
+        return self._lag if self._context.has_connections() else 0.0
 
     def resume(self) -> None:
         """Let a second pass from now on, if it has not been run for longer; clients that connect can join until then."""
         if self._clock() > self.due:
+            self._lag = 0.0
             self.delay(INTERVAL)
 
     def delay(self, seconds: float) -> None:
@@ -108,9 +116,9 @@ class Relay:
             return
         self.delay(AFTER_NOTICE if self._looks_again else INTERVAL)
         self._looks_again = False
+        self._lag = 0.0
         if not self._has_lease():
             return
-        self.lag = 0.0
         newcomers = self._newcomers() if self._clock() > self._looked_at + MISSED_LOOKS else None
         while self._deliver_some(newcomers) == TAKEN_AT_ONCE:
             self._context.let_others_run()
@@ -138,7 +146,7 @@ class Relay:
         self.relayed += len(left_behind)
         if left_behind:
             oldest = min(logged.created_at for logged in left_behind)
-            self.lag = max(self.lag, (datetime.now(timezone.utc) - oldest).total_seconds())
+            self._lag = max(self._lag, (datetime.now(timezone.utc) - oldest).total_seconds())
         for logged in left_behind:
             if not self._context.was_sent(logged.name):
                 self._deliver(logged, newcomers)

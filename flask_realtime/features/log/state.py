@@ -83,7 +83,7 @@ class Log:
         self._notify_at = 0.0
         self._relayed_with: dict[str, Callable[[Emit], object]] = {}
         self._timer = context.timer(self._next_deadline, self._work)
-        self._is_failing = False
+        self._failing_since: float | None = None
         self._left = threading.local()
 
     def append(self, emit: Emit, send: Callable[[Emit], object] | None = None, *, about: str | None = None) -> None:
@@ -155,8 +155,14 @@ class Log:
         relay = self._relay
         if relay is None:
             return []
-        relayed = [("log_relayed", (), relay.relayed), ("log_lag_seconds", (), relay.lag)]
+        relayed = [("log_relayed", (), relay.relayed), ("log_lag_seconds", (), max(relay.lag, self._seconds_failing))]
         return [*relayed, ("log_unrecorded", (), len(self._unrecorded))]
+
+    @property
+    def _seconds_failing(self) -> float:
+        """Seconds since the log was to be worked on and could not: for so long may events wait in it that nobody has seen."""
+        since = self._failing_since
+        return self._clock() - since if since is not None and self._context.has_connections() else 0.0
 
     def is_logged(self, event: str) -> bool:
         """Return whether an event is in the log already when the hook of its handler returns, so that the handler sends nothing."""
@@ -275,12 +281,12 @@ class Log:
                 self._relay.run_if_due()
                 self._listen()
         except Exception:
-            if not self._is_failing:
+            if self._failing_since is None:
                 logger.exception("The log could not be worked on; trying again until it can")
-            self._is_failing = True
+                self._failing_since = self._clock()
             self._retry_later()
         else:
-            self._is_failing = False
+            self._failing_since = None
 
     def _listen(self) -> None:
         if self._listener is not None:

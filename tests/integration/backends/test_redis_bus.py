@@ -15,6 +15,7 @@ import pytest
 
 from flask_realtime.backends.bus import Bus, Envelope, NoBus
 from flask_realtime.backends.links.links import DirectLinks
+from flask_realtime.backends.redis import reader
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.envelopes import StreamId, read
 from flask_realtime.backends.redis.link import RedisLink
@@ -425,6 +426,21 @@ def test_times_that_lie_in_the_future_do_no_harm(redis: RedisServer, new_server:
     ben.has_received(1, 2)
 
 
+def test_the_age_of_what_was_read_last_says_nothing_for_long(
+    new_server: MakeServer, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ben = new_server("ben").start()
+    began = time.time()  # It reads what is written after its start.
+    wait_until(lambda: ben.bus.is_connected and time.time() > began + 1)
+    assert ben.bus.read_lag == 0
+    write(ask, f"{round(1000 * began) + 1}-0", 1, "old")
+    ben.has_received("old")
+    assert 0.9 < ben.bus.read_lag < time.time() - began
+    monkeypatch.setattr(reader, "_LAG_SECONDS", 0.1)
+    write(ask, f"{round(1000 * began) + 2}-0", 2, "as old")
+    wait_until(lambda: len(ben.received) == 2 and ben.bus.read_lag == 0)
+
+
 @pytest.mark.parametrize(("is_restarted", "has_newer"), [(False, False), (True, False), (True, True)])
 def test_a_server_that_was_away_while_ids_began_anew_misses_nothing(
     redis: RedisServer, new_server: MakeServer, ask: Callable[..., Any], *, is_restarted: bool, has_newer: bool
@@ -706,6 +722,7 @@ def test_nothing_is_connected_before_the_first_call(redis: RedisServer, ask: Cal
 FORKING = """
 import os, sys, threading
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.redis import reader
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.link import RedisLink
 from tests.redis_server import wait_until
@@ -751,6 +768,7 @@ from gevent import monkey
 monkey.patch_all()
 import sys, threading, time, gevent
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.redis import reader
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.link import RedisLink
 from tests.redis_server import RedisServer, wait_until
@@ -803,6 +821,7 @@ def test_it_does_the_same_with_greenlets() -> None:
 MADE_BEFORE_GEVENTS_PATCHES = """
 import signal, sys, warnings
 from flask_realtime.backends.bus import Envelope
+from flask_realtime.backends.redis import reader
 from flask_realtime.backends.redis.bus import RedisBus
 from flask_realtime.backends.redis.link import RedisLink
 

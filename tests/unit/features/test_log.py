@@ -300,6 +300,62 @@ def test_the_metrics_say_what_the_relay_took_and_how_old_it_was(clock: Clock, ta
     assert [value for _, _, value in server.log.figures()] == [3, 0, 0]
 
 
+def lag(server: Server) -> float:
+    """What the metrics say of how late the relay is."""
+    (value,) = (value for name, _, value in server.log.figures() if name == "log_lag_seconds")
+    return value
+
+
+def leave_one_behind(table: Table) -> None:
+    table.add("note", "[1]", [None], reserved_for=-1.0)
+
+
+def test_the_lag_of_a_relay_that_nobody_needs_is_none(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    leave_one_behind(table)
+    server.connect()
+    server.pass_time(relay.INTERVAL)
+    assert lag(server) > 60
+    server.served = []
+    server.pass_time(60)
+    assert lag(server) == 0
+    server.connect()
+    assert lag(server) == 0, "it has found nothing yet"
+
+
+def test_the_lag_of_a_relay_that_another_server_replaces_is_none(clock: Clock, table: Table) -> None:
+    lease = MemoryRecord(2.0, None, clock)
+    first, second = (Server(clock, table, lease, is_local=False) for _ in range(2))
+    first.connect()
+    second.connect()
+    leave_one_behind(table)
+    first.pass_time(relay.INTERVAL)
+    assert lag(first) > 60
+    clock.now += 3
+    second.pass_time(0)
+    first.pass_time(relay.INTERVAL)
+    assert lag(first) == 0
+
+
+def test_a_log_that_cannot_be_read_is_as_late_as_it_could_not(clock: Clock, table: Table) -> None:
+    server = Server(clock, table)
+    server.connect()
+    table.is_away = True
+    server.pass_time(40)
+    assert 35 < lag(server) < 40
+    table.is_away = False
+    server.pass_time(2)
+    assert lag(server) == 0
+    table.is_away = True
+    server.write(1)
+    server.commit()
+    server.pass_time(2)
+    assert lag(server) > 0
+    server.served = []
+    server.pass_time(60)
+    assert lag(server) == 0, "nobody waits for it"
+
+
 def test_events_of_a_database_that_was_made_anew_have_other_names(table: Table) -> None:
     (event,) = table.add("note", "[1]", [None], reserved_for=0.0)
     later = event._replace(created_at=WRITTEN + timedelta(microseconds=1))

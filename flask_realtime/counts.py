@@ -188,15 +188,15 @@ class Counts:
         self.failures = Numbers()
         """Events that failed, by the code of the error."""
         self.refusals = Numbers()
-        """Refused CONNECT packets by code."""
-        self.opened = Numbers()
+        """Refused CONNECT packets, and refused requests to the engine, by code."""
+        self.opened = Numbers({"polling": 0, "websocket": 0})
         """Connections that were admitted, by the transport that they were admitted on."""
         self.closed = Numbers()
         """Connections that ended, by reason."""
         self.recoveries = Numbers({RECOVERED: 0, NOT_RECOVERED: 0})
         """Attempts to recover a connection by outcome: `RECOVERED`, or `NOT_RECOVERED` where the client needed a new one."""
         self.malformed = 0
-        """Sessions that were closed because of a malformed packet."""
+        """Sessions that were closed because of a malformed packet, one of Engine.IO's or of Socket.IO's."""
         self.dropped = 0
         """Events that were dropped for clients that were behind."""
         self.cut = 0

@@ -9,7 +9,7 @@ from engineio import packet as eio
 from engineio.exceptions import EngineIOError
 
 from flask_realtime.engine.hangup import hang_up, watch_for_hangup
-from flask_realtime.engine.polling import read_post
+from flask_realtime.engine.polling import MalformedPayload, read_post
 from flask_realtime.engine.session import HEARD, IGNORED, Session
 
 
@@ -56,6 +56,9 @@ class PolledSession(Session):
             self._is_reading_post = False
             for packet in packets:
                 self.receive(packet)
+        except MalformedPayload:
+            self.server.counts.malformed += 1
+            raise
         finally:
             self._posted, self._is_reading_post = None, False
 
@@ -80,4 +83,5 @@ class PolledSession(Session):
             self.queue.put(eio.Packet(eio.NOOP))  # Ends the waiting poll.
             self.close(wait=False, abort=True, reason=self.server.reason.CLIENT_DISCONNECT)
         elif str(pkt.packet_type) not in IGNORED:
+            self.server.counts.malformed += 1
             self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)

@@ -13,6 +13,10 @@ MAX_PACKETS_IN_A_POST: Final = 10_000
 _BINARY_TYPE = "application/octet-stream"
 
 
+class MalformedPayload(EngineIOError):  # type: ignore[misc]  # python-engineio has no types
+    """The body of a POST is not a payload."""
+
+
 class LongPollingPayload(Payload):  # type: ignore[misc]  # python-engineio has no types
     """A POST's packets; python-engineio takes 16 and loses the rest, Node's server limits only the size."""
 
@@ -24,8 +28,11 @@ def _body(environ: Mapping[str, Any], max_size: int) -> str:
     if length > max_size:
         raise ContentTooLongError
     body: bytes = environ["wsgi.input"].read(length)
-    if not body or len(body) != length or environ.get("CONTENT_TYPE") == _BINARY_TYPE:
-        msg = "not a payload, or only a part of one"
+    if len(body) != length:
+        msg = "only a part of a payload"
+        raise OSError(msg)
+    if not body or environ.get("CONTENT_TYPE") == _BINARY_TYPE:
+        msg = "not a payload"
         raise ValueError(msg)
     return body.decode()
 
@@ -38,11 +45,14 @@ def read_post(environ: Mapping[str, Any], max_size: int) -> list[Any]:
         max_size: Maximum number of bytes of the body.
 
     Raises:
-        EngineIOError: The body is not a payload, or is too large: the session ends, with status 400.
+        MalformedPayload: The body is not a payload: the session ends, with status 400.
+        EngineIOError: It is only a part of one, or too large: the session ends in the same way.
     """
     try:
         packets: list[Any] = LongPollingPayload(encoded_payload=_body(environ, max_size)).packets
-    except (KeyError, ValueError, OSError) as error:  # KeyError: the body begins like JSONP but is not.
+    except (KeyError, ValueError) as error:  # KeyError: the body begins like JSONP but is not.
+        raise MalformedPayload(str(error)) from error
+    except OSError as error:
         raise EngineIOError(str(error)) from error
     return packets
 

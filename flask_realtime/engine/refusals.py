@@ -32,8 +32,16 @@ def parse_query(query_string: str) -> Query:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Reason for a refusal, in the words of Node's server."""
+    """Reason for a refusal, in the words of Node's server.
 
+    Args:
+        counted_as: Its code among the refusals that are counted.
+        code: Node's number of it.
+        message: Its words.
+        status: The answer's status.
+    """
+
+    counted_as: str
     code: int
     message: str
     status: HTTPStatus = HTTPStatus.BAD_REQUEST
@@ -44,13 +52,13 @@ class Refusal:
         return json.dumps({"code": self.code, "message": self.message}, separators=(",", ":")).encode() if self.message else b""
 
 
-UNKNOWN_TRANSPORT = Refusal(0, "Transport unknown")
-UNKNOWN_SESSION = Refusal(1, "Session ID unknown")
-BAD_METHOD = Refusal(2, "Bad handshake method")
-BAD_REQUEST = Refusal(3, "Bad request")
-FORBIDDEN = Refusal(4, "Forbidden", HTTPStatus.FORBIDDEN)
-UNSUPPORTED_PROTOCOL = Refusal(5, "Unsupported protocol version")
-TOO_LARGE = Refusal(3, "", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+UNKNOWN_TRANSPORT = Refusal("unknown_transport", 0, "Transport unknown")
+UNKNOWN_SESSION = Refusal("unknown_session", 1, "Session ID unknown")
+BAD_METHOD = Refusal("bad_method", 2, "Bad handshake method")
+BAD_REQUEST = Refusal("bad_request", 3, "Bad request")
+FORBIDDEN = Refusal("forbidden_origin", 4, "Forbidden", HTTPStatus.FORBIDDEN)
+UNSUPPORTED_PROTOCOL = Refusal("unsupported_protocol", 5, "Unsupported protocol version")
+TOO_LARGE = Refusal("too_large", 3, "", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 def refusal_of(

@@ -181,6 +181,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             return answer
         if refused is UNKNOWN_SESSION and self._hand_over(environ, start_response, query):
             return []
+        self._count(refused)
         body = refused.body
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *self._cors_headers(environ)]
         start_response(f"{refused.status.value} {refused.status.phrase}", headers)
@@ -219,6 +220,8 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         refused = self._refusal(environ, query, is_upgrade=True)
         if refused is UNKNOWN_SESSION and self._hand_over(environ, start_response, query):
             return []
+        if refused is not None:
+            self._count(refused)
         fault = fault_of(environ) if refused is None else Fault(HTTPStatus.BAD_REQUEST, refused.message)
         if fault is None:
             if query.sid is None:
@@ -231,6 +234,10 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
                 return []
             fault = Fault(HTTPStatus.BAD_REQUEST, BAD_REQUEST.message)
         return self._answer_fault(start_response, fault)
+
+    def _count(self, refused: Refusal) -> None:
+        if refused is not FORBIDDEN:  # The origin check has counted that.
+            self.counts.refusals.add(refused.counted_as)
 
     @staticmethod
     def _answer_fault(start_response: Any, fault: Fault) -> Iterable[bytes]:

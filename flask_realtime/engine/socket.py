@@ -74,6 +74,7 @@ class EngineSocket(PolledSession):
         elif kind == _CLOSE:
             self._close_soon(self.server.reason.CLIENT_DISCONNECT)
         elif kind not in IGNORED:
+            self.server.counts.malformed += 1
             self._close_soon(self.server.reason.TRANSPORT_ERROR)
 
     def on_binary(self, data: bytes) -> None:

@@ -72,6 +72,16 @@ def test_any_worker_has_the_metrics_of_all(folder: Path) -> None:
         assert len(sessions) == WORKERS
 
 
+def test_a_request_for_another_worker_counts_at_the_one_that_handed_it_over(folder: Path) -> None:
+    with running_workers(folder, application=APP) as workers:
+        home, other, *_ = workers.pids
+        session, connection = workers.session(home), workers.connection(other)
+        assert wait_for_workers(workers.url, set(workers.pids)).total("handovers_total") == 0
+        assert connection.ask(session.path, "3") == (200, "ok")
+        found = scrape(workers.url)
+        assert (found.values("handovers_total", worker=str(other)), found.total("handovers_total")) == ([1], 1)
+
+
 def test_the_series_of_a_killed_worker_are_gone_at_once(folder: Path) -> None:
     with running_workers(folder, application=APP) as workers:
         wait_for_workers(workers.url, set(workers.pids))

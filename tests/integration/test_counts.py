@@ -126,7 +126,7 @@ def test_connections_and_refusals_are_counted(office: Office, connect: Connect) 
     with pytest.raises(ConnectionRefused):
         RealtimeTestClient(office.app, "no token")
     assert office.counts.refusals == {"connection_refused": 1, "token_malformed": 1}
-    assert office.counts.opened == {"polling": 2}
+    assert office.counts.opened == {"polling": 2, "websocket": 0}
     office.ann.disconnect()
     office.wait(lambda counts: sum(counts.closed.values()), 1)
 
@@ -139,7 +139,7 @@ def test_recoveries_are_counted_by_outcome(make_app: MakeApp) -> None:
     assert not come_back(Wire(app), "ann", place._replace(pid="of nobody")).ready["recovered"]
     counts = gateway_of(app).counts
     assert counts.recoveries == {RECOVERED: 1, NOT_RECOVERED: 1}
-    assert (counts.opened, sum(counts.closed.values())) == ({"polling": 3}, 1)
+    assert (counts.opened, sum(counts.closed.values())) == ({"polling": 3, "websocket": 0}, 1)
 
 
 def test_an_administrator_s_own_traffic_is_not_counted(make_app: MakeApp, connect: Connect) -> None:
@@ -198,5 +198,5 @@ def test_two_applications_in_one_process_count_apart(make_app: MakeApp, connect:
     Realtime(first), Realtime(second)
     with connect(first, "ann") as ann:
         ann.call("users:get-status", ["ben"])
-    assert gateway_of(first).counts.opened == {"polling": 1}
-    assert gateway_of(second).counts.opened == {}
+    assert gateway_of(first).counts.opened["polling"] == 1
+    assert gateway_of(second).counts.opened["polling"] == 0

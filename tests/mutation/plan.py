@@ -239,9 +239,10 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/gateway/inspection.py": Suite(("integration/test_commands.py",)),
     "flask_realtime/metrics": Suite(("unit/test_metrics.py", "integration/test_metrics.py"), ("e2e/test_metrics.py",)),
     "flask_realtime/gateway/scrape": Suite(
-        ("integration/test_metrics.py", "integration/test_scrape_sockets.py"), ("e2e/test_metrics.py",)
+        ("integration/test_metrics.py", "integration/test_scrape_sockets.py", "integration/test_readings.py"),
+        ("e2e/test_metrics.py",),
     ),
-    "flask_realtime/counts.py": Suite(("unit/test_counts.py", "integration/test_counts.py")),
+    "flask_realtime/counts.py": Suite(("unit/test_counts.py", "integration/test_counts.py", "integration/test_readings.py")),
     "flask_realtime/gateway/shutdown.py": Suite(("unit/gateway/test_shutdown.py", *_GATEWAY), ("e2e/test_drain.py",)),
     "flask_realtime/gateway/changes.py": Suite(
         ("unit/gateway/test_changes.py", "unit/features/test_conversations_membership.py", *_GATEWAY)
@@ -340,7 +341,7 @@ PLAN: Final[dict[str, Suite]] = {
         ("unit/gateway/test_limits.py", *_GATEWAY), ("e2e/test_limits.py", "e2e/features/test_presence_rates.py")
     ),
     "flask_realtime/gateway/admission/origin_check.py": Suite(
-        ("unit/gateway/test_origin_check.py", *_GATEWAY), ("e2e/test_origins.py",)
+        ("unit/gateway/test_origin_check.py", "integration/test_readings.py", *_GATEWAY), ("e2e/test_origins.py",)
     ),
     "flask_realtime/gateway/admission/returning.py": Suite(("integration/test_recovery.py", *_GATEWAY), ("e2e/test_recovery.py",)),
     "flask_realtime/gateway/recovery/kept.py": _KEPT,
@@ -381,12 +382,16 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/engine/tls.py": Suite(("unit/engine/test_websocket_life.py",), ("e2e/test_tls.py",)),
     "flask_realtime/engine/fan_out.py": Suite(("unit/engine/test_engine_socket.py", "unit/gateway/test_recovery.py"), _ENGINE_E2E),
     "flask_realtime/engine/session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
-    "flask_realtime/engine/polled_session.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/polled_session.py": Suite(
+        ("unit/engine/test_engine_socket.py", "integration/test_readings.py"), _ENGINE_E2E
+    ),
     "flask_realtime/engine/farewell.py": Suite(("unit/engine/test_farewell.py",), ("e2e/test_drain.py",)),
-    "flask_realtime/engine/socket.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
+    "flask_realtime/engine/socket.py": Suite(("unit/engine/test_engine_socket.py", "integration/test_readings.py"), _ENGINE_E2E),
     "flask_realtime/engine/upgrade.py": Suite(("unit/engine/test_engine_socket.py",), _ENGINE_E2E),
-    "flask_realtime/engine/refusals.py": Suite((_ENGINE,), _ENGINE_E2E),
-    "flask_realtime/engine/server.py": Suite((_ENGINE, "unit/engine/test_engine_socket.py"), (*_ENGINE_E2E, "e2e/test_drain.py")),
+    "flask_realtime/engine/refusals.py": Suite((_ENGINE, "integration/test_readings.py"), _ENGINE_E2E),
+    "flask_realtime/engine/server.py": Suite(
+        (_ENGINE, "unit/engine/test_engine_socket.py", "integration/test_readings.py"), (*_ENGINE_E2E, "e2e/test_drain.py")
+    ),
     "flask_realtime/engine/heartbeat.py": Suite(("unit/engine/test_heartbeat.py",), _ENGINE_E2E),
     "flask_realtime/engine/headers.py": Suite(("unit/engine/test_headers.py",), ("e2e/test_engine_handshake.py",)),
     "flask_realtime/engine/accepted.py": Suite(("unit/engine/test_acceptor.py",), ("e2e/test_engine_handshake.py",)),

@@ -1,13 +1,15 @@
-"""Origin check for either engine, which logs the origins that it refuses."""
+"""Origin check for either engine, which logs the origins that it refuses, and counts the requests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flask_realtime.allowances import TokenBucket
+from flask_realtime.counts import Counts
+from flask_realtime.engine.refusals import FORBIDDEN
 from flask_realtime.logs import get_logger
 from flask_realtime.rates import parse_rate
 
@@ -23,6 +25,7 @@ SILENCE: Final = 3600.0
 
 _LOG_RATE: Final = parse_rate("1/second, burst 10")
 _MAX_LENGTH: Final = 200
+_COUNTED: Final = "flask_realtime.is_refusal_counted"
 
 
 def same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
@@ -40,28 +43,36 @@ def allow_any(origins: object) -> bool:
 
 
 class OriginCheck:
-    """Callable that python-engineio asks whether an origin may connect; it logs each refused one once.
+    """Callable that python-engineio asks whether an origin may connect; it logs each refused one once, and counts each request.
 
     Args:
         origins: The allowed origins, or a function that decides, as python-engineio accepts them.
         setting: The name of the setting that lists them.
+        counts: Counts the refused requests.
         clock: Returns seconds.
     """
 
-    def __init__(self, origins: AllowedOrigins, setting: str, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, origins: AllowedOrigins, setting: str, counts: Counts, clock: Callable[[], float] = monotonic) -> None:
         self._origins = [origins] if isinstance(origins, str) else origins
         self._setting = setting
+        self._counts = counts
         self._clock = clock
         self._refused: set[str] = set()
         self._log_allowance = TokenBucket(_LOG_RATE)
         self._silent_until = 0.0
 
-    def __call__(self, origin: str | None, environ: Mapping[str, Any]) -> bool:
+    def __call__(self, origin: str | None, environ: MutableMapping[str, Any]) -> bool:
         """Return whether a request's origin may connect."""
         allowed = self._is_allowed(origin, environ)
         if origin and not allowed:
+            self._count(environ)
             self._log(origin, environ)
         return allowed
+
+    def _count(self, environ: MutableMapping[str, Any]) -> None:
+        if _COUNTED not in environ:  # Either engine asks a second time, for the headers of the answer.
+            environ[_COUNTED] = True
+            self._counts.refusals.add(FORBIDDEN.counted_as)
 
     def _is_allowed(self, origin: str | None, environ: Mapping[str, Any]) -> bool:
         if not callable(self._origins):

@@ -165,7 +165,7 @@ class SocketIOServer:
         setting = f"{PREFIX}CORS_ALLOWED_ORIGINS" if is_configured_here else "cors_allowed_origins of the SocketIO object"
         if not allow_any(origins):
             origins = same_origin if origins is None else origins
-            self._engine.cors_allowed_origins = OriginCheck(origins, setting)
+            self._engine.cors_allowed_origins = OriginCheck(origins, setting, self._counts)
             self._engine.log_message_keys.add("bad-origin")  # Keeps python-engineio from logging it again, unescaped.
 
     def _take_over(self) -> None:

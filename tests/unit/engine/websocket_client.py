@@ -8,7 +8,7 @@ SECONDS = 10.0
 
 
 class WebSocketClient:
-    """A client, whose frames are short and masked with zeros.
+    """A client, whose frames are masked with zeros.
 
     Args:
         sock: Its end.
@@ -28,7 +28,8 @@ class WebSocketClient:
 
     def send_frame(self, opcode: int, data: bytes) -> None:
         """Send a frame."""
-        self.sock.sendall(bytes([0x80 | opcode, 0x80 | len(data)]) + bytes(4) + data)
+        size = bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0xFE]) + len(data).to_bytes(2, "big")
+        self.sock.sendall(bytes([0x80 | opcode]) + size + bytes(4) + data)
 
     def read_frame(self) -> tuple[int, bytes]:
         """Read a frame, and return its opcode and payload."""

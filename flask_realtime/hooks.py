@@ -174,9 +174,8 @@ class Hooks:
     def _refuse_taken(self, name: str) -> None:
         for feature in self.features:
             if name in feature.incoming:
-                hint = feature.incoming[name].hint
-                msg = f"The event {name!r} is handled by the feature {feature.name!r}, and needs no other handler. {hint}"
-                raise RegistrationError(msg)
+                msg = f"The event {name!r} is handled by the feature {feature.name!r}, and needs no other handler."
+                raise RegistrationError(f"{msg} {feature.incoming[name].hint}".rstrip())
 
     def _refuse_late(self, name: str) -> None:
         if self.sealed:

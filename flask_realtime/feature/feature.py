@@ -97,7 +97,7 @@ class Feature(Generic[StateT]):
         inline: bool | Callable[[FeatureContext], bool] = False,
         app_context: bool = True,
         summary: str | None = None,
-        hint: str = "There is no hook for it.",
+        hint: str = "",
         in_every_namespace: bool = False,
     ) -> Callable[[FunctionT], FunctionT]:
         """Declare an event that clients send, and register its handler.
@@ -121,7 +121,7 @@ class Feature(Generic[StateT]):
                 server or a sleep would block every connection.
             app_context: Whether the handler is called in an application context; one that only asks hooks needs none.
             summary: The event's description in the reference; by default the first paragraph of the handler's docstring.
-            hint: The advice of the error when a handler of this name is registered with `Realtime.on`.
+            hint: The advice of the error when a handler of this name is registered with `Realtime.on`: which hooks it asks.
             in_every_namespace: Whether it exists in the application's own namespaces too, which it registers through
                 `Realtime.socketio`.
 

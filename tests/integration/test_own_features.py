@@ -697,6 +697,16 @@ def test_a_reserved_name_has_its_hook_in_the_error() -> None:
             notes.event(name)
 
 
+def test_nothing_is_said_of_the_hooks_of_an_own_event_that_says_nothing_itself() -> None:
+    notes, realtime = Feature("notes", state=Notes), Realtime()
+    notes.event("note:add")(lambda _state, _caller: None)
+    notes.event("note:drop", hint="may_drop is its hook.")(lambda _state, _caller: None)
+    realtime.register(notes)
+    for name, end in (("note:add", "needs no other handler."), ("note:drop", "needs no other handler. may_drop is its hook.")):
+        with pytest.raises(RegistrationError, match=f"'{name}' is handled by the feature 'notes', and {end}$"):
+            realtime.on(name)(lambda _identity: None)
+
+
 @pytest.mark.parametrize("name", ["x", "x" * 128])
 def test_a_name_may_be_short_or_long(served: Served, name: str) -> None:
     served.notes.event(name)(lambda _state, _caller: 1)

@@ -16,6 +16,7 @@ from flask_realtime.extension import BUILT_IN as FEATURES
 from flask_realtime.signatures import signature_of
 
 HOOKS = {
+    "authenticate": 2,
     "authorize_join": 2,
     "presence_audience": 1,
     "may_see_presence": 2,
@@ -34,6 +35,7 @@ HOOKS = {
     "on_notification_read": 2,
     "on_notifications_read_all": 1,
     "on_notification_delivered": 2,
+    "may_see_analytics": 1,
     "on_error": 3,
 }
 """How many arguments each hook gets."""

@@ -23,6 +23,7 @@ authentication.add_hook(REVOKED_TOKENS)
 
 authentication.event(
     AUTH_REFRESH,
+    hint="authenticate is the hook that says whose token it is.",
     in_every_namespace=True,
     payload=str,
     parse=parse_token,

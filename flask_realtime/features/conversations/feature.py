@@ -48,7 +48,7 @@ _event(
 
 _event(
     events.GET_ONLINE_USERS,
-    hint="authorize_join is the hook that decides who may ask.",
+    hint="authorize_join is the hook that decides who may ask, may_see_presence the one that decides whom they see.",
     answer=list[str],
     limit="presence",
     summary="Ask which users have a connection joined to a conversation. Only for users who have joined, or whom `authorize_join` "

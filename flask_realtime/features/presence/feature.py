@@ -46,7 +46,10 @@ presence.add_hook(hooks.SETTINGS_PLACE)
 presence.add_hook(hooks.ON_USER_ONLINE)
 presence.add_hook(hooks.ON_USER_OFFLINE)
 
-_event: Final = partial(presence.event, limit="presence", inline=handlers.never_waits, app_context=False)
+_MAY_ASK: Final = "may_see_presence is the hook that decides who may ask."
+_MAY_HEAR: Final = "presence_audience is the hook that decides who hears of it."
+
+_event: Final = partial(presence.event, limit="presence", inline=handlers.never_waits, app_context=False, hint=_MAY_ASK)
 
 _event(
     USER_GET_STATUS,
@@ -68,7 +71,7 @@ _event(
 
 presence.event(
     PRESENCE_SET,
-    hint="There is no hook for it. Realtime.set_presence does the same.",
+    hint=f"{_MAY_HEAR} Realtime.set_presence does the same.",
     payload=PresenceSetPayload,
     parse=parse_set_presence,
     limit="presence",
@@ -78,7 +81,7 @@ presence.event(
 
 presence.event(
     PRESENCE_GET,
-    hint="may_see_presence is the hook that decides who may ask.",
+    hint=_MAY_ASK,
     payload=list[WireId],
     parse=parse_user_ids,
     argument=USER_IDS,
@@ -91,14 +94,19 @@ presence.event(
 
 presence.event(
     PRESENCE_IDLE,
+    hint=_MAY_HEAR,
     limit="presence",
     app_context=False,
     summary="Say that the device is idle. A user all of whose devices are idle is `away`, unless another state is set.",
 )(handlers.idle)
 
-presence.event(PRESENCE_ACTIVE, limit="presence", app_context=False, summary="Say that the device is not idle any more.")(
-    handlers.active
-)
+presence.event(
+    PRESENCE_ACTIVE,
+    hint=_MAY_HEAR,
+    limit="presence",
+    app_context=False,
+    summary="Say that the device is not idle any more.",
+)(handlers.active)
 
 presence.on_serving(handlers.serving)
 

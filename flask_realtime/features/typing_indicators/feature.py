@@ -16,7 +16,12 @@ typing_indicators: Final = Feature("typing_indicators", state=Typing, requires=[
 typing_indicators.add_outgoing(TYPING_START, TYPING_STOP)
 
 _event: Final = partial(
-    typing_indicators.event, payload=ConversationReference, parse=parse_conversation_reference, limit="typing", inline=True
+    typing_indicators.event,
+    hint="There is no hook for it.",
+    payload=ConversationReference,
+    parse=parse_conversation_reference,
+    limit="typing",
+    inline=True,
 )
 
 _event(

@@ -19,6 +19,7 @@ from flask_realtime.database.users import FindUsers
 from flask_realtime.extension import BUILT_IN, Realtime
 from flask_realtime.features.notifications.records import NotificationRecord
 from flask_realtime.rest import Authenticate, rest_blueprint
+from flask_realtime.signatures import check_hook, check_options
 from flask_realtime.store import Store
 
 
@@ -41,7 +42,8 @@ class Chat:
         blueprint: The requests.
 
     Raises:
-        RegistrationError: The application serves connections already, or a hook that the store implements has a function already.
+        RegistrationError: The application serves connections already, a hook that the store implements has a function already, or
+            a function cannot be called with its argument.
     """
 
     def __init__(  # noqa: PLR0913 - what an application chooses
@@ -54,5 +56,7 @@ class Chat:
         notification_json: Callable[[NotificationRecord], Any] | None = None,
         url_prefix: str = "/api",
     ) -> None:
+        check_hook("Chat(users=...)", users, ("user_ids",))
+        check_options("Chat", {"authenticate": (authenticate, ()), "notification_json": (notification_json, ("notification",))})
         store.register(realtime, users=users, notification_json=notification_json)
         self.blueprint = rest_blueprint("chat", BUILT_IN, authenticate, url_prefix=url_prefix)

@@ -256,8 +256,11 @@ class Realtime(
 
         Raises:
             RegistrationError: A single hook has a function already, it comes after the first connection, or it is a
-                coroutine function.
+                coroutine function; or `hook` is no hook.
         """
+        if not isinstance(hook, Hook):
+            msg = f"realtime.hook takes a hook, as Feature.hook returned it, not {hook!r}; write a built-in one @realtime.on_join."
+            raise RegistrationError(msg)
 
         def register(function: HandlerT) -> HandlerT:
             return self._hooks.add(hook, function)
@@ -273,6 +276,9 @@ class Realtime(
         Raises:
             RegistrationError: An application is initialised already, or the feature's name or one of its events is taken.
         """
+        if not isinstance(feature, Feature):
+            msg = f"realtime.register takes a Feature, not {feature!r}."
+            raise RegistrationError(msg)
         if self._apps:
             msg = (
                 f"The feature {feature.name!r} was registered after init_app and would not be served; register it before init_app."
@@ -338,8 +344,8 @@ class Realtime(
                 `"5/minute"`, or `"5/minute, burst 10"`. None for no limit.
 
         Raises:
-            RegistrationError: The name is taken or invalid, the limit is not a rate, pydantic is needed and not installed, or the
-                handler cannot be called with its arguments.
+            RegistrationError: The name is taken or invalid, the limit is not a rate, pydantic is needed and not installed or
+                cannot check the payload, or the handler cannot be called with its arguments.
         """
         if callable(event):
             msg = f"on takes the event's name: write @realtime.on('my:event') above {describe(event)}, not @realtime.on."

@@ -47,8 +47,8 @@ class ApplicationEvent:
         limit: How often one user may send it, as a rate; None for no limit, `SHARED_LIMIT` for none of its own.
 
     Raises:
-        RegistrationError: A payload type is declared and pydantic is not installed, the limit is not a rate, or the handler cannot
-            be called with its arguments.
+        RegistrationError: A payload type is declared that pydantic, if it is installed, cannot check, the limit is not a rate, or
+            the handler cannot be called with its arguments.
     """
 
     name: str
@@ -63,7 +63,8 @@ class ApplicationEvent:
     def __post_init__(self) -> None:
         check_handler(self.name, self.handler, has_payload=self.payload is not None)
         object.__setattr__(self, "rate", self._parsed_limit())
-        object.__setattr__(self, "validator", None if self.payload is None else payload_validator(self.payload))
+        validator = None if self.payload is None else payload_validator(self.payload, f"on({self.name!r})")
+        object.__setattr__(self, "validator", validator)
         object.__setattr__(self, "signature", signature_of(self.handler))
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -41,6 +41,27 @@ def check_hook(name: str, hook: object, parameters: Sequence[str]) -> None:
     _check_call(name, function, parameters)
 
 
+def check_factory(name: str, factory: object, parameters: Sequence[str]) -> None:
+    """Check that a class, or a function that makes an object, can be called with its arguments; as `check_hook`."""
+    function = _plain_function(name, factory, ", ".join(parameters), or_class=True)
+    _check_call(name, function, parameters)
+
+
+def check_options(call: str, options: Mapping[str, tuple[object, Sequence[str]]]) -> None:
+    """Check that the functions among a call's arguments can be called with theirs; None stands for the default.
+
+    Args:
+        call: The call, without parentheses.
+        options: The argument and the names of its arguments, by the argument's name.
+
+    Raises:
+        RegistrationError: One cannot.
+    """
+    for option, (function, parameters) in options.items():
+        if function is not None:
+            check_hook(f"{call}({option}=...)", function, parameters)
+
+
 def check_handler(event: str, handler: object, *, has_payload: bool) -> None:
     """Check that an event's handler takes the identity first, and requires nothing that an event cannot supply.
 
@@ -65,12 +86,12 @@ def check_handler(event: str, handler: object, *, has_payload: bool) -> None:
     _check_call(name, function, names, "the identity and the event's arguments, by position")
 
 
-def _plain_function(name: str, function: object, expected: str) -> Callable[..., Any]:
+def _plain_function(name: str, function: object, expected: str, *, or_class: bool = False) -> Callable[..., Any]:
     if not callable(function):
-        msg = f"{name} takes a function ({expected}), not {function!r}."
+        msg = f"{name} takes a function{' or class' * or_class} ({expected}), not {function!r}."
         raise RegistrationError(msg)
     inner = function.func if isinstance(function, partial) else function
-    for is_one, kind, reason in _UNFIT:
+    for is_one, kind, reason in _UNFIT[or_class:]:
         if is_one(inner) or is_one(type(inner).__call__):
             msg = f"{name}: {describe(inner)} is {kind}; {reason} Register a plain function ({expected})."
             raise RegistrationError(msg)
@@ -78,6 +99,7 @@ def _plain_function(name: str, function: object, expected: str) -> Callable[...,
 
 
 _UNFIT: Final[tuple[tuple[Callable[[object], bool], str, str], ...]] = (
+    # The first: a class may be what makes an object.
     (inspect.isclass, "a class", "calling it would only create an object."),
     # Its return value, a coroutine, is truthy: an authorization check written as one would admit everyone.
     (inspect.iscoroutinefunction, "a coroutine function", "nothing would await it."),

@@ -17,7 +17,7 @@ from flask_realtime.feature.context import FeatureContext
 from flask_realtime.feature.hook import Hook
 from flask_realtime.feature.payloads import parser_of
 from flask_realtime.feature.routes import Route
-from flask_realtime.signatures import check_hook
+from flask_realtime.signatures import check_factory, check_hook
 
 StateT = TypeVar("StateT")
 PayloadT = TypeVar("PayloadT")
@@ -58,6 +58,9 @@ class Feature(Generic[StateT]):
         state: Makes the state of one application from a `FeatureContext`.
         requires: Features whose states this one uses; they are registered with it.
         section: The heading of its events in the reference.
+
+    Raises:
+        RegistrationError: `state` cannot be called with a context.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Feature(Generic[StateT]):
         requires: Sequence[Feature[Any]] = (),
         section: str | None = None,
     ) -> None:
+        check_factory(f"{name}: state", state, ("context",))
         self.name: Final = name
         self.requires: Final = tuple(requires)
         self.section: Final = section or name.replace("_", " ").capitalize()
@@ -141,7 +145,7 @@ class Feature(Generic[StateT]):
             self.incoming[name] = IncomingEvent(
                 name=name,
                 handler=handler,
-                parse=parse or parser_of(name, payload),
+                parse=parse or parser_of(name, payload, f"{self.name}: event({name!r})"),
                 has_payload=len(parsed) > _STATE_AND_CALLER,
                 payload=payload,
                 argument=argument,

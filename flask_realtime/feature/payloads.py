@@ -17,17 +17,18 @@ class PayloadValidator(Protocol):
         """Return the checked payload, or raise `ValueError`."""
 
 
-def parser_of(event: str, payload: Any) -> Parse:
+def parser_of(event: str, payload: Any, declared: str) -> Parse:
     """Return the function that checks the arguments of an event.
 
     Args:
         event: The event's name.
         payload: The declared type of its only argument; None for an event without arguments.
+        declared: The call that declares it, for errors.
 
     Raises:
-        RegistrationError: A type is declared, and pydantic is not installed.
+        RegistrationError: As for `payload_validator`.
     """
-    return parse_nothing if payload is None else partial(_validated, event, payload_validator(payload))
+    return parse_nothing if payload is None else partial(_validated, event, payload_validator(payload, declared))
 
 
 def _validated(event: str, validator: PayloadValidator, args: Sequence[Any], _settings: object = None) -> Any:
@@ -60,16 +61,26 @@ def _problem(problem: Mapping[str, Any]) -> str:
     return f"{place}: {problem['msg']}"
 
 
-def payload_validator(payload: Any) -> PayloadValidator:
+def payload_validator(payload: Any, declared: str) -> PayloadValidator:
     """Return the validator for a declared payload type.
 
+    Args:
+        payload: The type.
+        declared: The call that declares it, for errors.
+
     Raises:
-        RegistrationError: pydantic is not installed.
+        RegistrationError: pydantic is not installed, or cannot check such a payload.
     """
     try:
-        from pydantic import TypeAdapter  # noqa: PLC0415 - only applications that declare payload types need pydantic
+        # Only applications that declare payload types need pydantic.
+        from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter  # noqa: PLC0415
     except ImportError:
         msg = "Declaring a payload type needs pydantic: pip install 'flask-realtime[validation]'"
         raise RegistrationError(msg) from None
-    validator: PayloadValidator = TypeAdapter(payload)
+    try:
+        validator: PayloadValidator = TypeAdapter(payload)
+    except (PydanticUserError, PydanticUndefinedAnnotation, SyntaxError) as error:
+        reason = str(error).partition("\n")[0]
+        msg = f"{declared}: payload must be a type that pydantic can check, such as a dataclass, not {payload!r}: {reason}"
+        raise RegistrationError(msg) from error
     return validator

@@ -24,6 +24,7 @@ from flask_realtime.feature.routes import Route
 from flask_realtime.gateway.requests import RequestCaller
 from flask_realtime.identity import Identity
 from flask_realtime.rest.responses import error_response
+from flask_realtime.signatures import check_options
 
 Authenticate = Callable[[], Identity]
 """Returns the identity of the user who sends the current request, or refuses it as a view does."""
@@ -61,7 +62,11 @@ def rest_blueprint(
         authenticate: Returns the identity of the user who sends a request, or refuses it; by default Flask-JWT-Extended verifies
             its access token.
         url_prefix: The prefix of the paths.
+
+    Raises:
+        RegistrationError: `authenticate` cannot be called without arguments.
     """
+    check_options("rest_blueprint", {"authenticate": (authenticate, ())})
     blueprint = RestBlueprint(name, __name__, url_prefix=url_prefix)
     blueprint.routes = tuple((feature, route) for feature in features for route in feature.routes)
     blueprint.before_request(_begin)

@@ -11,7 +11,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_realtime.contract.effects import Emit
 from flask_realtime.database.users import FindUsers, Users
-from flask_realtime.errors import ConfigError
+from flask_realtime.errors import ConfigError, RegistrationError
 from flask_realtime.extension import Realtime
 from flask_realtime.features.analytics import analytics
 from flask_realtime.features.analytics.figures import DELIVERY, READING
@@ -37,6 +37,7 @@ from flask_realtime.features.receipts import receipts
 from flask_realtime.features.receipts.store import ReceiptStore
 from flask_realtime.features.search.store import SearchStore
 from flask_realtime.jobs.store import JobStore
+from flask_realtime.signatures import check_options
 from flask_realtime.store.models import Models
 
 
@@ -153,9 +154,21 @@ class Store:
                 the REST calls. With it and a log, `store.conversations.create` tells them by itself.
 
         Raises:
-            RegistrationError: `realtime` serves connections, or one of `authorize_join`, `on_message_send`, `on_messages_read` and
-                `on_messages_delivered` is registered already.
+            RegistrationError: `realtime` serves connections, one of `authorize_join`, `on_message_send`, `on_messages_read` and
+                `on_messages_delivered` is registered already, or a function cannot be called with its argument.
         """
+        if not isinstance(realtime, Realtime):
+            msg = f"store.register takes the Realtime object, not {realtime!r}."
+            raise RegistrationError(msg)
+        check_options(
+            "store.register",
+            {
+                "users": (users, ("user_ids",)),
+                "message_json": (message_json, ("message",)),
+                "notification_json": (notification_json, ("notification",)),
+                "conversation_json": (conversation_json, ("conversation",)),
+            },
+        )
         self._realtime = realtime
         if users is not None:
             self._users.find = users

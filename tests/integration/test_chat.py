@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from flask_realtime import Identity, Realtime
 from flask_realtime.chat import Chat
 from flask_realtime.cli import commands
-from flask_realtime.errors import Forbidden
+from flask_realtime.errors import Forbidden, RegistrationError
 from flask_realtime.store import Store
 from flask_realtime.testing import RealtimeTestClient
 from tests.described_apps import bare
@@ -141,6 +141,54 @@ def test_the_prefix_is_the_applications(tmp_path: Path) -> None:
         assert routes(world.app, "/chat/v1") == set(ROUTES.split("\n")[1:-1])
         assert world.call("ann", "GET", "/chat/v1/conversations").status_code == 200
         assert world.call("ann", "GET", "/api/conversations").status_code == 404
+
+
+def nothing() -> None: ...
+
+
+UNFIT: list[tuple[str, Any, str]] = [
+    ("users", None, r"takes a function \(user_ids\), not None"),
+    ("users", {"7": {"id": "7"}}, r"takes a function \(user_ids\), not {'7'"),
+    ("users", nothing, r"cannot be called with \(user_ids\)"),
+    ("notification_json", nothing, r"cannot be called with \(notification\)"),
+    ("notification_json", "title", r"takes a function \(notification\), not 'title'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("option", "function", "reason"),
+    [*UNFIT, ("authenticate", Identity, "is a class"), ("authenticate", known, r"cannot be called with \(\)")],
+)
+def test_a_function_that_cannot_be_called_is_an_error_where_the_chat_is_made(
+    tmp_path: Path, option: str, function: Any, reason: str
+) -> None:
+    with (
+        pytest.raises(RegistrationError, match=rf"^Chat\({option}=\.\.\.\).*{reason}"),
+        a_world(tmp_path, **{option: function}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("option", "function", "reason"),
+    [
+        *UNFIT[1:],
+        ("message_json", nothing, r"cannot be called with \(message\)"),
+        ("conversation_json", nothing, r"cannot be called with \(conversation\)"),
+    ],
+)
+def test_a_function_that_cannot_be_called_is_an_error_where_a_store_is_registered(
+    world: World, option: str, function: Any, reason: str
+) -> None:
+    store = Store(world.db, world.store.models)
+    realtime: Any
+    for realtime in (None, world.app):
+        with pytest.raises(RegistrationError, match=r"^store\.register takes the Realtime object, not "):
+            store.register(realtime)
+    realtime = Realtime()
+    with pytest.raises(RegistrationError, match=rf"^store\.register\({option}=\.\.\.\).*{reason}"):
+        store.register(realtime, **{option: function})
+    store.register(realtime)  # Nothing was registered before.
 
 
 def by_header() -> Identity:

@@ -10,9 +10,10 @@ import pytest
 from flask import Flask
 from flask_socketio import SocketIO
 
-from flask_realtime import Realtime, RealtimeEmitter
+from flask_realtime import Feature, Realtime, RealtimeEmitter
 from flask_realtime.errors import ConfigError, RegistrationError
 from flask_realtime.extension import BUILT_IN as FEATURES
+from flask_realtime.rest import rest_blueprint
 from flask_realtime.signatures import signature_of
 
 HOOKS = {
@@ -245,6 +246,65 @@ def test_the_error_for_a_built_in_event_names_its_hook_or_says_that_there_is_non
 def test_the_hook_that_is_named_is_the_right_one(event: str, hook: str) -> None:
     with pytest.raises(RegistrationError, match=hook):
         Realtime().on(event)(takes_two)
+
+
+class State:
+    """A feature's state."""
+
+    def __init__(self, _context: Any) -> None: ...
+
+
+class StateOfNothing:
+    """A state that takes no context."""
+
+
+@pytest.mark.parametrize("state", [State, takes_one, takes_any, functools.partial(takes_two, 1), [].append])
+def test_whatever_takes_a_context_makes_a_features_state(state: Any) -> None:
+    assert Feature("notes", state=state).make_state is state
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (takes_none, r"takes_none\(\) -> None cannot be called with \(context\): .*Its parameters must be \(context\)"),
+        (StateOfNothing, r"StateOfNothing\(\).* cannot be called with \(context\): .*Its parameters must be \(context\)"),
+        (State.__init__, "it is a method without its object"),
+        (waits, "waits is a coroutine function; nothing would await it"),
+        (None, r"takes a function or class \(context\), not None"),
+        ("state", r"takes a function or class \(context\), not 'state'"),
+    ],
+)
+def test_a_state_that_cannot_be_made_is_an_error_of_the_declaration(state: Any, reason: str) -> None:
+    with pytest.raises(RegistrationError, match=f"^notes: state.*{reason}"):
+        Feature("notes", state=state)
+
+
+@pytest.mark.parametrize("authenticate", [takes_one, State, "ann"])
+def test_a_blueprint_refuses_an_authentication_that_takes_arguments(authenticate: Any) -> None:
+    with pytest.raises(RegistrationError, match=r"^rest_blueprint\(authenticate=\.\.\.\)"):
+        rest_blueprint("rest", FEATURES, authenticate)
+
+
+@pytest.mark.parametrize("hook", ["on_join", None, takes_two])
+def test_a_hook_is_given_as_its_feature_returned_it(hook: Any) -> None:
+    told = r"^realtime\.hook takes a hook, as Feature\.hook returned it, not .*@realtime\.on_join"
+    with pytest.raises(RegistrationError, match=told):
+        Realtime().hook(hook)
+
+
+@pytest.mark.parametrize("feature", ["notes", None, Feature])
+def test_a_feature_is_what_is_registered(feature: Any) -> None:
+    with pytest.raises(RegistrationError, match=r"^realtime\.register takes a Feature, not "):
+        Realtime().register(feature)
+
+
+@pytest.mark.parametrize("payload", [3, "no such type", object()])
+def test_a_payload_that_is_no_type_is_an_error_that_names_its_event(payload: Any) -> None:
+    told = r"'note:add'\): payload must be a type that pydantic can check, such as a dataclass, not "
+    with pytest.raises(RegistrationError, match=rf"^on\({told}"):
+        Realtime().on("note:add", payload=payload)(takes_two)
+    with pytest.raises(RegistrationError, match=rf"^notes: event\({told}"):
+        Feature("notes", state=State).event("note:add", payload=payload)(takes_three)
 
 
 @pytest.mark.parametrize("url", [None, 6379, b"redis://localhost", "", "localhost:6379", "http://localhost"])

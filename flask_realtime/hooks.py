@@ -7,9 +7,9 @@ Hooks belong to a `Realtime` object and serve every application that it is initi
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from flask_realtime.errors import BadRequest, RegistrationError
 from flask_realtime.feature.feature import SHARED_LIMIT, Feature, check_name
@@ -29,9 +29,22 @@ ON_CONNECT: Final = Hook("on_connect", ("identity",))
 ON_DISCONNECT: Final = Hook("on_disconnect", ("identity", "reason"))
 ON_ERROR: Final = Hook("on_error", ("error", "event", "identity"))
 
-_OWN: Final = frozenset(hook.name for hook in (ON_CONNECT, ON_DISCONNECT, ON_ERROR))
+TABLES: Final = Hook("store.tables", (), is_single=True)
+"""Its function returns the `Tables` of the store, for checks. `Store.register` registers it."""
+
+_OWN: Final = frozenset(hook.name for hook in (ON_CONNECT, ON_DISCONNECT, ON_ERROR, TABLES))
 
 HookT = TypeVar("HookT", bound=Callable[..., Any])
+
+
+class Tables(Protocol):
+    """The tables that a store needs."""
+
+    def is_set_up(self, extensions: Mapping[str, object]) -> bool:
+        """Return whether an application, by its extensions, has the store's database."""
+
+    def missing(self) -> tuple[list[str], list[str]]:
+        """Return the tables that the current application's database lacks, and the columns that it lacks in the others."""
 
 
 @dataclass(frozen=True)

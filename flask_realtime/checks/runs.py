@@ -16,9 +16,10 @@ from flask_realtime.checks.setup import (
     check_origins,
     check_recovery_folder,
     check_settings,
+    check_store,
     check_workers,
 )
-from flask_realtime.checks.surroundings import check_database, check_queue, check_versions
+from flask_realtime.checks.surroundings import check_database, check_queue, check_tables, check_versions
 from flask_realtime.checks.tokens import check_authentication
 from flask_realtime.gateway.gateway import Gateway
 from flask_realtime.logs import get_logger
@@ -32,17 +33,19 @@ def find_certain(app: Flask, gateway: Gateway) -> list[Finding]:
         check_authentication(app, gateway),
         check_settings(app, gateway),
         check_after_commit(app, gateway),
+        check_store(app, gateway),
         check_middleware(app, gateway),
     )
     return [finding for finding in findings if finding.level == "problem"]
 
 
 def find_all(app: Flask, gateway: Gateway) -> list[Finding]:
-    """Return all findings, including those that ask the message queue; definite problems come first."""
+    """Return all findings, including those that ask the message queue and the database; definite problems come first."""
     findings = chain(
         check_authentication(app, gateway),
         check_settings(app, gateway),
         check_after_commit(app, gateway),
+        check_store(app, gateway),
         check_hooks(gateway),
         check_middleware(app, gateway),
         check_workers(gateway),
@@ -51,6 +54,7 @@ def find_all(app: Flask, gateway: Gateway) -> list[Finding]:
         check_versions(),
         check_origins(gateway),
         check_database(app),
+        check_tables(app, gateway),
     )
     return sorted(findings, key=lambda finding: finding.level != "problem")
 

@@ -65,6 +65,18 @@ def check_after_commit(app: Flask, gateway: Gateway) -> Iterator[Finding]:
         )
 
 
+def check_store(app: Flask, gateway: Gateway) -> Iterator[Finding]:
+    """Check that the database of the application's store is set up."""
+    tables = gateway.tables()
+    if tables is not None and not tables.is_set_up(app.extensions):
+        yield Finding(
+            "store_without_database",
+            "The db that the Store was made with is not set up on this application: every join, and whatever else the store "
+            "answers, fails.",
+            "Call db.init_app(app) on the application, with that very db.",
+        )
+
+
 def check_middleware(app: Flask, gateway: Gateway) -> Iterator[Finding]:
     """Check that Socket.IO's requests pass the middleware that determines client addresses."""
     outside, inside = _proxy_fixes(app, gateway.socketio.sockio_mw)

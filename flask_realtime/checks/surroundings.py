@@ -53,6 +53,28 @@ def check_database(app: Flask) -> Iterator[Finding]:
         yield Finding("database_driver_blocks", problem, f"Use {_BLOCKING[driver]}.", "hint")
 
 
+def check_tables(app: Flask, gateway: Gateway) -> Iterator[Finding]:
+    """Check that the database of the application's store has its tables, with all their columns."""
+    tables = gateway.tables()
+    if tables is None or not tables.is_set_up(app.extensions):
+        return
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
+
+    try:
+        with app.app_context():
+            missing, columns = tables.missing()
+    except SQLAlchemyError as error:
+        reason = str(error).partition("\n")[0]
+        yield Finding("database_unreachable", f"The store's database cannot be asked: {reason}.", "Start it, or correct its URI.")
+        return
+    if missing:
+        problem = f"The database lacks tables, and what the store does with them fails: {', '.join(missing)}."
+        yield Finding("tables_missing", problem, "Create them, with db.create_all() or a migration.")
+    if columns:
+        problem = f"The database lacks columns, and what the store does with their tables fails: {', '.join(columns)}."
+        yield Finding("columns_missing", problem, "Add them with a migration, which db.create_all() is not.")
+
+
 def check_versions(
     requirements: Iterable[str] | None = None, version_of: Callable[[str], str] = metadata.version
 ) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ from flask_realtime.gateway.scrape.workers import Workers
 from flask_realtime.gateway.server_view import GatewayView
 from flask_realtime.gateway.serving.server import SocketIOServer
 from flask_realtime.gateway.shutdown import GatewayShutdown
-from flask_realtime.hooks import ApplicationEvent, Hooks
+from flask_realtime.hooks import TABLES, ApplicationEvent, Hooks, Tables
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
@@ -210,6 +210,10 @@ class Gateway:
     def has_hook(self, hook: Hook) -> bool:
         """Return whether the application registered a function for a hook."""
         return bool(self._hooks.functions(hook))
+
+    def tables(self) -> Tables | None:
+        """Return the tables of the application's store, or None without one."""
+        return next((function() for function in self._hooks.functions(TABLES)), None)
 
     @property
     def hooks_of_no_feature(self) -> list[Hook]:

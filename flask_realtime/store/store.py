@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_realtime.contract.effects import Emit
+from flask_realtime.database.base import RealtimeModelMixin
+from flask_realtime.database.tables import StoredTables
 from flask_realtime.database.users import FindUsers, Users
 from flask_realtime.errors import ConfigError, RegistrationError
 from flask_realtime.extension import Realtime
@@ -36,6 +39,7 @@ from flask_realtime.features.reactions.store import ReactionStore
 from flask_realtime.features.receipts import receipts
 from flask_realtime.features.receipts.store import ReceiptStore
 from flask_realtime.features.search.store import SearchStore
+from flask_realtime.hooks import TABLES
 from flask_realtime.jobs.store import JobStore
 from flask_realtime.signatures import check_options
 from flask_realtime.store.models import Models
@@ -68,6 +72,7 @@ class Store:
 
     def __init__(self, db: SQLAlchemy, models: Models) -> None:
         self.models = models
+        self._db = db
         self._realtime: Realtime | None = None
         self._users = Users()
         self._log = None if models.log_entry is None else LogStore(db, models.log_entry, models.participant)
@@ -170,6 +175,7 @@ class Store:
             },
         )
         self._realtime = realtime
+        tables = StoredTables(self._db, self._all_models())
         if users is not None:
             self._users.find = users
         self.conversations.register(realtime, lambda: realtime.state_of(conversations).evictions, conversation_json)
@@ -193,6 +199,13 @@ class Store:
         if self._log is not None:
             stores = (self.messages, self.receipts, self.notifications)
             self._log.register(realtime, [event for store in stores for event in store.logged_by_hooks])
+        realtime.hook(TABLES)(lambda: tables)
+
+    def _all_models(self) -> Iterator[type[RealtimeModelMixin]]:
+        for item in fields(self.models):
+            model = getattr(self.models, item.name)
+            if isinstance(model, type):  # Neither None nor the index for the search, which is no table everywhere.
+                yield model
 
     def _mention_count(self, user_id: str, conversation_id: str) -> int:
         return self.messages.mention_counts(user_id, [conversation_id]).get(conversation_id, 0)

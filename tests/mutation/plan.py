@@ -88,7 +88,9 @@ _SEARCHES: Final = Suite(
 _KEPT: Final = Suite(("unit/gateway/test_recovery_kept.py",), ("e2e/test_recovery_restart.py",))
 
 PLAN: Final[dict[str, Suite]] = {
-    "flask_realtime/checks": Suite(("integration/test_checks.py",), ("e2e/test_setup_warnings.py",)),
+    "flask_realtime/checks": Suite(
+        ("integration/test_checks.py", "integration/test_checks_database.py"), ("e2e/test_setup_warnings.py",)
+    ),
     "flask_realtime/describe": Suite(
         ("unit/test_describe.py", "integration/test_describing.py", "docs/test_reference.py"), ("e2e/test_types.py",)
     ),
@@ -597,6 +599,7 @@ PLAN: Final[dict[str, Suite]] = {
     "flask_realtime/database/columns.py": _MODELS,
     "flask_realtime/database/attached.py": _MODELS,
     "flask_realtime/database/base.py": _MODELS,
+    "flask_realtime/database/tables.py": Suite(("integration/test_checks_database.py",)),
     "flask_realtime/features/conversations/models.py": _MODELS,
     "flask_realtime/features/messages/models.py": _MODELS,
     "flask_realtime/features/notifications/models.py": _MODELS,

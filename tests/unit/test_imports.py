@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "extension": {"backends", "checks", "config", "errors", "feature", "features", "gateway", "hooks", "signatures"},
     "emitter": {"backends", "config", "contract", "errors", "extension", "feature", "features", "gateway"},
     "functions": {"extension", "feature"},
-    "store": {"contract", "database", "errors", "extension", "features", "jobs", "signatures"},
+    "store": {"contract", "database", "errors", "extension", "features", "hooks", "jobs", "signatures"},
     "rest": {"contract", "errors", "extension", "feature", "gateway", "identity", "signatures"},
     "chat": {"database", "extension", "features", "rest", "signatures", "store"},
     "health": {"contract", "extension", "logs"},

@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from example_app.models import MAX_STATUS_LENGTH, MAX_USERNAME_LENGTH
 
@@ -144,7 +145,7 @@ BodyT = TypeVar("BodyT", bound=Body)
 
 
 def read_body(schema: type[BodyT]) -> BodyT:
-    """Read the request's JSON, or answer 400 naming the first field that is wrong."""
+    """Read the request's JSON, or answer 400 naming every field that is wrong."""
     try:
         return schema.model_validate_json(request.get_data())
     except ValidationError as error:
@@ -152,7 +153,7 @@ def read_body(schema: type[BodyT]) -> BodyT:
 
 
 def read_query(schema: type[BodyT]) -> BodyT:
-    """Read the query string, or answer 400 naming the first field that is wrong."""
+    """Read the query string, or answer 400 naming every field that is wrong."""
     try:
         return schema.model_validate(request.args.to_dict())
     except ValidationError as error:
@@ -160,6 +161,10 @@ def read_query(schema: type[BodyT]) -> BodyT:
 
 
 def _refuse(error: ValidationError) -> NoReturn:
-    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    abort(HTTPStatus.BAD_REQUEST, "; ".join(map(_problem, problems)))
+
+
+def _problem(problem: ErrorDetails) -> str:
     field = ".".join(str(part) for part in problem["loc"]) or "body"
-    abort(HTTPStatus.BAD_REQUEST, f"{field}: {problem['msg'].removeprefix('Value error, ')}")
+    return f"{field}: {problem['msg'].removeprefix('Value error, ')}"

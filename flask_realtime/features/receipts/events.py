@@ -14,6 +14,7 @@ from flask_realtime.features.receipts.seen import MAX_MESSAGE_IDS, SeenMessages
 _CONVERSATION_ID, _MESSAGE_IDS, _UP_TO = "conversationId", "messageIds", "upTo"
 _IDS_EXPECTED: Final = f"a list of at most {MAX_MESSAGE_IDS} ids"
 _SEEN_EXPECTED: Final = f"an object with {_CONVERSATION_ID}, and {_MESSAGE_IDS} or {_UP_TO}"
+_BOTH: Final = f"{_MESSAGE_IDS} and {_UP_TO} are both there: expected one of them"
 _JOINED: Final = "every connection joined to the conversation"
 
 
@@ -113,7 +114,7 @@ def unread_changed_payload(conversation_id: WireId, unread_count: int, mention_c
 def parse_seen(args: Sequence[Any], _settings: object) -> SeenMessages:
     """Parse a client's `messages:read` or `messages:delivered`."""
     payload = only_argument(args, "payload", _SEEN_EXPECTED)
-    if not isinstance(payload, dict) or (_MESSAGE_IDS in payload) == (_UP_TO in payload):
+    if not isinstance(payload, dict):
         msg = f"payload must be {_SEEN_EXPECTED}"
         raise BadRequest(msg)
     problems = list(_problems(payload))
@@ -126,6 +127,8 @@ def parse_seen(args: Sequence[Any], _settings: object) -> SeenMessages:
 def _problems(payload: Mapping[str, Any]) -> Iterator[str]:
     if _CONVERSATION_ID not in payload:
         yield missing(_CONVERSATION_ID, EXPECTED)
+    if (_MESSAGE_IDS in payload) == (_UP_TO in payload):
+        yield _BOTH if _UP_TO in payload else missing(f"{_MESSAGE_IDS} or {_UP_TO}", f"{_IDS_EXPECTED}, or the last message's id")
     for field in (_CONVERSATION_ID, _UP_TO):
         if field in payload:
             yield from _problem_of_id(payload[field], field)

@@ -497,10 +497,10 @@ def test_bad_message_ids_are_refused(example: Example, field: str, value: object
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ({}, "an object with conversationId, and messageIds or upTo"),
+        ({}, "messageIds or upTo is missing: expected a list of at most 500 ids, or the last message's id"),
         ({"upTo": None}, "upTo must be"),
         ({"messageIds": None}, "messageIds must be a list"),
-        ({"messageIds": ["1"], "upTo": "1"}, "an object with conversationId, and messageIds or upTo"),
+        ({"messageIds": ["1"], "upTo": "1"}, "messageIds and upTo are both there: expected one of them"),
     ],
 )
 def test_messages_are_named_either_by_their_ids_or_by_the_last_one(

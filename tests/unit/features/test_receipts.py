@@ -184,8 +184,13 @@ def test_messages_are_named_by_their_ids_or_by_the_last_one() -> None:
     ("payload", "told"),
     [
         ("7", "payload must be an object with conversationId, and messageIds or upTo"),
-        ({"conversationId": "7"}, "and messageIds or upTo"),
-        ({"conversationId": "7", "messageIds": ["1"], "upTo": "1"}, "and messageIds or upTo"),
+        ({"conversationId": "7"}, "^messageIds or upTo is missing: expected a list of at most 500 ids, or the last message's id$"),
+        ({}, "^conversationId is missing: expected a non-empty string .*; messageIds or upTo is missing: expected"),
+        ({"conversationId": "7", "messageIds": ["1"], "upTo": "1"}, "^messageIds and upTo are both there: expected one of them$"),
+        (
+            {"messageIds": "x", "upTo": {}},
+            "^conversationId is missing: .*; messageIds and upTo are both there: .*; upTo must be .*; messageIds must be a list",
+        ),
         ({"messageIds": ["1"]}, "conversationId is missing"),
         ({"conversationId": {}, "messageIds": ["1"]}, "conversationId must be"),
         ({"conversationId": "7", "messageIds": "1"}, "messageIds must be a list of at most 500 ids"),

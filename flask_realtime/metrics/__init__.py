@@ -2,7 +2,7 @@
 
     app.register_blueprint(metrics_blueprint())     GET /metrics ─► all workers of this machine
 
-Only this package needs `prometheus-client`: `pip install flask-realtime[metrics]`.
+Only this package needs `prometheus-client`, which the extra `metrics` installs.
 """
 
 from flask_realtime.metrics.views import metrics_blueprint

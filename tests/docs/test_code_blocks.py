@@ -44,3 +44,8 @@ def test_a_page_shows_no_python_in_a_block_of_another_name() -> None:
     odd = re.compile(r"^```(?!\n|[a-z]+\n|\{)", re.MULTILINE)
     assert [name for name in NAMES if odd.search((ROOT / name).read_text(encoding="utf-8"))] == []
     assert [name for name in NAMES if blocks(name, "py") or blocks(name, "pycon")] == []
+
+
+def test_no_page_installs_the_package_from_an_index_in_which_it_is_not() -> None:
+    from_index = re.compile(r"\bflask-realtime\[|pip install '?flask[-_]realtime")
+    assert [name for name in NAMES if from_index.search((ROOT / name).read_text(encoding="utf-8"))] == []

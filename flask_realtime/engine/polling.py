@@ -58,10 +58,15 @@ def read_post(environ: Mapping[str, Any], max_size: int) -> list[Any]:
 
 
 def receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
-    """Handle a long-polling POST for a python-engineio socket.
+    """Handle a long-polling POST for a python-engineio socket, which is closed if the POST is refused.
 
     Raises:
-        EngineIOError: As for `read_post`.
+        EngineIOError: As for `read_post`, or a packet is of an unknown type.
     """
-    for packet in read_post(environ, socket.server.max_http_buffer_size):
-        socket.receive(packet)
+    try:
+        for packet in read_post(environ, socket.server.max_http_buffer_size):
+            socket.receive(packet)
+    except EngineIOError:
+        # python-engineio would close it too, and wait for a poll to take the last packet: for good if none comes.
+        socket.close(wait=False, reason=socket.server.reason.TRANSPORT_ERROR)
+        raise

@@ -116,7 +116,10 @@ class RawPolling:
 
     def post(self, *packets: str) -> requests.Response:
         """Send packets in one request."""
-        body = SEPARATOR.join(packets).encode()
+        return self.post_body(SEPARATOR.join(packets).encode())
+
+    def post_body(self, body: bytes) -> requests.Response:
+        """Send a body as it is."""
         return self._http.post(self._address, params=self._params, data=body, timeout=SECONDS)
 
     def poll(self) -> list[str]:

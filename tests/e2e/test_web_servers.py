@@ -26,6 +26,7 @@ COMMAND = f'gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -
 UNSUITABLE = "This server is not run in a way that serves Socket.IO clients; its log says why"
 THREADING = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "threading"}'}
 GEVENT = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "gevent"}'}
+STOCK = {"CONTRACT_APP_CONFIG": '{"REALTIME_ENGINE": "stock"}'}
 WEBSOCKET_ALONE = {"CONTRACT_APP_CONFIG": '{"REALTIME_TRANSPORTS": ["websocket"]}'}
 
 Start = Callable[[], AbstractContextManager[Server]]
@@ -52,8 +53,9 @@ def worker(name: str, *options: str, environment: dict[str, str] | None = None) 
     return gunicorn(CONTRACT_APP, environment, "--worker-class", name, *options)
 
 
-def waitress(*options: str) -> AbstractContextManager[Server]:
-    return program("waitress", "--listen=127.0.0.1:PORT", *options, "--call", f"{MODULE}:create_app")
+def waitress(*options: str, environment: dict[str, str] | None = None) -> AbstractContextManager[Server]:
+    command = ("waitress", "--listen=127.0.0.1:PORT", *options, "--call", f"{MODULE}:create_app")
+    return program(*command, environment=environment)
 
 
 def uvicorn(application: str, *options: str) -> AbstractContextManager[Server]:
@@ -123,6 +125,15 @@ UNSUITABLE_SERVERS: dict[str, tuple[Start, str, list[str]]] = {
         [kind for kind in KINDS if "websocket" not in kind],
     ),
 }
+
+
+SMALL_BODIES = {"REALTIME_MAX_HTTP_BUFFER_SIZE": 10_000, "REALTIME_MAX_PAYLOAD_BYTES": 5000}
+FEW_THREADS: dict[str, Callable[[dict[str, str]], AbstractContextManager[Server]]] = {
+    "gthread": lambda environment: worker("gthread", "--threads", "4", environment=environment),
+    "waitress": lambda environment: waitress("--threads=4", environment=environment),
+}
+BAD_BODIES = [b"\xff", b"", b"zzz", b"9", b"4" * 10_001]
+"""Not UTF-8, nothing, no packet, a packet of a type that there is not, too large."""
 
 
 def connect(kind: str, driver: JSDriver, api: Api, user: str, **options: object) -> Client:
@@ -217,6 +228,23 @@ def test_more_clients_than_there_are_threads_are_refused_at_once(kind: str, driv
             client.release()
         server.wait_for_line("gunicorn's gthread worker handles 4 requests at once, and each client takes one")
         assert len(complaints(server)) == 1
+
+
+@pytest.mark.parametrize("name", [*FEW_THREADS, "app.run", "gevent", "stock engine"])
+def test_a_malformed_post_ends_its_session_at_once_and_keeps_no_thread(name: str) -> None:
+    starts: dict[str, Callable[[dict[str, str]], AbstractContextManager[Server]]] = {
+        **FEW_THREADS,
+        "app.run": lambda environment: python_module(SERVED, {"RUN_OPTIONS": "{}", **environment}),
+        "gevent": lambda environment: worker("gevent", environment=environment),
+        "stock engine": lambda environment: gunicorn(CONTRACT_APP, environment),
+    }
+    config = {**SMALL_BODIES, **({"REALTIME_ENGINE": "stock"} if name == "stock engine" else {})}
+    with starts[name]({"CONTRACT_APP_CONFIG": json.dumps(config)}) as server:
+        for body in BAD_BODIES:  # More than there are threads.
+            with closing(RawPolling(server.url)) as polling:
+                assert polling.post_body(body).status_code == 400
+                assert polling.post("3").status_code == 400  # The session is gone.
+        assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200
 
 
 def test_a_process_without_clients_says_nothing_of_its_server() -> None:

@@ -6,8 +6,11 @@ import io
 from types import SimpleNamespace
 from typing import Any
 
+import engineio
 import pytest
 from engineio.exceptions import ContentTooLongError, EngineIOError
+from engineio.packet import CLOSE
+from engineio.socket import Socket
 
 from flask_realtime.engine.polling import MAX_PACKETS_IN_A_POST, read_post, receive_post
 
@@ -58,3 +61,16 @@ def test_a_socket_receives_each_packet_of_a_body_in_order() -> None:
     receive_post(socket, environ(b"4a\x1e4b"))
     assert [packet.data for packet in received] == ["a", "b"]
     assert MAX_PACKETS_IN_A_POST == 10_000
+
+
+@pytest.mark.parametrize("body", [b"4\xff", b"", b"zzz", b"9", b"4" * (LIMIT + 1)])
+def test_a_malformed_body_closes_the_socket_without_waiting_for_a_poll(body: bytes) -> None:
+    server = engineio.Server(async_mode="threading", max_http_buffer_size=LIMIT, monitor_clients=False)
+    ended: list[tuple[str, str]] = []
+    server.on("disconnect", lambda *args: ended.append(args))
+    socket = server.sockets["s"] = Socket(server, "s")
+    with pytest.raises(EngineIOError):
+        receive_post(socket, environ(body))
+    assert socket.closed
+    assert [packet and packet.packet_type for packet in socket.queue.queue] == [CLOSE, None]
+    assert ended == [("s", "transport error")]

@@ -1,12 +1,16 @@
-"""Long-polling requests, read without python-engineio's limit on packets."""
+"""Long-polling requests: read without python-engineio's limit on packets, and on its own sessions one at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Final
 
 from engineio.exceptions import ContentTooLongError, EngineIOError
 from engineio.payload import Payload
+
+from flask_realtime.engine.handshake import asks_for_websocket
 
 MAX_PACKETS_IN_A_POST: Final = 10_000
 
@@ -57,16 +61,57 @@ def read_post(environ: Mapping[str, Any], max_size: int) -> list[Any]:
     return packets
 
 
-def receive_post(socket: Any, environ: Mapping[str, Any]) -> None:
-    """Handle a long-polling POST for a python-engineio socket, which is closed if the POST is refused.
+class OneAtATime:
+    """Long-polling requests of a session of python-engineio's: one poll and one POST at a time.
 
-    Raises:
-        EngineIOError: As for `read_post`, or a packet is of an unknown type.
+    A second one closes the session, as it does one of the engine's own, and so does a malformed POST. Each poll waits in a thread,
+    of which the server may have few.
+
+    Args:
+        socket: The session.
     """
-    try:
-        for packet in read_post(environ, socket.server.max_http_buffer_size):
-            socket.receive(packet)
-    except EngineIOError:
-        # python-engineio would close it too, and wait for a poll to take the last packet: for good if none comes.
-        socket.close(wait=False, reason=socket.server.reason.TRANSPORT_ERROR)
-        raise
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+        self._handle_get_request: Callable[[Mapping[str, Any], Any], Any] = socket.handle_get_request
+        self._poll = Lock()
+        self._post = Lock()
+        socket.handle_get_request = self._get
+        socket.handle_post_request = self._read_post
+
+    def _get(self, environ: Mapping[str, Any], start_response: Any) -> Any:
+        if is_upgrade(environ):
+            return self._handle_get_request(environ, start_response)
+        with self._only(self._poll):
+            return self._handle_get_request(environ, start_response)
+
+    def _read_post(self, environ: Mapping[str, Any]) -> None:
+        socket = self._socket
+        with self._only(self._post):
+            for packet in read_post(environ, socket.server.max_http_buffer_size):
+                if not socket.closed:
+                    socket.receive(packet)
+
+    @contextmanager
+    def _only(self, lock: Lock) -> Iterator[None]:
+        if not lock.acquire(blocking=False):
+            self._close()
+            msg = "overlapping requests"
+            raise EngineIOError(msg)
+        try:
+            yield
+        except EngineIOError:
+            self._close()
+            raise
+        finally:
+            lock.release()
+
+    def _close(self) -> None:
+        # python-engineio would wait for a poll to take the last packet: for good if none comes.
+        self._socket.close(wait=False, reason=self._socket.server.reason.TRANSPORT_ERROR)
+
+
+def is_upgrade(environ: Mapping[str, Any]) -> bool:
+    """Return whether python-engineio opens a WebSocket for a request of a session."""
+    connection = environ.get("HTTP_CONNECTION", "").lower().split(",")
+    return asks_for_websocket(environ) and "upgrade" in (part.strip() for part in connection)

@@ -15,7 +15,7 @@ LATE_LIMIT = "gevent-websocket reads a message of any size before anybody looks 
 NO_BACKLOG = "python-engineio queues without bound for whoever does not read"
 NO_DEADLINE = "python-engineio waits for ever for CONNECT, for an upgrade, and for the rest of a request"
 ZOMBIES = "python-engineio ends sessions and leaves their TCP connections open"
-OVERLAP = "python-engineio does not notice a second poll or POST, nor a request that is cancelled"
+CANCELLED = "python-engineio does not notice a request that is cancelled"
 PACKETS = "python-engineio ignores Engine.IO packets that must not come, and fails on some that may"
 ONE_NOOP = "python-engineio ends the poll that waits when the probe comes, and no later one"
 HEARTBEAT = "python-engineio's heartbeat is a greenlet that may ping late, and reads on"
@@ -72,10 +72,10 @@ WAITS: dict[str, str] = {
     "*::test_a_payload_that_is_too_large_is_refused_and_the_session_lives_on": PACKETS,
     "*::test_a_payload_as_binary_data_ends_the_session": PACKETS,
     "*::test_a_packet_that_a_client_must_not_send_closes[[][!1]*": PACKETS,
-    "*::test_a_second_poll_ends_the_session": OVERLAP,
-    "*::test_a_second_post_ends_the_session": OVERLAP,
-    "*::test_a_cancelled_poll_ends_the_session": OVERLAP,
-    "*::test_a_cancelled_post_ends_the_session": OVERLAP,
+    "*::test_a_second_poll_ends_the_session": JSON_REFUSALS,
+    "*::test_a_second_post_ends_the_session": JSON_REFUSALS,
+    "*::test_a_cancelled_poll_ends_the_session": CANCELLED,
+    "*::test_a_cancelled_post_ends_the_session": CANCELLED,
     "*::test_an_upgrade_moves_the_session_with_nothing_lost": PACKETS,
     "*::test_polls_during_the_probe_bring_what_is_sent_or_nothing": PACKETS,
     "*::test_polls_end_for_as_long_as_the_probe_takes": ONE_NOOP,

@@ -4,7 +4,8 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from select import select
 
 import pytest
 import requests
@@ -16,7 +17,7 @@ from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver, PyClient, 
 from tests.e2e.conftest import CONTRACT_APP, NewId, OpenWire
 from tests.e2e.raw import RawPolling
 from tests.e2e.servers import Server, flask_run, gunicorn, listening_socket, poll, python_module, stopped_at_the_end
-from tests.e2e.wire import CONTINUATION, TEXT
+from tests.e2e.wire import CONTINUATION, TEXT, WEBSOCKET_QUERY, open_tcp, poll_request
 
 MODULE = "tests.e2e.apps.contract_app"
 SERVED = "tests.e2e.apps.served_app"
@@ -244,6 +245,51 @@ def test_a_malformed_post_ends_its_session_at_once_and_keeps_no_thread(name: str
             with closing(RawPolling(server.url)) as polling:
                 assert polling.post_body(body).status_code == 400
                 assert polling.post("3").status_code == 400  # The session is gone.
+        assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200
+
+
+@pytest.mark.parametrize("name", FEW_THREADS)
+def test_parallel_polls_of_one_session_end_it_and_keep_one_thread_at_most(name: str) -> None:
+    with FEW_THREADS[name]({}) as server, closing(RawPolling(server.url)) as polling, ExitStack() as stack:
+        polls = [stack.enter_context(closing(open_tcp(server.url))) for _ in range(5)]
+        for tcp in polls:
+            tcp.sendall(poll_request(server.url, polling.handshake["sid"]))
+        assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200
+        statuses = [tcp.recv(12) for tcp in polls]
+        assert sorted(statuses) == [b"HTTP/1.1 200", *[b"HTTP/1.1 400"] * 4]
+
+
+def test_an_upgrade_is_refused_where_it_would_take_the_last_thread(open_wire: OpenWire, new_id: NewId) -> None:
+    with worker("gthread", "--threads", "4") as server, ExitStack() as stack:
+        token = Api(server.url).token(new_id("ann"))
+        first, second = (stack.enter_context(closing(RawPolling(server.url))) for _ in range(2))
+        for polling in (first, second):
+            polling.post(f'40{{"token":"{token}"}}')
+            polling.receive_until("40")
+            tcp = stack.enter_context(closing(open_tcp(server.url)))
+            tcp.sendall(poll_request(server.url, polling.handshake["sid"]))
+        wire = open_wire(server.url, f"{WEBSOCKET_QUERY}&sid={first.handshake['sid']}")
+        assert wire.status == 101
+        other = f"{WEBSOCKET_QUERY}&sid={second.handshake['sid']}"
+        assert open_wire(server.url, other).status == 400
+        assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200
+        wire.send("2probe", "5")
+        assert wire.call(1, "app:echo", "hello") == {"echo": "hello"}
+        assert open_wire(server.url, other).status == 101
+
+
+def test_requests_that_do_not_end_occupy_all_threads_until_they_are_closed() -> None:
+    with worker("gthread", "--threads", "4") as server:
+
+        def is_answered() -> bool:
+            with closing(open_tcp(server.url)) as tcp:
+                tcp.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                return bool(select([tcp], [], [], 1.0)[0])
+
+        with ExitStack() as stack:
+            for _ in range(4):
+                stack.enter_context(closing(open_tcp(server.url))).sendall(b"GET /ready HTTP/1.1\r\n")
+            assert poll(lambda: not is_answered(), SECONDS)
         assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200
 
 

@@ -57,6 +57,11 @@ def upgrade_request(url: str, query: str = WEBSOCKET_QUERY, headers: Mapping[str
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+def poll_request(url: str, sid: str) -> bytes:
+    """The HTTP request that waits for a session's packets."""
+    return f"GET /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n\r\n".encode()
+
+
 def open_tcp(url: str, *, receive_buffer: int | None = None) -> socket.socket:
     """A TCP connection to a server, with TLS (unverified) where its address says so.
 

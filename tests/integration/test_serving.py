@@ -77,8 +77,8 @@ def test_a_server_with_few_threads_refuses_whom_it_has_no_place_for(make: Any, c
     client = make(POOL)
     sids = [opened(client)["sid"] for _ in range(2)]
     assert messages(caplog) == []
-    for _ in range(2):
-        assert "too_many_connections" in client.get(f"{PATH}polling").text
+    for query in ("polling", "polling&session=sid=", "polling&sid="):
+        assert "too_many_connections" in client.get(f"{PATH}{query}").text
     (line,) = messages(caplog)
     assert line.startswith("Clients are refused with too_many_connections: a pool handles 3 requests at once")
     assert COMMAND in line

@@ -6,7 +6,6 @@ In the gateway, nothing outside this package and `delivery.manager` touches priv
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from importlib import import_module
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Protocol
@@ -21,7 +20,7 @@ from flask_realtime.counts import Counts
 from flask_realtime.engine.fan_out import deliver_to_all, find_websockets
 from flask_realtime.engine.installing import install_in_server, install_where_loaded
 from flask_realtime.engine.limits import EngineLimits
-from flask_realtime.engine.polling import receive_post
+from flask_realtime.engine.polling import OneAtATime
 from flask_realtime.engine.server import EngineServer
 from flask_realtime.engine.threads import ThreadWebSocket
 from flask_realtime.gateway.admission.handshake import for_handlers
@@ -264,4 +263,4 @@ class SocketIOServer:
         if isinstance(self._engine, EngineServer):
             socket.on_message = on_message
         elif socket is not None:
-            socket.handle_post_request = partial(receive_post, socket)
+            OneAtATime(socket)

@@ -7,6 +7,7 @@ are started again if the guess was wrong.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from mmap import mmap
@@ -17,6 +18,8 @@ from flask_socketio import SocketIO
 from gevent.monkey import is_module_patched
 
 from flask_realtime.engine.installing import answer_first
+from flask_realtime.engine.polling import is_upgrade
+from flask_realtime.engine.refusals import parse_query
 from flask_realtime.engine.stateless import StatelessRefusal
 from flask_realtime.gateway.locks import native_lock
 from flask_realtime.gateway.serving.suitability import GEVENT, THREADING, Choice, Judgement, judge
@@ -173,6 +176,8 @@ class BoundedServing:
         self._engine = engine
         self._serve: HandleRequest = type(engine).handle_request.__get__(engine)  # `Serving` has replaced the instance's.
         self._judgement = judgement
+        self._lock = threading.Lock()  # Of gevent's kind where it has patched threads.
+        self._websockets = 0
         self._refuse_when_full = StatelessRefusal(_FULL_MESSAGE, cors_headers, code="too_many_connections")
         self._refuse_websocket = StatelessRefusal(_NO_WEBSOCKET_MESSAGE, cors_headers, code="server_unsuitable")
         self._say_full = Once(
@@ -197,18 +202,41 @@ class BoundedServing:
 
     def __call__(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
-        query = environ.get("QUERY_STRING", "")
-        if not self._judgement.has_websockets and "transport=websocket" in query:
+        query = parse_query(environ.get("QUERY_STRING", ""))
+        is_websocket = query.transport == "websocket" or is_upgrade(environ)
+        if is_websocket and not self._judgement.has_websockets:
             self._say_no_websocket()
             return self._refuse_websocket(environ, start_response)
-        if "sid=" not in query and self._is_full():
+        if self._judgement.capacity is None or (query.sid is not None and not is_websocket):
+            return self._serve(environ, start_response)  # A session has one poll at a time.
+        answer = self._open_websocket if is_websocket else self._open_session
+        response = answer(environ, start_response)
+        if response is not None:
+            return response
+        if query.sid is None:  # Else the client stays on long polling.
             self._say_full()
-            return self._refuse_when_full(environ, start_response)
-        return self._serve(environ, start_response)
+        return self._refuse_when_full(environ, start_response)
+
+    def _open_session(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes] | None:
+        with self._lock:  # Nothing waits under it, and the next request finds the session.
+            return None if self._is_full() else self._serve(environ, start_response)
+
+    def _open_websocket(self, environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes] | None:
+        with self._lock:
+            if self._is_full():
+                return None
+            self._websockets += 1
+        try:
+            return self._serve(environ, start_response)  # Returns when the WebSocket is closed.
+        finally:
+            with self._lock:
+                self._websockets -= 1
 
     def _is_full(self) -> bool:
-        capacity = self._judgement.capacity
-        return capacity is not None and sum(not socket.closed for socket in list(self._engine.sockets.values())) >= capacity
+        # A session that changes to a WebSocket may occupy two threads; a WebSocket may occupy one after its session has ended.
+        sockets = list(self._engine.sockets.values())
+        polled = sum(bool(socket.connected and not socket.upgraded and not socket.closed) for socket in sockets)
+        return self._websockets + polled >= (self._judgement.capacity or 0)
 
 
 class Once:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-from types import SimpleNamespace
 from typing import Any
 
 import engineio
 import pytest
 from engineio.exceptions import ContentTooLongError, EngineIOError
-from engineio.packet import CLOSE
+from engineio.packet import CLOSE, MESSAGE, Packet
 from engineio.socket import Socket
 
-from flask_realtime.engine.polling import MAX_PACKETS_IN_A_POST, read_post, receive_post
+from flask_realtime.engine.polling import MAX_PACKETS_IN_A_POST, OneAtATime, is_upgrade, read_post
 
 LIMIT = 20
 
@@ -55,22 +54,78 @@ def test_what_is_no_body_of_packets_is_refused(bad: dict[str, Any]) -> None:
         read_post(bad, LIMIT)
 
 
+def open_socket(kind: type[Socket] = Socket) -> tuple[Socket, list[tuple[str, str]]]:
+    """Return a session of python-engineio's, and what is heard of it."""
+    server = engineio.Server(async_mode="threading", async_handlers=False, max_http_buffer_size=LIMIT, monitor_clients=False)
+    heard: list[tuple[str, str]] = []
+    for event in ("message", "disconnect"):
+        server.on(event, lambda *args: heard.append(args))
+    socket = server.sockets["s"] = kind(server, "s")
+    OneAtATime(socket)
+    return socket, heard
+
+
 def test_a_socket_receives_each_packet_of_a_body_in_order() -> None:
-    received: list[Any] = []
-    socket = SimpleNamespace(server=SimpleNamespace(max_http_buffer_size=LIMIT), receive=received.append)
-    receive_post(socket, environ(b"4a\x1e4b"))
-    assert [packet.data for packet in received] == ["a", "b"]
+    socket, heard = open_socket()
+    socket.handle_post_request(environ(b"4a\x1e4b"))
+    socket.handle_post_request(environ(b"4c"))
+    assert heard == [("s", "a"), ("s", "b"), ("s", "c")]
     assert MAX_PACKETS_IN_A_POST == 10_000
 
 
 @pytest.mark.parametrize("body", [b"4\xff", b"", b"zzz", b"9", b"4" * (LIMIT + 1)])
 def test_a_malformed_body_closes_the_socket_without_waiting_for_a_poll(body: bytes) -> None:
-    server = engineio.Server(async_mode="threading", max_http_buffer_size=LIMIT, monitor_clients=False)
-    ended: list[tuple[str, str]] = []
-    server.on("disconnect", lambda *args: ended.append(args))
-    socket = server.sockets["s"] = Socket(server, "s")
+    socket, heard = open_socket()
     with pytest.raises(EngineIOError):
-        receive_post(socket, environ(body))
+        socket.handle_post_request(environ(body))
     assert socket.closed
     assert [packet and packet.packet_type for packet in socket.queue.queue] == [CLOSE, None]
-    assert ended == [("s", "transport error")]
+    assert heard == [("s", "transport error")]
+
+
+def test_what_follows_the_end_of_a_session_in_a_body_is_ignored() -> None:
+    socket, heard = open_socket()
+    socket.handle_post_request(environ(b"4a\x1e1\x1e4b"))
+    assert heard == [("s", "a"), ("s", "client disconnect")]
+
+
+def test_a_second_poll_ends_the_first_and_the_session() -> None:
+    class Overlapped(Socket):  # type: ignore[misc]  # python-engineio has no types
+        def poll(self) -> Any:
+            with pytest.raises(EngineIOError, match="overlapping"):
+                self.handle_get_request({}, None)
+            return super().poll()
+
+    socket, heard = open_socket(Overlapped)
+    assert [packet.packet_type for packet in socket.handle_get_request({}, None)] == [CLOSE]
+    assert heard == [("s", "transport error")]
+
+
+def test_polls_may_follow_each_other() -> None:
+    socket, heard = open_socket()
+    for data in ("a", "b"):
+        socket.send(Packet(MESSAGE, data))
+        assert [packet.data for packet in socket.handle_get_request({}, None)] == [data]
+    assert heard == []
+
+
+def test_a_second_post_ends_the_session_and_nothing_of_the_first_is_handled() -> None:
+    socket, heard = open_socket()
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            with pytest.raises(EngineIOError, match="overlapping"):
+                socket.handle_post_request(environ(b"4b"))
+            return super().read(size)
+
+    socket.handle_post_request(environ(b"4a", **{"wsgi.input": Slow(b"4a")}))
+    assert heard == [("s", "transport error")]
+
+
+@pytest.mark.parametrize(
+    ("connection", "upgrade", "asks"),
+    [("keep-alive, Upgrade", "WebSocket", True), ("upgraded", "websocket", False), ("upgrade", "h2c", False)],
+)
+def test_an_upgrade_is_what_python_engineio_takes_for_one(connection: str, upgrade: str, *, asks: bool) -> None:
+    assert is_upgrade({"HTTP_CONNECTION": connection, "HTTP_UPGRADE": upgrade}) is asks
+    assert is_upgrade({}) is False

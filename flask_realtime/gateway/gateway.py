@@ -244,6 +244,11 @@ class Gateway:
     def _changed_meanwhile(self, user_id: str, online: bool, version: int) -> None:  # noqa: FBT001 - the back end's signature
         self._notifier.changed(user_id, online=online, version=version)
 
+    @property
+    def namespaces(self) -> Iterable[str]:
+        """The namespaces that features serve."""
+        return self._features.namespaces
+
     def on_serving(self) -> None:
         """Handle the beginning of serving in this process, which may be noticed more than once."""
         if not self._is_serving:

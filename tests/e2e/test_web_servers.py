@@ -10,6 +10,7 @@ from select import select
 import pytest
 import requests
 from flask_jwt_extended import create_access_token
+from werkzeug.security import generate_password_hash
 
 from tests.e2e.api import Api
 from tests.e2e.apps.contract_app import create_app
@@ -30,8 +31,20 @@ GEVENT = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "gevent"}'}
 STOCK = {"CONTRACT_APP_CONFIG": '{"REALTIME_ENGINE": "stock"}'}
 WEBSOCKET_ALONE = {"CONTRACT_APP_CONFIG": '{"REALTIME_TRANSPORTS": ["websocket"]}'}
 
+NAMESPACES = ("/own", "/admin")
+"""Those of `WITH_NAMESPACES` beside the default one: one of the application's own, and one that a feature serves."""
+ADMIN = {"username": "root", "password": generate_password_hash("secret", "pbkdf2:sha256:1")}
+WITH_NAMESPACES = {"CONTRACT_APP_CONFIG": json.dumps({"TEST_NAMESPACE": "/own", "REALTIME_ADMIN": ADMIN})}
+
 Start = Callable[[], AbstractContextManager[Server]]
+StartWith = Callable[[dict[str, str]], AbstractContextManager[Server]]
 KINDS = ["js-polling", "js-websocket", "js-upgrade", "py-polling", "py-websocket", "py-upgrade"]
+
+
+def changed(environment: dict[str, str], other: dict[str, str]) -> dict[str, str]:
+    """Return variables with the settings of others added to theirs."""
+    settings = [json.loads(variables["CONTRACT_APP_CONFIG"]) for variables in (environment, other)]
+    return {**environment, "CONTRACT_APP_CONFIG": json.dumps({**settings[0], **settings[1]})}
 
 
 @contextmanager
@@ -46,8 +59,8 @@ def program(*command: str, environment: dict[str, str] | None = None) -> Iterato
         yield server
 
 
-def app_run(**options: object) -> AbstractContextManager[Server]:
-    return python_module(SERVED, {"RUN_OPTIONS": json.dumps(options)})
+def app_run(environment: dict[str, str] | None = None, **options: object) -> AbstractContextManager[Server]:
+    return python_module(SERVED, {"RUN_OPTIONS": json.dumps(options), **(environment or {})})
 
 
 def worker(name: str, *options: str, environment: dict[str, str] | None = None) -> AbstractContextManager[Server]:
@@ -59,8 +72,8 @@ def waitress(*options: str, environment: dict[str, str] | None = None) -> Abstra
     return program(*command, environment=environment)
 
 
-def uvicorn(application: str, *options: str) -> AbstractContextManager[Server]:
-    return program("uvicorn", "--port", "PORT", *options, application)
+def uvicorn(application: str, *options: str, environment: dict[str, str]) -> AbstractContextManager[Server]:
+    return program("uvicorn", "--port", "PORT", *options, application, environment=environment)
 
 
 WITH_WEBSOCKETS: dict[str, Start] = {
@@ -76,52 +89,60 @@ WITHOUT_WEBSOCKETS: dict[str, Start] = {
     "waitress": lambda: waitress("--threads=8"),
     "gevent, gevent asked for": lambda: worker("gevent", environment=GEVENT),
 }
-UNSUITABLE_SERVERS: dict[str, tuple[Start, str, list[str]]] = {
+UNSUITABLE_SERVERS: dict[str, tuple[StartWith, str, list[str]]] = {
     # How it starts, what the log says of it, and how clients hear of it.
-    "sync": (lambda: worker("sync"), "gunicorn's sync worker handles one request at a time", KINDS),
+    "sync": (
+        lambda environment: worker("sync", environment=environment),
+        "gunicorn's sync worker handles one request at a time",
+        KINDS,
+    ),
     "sync, threading asked for": (
-        lambda: worker("sync", environment=THREADING),
+        lambda environment: worker("sync", environment=changed(environment, THREADING)),
         "gunicorn's sync worker handles one request at a time",
         ["js-upgrade"],
     ),
     "gthread, one thread": (
-        lambda: worker("gthread", "--threads", "1"),
+        lambda environment: worker("gthread", "--threads", "1", environment=environment),
         "gunicorn's gthread worker handles one request at a time",
         KINDS,
     ),
     "gthread, several processes": (
-        lambda: worker("gthread", "--threads", "8", "--workers", "2"),
+        lambda environment: worker("gthread", "--threads", "8", "--workers", "2", environment=environment),
         "gunicorn's gthread worker serves from several processes",
         KINDS,
     ),
     "gevent asked for": (
-        lambda: worker("gthread", "--threads", "8", environment=GEVENT),
+        lambda environment: worker("gthread", "--threads", "8", environment=changed(environment, GEVENT)),
         "gunicorn's gthread worker serves with threads, and REALTIME_ASYNC_MODE = 'gevent' needs gevent",
         KINDS,
     ),
-    "app.run, one thread": (lambda: app_run(threaded=False), "Werkzeug's server handles one request at a time", KINDS),
+    "app.run, one thread": (
+        lambda environment: app_run(environment, threaded=False),
+        "Werkzeug's server handles one request at a time",
+        KINDS,
+    ),
     "app.run, processes": (
-        lambda: app_run(threaded=False, processes=2),
+        lambda environment: app_run(environment, threaded=False, processes=2),
         "Werkzeug's server handles one request at a time",
         KINDS,
     ),
     "waitress, one thread": (
-        lambda: waitress("--threads=1"),
+        lambda environment: waitress("--threads=1", environment=environment),
         "waitress handles one request at a time",
         [kind for kind in KINDS if "websocket" not in kind],
     ),
     "uvicorn, its own bridge": (
-        lambda: uvicorn(f"{SERVED}:app", "--interface", "wsgi"),
+        lambda environment: uvicorn(f"{SERVED}:app", "--interface", "wsgi", environment=environment),
         "a2wsgi's bridge from ASGI to WSGI",
         [kind for kind in KINDS if "websocket" not in kind],
     ),
     "uvicorn, a2wsgi": (
-        lambda: uvicorn(f"{SERVED}:through_a2wsgi"),
+        lambda environment: uvicorn(f"{SERVED}:through_a2wsgi", environment=environment),
         "a2wsgi's bridge from ASGI to WSGI",
         [kind for kind in KINDS if "websocket" not in kind],
     ),
     "uvicorn, asgiref": (
-        lambda: uvicorn(f"{SERVED}:through_asgiref", "--lifespan", "off"),
+        lambda environment: uvicorn(f"{SERVED}:through_asgiref", "--lifespan", "off", environment=environment),
         "asgiref's bridge from ASGI to WSGI",
         [kind for kind in KINDS if "websocket" not in kind],
     ),
@@ -129,7 +150,7 @@ UNSUITABLE_SERVERS: dict[str, tuple[Start, str, list[str]]] = {
 
 
 SMALL_BODIES = {"REALTIME_MAX_HTTP_BUFFER_SIZE": 10_000, "REALTIME_MAX_PAYLOAD_BYTES": 5000}
-FEW_THREADS: dict[str, Callable[[dict[str, str]], AbstractContextManager[Server]]] = {
+FEW_THREADS: dict[str, StartWith] = {
     "gthread": lambda environment: worker("gthread", "--threads", "4", environment=environment),
     "waitress": lambda environment: waitress("--threads=4", environment=environment),
 }
@@ -137,10 +158,10 @@ BAD_BODIES = [b"\xff", b"", b"zzz", b"9", b"4" * 10_001]
 """Not UTF-8, nothing, no packet, a packet of a type that there is not, too large."""
 
 
-def connect(kind: str, driver: JSDriver, api: Api, user: str, **options: object) -> Client:
+def connect(kind: str, driver: JSDriver, api: Api, user: str, namespace: str = "") -> Client:
     language, mode = kind.split("-")
-    options = {"auth": {"token": api.token(user)}, "transports": TRANSPORTS[mode], **options}
-    return PyClient(api.url, options) if language == "py" else JSClient(driver, api.url, options)
+    options = {"auth": {"token": api.token(user)}, "transports": TRANSPORTS[mode]}
+    return PyClient(api.url, options) if language == "py" else JSClient(driver, api.url + namespace, options)
 
 
 def exchange(kind: str, driver: JSDriver, api: Api, new_id: NewId, transport: str) -> None:
@@ -192,10 +213,11 @@ def test_a_server_that_hands_out_no_socket_carries_long_polling(name: str, drive
 @pytest.mark.parametrize("name", UNSUITABLE_SERVERS)
 def test_a_server_that_cannot_serve_says_so_to_clients_and_once_in_its_log(name: str, driver: JSDriver, new_id: NewId) -> None:
     start, reason, kinds = UNSUITABLE_SERVERS[name]
-    with start() as server:
-        for kind in kinds:
+    asked = [(kind, "") for kind in kinds] + [(kind, path) for kind in kinds if kind.startswith("js") for path in NAMESPACES]
+    with start(WITH_NAMESPACES) as server:
+        for kind, path in asked:
             with pytest.raises(Refused) as refused:
-                connect(kind, driver, Api(server.url), new_id("ann"))
+                connect(kind, driver, Api(server.url), new_id("ann"), path)
             assert (refused.value.code, refused.value.message) == ("server_unsuitable", UNSUITABLE)
         said = [line for line in server.lines if "refused with" in line]
         if name != "uvicorn, asgiref":  # Its executor fails by itself where a client sends and polls at once.
@@ -218,12 +240,13 @@ def test_several_processes_serve_clients_that_use_nothing_but_a_websocket(driver
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_clients_than_there_are_threads_are_refused_at_once(kind: str, driver: JSDriver, new_id: NewId) -> None:
-    with worker("gthread", "--threads", "4") as server:
+    with worker("gthread", "--threads", "4", environment=WITH_NAMESPACES) as server:
         api = Api(server.url)
         clients = [connect("js-websocket", driver, api, new_id("ann")) for _ in range(3)]
-        with pytest.raises(Refused) as refused:
-            connect(kind, driver, api, new_id("ann"))
-        assert refused.value.code == "too_many_connections"
+        for path in ("", *NAMESPACES) if kind.startswith("js") else ("",):
+            with pytest.raises(Refused) as refused:
+                connect(kind, driver, api, new_id("ann"), path)
+            assert refused.value.code == "too_many_connections"
         for client in clients:
             assert client.call("app:echo", "hello") == {"echo": "hello"}
             client.release()
@@ -233,7 +256,7 @@ def test_more_clients_than_there_are_threads_are_refused_at_once(kind: str, driv
 
 @pytest.mark.parametrize("name", [*FEW_THREADS, "app.run", "gevent", "stock engine"])
 def test_a_malformed_post_ends_its_session_at_once_and_keeps_no_thread(name: str) -> None:
-    starts: dict[str, Callable[[dict[str, str]], AbstractContextManager[Server]]] = {
+    starts: dict[str, StartWith] = {
         **FEW_THREADS,
         "app.run": lambda environment: python_module(SERVED, {"RUN_OPTIONS": "{}", **environment}),
         "gevent": lambda environment: worker("gevent", environment=environment),

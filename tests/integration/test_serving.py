@@ -15,6 +15,7 @@ import pytest
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
 from gevent.pywsgi import WSGIHandler, WSGIServer
+from werkzeug.security import generate_password_hash
 
 from flask_realtime import Realtime
 from flask_realtime.engine.handler import EngineHandler
@@ -73,12 +74,29 @@ def test_a_server_that_cannot_serve_refuses_clients_and_serves_pages(make: Any, 
     assert client.get("/").text == "page"
 
 
+def test_clients_are_refused_in_every_namespace_that_is_known_by_name(make: Any) -> None:
+    client = make(SYNC, REALTIME_ADMIN={"username": "root", "password": generate_password_hash("secret", "pbkdf2:sha256:1")})
+    for namespace in ("/own", "/", "*"):
+        client.application.extensions["socketio"].on_event("hello", lambda: "hello", namespace=namespace)
+    opened, *refused = client.get(f"{PATH}polling").text.split("\x1e")
+    sid = json.loads(opened[1:])["sid"]
+    assert client.post(f"{PATH}polling&sid={sid}", data="40/own,").text == "ok"
+    *others, end = client.get(f"{PATH}polling&sid={sid}").text.split("\x1e")
+    refused += others
+    assert [packet.partition("{")[0] for packet in (*refused, end)] == ["44", "44/admin,", "44/own,", "1"]
+    assert {json.loads(packet[packet.index("{") :])["data"]["code"] for packet in refused} == {"server_unsuitable"}
+
+
 def test_a_server_with_few_threads_refuses_whom_it_has_no_place_for(make: Any, caplog: pytest.LogCaptureFixture) -> None:
     client = make(POOL)
     sids = [opened(client)["sid"] for _ in range(2)]
     assert messages(caplog) == []
     for query in ("polling", "polling&session=sid=", "polling&sid="):
-        assert "too_many_connections" in client.get(f"{PATH}{query}").text
+        answer = client.get(f"{PATH}{query}").text
+        assert "too_many_connections" in answer
+    sid = json.loads(answer.partition("\x1e")[0][1:])["sid"]
+    assert client.post(f"{PATH}polling&sid={sid}", data="40/own,").text == "ok"
+    assert client.get(f"{PATH}polling&sid={sid}").text == "1"
     (line,) = messages(caplog)
     assert line.startswith("Clients are refused with too_many_connections: a pool handles 3 requests at once")
     assert COMMAND in line

@@ -54,6 +54,12 @@ class ExistingHandlers:
         server = self._server
         return namespace in server.handlers or namespace in server.namespace_handlers or namespace in server.namespaces
 
+    @property
+    def namespaces(self) -> set[str]:
+        """The namespaces that have them, as far as they are known by name."""
+        server = self._server
+        return {*server.handlers, *server.namespace_handlers, *server.namespaces} - {"*"}
+
     def has_socketio_handler(self, event: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """Return whether the application handles an event of a namespace through Flask-SocketIO itself."""
         return not self.is_empty and (

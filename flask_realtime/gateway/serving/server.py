@@ -5,7 +5,8 @@ In the gateway, nothing outside this package and `delivery.manager` touches priv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from flask_realtime.engine.installing import install_in_server, install_where_lo
 from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.polling import OneAtATime
 from flask_realtime.engine.server import EngineServer
+from flask_realtime.engine.stateless import StatelessRefusal
 from flask_realtime.engine.threads import ThreadWebSocket
 from flask_realtime.gateway.admission.handshake import for_handlers
 from flask_realtime.gateway.admission.origin_check import OriginCheck, allow_any, same_origin
@@ -29,6 +31,7 @@ from flask_realtime.gateway.delivery.encoding import EventEncoder
 from flask_realtime.gateway.delivery.local import LocalDelivery
 from flask_realtime.gateway.delivery.manager import RoomManager
 from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event, Mailbox
+from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.serving.connections import SocketIOConnections
 from flask_realtime.gateway.serving.development import announce, warn_unpatched
@@ -42,6 +45,10 @@ from flask_realtime.logs import protect
 
 class EngineEvents(Protocol):
     """The engine's events for the gateway. Messages of one session arrive in order, from one greenlet or thread at a time."""
+
+    @property
+    def namespaces(self) -> Iterable[str]:
+        """The namespaces that features serve."""
 
     def on_serving(self) -> None:
         """Handle the beginning of serving in this process; it may be called more than once."""
@@ -125,7 +132,12 @@ class SocketIOServer:
         choice = choice_of(socketio, config)
         if choice is not None:
             self._work(choice.mode)
-        self._serving = Serving(app, socketio, choice, self._work, self._engine._cors_headers, events.on_serving)  # noqa: SLF001
+        cors_headers = self._engine._cors_headers  # noqa: SLF001
+        refuse = partial(StatelessRefusal, cors_headers=cors_headers, namespaces=self._other_namespaces)
+        self._serving = Serving(app, socketio, choice, self._work, refuse, events.on_serving)
+
+    def _other_namespaces(self) -> list[str]:
+        return sorted({*self.existing.namespaces, *self._events.namespaces} - {DEFAULT_NAMESPACE})
 
     def _work(self, mode: str) -> None:
         """Set the engine's async mode, before anybody has connected."""

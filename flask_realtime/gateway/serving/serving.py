@@ -33,7 +33,7 @@ _FULL_MESSAGE: Final = "The server has no thread left for another client; try ag
 _NO_WEBSOCKET_MESSAGE: Final = "This server has no WebSocket; connect with long polling"
 
 HandleRequest = Callable[[Mapping[str, Any], Any], Iterable[bytes]]
-CorsHeaders = Callable[[Mapping[str, Any]], list[tuple[str, str]]]
+Refuse = Callable[..., StatelessRefusal]
 
 
 class Serving:
@@ -44,7 +44,7 @@ class Serving:
         socketio: Its Flask-SocketIO object, initialised.
         choice: The requested mode, or None.
         work: Sets the engine's async mode.
-        cors_headers: Returns the headers that let a page of an allowed origin read a response.
+        refuse: Makes a refusal from its message and its `code`.
         on_serving: Called once the web server is known; not for a test client.
     """
 
@@ -54,7 +54,7 @@ class Serving:
         socketio: SocketIO,
         choice: Choice | None,
         work: Callable[[str], None],
-        cors_headers: CorsHeaders,
+        refuse: Refuse,
         on_serving: Callable[[], None],
     ) -> None:
         self._app = app
@@ -62,7 +62,7 @@ class Serving:
         self._middleware = middleware = socketio.sockio_mw
         self._choice = choice
         self._work = work
-        self._cors_headers = cors_headers
+        self._refuse = refuse
         self._on_serving = on_serving
         self._lock = native_lock()
         self._is_settled = False
@@ -131,7 +131,7 @@ class Serving:
         if judgement.capacity is None and judgement.has_websockets:
             return None
         self._engine.allow_upgrades = judgement.has_websockets
-        return BoundedServing(self._engine, server, judgement, self._remedy(), self._cors_headers)
+        return BoundedServing(self._engine, server, judgement, self._remedy(), self._refuse)
 
     def _remark(self, server: WebServer, judgement: Judgement) -> None:
         if judgement.remark is not None:
@@ -140,7 +140,7 @@ class Serving:
             logger.warning("REALTIME_ENGINE = 'gevent' has no effect: %s serves with threads.", server.name)
 
     def _refusal(self, server: WebServer, reason: str) -> HandleRequest:
-        refuse = StatelessRefusal(_UNSUITABLE_MESSAGE, self._cors_headers, code="server_unsuitable")
+        refuse = self._refuse(_UNSUITABLE_MESSAGE, code="server_unsuitable")
 
         def handle_request(environ: Mapping[str, Any], start_response: Any) -> Iterable[bytes]:
             # Only once a client connects: a process that merely emits through a message queue may have any server.
@@ -169,17 +169,17 @@ class BoundedServing:
         server: The web server.
         judgement: The judgement of the web server.
         remedy: A command that serves without these bounds.
-        cors_headers: Returns the headers that let a page of an allowed origin read a response.
+        refuse: Makes a refusal from its message and its `code`.
     """
 
-    def __init__(self, engine: Any, server: WebServer, judgement: Judgement, remedy: str, cors_headers: CorsHeaders) -> None:
+    def __init__(self, engine: Any, server: WebServer, judgement: Judgement, remedy: str, refuse: Refuse) -> None:
         self._engine = engine
         self._serve: HandleRequest = type(engine).handle_request.__get__(engine)  # `Serving` has replaced the instance's.
         self._judgement = judgement
         self._lock = threading.Lock()  # Of gevent's kind where it has patched threads.
         self._websockets = 0
-        self._refuse_when_full = StatelessRefusal(_FULL_MESSAGE, cors_headers, code="too_many_connections")
-        self._refuse_websocket = StatelessRefusal(_NO_WEBSOCKET_MESSAGE, cors_headers, code="server_unsuitable")
+        self._refuse_when_full = refuse(_FULL_MESSAGE, code="too_many_connections")
+        self._refuse_websocket = refuse(_NO_WEBSOCKET_MESSAGE, code="server_unsuitable")
         self._say_full = Once(
             partial(
                 logger.warning,
@@ -207,6 +207,8 @@ class BoundedServing:
         if is_websocket and not self._judgement.has_websockets:
             self._say_no_websocket()
             return self._refuse_websocket(environ, start_response)
+        if query.sid is not None and StatelessRefusal.is_refused(query.sid):
+            return self._refuse_when_full(environ, start_response)
         if self._judgement.capacity is None or (query.sid is not None and not is_websocket):
             return self._serve(environ, start_response)  # A session has one poll at a time.
         answer = self._open_websocket if is_websocket else self._open_session

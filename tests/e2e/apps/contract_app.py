@@ -123,6 +123,8 @@ def build() -> tuple[flask.Flask, Realtime]:
     realtime.init_app(app)
     # With such a handler Flask-SocketIO by itself would let in whoever made a connect handler fail.
     realtime.socketio.on_error_default(lambda error: calls.record("socketio_error", str(error)))
+    if "TEST_NAMESPACE" in app.config:
+        realtime.socketio.on_event("hello", lambda: "hello", namespace=app.config["TEST_NAMESPACE"])
     add_views(app, realtime, calls)
     return app, realtime
 

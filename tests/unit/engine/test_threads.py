@@ -6,12 +6,13 @@ import base64
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import simple_websocket
+from gevent.event import Event
 
 from flask_realtime.engine import stateless, threads
 from flask_realtime.engine.stateless import StatelessRefusal
@@ -125,11 +126,12 @@ def test_on_another_server_nothing_is_cut_off() -> None:
 # Refusals ------------------------------------------------------------------------------------------------
 
 REFUSAL = '44{"message":"no","data":{"code":"wrong_server"}}'
+REFUSAL_IN_OWN = '44/own,{"message":"no","data":{"code":"wrong_server"}}'
 
 
 @pytest.fixture
 def refusal() -> StatelessRefusal:
-    return StatelessRefusal("no", lambda environ: [("X", environ["PATH_INFO"])], code="wrong_server")
+    return StatelessRefusal("no", lambda environ: [("X", environ["PATH_INFO"])], code="wrong_server", namespaces=lambda: ["/own"])
 
 
 def answer(refusal: StatelessRefusal, **environ: Any) -> tuple[str, dict[str, str], bytes]:
@@ -144,7 +146,8 @@ def test_a_polling_client_gets_its_session_and_the_refusal_at_once(refusal: Stat
     opened, refused = body.decode().split("\x1e")
     assert (status, refused, opened[0]) == ("200 OK", REFUSAL, "0")
     greeting = json.loads(opened[1:])
-    assert len(greeting.pop("sid")) == 32
+    sid = greeting.pop("sid")
+    assert (len(sid), StatelessRefusal.is_refused(sid), StatelessRefusal.is_refused(sid[8:])) == (40, True, False)
     assert greeting == {"upgrades": [], "pingInterval": 25_000, "pingTimeout": 20_000, "maxPayload": 1_000_000}
     assert headers == {
         "Content-Type": "text/plain; charset=UTF-8", "Content-Length": str(len(body)), "Cache-Control": "no-store", "X": "/a",
@@ -152,7 +155,7 @@ def test_a_polling_client_gets_its_session_and_the_refusal_at_once(refusal: Stat
 
 
 def test_what_a_refused_client_still_asks_is_agreed_to(refusal: StatelessRefusal) -> None:
-    assert answer(refusal, QUERY_STRING="sid=x&transport=polling")[::2] == ("200 OK", b"1")
+    assert answer(refusal, QUERY_STRING="sid=x&transport=polling")[::2] == ("200 OK", f"{REFUSAL_IN_OWN}\x1e1".encode())
     for query in ("transport=polling", "sid=x&transport=polling"):
         assert answer(refusal, QUERY_STRING=query, REQUEST_METHOD="POST")[::2] == ("200 OK", b"ok")
 
@@ -173,9 +176,21 @@ def test_a_websocket_that_cannot_be_opened_is_answered(refusal: StatelessRefusal
 
 def test_what_gevent_websocket_opened_gets_the_packets_and_the_end(refusal: StatelessRefusal) -> None:
     sent: list[str] = []
-    opened = SimpleNamespace(send=sent.append, close=lambda: sent.append("closed"))
+    received = iter(["40", b"40", "2", "40/own,{}", "40/own", None])
+    opened = SimpleNamespace(send=sent.append, close=lambda: sent.append("closed"), receive=received.__next__)
     assert list(refusal({**HANDSHAKE, "wsgi.websocket": opened}, None)) == []
-    assert (sent[0][:2], sent[1:]) == ("0{", [REFUSAL, "closed"])
+    assert (sent[0][:2], sent[1:]) == ("0{", [REFUSAL, REFUSAL_IN_OWN, REFUSAL_IN_OWN, "closed"])
+
+
+@pytest.mark.parametrize("receive", [Event().wait, lambda: "2"], ids=["silent", "never silent"])
+def test_what_gevent_websocket_opened_is_closed_if_the_client_does_not_go(
+    refusal: StatelessRefusal, monkeypatch: pytest.MonkeyPatch, receive: Callable[[], str]
+) -> None:
+    monkeypatch.setattr(stateless, "_PATIENCE", 0.05)
+    closed: list[bool] = []
+    opened = SimpleNamespace(send=lambda _packet: None, close=lambda: closed.append(True), receive=receive)
+    assert list(refusal({**HANDSHAKE, "wsgi.websocket": opened}, None)) == []
+    assert closed == [True]
 
 
 def refuse(refusal: StatelessRefusal, client: Client) -> threading.Thread:
@@ -186,6 +201,8 @@ def refuse(refusal: StatelessRefusal, client: Client) -> threading.Thread:
     client.expect_handshake()
     assert client.read_frame()[1][:2] == b"0{"
     assert client.read_frame() == (1, REFUSAL.encode())
+    client.send_frame(1, b"40/own,{}")
+    assert client.read_frame() == (1, REFUSAL_IN_OWN.encode())
     return thread
 
 

@@ -17,7 +17,17 @@ from tests.e2e.apps.contract_app import create_app
 from tests.e2e.clients import TRANSPORTS, Client, JSClient, JSDriver, PyClient, Refused
 from tests.e2e.conftest import CONTRACT_APP, NewId, OpenWire
 from tests.e2e.raw import RawPolling
-from tests.e2e.servers import Server, flask_run, gunicorn, listening_socket, poll, python_module, stopped_at_the_end
+from tests.e2e.servers import (
+    GEVENT_WEBSOCKET,
+    REALTIME,
+    Server,
+    flask_run,
+    gunicorn,
+    listening_socket,
+    poll,
+    python_module,
+    stopped_at_the_end,
+)
 from tests.e2e.wire import CONTINUATION, TEXT, WEBSOCKET_QUERY, open_tcp, poll_request
 
 MODULE = "tests.e2e.apps.contract_app"
@@ -369,6 +379,35 @@ def test_threads_asked_for_under_gevents_server_are_logged_and_leave_long_pollin
         remark, asked = complaints(server)
         assert "REALTIME_ASYNC_MODE = 'threading' leaves clients long polling alone on gevent's pywsgi server" in remark
         assert "A client asked for a WebSocket, which there is not" in asked
+
+
+@pytest.mark.parametrize("name", ["gevent_pywsgi", REALTIME])
+def test_the_stock_engine_on_a_worker_without_gevent_websocket_is_logged_and_leaves_long_polling(
+    name: str, driver: JSDriver, new_id: NewId
+) -> None:
+    with worker(name, environment=STOCK) as server:
+        for kind in ("js-polling", "py-polling", "py-upgrade"):
+            exchange(kind, driver, Api(server.url), new_id, "polling")
+        for kind in ("js-websocket", "py-websocket"):
+            with pytest.raises(Refused, match="This server has no WebSocket; connect with long polling"):
+                connect(kind, driver, Api(server.url), new_id("ann"))
+        remark, asked = complaints(server)
+        assert "REALTIME_ENGINE = 'stock' leaves clients long polling alone on gevent's pywsgi server" in remark
+        assert "A client asked for a WebSocket, which there is not" in asked
+    with worker(name, environment=changed(WEBSOCKET_ALONE, STOCK)) as server:
+        with pytest.raises(Refused, match=UNSUITABLE):
+            connect("js-websocket", driver, Api(server.url), new_id("ann"))
+        (line,) = complaints(server)
+        assert "has no WebSocket for REALTIME_ENGINE = 'stock', and the transports allow nothing else" in line
+
+
+@pytest.mark.parametrize("name", [None, GEVENT_WEBSOCKET])
+def test_the_stock_engine_carries_every_transport_with_gevent_websocket(name: str | None, driver: JSDriver, new_id: NewId) -> None:
+    start = worker(name, environment=STOCK) if name else python_module(MODULE, STOCK)
+    with start as server:
+        for kind in KINDS:
+            exchange(kind, driver, Api(server.url), new_id, TRANSPORTS[kind.partition("-")[2]][-1])
+        assert complaints(server) == []
 
 
 def test_an_engine_that_is_asked_for_and_cannot_be_had_is_logged(driver: JSDriver, new_id: NewId) -> None:

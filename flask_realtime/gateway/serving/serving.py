@@ -22,7 +22,7 @@ from flask_realtime.engine.polling import is_upgrade
 from flask_realtime.engine.refusals import parse_query
 from flask_realtime.engine.stateless import StatelessRefusal
 from flask_realtime.gateway.locks import native_lock
-from flask_realtime.gateway.serving.suitability import GEVENT, THREADING, Choice, Judgement, judge
+from flask_realtime.gateway.serving.suitability import GEVENT, STOCK, THREADING, Choice, Judgement, judge
 from flask_realtime.gateway.serving.web_server import WebServer, find_web_server
 from flask_realtime.logs import get_logger
 
@@ -96,7 +96,9 @@ class Serving:
 
     def _judge(self, server: WebServer) -> Judgement:
         has_polling = "polling" in self._engine.transports
-        return judge(server, self._choice, has_polling=has_polling, is_patched=is_module_patched("threading"))
+        is_stock = self._app.config.get("REALTIME_ENGINE") == STOCK
+        is_patched = is_module_patched("threading")
+        return judge(server, self._choice, has_polling=has_polling, is_patched=is_patched, is_stock=is_stock)
 
     def _settle(self, decide: Callable[[], Judgement], server: WebServer | None) -> None:
         guess = self._engine.async_mode

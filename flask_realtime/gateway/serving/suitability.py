@@ -10,6 +10,11 @@ from flask_realtime.gateway.serving.web_server import WebServer
 GEVENT: Final = "gevent"
 THREADING: Final = "threading"
 
+STOCK: Final = "stock"
+"""The setting `REALTIME_ENGINE` that leaves the engine out."""
+
+_BY_STOCK: Final = f"REALTIME_ENGINE = {STOCK!r}"
+
 _FEWEST_PLACES: Final = 2
 """Minimum number of concurrent requests: a long-polling client has one that waits, and sends with others."""
 
@@ -45,7 +50,7 @@ class Judgement:
     capacity: int | None = None
 
 
-def judge(server: WebServer, choice: Choice | None, *, has_polling: bool, is_patched: bool) -> Judgement:
+def judge(server: WebServer, choice: Choice | None, *, has_polling: bool, is_patched: bool, is_stock: bool) -> Judgement:
     """Judge a web server.
 
     Args:
@@ -53,18 +58,29 @@ def judge(server: WebServer, choice: Choice | None, *, has_polling: bool, is_pat
         choice: The requested mode, or None.
         has_polling: Whether clients may use long polling.
         is_patched: Whether gevent has patched threads.
+        is_stock: Whether `REALTIME_ENGINE` leaves the engine out.
     """
     mode = choice.mode if choice is not None else GEVENT if server.is_pywsgi else THREADING
     if mode not in {GEVENT, THREADING}:
         return Judgement(mode)  # A mode for a server that only python-engineio knows.
-    if server.is_pywsgi:
-        return _judge_pywsgi(server, mode, choice, has_polling=has_polling, is_patched=is_patched)
-    return _judge_threads(server, mode, choice, has_polling=has_polling, is_patched=is_patched)
+    if not server.is_pywsgi:
+        return _judge_threads(server, mode, choice, has_polling=has_polling, is_patched=is_patched)
+    if choice is not None and choice.mode != GEVENT:
+        return _judge_pywsgi(server, choice, has_polling=has_polling, is_patched=is_patched)
+    return _judge_stock(server, mode, has_polling=has_polling) if is_stock else Judgement(mode)
 
 
-def _judge_pywsgi(server: WebServer, mode: str, choice: Choice | None, *, has_polling: bool, is_patched: bool) -> Judgement:
-    if mode == GEVENT or choice is None:
+def _judge_stock(server: WebServer, mode: str, *, has_polling: bool) -> Judgement:
+    if server.hands_out_socket:
         return Judgement(mode)
+    if not has_polling:
+        return Judgement(mode, reason=f"has no WebSocket for {_BY_STOCK}, and the transports allow nothing else")
+    remark = f"{_BY_STOCK} leaves clients long polling alone on {server.name}: its WebSockets need gunicorn's GeventWebSocketWorker"
+    return Judgement(mode, remark=remark, has_websockets=False)
+
+
+def _judge_pywsgi(server: WebServer, choice: Choice, *, has_polling: bool, is_patched: bool) -> Judgement:
+    mode = choice.mode
     if not is_patched:
         return Judgement(mode, reason=f"handles everything in one thread, which {_asked(choice)} would hold up")
     if not has_polling:

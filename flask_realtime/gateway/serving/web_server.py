@@ -28,7 +28,8 @@ class WebServer:
         is_bridge: Whether it is an ASGI server, with a bridge that passes its requests on.
         has_processes: Whether several processes answer at one address.
         places: Maximum number of concurrent requests; None if it has no limit, or does not tell.
-        hands_out_socket: Whether simple-websocket can take a connection over.
+        hands_out_socket: Whether python-engineio can take a connection over, with simple-websocket; under gevent's server, with
+            gevent-websocket.
     """
 
     name: str
@@ -46,8 +47,14 @@ def find_web_server(environ: Mapping[str, Any], start_response: Any) -> WebServe
         environ: The request's WSGI environment.
         start_response: The request's `start_response`.
     """
-    if handler_of(environ, start_response) is not None:
-        return WebServer("gevent's pywsgi server", is_pywsgi=True, has_processes=bool(environ.get("wsgi.multiprocess")))
+    handler = handler_of(environ, start_response)
+    if handler is not None:
+        return WebServer(
+            "gevent's pywsgi server",
+            is_pywsgi=True,
+            has_processes=bool(environ.get("wsgi.multiprocess")),
+            hands_out_socket=hasattr(handler, "upgrade_websocket"),  # gevent-websocket's.
+        )
     callers = list(_callers())
     if any(module == "werkzeug.test" for module, _ in callers):
         return None

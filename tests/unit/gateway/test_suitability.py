@@ -13,8 +13,15 @@ GEVENT = Choice("gevent", BY_SETTING)
 THREADING = Choice("threading", BY_SETTING)
 
 
-def verdict(server: WebServer, choice: Choice | None = None, *, has_polling: bool = True, is_patched: bool = False) -> Judgement:
-    return judge(server, choice, has_polling=has_polling, is_patched=is_patched)
+def verdict(
+    server: WebServer,
+    choice: Choice | None = None,
+    *,
+    has_polling: bool = True,
+    is_patched: bool = False,
+    is_stock: bool = False,
+) -> Judgement:
+    return judge(server, choice, has_polling=has_polling, is_patched=is_patched, is_stock=is_stock)
 
 
 def test_the_server_decides_where_nobody_does() -> None:
@@ -78,6 +85,21 @@ def test_threads_asked_for_under_gevents_server() -> None:
     assert (judgement.mode, judgement.reason, judgement.has_websockets) == ("threading", None, False)
     assert "REALTIME_ASYNC_MODE = 'threading' leaves clients long polling alone on gevent's pywsgi server" in str(judgement.remark)
     assert "nothing else" in str(verdict(PYWSGI, THREADING, has_polling=False, is_patched=True).reason)
+
+
+def test_the_stock_engine_has_websockets_from_gevent_websocket_alone() -> None:
+    with_websockets = WebServer("gevent's pywsgi server", is_pywsgi=True, hands_out_socket=True)
+    for choice in (None, GEVENT):
+        assert verdict(with_websockets, choice, is_stock=True) == Judgement("gevent")
+        judgement = verdict(PYWSGI, choice, is_stock=True)
+        assert (judgement.mode, judgement.reason, judgement.has_websockets, judgement.capacity) == ("gevent", None, False, None)
+        assert judgement.remark == (
+            "REALTIME_ENGINE = 'stock' leaves clients long polling alone on gevent's pywsgi server: "
+            "its WebSockets need gunicorn's GeventWebSocketWorker"
+        )
+    alone = verdict(PYWSGI, has_polling=False, is_stock=True)
+    assert alone.reason == "has no WebSocket for REALTIME_ENGINE = 'stock', and the transports allow nothing else"
+    assert verdict(PYWSGI, THREADING, is_patched=True, is_stock=True) == verdict(PYWSGI, THREADING, is_patched=True)
 
 
 @pytest.mark.parametrize("server", [PYWSGI, THREADS, WebServer("uWSGI", places=1)], ids=lambda server: server.name)

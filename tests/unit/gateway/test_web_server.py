@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from gevent.pywsgi import WSGIHandler
+from geventwebsocket.handler import WebSocketHandler
 
 from flask_realtime.gateway.serving.web_server import WebServer, find_web_server
 
@@ -78,8 +79,11 @@ def test_a_tests_client_is_no_server() -> None:
 
 
 @pytest.mark.parametrize("has_processes", [True, False])
-def test_gevents_server_is_told_by_its_handler(*, has_processes: bool) -> None:
-    handler = WSGIHandler.__new__(WSGIHandler)
+@pytest.mark.parametrize(("kind", "has_websockets"), [(WSGIHandler, False), (WebSocketHandler, True)])
+def test_gevents_server_is_told_by_its_handler(kind: type[WSGIHandler], *, has_websockets: bool, has_processes: bool) -> None:
+    handler = kind.__new__(kind)
     handler.environ = {"wsgi.multiprocess": has_processes}
     server = find_web_server(handler.environ, handler.start_response)
-    assert server == WebServer("gevent's pywsgi server", is_pywsgi=True, has_processes=has_processes)
+    assert server == WebServer(
+        "gevent's pywsgi server", is_pywsgi=True, has_processes=has_processes, hands_out_socket=has_websockets
+    )

@@ -38,7 +38,6 @@ FAILS: dict[str, str] = {
     "*::test_a_broken_frame_is_answered_with_its_close_code[[]88*": CLOSE_CODES,
     "*::test_a_close_frame_is_answered_with_its_code[[]?*-?*": CLOSE_CODES,
     "*::test_a_close_frame_may_come_between_fragments": CLOSE_CODES,
-    "*::test_a_polling_request_that_is_too_large_is_answered": LATE_LIMIT,
     "*::test_a_version_that_is_none_is_answered_with_those_that_are": SHAKES_FIRST,
     "*::test_an_upgrade_that_asks_for_none_is_answered_in_json": JSON_REFUSALS,
     "*::test_an_upgrade_that_begins_nothing_is_refused[[]*": SHAKES_FIRST,

@@ -82,6 +82,18 @@ class Backend(ABC):
             raise RegistrationError(msg)
         return record
 
+    def watch(self, feature: str, kind: str, record_ids: Callable[[], Iterable[str]], lost: Callable[[], object]) -> None:  # noqa: B027 - optional
+        """Have a function called within a lease after values of a record were lost, so that a feature can write them again.
+
+        What is in this process's memory is not lost. Only a server is told.
+
+        Args:
+            feature: The feature's name.
+            kind: What the record keeps.
+            record_ids: Returns the ids of the values that there should be, a few; it must not wait, nor raise an exception.
+            lost: Called if one of them is missing, or may be outdated; it must not wait, nor raise an exception.
+        """
+
     @abstractmethod
     def _new_tracker(self, name: str) -> Tracker:
         """Make a tracker.

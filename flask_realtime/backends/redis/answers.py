@@ -86,11 +86,13 @@ class Renewal(NamedTuple):
         now: Redis's time, in microseconds.
         outcome: `held`, `reaped` or `lost`.
         redis_id: The id of the Redis process; empty if it does not tell.
+        missing: The names of the values that there should be, and are not.
     """
 
     now: int
     outcome: str
     redis_id: str
+    missing: frozenset[str]
 
 
 class Note(NamedTuple):
@@ -136,8 +138,8 @@ def parse_reaped(code: int, answer: bytes) -> Reaped:
 
 def parse_renewal(answer: Sequence[Any]) -> Renewal:
     """Parse the result of a renewal."""
-    now, outcome, redis_id = answer
-    return Renewal(now, outcome.decode(), redis_id.decode())
+    now, outcome, redis_id, missing = answer
+    return Renewal(now, outcome.decode(), redis_id.decode(), frozenset(name.decode() for name in missing))
 
 
 def parse_users(answer: Sequence[Sequence[bytes]]) -> list[str]:

@@ -6,14 +6,14 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
 from flask_realtime.backends.backend import Backend, OnStatusChange
-from flask_realtime.backends.base import Tracker
+from flask_realtime.backends.base import Tracker, shared_name
 from flask_realtime.backends.bus import Envelope, Receive
 from flask_realtime.backends.links.links import DirectLinks, are_supported
 from flask_realtime.backends.probe import Probe
@@ -145,6 +145,11 @@ class RedisBackend(Backend):
         """Leave all entries to the server that reaps this one's lease."""
         self.leaves_entries = True
         self._housekeeping.begin_to_leave()
+
+    def watch(self, feature: str, kind: str, record_ids: Callable[[], Iterable[str]], lost: Callable[[], object]) -> None:
+        """Have a function called when Redis has lost values of a record; it is looked for them with each renewal of the lease."""
+        name = shared_name(feature, kind)
+        self._lease.watch(lambda: [f"{name}:{record_id}" for record_id in record_ids()], lost)
 
     def check(self) -> None:
         """Check that Redis can be reached and, once a second at most, that it accepts writes."""

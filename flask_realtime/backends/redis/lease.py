@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from secrets import token_hex
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from flask_realtime.backends.base import BackendUnavailable
 from flask_realtime.backends.forks import after_fork
@@ -25,6 +25,11 @@ LOST: Final = "lost"
 
 class LeaseLost(BackendUnavailable):
     """This server's lease is no longer held."""
+
+
+class _Watch(NamedTuple):
+    names: Callable[[], Sequence[str]]
+    lost: Callable[[], object]
 
 
 class Lease:
@@ -72,6 +77,7 @@ class Lease:
         self._has_lost_data = False
         self._has_ended = False
         self._redis_id = ""
+        self._watches: list[_Watch] = []
         after_fork(self._begin_in_child)
 
     @property
@@ -143,6 +149,15 @@ class Lease:
         _refuse_late(code)
         return write.parse(code, answer)
 
+    def watch(self, names: Callable[[], Sequence[str]], lost: Callable[[], object]) -> None:
+        """Look with each renewal whether there are values of records.
+
+        Args:
+            names: Returns their full names.
+            lost: Called if one of them is missing, or may be outdated; it must not wait.
+        """
+        self._watches.append(_Watch(names, lost))
+
     def renew(self) -> str:
         """Renew the lease, which is acquired first if it never was.
 
@@ -153,12 +168,18 @@ class Lease:
             BackendUnavailable: Redis cannot be reached.
         """
         self.needs_renewal = False
-        renewal = self.ask(scripts.renew_lease(self._hold(), ttl=self.ttl, is_leaving=self.is_leaving))
+        watched = [(watch.lost, watch.names()) for watch in self._watches]
+        values = [name for _, names in watched for name in names]
+        renewal = self.ask(scripts.renew_lease(self._hold(), ttl=self.ttl, is_leaving=self.is_leaving, values=values))
         self.clock.set(renewal.now)
         known, self._redis_id = self._redis_id, renewal.redis_id
         # A Redis restarted from disk, or a promoted replica, may have outdated data.
         is_another = known not in {"", self._redis_id}
-        return LOST if is_another and renewal.outcome == HELD else renewal.outcome
+        outcome = LOST if is_another and renewal.outcome == HELD else renewal.outcome
+        for lost, names in watched:
+            if names and (outcome == LOST or not renewal.missing.isdisjoint(names)):
+                lost()
+        return outcome
 
     def begin_anew(self, *, has_lost_data: bool) -> None:
         """Replace the lease with a new one, which is acquired when it is needed.

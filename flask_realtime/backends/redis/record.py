@@ -16,7 +16,7 @@ class RedisRecord(Record):
     """Values by id on all servers that share a Redis.
 
     While it is unreachable every method raises `BackendUnavailable`: this server cannot know what the others have written. A value
-    is lost if Redis loses it; no server has a copy.
+    is lost if Redis loses it; a feature that has a copy is told with `Backend.watch`.
 
     Args:
         lease: The server's lease, which the values are not under: they outlive the server.

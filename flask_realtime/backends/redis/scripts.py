@@ -212,15 +212,16 @@ def adopt_leases(leases: Iterable[str], *, ttl: float) -> Question[int]:
     return Question(_ADOPT_LEASES, (_microseconds(ttl), *leases), int)
 
 
-def renew_lease(lease: str, *, ttl: float, is_leaving: bool) -> Question[Renewal]:
+def renew_lease(lease: str, *, ttl: float, is_leaving: bool, values: Sequence[str] = ()) -> Question[Renewal]:
     """Renew a lease.
 
     Args:
         lease: Its name.
         ttl: Seconds that it lasts from now on.
         is_leaving: Whether its server is about to stop.
+        values: The full names of values of records that there should be.
     """
-    return Question(_RENEW_LEASE, (lease, _microseconds(ttl), int(is_leaving)), parse_renewal)
+    return Question(_RENEW_LEASE, (lease, _microseconds(ttl), int(is_leaving), _json(values)), parse_renewal)
 
 
 def reap(limit: int, lease: str, *, offline_delay: float = 0.0) -> IdempotentCall[Reaped]:

@@ -36,6 +36,12 @@ HEARD: Final = "heard"
 SETTINGS_CHANGED: Final = "settings"
 """The command that tells other servers of a user's new settings: the user, and the settings as JSON."""
 
+SETTINGS_MISSED: Final = "settings-missed"
+"""The command that tells other servers that a part of the exceptions was not there: they may know users who were in it."""
+
+SETTINGS_RESTORED: Final = "settings-restored"
+"""The command that tells other servers that exceptions were written again, which one that has read them meanwhile does not know."""
+
 CHANGE_ANNOUNCED: Final = "change-announced"
 """The command that reports a `presence:changed` to other servers: the user."""
 

@@ -22,6 +22,8 @@ from flask_realtime.features.presence.events import (
     PRESENCE_SET,
     RETURNED,
     SETTINGS_CHANGED,
+    SETTINGS_MISSED,
+    SETTINGS_RESTORED,
     USER_GET_STATUS,
     USER_ID,
     USER_IDS,
@@ -114,5 +116,7 @@ presence.command(HEARD)(handlers.heard)
 presence.command(DEPARTED)(handlers.departed)
 presence.command(RETURNED)(handlers.returned)
 presence.command(SETTINGS_CHANGED)(handlers.settings_changed)
+presence.command(SETTINGS_MISSED)(handlers.settings_missed)
+presence.command(SETTINGS_RESTORED)(handlers.settings_restored)
 presence.command(CHANGE_ANNOUNCED)(handlers.change_announced)
 presence.command(CHANGE_DELAYED)(handlers.change_delayed)

@@ -93,6 +93,16 @@ def settings_changed(state: AnnouncedPresence, user_id: str, fields: Sequence[ob
     state.heard_settings(user_id, fields)
 
 
+def settings_missed(state: AnnouncedPresence, part: str) -> None:
+    """Write users' settings again if they were lost."""
+    state.settings.missed(part)
+
+
+def settings_restored(state: AnnouncedPresence) -> None:
+    """Read users' settings that were lost for a while."""
+    state.settings.look_again()
+
+
 def change_announced(state: AnnouncedPresence, user_id: str) -> None:
     """Record a `presence:changed` that another server has sent."""
     state.publisher.heard(user_id, announced=True)

@@ -52,7 +52,7 @@ class UserSettings:
         self._is_online = is_online
         self._changed = changed
         self._loaded = loaded
-        self._recorded = RecordedSettings(context)
+        self._recorded = RecordedSettings(context, visibility, self.look_again)
         self._loading = threading.Lock()
         self._refreshes = Deadlines(context.lock())
         self._refresh_timer = context.timer(self._refreshes.next_deadline, self._refresh_due)
@@ -102,6 +102,15 @@ class UserSettings:
         if error is not None and not isinstance(error, BackendUnavailable):  # The latter is logged where it is found.
             self._context.report(error)
 
+    def look_again(self) -> None:
+        """Read the settings again soon, and write what was lost; called from any thread, it does not wait."""
+        if self._visibility.is_loaded and not self._context.backend.is_local:
+            self._refresh_in(0.0)
+
+    def missed(self, part: str) -> None:
+        """Write a part of the exceptions again, if this server knows users who were in it; it does not wait."""
+        self._recorded.missed(part)
+
     def _is_to_be_read(self) -> bool:
         """Return whether nobody else has read them meanwhile, or will try again soon."""
         return not self._visibility.is_loaded and not len(self._refreshes)
@@ -114,7 +123,7 @@ class UserSettings:
             return error
         for user_id, until in self._visibility.ends().items():
             self._end_at(user_id, until.timestamp() + grace_seconds())
-        if not self._context.backend.is_local:
+        if not self._context.backend.is_local and not len(self._refreshes):  # Something may have been lost meanwhile.
             self._refresh_in(REFRESH)
         return None
 

@@ -57,6 +57,11 @@ class Visibility:
         """Return a user's settings as they are kept, even if their time has passed."""
         return self._users.get(user_id, PLAIN)
 
+    def everybody(self) -> dict[str, PresenceSettings]:
+        """Return the settings of all users who are in it, as they are kept."""
+        with self._lock:
+            return dict(self._users)
+
     def settings(self, user_id: str) -> PresenceSettings:
         """Return a user's settings as they are now; without whether receipts are sent, which only their place knows."""
         return self.kept(user_id).at(self._clock())

@@ -67,6 +67,27 @@ def test_a_lease_is_held_until_redis_forgets_it(new_server: NewServer, client: R
     assert server.lease.renew() == LOST
 
 
+def test_values_that_are_missing_are_noticed_with_a_renewal(new_server: NewServer, client: Redis, channel: str) -> None:
+    server = new_server("here")
+    names: list[str] = []
+    told: list[str] = []
+    server.lease.watch(lambda: names, lambda: told.append("lost"))
+    server.lease.watch(lambda: ["polls:counts:there"], lambda: told.append("another one"))
+    for name in ("polls:counts:there", "polls:votes:1", "polls:votes:2"):
+        client.set(f"{{{channel}}}:{name}", "1 {}")
+    assert server.lease.renew() == HELD
+    names += ["polls:votes:1", "polls:votes:2"]
+    assert server.lease.renew() == HELD
+    assert told == []
+    client.delete(f"{{{channel}}}:polls:votes:2")
+    assert server.lease.renew() == HELD
+    assert told == ["lost"]
+    names.clear()
+    client.flushall()
+    assert server.lease.renew() == LOST
+    assert told == ["lost", "another one"]
+
+
 def test_leases_that_redis_forgot_are_adopted_where_it_still_has_their_connections(
     new_server: NewServer, client: Redis, channel: str
 ) -> None:
@@ -82,7 +103,12 @@ def test_leases_that_redis_forgot_are_adopted_where_it_still_has_their_connectio
 def test_a_redis_that_came_back_from_its_disk_may_have_lost_something() -> None:
     with RedisServer(options=("--appendonly", "yes", "--appendfsync", "always")) as stored:
         server = FleetServer(stored.url, "here")
+        told: list[str] = []
+        server.lease.watch(lambda: ["polls:votes:1"], lambda: told.append("outdated"))
+        with Redis.from_url(stored.url) as client:
+            client.set("{flask_realtime}:polls:votes:1", "1 {}")
         assert server.lease.renew() == HELD
+        assert told == []
         stored.restart()
         outcomes: list[str] = []
 
@@ -93,6 +119,7 @@ def test_a_redis_that_came_back_from_its_disk_may_have_lost_something() -> None:
 
         wait_until(renew)
         assert outcomes == [LOST, HELD]
+        assert told == ["outdated"]
         server.close()
 
 

@@ -206,7 +206,7 @@ def test_whoever_leaves_before_a_server_knows_that_they_are_visible_is_offline_i
     wait_until(lambda: statuses(ben, "ann") == ["online", "offline"], ben)
     # As if the second server did not hear of what follows in time.
     unaware = gateway_of(servers.second).control.state_of(presence).visibility
-    assert unaware.note("ann", PresenceSettings("invisible", version=99))
+    assert unaware.note("ann", PresenceSettings("invisible", version=2**50))
     with servers.first.app_context():
         gateway_of(servers.first).control.state_of(presence).set_state("ann", SetPresence("online", None, None))
     wait_until(lambda: statuses(ben, "ann") == ["online", "offline", "online"], ben)

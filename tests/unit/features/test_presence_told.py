@@ -50,7 +50,7 @@ class World:
 
     def __init__(self, offline_delay: float = 0.0, *, asks: bool = False) -> None:
         self.config = SimpleNamespace(offline_delay=offline_delay)
-        self.backend = SimpleNamespace(connected_users=MemoryConnectedUsers(), is_local=True)
+        self.backend = SimpleNamespace(connected_users=MemoryConnectedUsers(), is_local=True, watch=lambda *_: None)
         self.clock = Clock()
         self.timers: list[Timer] = []
         self.tasks: list[Task] = []
@@ -280,10 +280,10 @@ def test_whoever_comes_to_a_server_that_does_not_know_yet_that_they_are_visible_
     world.set("online")
     world.run()
     # As if another server had made these changes.
-    assert world.presence.visibility.note("bob", PresenceSettings("invisible", version=98))
+    assert world.presence.visibility.note("bob", PresenceSettings("invisible", version=2**50))
     world.connect("c1")
     assert world.heard == []
-    world.presence.heard_settings("bob", PresenceSettings(version=99).to_json())
+    world.presence.heard_settings("bob", PresenceSettings(version=2**50 + 1).to_json())
     world.advance(LATEST)
     assert world.known == ("online", "online", None)
 

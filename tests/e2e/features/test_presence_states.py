@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from redis import Redis
 from sqlalchemy import NullPool, create_engine, text
 
 from tests.e2e.api import Api
@@ -220,5 +221,31 @@ def test_invisibility_survives_the_death_of_every_worker(driver: JSDriver, tmp_p
             assert watcher.call("user:get-status", alice.id)["status"] == "offline"
             assert statuses(watcher, alice.id)[-1] == "offline"
             assert statuses(watcher, alice.id).count("online") == 1
+        finally:
+            connect.close()
+
+
+def test_invisibility_survives_a_key_that_redis_loses_and_then_the_death_of_every_worker(
+    driver: JSDriver, tmp_path: Path, new_id: NewId
+) -> None:
+    with RedisServer() as redis, running_workers(tmp_path, count=2, REALTIME_MESSAGE_QUEUE=redis.url) as workers:
+        connect = ClientFactory("js-websocket", driver, workers.api)
+        ann = new_id("seen")
+        try:
+            watcher = connect(new_id("watcher"), **RECONNECTS)
+            client = connect(ann, **RECONNECTS)
+            assert client.call("presence:set", {"state": "invisible"}) == OK
+            eventually(lambda: statuses(watcher, ann) == ["online", "offline"])
+            with Redis.from_url(redis.url, decode_responses=True) as store:
+                lost = [key for kind in ("exceptions", "settings") for key in store.scan_iter(f"*:presence:{kind}:*")]
+                assert store.delete(*lost) == 2
+                eventually(lambda: store.exists(*lost) == 2)
+            for pid in workers.booted():
+                os.kill(pid, signal.SIGKILL)
+            for one in (client, watcher):
+                eventually(lambda one=one: len(one.recoveries) > 1)  # type: ignore[misc]
+            eventually(lambda: asked(client, ann)["state"] == "invisible")
+            assert watcher.call("user:get-status", ann)["status"] == "offline"
+            assert statuses(watcher, ann) == ["online", "offline"]
         finally:
             connect.close()

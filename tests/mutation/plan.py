@@ -208,6 +208,7 @@ PLAN: Final[dict[str, Suite]] = {
             "integration/features/test_presence.py",
         ),
         (
+            "integration/features/test_presence_healing.py",
             "integration/features/test_presence_two_servers.py",
             "integration/test_recovery_two_servers.py",
             "integration/store/test_store_presence.py",

@@ -91,6 +91,25 @@ class SteadyReader:
         self._handler.close_connection = True
 
 
+class _Sender:
+    """Sends `100 Continue` for gevent's body, and waits for the client no longer than any response does.
+
+    Args:
+        handler: The request's WSGI handler.
+    """
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+
+    def sendall(self, data: bytes) -> None:
+        """Send bytes."""
+        try:
+            self._handler.transmit(data)
+        except OSError as error:
+            self._handler.close_connection = True
+            raise BodyEnded from error
+
+
 class RequestBody(_Input):  # type: ignore[misc]  # gevent's annotations do not say what may be changed
     """The `wsgi.input` of a request.
 
@@ -101,7 +120,8 @@ class RequestBody(_Input):  # type: ignore[misc]  # gevent's annotations do not 
 
     def __init__(self, handler: Any, patience: float) -> None:
         made = handler.wsgi_input
-        super().__init__(SteadyReader(handler, patience), made.content_length, made.socket, made.chunked_input)
+        sender = None if made.socket is None else _Sender(handler)
+        super().__init__(SteadyReader(handler, patience), made.content_length, sender, made.chunked_input)
         self.chunk_length: int
 
     def _chunked_read(self, length: int | None = None, use_readline: bool = False) -> bytes:  # noqa: FBT001, FBT002 - gevent's

@@ -11,12 +11,14 @@ connection. Here a WebSocket request is handled like any other, and the engine, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 import gevent
 from gevent.pywsgi import WSGIHandler
 
+from flask_realtime.engine.answer import SteadyWriter, send_at_once
 from flask_realtime.engine.body import BadBody, RequestBody
 from flask_realtime.engine.handshake import BAD_REQUEST, Fault, asks_for_websocket, fault_of
 from flask_realtime.engine.headers import BadHead, Fields, RequestLine, TargetTooLong, environ_items, read_fields, read_request_line
@@ -56,6 +58,10 @@ class EngineHandler(WSGIHandler):
     _is_kept_alive = False
     _is_taken = False
     _patience: _TooSlow | None = None
+    _turn: int | None = None
+    """Iteration of the event loop in which the last request began."""
+
+    _writer: SteadyWriter | None = None
 
     # The head -----------------------------------------------------------------------------------------------------------------
 
@@ -65,6 +71,7 @@ class EngineHandler(WSGIHandler):
         try:
             super().handle()
         finally:
+            self._writer = None  # It refers to this object.
             self.places.forget(connection)
 
     def handle_upgrade(self, head: tuple[RequestLine, Fields]) -> None:
@@ -81,14 +88,20 @@ class EngineHandler(WSGIHandler):
         if self._head is not None:
             return self._handle_only_request(*self._head)
         try:
-            return super().handle_one_request()
+            answer = super().handle_one_request()
         except _TooSlow:
             return None
         except BadHead as error:
-            return self._handle_client_error(error)
+            answer = self._handle_client_error(error)
         finally:
             if self._patience is not None:
                 self._head_is_over()
+        if isinstance(answer, tuple):  # gevent would send it, and wait for the client for ever.
+            status, data = answer
+            with suppress(OSError):
+                self.transmit(data)
+            return status, b""
+        return answer
 
     def _handle_only_request(self, line: RequestLine, fields: Fields) -> None:
         self.requestline = " ".join(line)
@@ -101,9 +114,13 @@ class EngineHandler(WSGIHandler):
     def read_requestline(self) -> Any:
         """Read the first line. Its time-out begins with its first byte, or at once on a new connection."""
         self.places.wait(self.socket, self.server, is_new=not self._is_kept_alive)
+        is_whole = False
         if self._is_kept_alive:
             self._give(self.limits.keep_alive)
-        if not self._is_kept_alive or _END_OF_HEAD not in self.rfile.peek():
+            is_whole = _END_OF_HEAD in self.rfile.peek()
+            if not self._takes_turns():
+                return ""
+        if not is_whole:
             self._give(self.limits.connect_timeout)
         self._is_kept_alive = True
         line = self.rfile.readline(MAX_REQUEST_LINE)
@@ -112,6 +129,15 @@ class EngineHandler(WSGIHandler):
         if len(line) >= MAX_REQUEST_LINE:
             raise TargetTooLong
         return line.decode("latin-1")
+
+    def _takes_turns(self) -> bool:
+        loop = self.server.loop
+        if loop.iteration == self._turn:  # The request had come before the last one was answered: others may be waiting.
+            gevent.sleep(0)
+            if self.places.is_leaving(self.socket):
+                return False
+        self._turn = loop.iteration
+        return True
 
     def read_request(self, raw_requestline: str) -> Any:
         """Read the head, and refuse it if it is malformed."""
@@ -176,6 +202,7 @@ class EngineHandler(WSGIHandler):
 
     def run_application(self) -> None:
         """Let the application, or the engine in it, answer a WebSocket request before any handshake."""
+        self._writer = None  # Each answer has its own time.
         environ = self.environ
         if environ is None or not asks_for_websocket(environ):
             super().run_application()
@@ -220,6 +247,22 @@ class EngineHandler(WSGIHandler):
             else:
                 headers.append(self.limits.keep_alive_header)
         super().finalize_headers()
+
+    def _sendall(self, data: Any) -> None:
+        try:
+            self.transmit(data)
+        except OSError as error:  # As gevent does it, for the access log.
+            self.status, self.code = f"socket error: {error}", -abs(self.code or 0)
+            raise
+        self.response_length += len(data)
+
+    def transmit(self, data: Any) -> None:
+        """Send bytes; see `SteadyWriter` for clients that do not read them."""
+        sent = send_at_once(self.socket, data)
+        if sent < len(data):
+            if self._writer is None:
+                self._writer = SteadyWriter(self, self.limits.connect_timeout, self.response_length + sent)
+            self._writer.send(memoryview(data)[sent:])
 
     def log_request(self) -> None:
         """Log a request, unless it becomes a WebSocket."""

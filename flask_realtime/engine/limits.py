@@ -12,8 +12,8 @@ class EngineLimits:
 
     Args:
         max_backlog: Maximum number of bytes buffered for a slow peer.
-        connect_timeout: Seconds in which a request's head has to arrive, for which a request's body may pause, and in which a new
-            session has to connect to a namespace.
+        connect_timeout: Seconds in which a request's head has to arrive, for which a request's body may pause, and its response be
+            unread, and in which a new session has to connect to a namespace.
         drain_time: Seconds over which sessions are closed when the process stops; 0 for all at once.
         keep_alive: Seconds for which an HTTP connection may be idle.
         max_head: Maximum number of bytes of a request's head.

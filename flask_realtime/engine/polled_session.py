@@ -9,6 +9,7 @@ from engineio import packet as eio
 from engineio.exceptions import EngineIOError
 
 from flask_realtime.engine.hangup import hang_up, watch_for_hangup
+from flask_realtime.engine.installing import handler_of
 from flask_realtime.engine.polling import MalformedPayload, read_post
 from flask_realtime.engine.session import HEARD, IGNORED, Session
 
@@ -35,14 +36,24 @@ class PolledSession(Session):
             return self._upgrade_websocket(environ, start_response)
         if self._is_polled:
             self._refuse_overlap()
-        self._is_polled = True
+        self._is_polled, self._gives_way = True, False
+        self.server.polls.add(self)
         if self._leaving_reason:
             self.close(wait=False, reason=self._leaving_reason)
         try:
             with watch_for_hangup(environ, self._on_hangup):
-                return super().handle_get_request(environ, start_response)
+                packets = super().handle_get_request(environ, start_response)
+            if self._gives_way:
+                _close_after(environ, start_response)
+            return packets
         finally:
             self._is_polled = False
+            self.server.polls.discard(self)
+
+    def give_way(self) -> None:
+        """Answer the poll that waits with nothing, and close its connection, so that another client is served."""
+        self._gives_way = True
+        self.queue.put(eio.Packet(eio.NOOP))
 
     def handle_post_request(self, environ: Mapping[str, Any]) -> None:
         """Handle a long-polling client's POST. A second POST beside the first closes the session."""
@@ -85,3 +96,9 @@ class PolledSession(Session):
         elif str(pkt.packet_type) not in IGNORED:
             self.server.counts.malformed += 1
             self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
+
+
+def _close_after(environ: Mapping[str, Any], start_response: Any) -> None:
+    handler = handler_of(environ, start_response)
+    if handler is not None:
+        handler.close_connection = True

@@ -37,6 +37,7 @@ from flask_realtime.engine.requests import ApplicationRequests
 from flask_realtime.engine.shutdown import Shutdown
 from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
+from flask_realtime.engine.waiting_polls import WaitingPolls
 
 STOPPING: Final = Fault(HTTPStatus.SERVICE_UNAVAILABLE, "The server is about to stop")
 
@@ -62,6 +63,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
     on_failure: Callable[[str, BaseException], None]
     outbox: Outbox
     path: str
+    polls: WaitingPolls
     requests: ApplicationRequests
     shutdown_signal: Shutdown
     wsgi_servers: set[Any]
@@ -87,6 +89,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
         server.max_backlog = limits.max_backlog
         server.neighbours = Handoff()
         server.path = middleware.engineio_path
+        server.polls = WaitingPolls()
         server.handler_kinds = set()
         server.is_draining = False
         server.drain = Drain(limits.drain_time, ending)
@@ -207,7 +210,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # python-engineio ha
             if socket.is_polled:
                 socket.time_out()
                 return True
-        return False
+        return self.polls.free_one()
 
     def _hand_over(self, environ: Mapping[str, Any], start_response: Any, query: Query) -> bool:
         handler = handler_of(environ, start_response)

@@ -3,12 +3,15 @@
 Node's server, whose parser is llhttp, refuses the same, but for what is listed beside each exception.
 """
 
+import errno
 import json
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path
 from subprocess import run
+from time import sleep
 
 import pytest
 import requests
@@ -26,6 +29,8 @@ from tests.e2e.wire import open_tcp, trickle, upgrade_request
 
 SECONDS = 20.0
 PLACES = 20
+SMALL_BUFFER = 2048
+SLOW_PIECES = 20
 HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 QUICK = {"REALTIME_CONNECT_TIMEOUT": 0.5}
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -87,12 +92,12 @@ def head(*lines: str, target: str = "/ready", method: str = "GET", version: str 
     return "".join(f"{line}\r\n" for line in (f"{method} {target} {version}", "Host: localhost", *lines, "")).encode("latin-1")
 
 
-def answered(tcp: socket.socket, request: bytes) -> bytes:
-    """Send a request that is answered with `ready`, on a connection that stays open."""
+def answered(tcp: socket.socket, request: bytes, end: bytes = b"ready") -> bytes:
+    """Send a request whose answer ends so, on a connection that stays open."""
     tcp.settimeout(SECONDS)
     tcp.sendall(request)
     received = b""
-    while not received.endswith(b"ready"):
+    while not received.endswith(end):
         data = tcp.recv(65_536)
         assert data, f"closed after {received!r}"
         received += data
@@ -440,18 +445,33 @@ def hold_half_a_chunk(tcp: socket.socket, _url: str) -> None:
 
 def hold_poll(tcp: socket.socket, _url: str) -> None:
     """Open a session and poll it, and connect to nothing."""
-    tcp.settimeout(SECONDS)
-    tcp.sendall(head(target=HANDSHAKE))
-    received = b""
-    while not received.endswith(b"}"):
-        data = tcp.recv(65_536)
-        assert data, f"closed after {received!r}"
-        received += data
-    sid = json.loads(received[received.index(b"0{") + 1 :])["sid"]
-    tcp.sendall(head(target=f"{HANDSHAKE}&sid={sid}"))
+    tcp.sendall(head(target=f"{HANDSHAKE}&sid={handshake(tcp)}"))
 
 
-HOLDS = [hold_idle, hold_silent, hold_half_a_line, hold_half_a_head, hold_half_a_body, hold_half_a_chunk, hold_poll]
+def handshake(tcp: socket.socket) -> str:
+    """Open a session."""
+    received = answered(tcp, head(target=HANDSHAKE), b"}")
+    sid: str = json.loads(received[received.index(b"0{") + 1 :])["sid"]
+    return sid
+
+
+def hold_unread(tcp: socket.socket, _url: str) -> None:
+    """Ask again and again, and read no answer."""
+    tcp.settimeout(0)
+    with suppress(BlockingIOError, ssl.SSLWantWriteError):
+        while True:  # Ends as soon as the server, which cannot send, reads no more.
+            tcp.send(head() * 1000)
+
+
+def hold_members_poll(tcp: socket.socket, token: str) -> None:
+    """Open a session, connect, and poll until there is nothing."""
+    target, connect = f"{HANDSHAKE}&sid={handshake(tcp)}", "40" + json.dumps({"token": token})
+    answered(tcp, head(f"Content-Length: {len(connect)}", target=target, method="POST") + connect.encode(), b"ok")
+    answered(tcp, head(target=target), b"}")
+    tcp.sendall(head(target=target))
+
+
+HOLDS = [hold_idle, hold_silent, hold_half_a_line, hold_half_a_head, hold_half_a_body, hold_half_a_chunk, hold_poll, hold_unread]
 
 
 @pytest.fixture(scope="module", params=[GEVENT_WEBSOCKET, REALTIME], ids=["GeventWebSocketWorker", "RealtimeWorker"])
@@ -467,13 +487,29 @@ def test_others_are_served_while_connections_hold_every_place(
     url = small_server.url
     with ExitStack() as stack:
         for _ in range(3 * PLACES):
-            hold(stack.enter_context(closing(open_tcp(url))), url)
+            hold(stack.enter_context(closing(open_tcp(url, receive_buffer=SMALL_BUFFER))), url)
         for _ in range(5):
             assert requests.get(f"{url}/ready", timeout=SECONDS).text == "ready"
         session = stack.enter_context(closing(RawPolling(url)))
         session.post("40" + json.dumps({"token": Api(url).token()}))
         assert session.receive_until("40")
     assert not any("Traceback" in line for line in small_server.lines)
+
+
+@pytest.mark.parametrize("kind", [GEVENT_WEBSOCKET, REALTIME])
+def test_others_are_served_while_polls_of_members_hold_every_place(kind: str) -> None:
+    """The longest is answered with nothing, and its client told to poll on another connection."""
+    with worker(kind, "--worker-connections", str(PLACES)) as server, ExitStack() as stack:
+        url = server.url
+        token, polling = Api(url).token(), []
+        for _ in range(PLACES):
+            polling.append(stack.enter_context(closing(open_tcp(url))))
+            hold_members_poll(polling[-1], token)
+        assert requests.get(f"{url}/ready", timeout=SECONDS).text == "ready"
+        first = read_to_the_end(polling[0])
+        assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"Connection: close\r\n" in first
+        assert first.endswith(b"\r\n\r\n6")
 
 
 @pytest.mark.parametrize("kind", [GEVENT_WEBSOCKET, REALTIME])
@@ -509,6 +545,45 @@ def test_silent_peers_give_way_before_their_tls_handshake_too(tmp_path: Path) ->
             stack.enter_context(closing(open_tcp(server.url.replace("https", "http"))))
         with closing(open_tcp(server.url)) as tcp:
             answered(tcp, head())
+
+
+# Answers ----------------------------------------------------------------------------------------------
+
+
+def test_who_does_not_read_an_answer_is_given_up(engine_with: ServerWith) -> None:
+    with closing(open_tcp(engine_with(**QUICK).url, receive_buffer=SMALL_BUFFER)) as tcp:
+        hold_unread(tcp, "")
+        assert poll(lambda: is_reset(tcp), SECONDS)
+
+
+def test_who_does_not_read_over_tls_is_given_up_too(tmp_path: Path) -> None:
+    options = write_certificate(trustme.CA(), tmp_path)
+    environment = {"CONTRACT_APP_CONFIG": json.dumps(QUICK)}
+    with gunicorn(ENGINE_APP, environment, "--worker-class", REALTIME, *options, ready=None, scheme="https") as server:
+        assert poll(lambda: can_connect(server.url.replace("https", "http")), SECONDS)
+        with closing(open_tcp(server.url)) as tcp:
+            answered(tcp, head())  # Until a first request, the server has the time-outs of no application.
+        with closing(open_tcp(server.url, receive_buffer=SMALL_BUFFER)) as tcp:
+            hold_unread(tcp, "")
+            assert poll(lambda: is_reset(tcp), SECONDS)
+        assert not any("engine/answer.py" in line for line in server.lines), "an error that nobody handled"
+
+
+def is_reset(tcp: socket.socket) -> bool:
+    """Whether the server has reset the connection."""
+    return tcp.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+
+
+def test_who_reads_a_large_answer_slowly_gets_all_of_it(engine_with: ServerWith) -> None:
+    body = bytes(4_000_000)
+    with closing(open_tcp(engine_with(**QUICK).url, receive_buffer=SMALL_BUFFER)) as tcp:
+        tcp.sendall(head(f"Content-Length: {len(body)}", "Connection: close", **POST) + body)
+        received, pieces = 0, 0
+        while data := tcp.recv(65_536):
+            received, pieces = received + len(data), pieces + 1
+            if pieces < SLOW_PIECES:
+                sleep(QUICK["REALTIME_CONNECT_TIMEOUT"] / 5)
+    assert received > len(body)
 
 
 # Upgrades ---------------------------------------------------------------------------------------------

@@ -407,6 +407,10 @@ PLAN: Final[dict[str, Suite]] = {
         ("e2e/test_front_door.py",),
     ),
     "flask_realtime/engine/body.py": Suite(("unit/engine/test_body.py",), ("e2e/test_front_door.py",)),
+    "flask_realtime/engine/answer.py": Suite(("unit/engine/test_answer.py",), ("e2e/test_front_door.py",)),
+    "flask_realtime/engine/waiting_polls.py": Suite(
+        ("unit/engine/test_waiting_polls.py", "unit/engine/test_engine_socket.py"), ("e2e/test_front_door.py",)
+    ),
     "flask_realtime/engine/places.py": Suite(("unit/engine/test_places.py",), ("e2e/test_front_door.py",)),
     "flask_realtime/engine/installing.py": Suite(
         ("unit/engine/test_handler.py", "unit/engine/test_installing.py"), ("e2e/test_engine_selection.py",)

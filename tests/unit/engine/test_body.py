@@ -44,6 +44,7 @@ class Request:
         self.server = "server"
         self.places = Places()
         self.close_connection = False
+        self.transmit = self.socket.sendall
 
     def body(self, data: bytes, length: int | None = None, *, is_expected: bool = False, patience: float = SECONDS) -> Any:
         """Send a body, chunked where it has no length, and return it as an application sees it."""

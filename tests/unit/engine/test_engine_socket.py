@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import gevent
@@ -14,6 +14,7 @@ import pytest
 from engineio import packet as eio
 from engineio.exceptions import ContentTooLongError, EngineIOError
 from gevent.event import Event
+from gevent.pywsgi import WSGIHandler
 
 from flask_realtime.counts import Counts
 from flask_realtime.engine import upgrade as module
@@ -23,6 +24,7 @@ from flask_realtime.engine.messages import OutboundMessage
 from flask_realtime.engine.session import encode_packet
 from flask_realtime.engine.socket import EngineSocket
 from flask_realtime.engine.takeover import UPGRADE, Upgrade
+from flask_realtime.engine.waiting_polls import WaitingPolls
 from tests.unit.engine.websocket_client import SECONDS, WebSocketClient
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -54,6 +56,7 @@ class Server:
         self.greenlets = SimpleNamespace(start_background_task=gevent.spawn)
         self.shutdown_signal = SimpleNamespace(install=self.installed.append)
         self.create_queue = gevent.queue.JoinableQueue
+        self.polls = WaitingPolls()
 
     def get_queue_empty_exception(self) -> type[Exception]:
         """Return what gevent's queue raises."""
@@ -426,6 +429,23 @@ def test_a_poll_takes_what_waits(session: Session, server: Server) -> None:
     session.ping()
     assert [packet.packet_type for packet in session.handle_get_request({}, None)] == [eio.PING]
     assert (session.is_polled, server.ended) == (False, [])
+
+
+def test_a_poll_that_gives_way_ends_with_nothing_and_its_connection_with_it(session: Session, server: Server) -> None:
+    handler: Any = WSGIHandler.__new__(WSGIHandler)
+    handler.close_connection = False
+    start_response = MethodType(lambda *_answer: None, handler)
+    for is_asked in (True, False):
+        poll: Any = gevent.spawn(session.handle_get_request, {}, start_response)
+        settle()
+        if is_asked:
+            session.give_way()
+        else:
+            session.ping()
+        assert [packet.packet_type for packet in poll.get(timeout=SECONDS)] == [eio.NOOP if is_asked else eio.PING]
+        assert handler.close_connection is is_asked
+        handler.close_connection = False
+    assert (server.ended, server.polls.free_one()) == ([], False)
 
 
 def test_what_a_client_posts_is_handled_in_order(session: Session, server: Server) -> None:

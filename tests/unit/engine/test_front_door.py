@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from typing import Any
 
 import gevent
@@ -17,6 +18,7 @@ from flask_realtime.engine.limits import EngineLimits
 from flask_realtime.engine.takeover import UPGRADE
 
 SECONDS = 10.0
+AHEAD = 2500
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 SHAKE = (
     b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -117,6 +119,32 @@ def test_requests_follow_each_other_on_one_connection(door: Door) -> None:
         assert (door.seen[-1]["REQUEST_METHOD"], door.seen[-1]["PATH_INFO"], door.seen[-1]["QUERY_STRING"]) == ("POST", "/p", "q")
     assert door.ask(b"\r\n" + GET)[0].startswith(b"HTTP/1.1 200")
     assert door.log.getvalue().count('"POST /p?q HTTP/1.1" 200') == 3
+
+
+def test_requests_that_are_sent_ahead_let_others_have_theirs_in_between(door: Door) -> None:
+    door.client.sendall(GET * AHEAD)
+    door.body = lambda environ: environ["PATH_INFO"].encode()
+    with closing(door.connect()) as other:
+        other.settimeout(SECONDS)
+        other.sendall(GET.replace(b"/a", b"/b"))
+        assert other.recv(100).startswith(b"HTTP/1.1 200")
+    assert len(door.seen) < AHEAD, "gevent runs a thousand of what waits for nothing before it looks at its sockets"
+
+
+def test_who_gives_way_is_not_answered_what_was_sent_ahead(door: Door) -> None:
+    places: Any = door.kind.places
+
+    def hang_up(_environ: dict[str, Any]) -> bytes:
+        places.is_leaving = lambda _connection: True
+        return b"answer"
+
+    door.body = hang_up
+    door.client.sendall(GET * 50)
+    received = b""
+    with suppress(ConnectionResetError):
+        while data := door.client.recv(65_536):
+            received += data
+    assert received.count(b"HTTP/1.1 200") < 5
 
 
 def test_a_chunked_body_ends_by_itself(door: Door) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -132,6 +133,43 @@ def test_who_goes_on_keeps_its_place(places: Places, connections: list[Any], how
     assert ended(connections) == [1]
     places.hang_up_idle()
     assert ended(connections) == [1]
+
+
+def test_who_does_not_read_gives_up_its_place_with_what_waits_for_it(places: Places, pairs: list[Any]) -> None:
+    full = server()
+    (_, slow), (_, newest) = pairs[:2]
+    with suppress(BlockingIOError):
+        while True:
+            slow.send(bytes(1000))
+    places.wait_to_send(slow, full)
+    places.hang_up_idle()
+    places.wait(newest, full)
+    assert places.is_leaving(slow)
+    assert not places.is_leaving(newest)
+    with pytest.raises(BrokenPipeError):
+        slow.send(b"more")
+
+
+def test_who_has_read_something_has_waited_less_long(places: Places, connections: list[Any]) -> None:
+    full = server()
+    for connection in connections[:2]:
+        places.wait_to_send(connection, full)
+    places.touch(connections[1])
+    assert places.is_leaving(connections[0])
+    places.forget(connections[0])
+    places.wait_to_send(connections[2], full)
+    places.wait_to_send(connections[1], full)
+    assert [places.is_leaving(connection) for connection in connections[:3]] == [False, False, True]
+
+
+def test_who_is_hung_up_on_and_does_not_read_is_cut(places: Places, connections: list[Any]) -> None:
+    full = server()
+    for connection in connections[:2]:
+        places.wait(connection, full)
+    connections[0].send(b"last")
+    places.wait_to_send(connections[0], full)
+    with pytest.raises(BrokenPipeError):
+        connections[0].send(b"more")
 
 
 def test_who_waits_alone_is_left_where_something_else_gives_up_a_place(places: Places, connections: list[Any]) -> None:

@@ -448,7 +448,7 @@ class RealtimeConfig:
         "a number of seconds above 0",
         _is_positive_number,
         doc="Seconds in which a client that has opened a session must connect, in which the head of an HTTP request must arrive, "
-        "and for which its body may pause.",
+        "and for which its body may pause and its response be unread.",
     )
     keep_alive: float = _setting(
         75.0,

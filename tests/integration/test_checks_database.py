@@ -56,7 +56,7 @@ def test_tables_that_are_not_there_are_named_by_the_command_alone(database_url: 
         for table in db.metadata.tables:
             assert table in found.problem
         assert found.remedy == "Create them, with db.create_all() or a migration."
-        create_tables(db)
+        db.create_all()
         db.session.execute(db.text("DROP TABLE realtime_job"))
         db.session.commit()
     (found,) = problems(app)

@@ -98,6 +98,25 @@ def test_a_page_that_was_reloaded_gets_what_it_missed(
     assert told(reloaded, "told") == ["between", 0, 1]
 
 
+def test_what_a_hook_sends_to_who_is_back_comes_behind_connect_and_what_was_missed(
+    server_with: ServerWith, networks: Callable[[Api], Network], open_client: Open, new_id: NewId
+) -> None:
+    api = server_with()
+    network, user = networks(api), new_id("greeted")
+    client = open_client(network.url, api, user)
+    client.wait_for("greeting")
+    client.wait_for("realtime:ready")
+    network.shut()
+    network.lose("reset")
+    api.emit("send_to_user", user, "told", "between")
+    network.open()
+    client.wait_for_number("greeting", 1)
+    client.settle()
+    assert client.recoveries == [False, True]
+    names = [event.name for event in client._events]
+    assert [name for name in names if name in {"told", "realtime:ready", "greeting"}] == ["told", "realtime:ready", "greeting"]
+
+
 def test_in_one_room_everybody_gets_what_they_can_do_with(
     server_with: ServerWith, networks: Callable[[Api], Network], open_client: Open, new_id: NewId
 ) -> None:

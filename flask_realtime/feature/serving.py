@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flask_realtime.feature.connections import ServedConnection
 from flask_realtime.identity import Identity
@@ -37,6 +37,22 @@ class ServedNamespace(Protocol):
         """Handle a client's end; must not wait."""
 
 
+class Traffic(NamedTuple):
+    """Packets that carried events and answers, without those of uncounted namespaces.
+
+    Args:
+        packets_in: Number of events from clients.
+        bytes_in: Their characters.
+        packets_out: Number of events to clients, one for each receiver, and of answers.
+        bytes_out: Bytes of the events.
+    """
+
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+
+
 class Observer(Protocol):
     """Told of what happens on a server while it is registered with `ServerView.observe`. No method may wait."""
 
@@ -46,20 +62,9 @@ class Observer(Protocol):
     def session_closed(self, reason: str) -> None:
         """Record the end of a session."""
 
-    def packets_received(self, count: int, size: int) -> None:
-        """Record packets from a client.
-
-        Args:
-            count: Their number.
-            size: Their characters or bytes together.
-        """
-
-    def packets_sent(self, count: int, size: int) -> None:
-        """Record packets to clients; as for `packets_received`."""
-
     @property
     def shows_events(self) -> bool:
-        """Return whether it is told of events at all."""
+        """Return whether it is told of events; it is the same all the time."""
 
     def takes_event(self, namespace: str) -> bool:
         """Return whether it is to be told of one more event in a namespace."""
@@ -88,6 +93,9 @@ class ServerView(Protocol):
 
     def observe(self, observer: Observer | None) -> None:
         """Have an observer told of everything from now on, in place of the previous one; with None, nothing is observed."""
+
+    def traffic(self) -> Traffic:
+        """Return what went through this server since it started; reading it costs an event nothing."""
 
     def count_sessions(self) -> tuple[int, int]:
         """Return the number of sessions, and of those that use long polling now."""

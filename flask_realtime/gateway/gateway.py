@@ -116,7 +116,7 @@ class Gateway:
         after_commit = parts.after_commit(app, by_default=config.after_commit)
         finishing: list[Callable[[], bool]] = []
         calls = (after_commit, self._disconnect, lost_connections, finishing.append, counts, parts.tracing)
-        view = self._view = GatewayView(self._sessions, registry, server.all_rooms, sessions, connections, self._disconnect)
+        view = self._view = GatewayView(self._sessions, registry, server.all_rooms, sessions, self._disconnect)
         surroundings = Surroundings(app, config, application, backend, server, registry, connect_limiter, delivery, *calls, view)
         features = self._features = Features(hooks.features, application, delivery.send, surroundings.context_of, peer_log, view)
         self.control = Control(registry, delivery, backend, features, after_commit, lost_connections)

@@ -1,7 +1,7 @@
 """View of this server for features: its sessions, connections and rooms, and an observer of them while one is wanted.
 
-Nothing here is on the way of an event as long as there is no observer. With one, the functions that receive and deliver packets are
-exchanged for others that tell it.
+Nothing here is on the way of an event as long as no observer is shown events. With one that is, the functions that receive and
+deliver packets are exchanged for others that tell it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any, Final, NamedTuple
 
 from flask_realtime.contract import json
 from flask_realtime.engine.messages import OutboundMessage
-from flask_realtime.feature.serving import Observer
+from flask_realtime.feature.serving import Observer, Traffic
 from flask_realtime.gateway.connection import Connection, Registry, Session
 from flask_realtime.gateway.delivery.manager import RoomManager
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
-from flask_realtime.gateway.serving.connections import SocketIOConnections
 from flask_realtime.gateway.serving.sessions import EngineSessions
 
 Receive = Callable[[Session, object], None]
@@ -41,24 +40,21 @@ class GatewayView:
         registry: Its connections.
         rooms: The rooms of all namespaces.
         sessions: The engine's sessions.
-        connections: The connections of the Socket.IO server.
         disconnect: Ends a connection, for a reason.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - everything that there is on a server
+    def __init__(
         self,
         open_sessions: Mapping[str, Session],
         registry: Registry,
         rooms: RoomManager,
         sessions: EngineSessions,
-        connections: SocketIOConnections,
         disconnect: Callable[[Connection, str], None],
     ) -> None:
         self._open_sessions = open_sessions
         self._registry = registry
         self._rooms = rooms
         self._sessions = sessions
-        self._connections = connections
         self._disconnect = disconnect
         self._route: Receive = _not_routed
         self.receive: Receive = _not_routed
@@ -72,25 +68,32 @@ class GatewayView:
 
     def observe(self, observer: Observer | None) -> None:
         """Have an observer told of everything; see `ServerView.observe`."""
-        self.observer = observer
-        self.receive = self._route if observer is None else partial(_received, self._route, observer)
-        for eio_sid, session in list(self._open_sessions.items()):
-            self._sessions.handle_with(eio_sid, partial(self.receive, session))
-        self._connections.observe(None if observer is None else observer.packets_sent)
-        if observer is None:
-            self._rooms.observe(None, None)
-        else:
+        before, self.observer = self.observer, observer
+        if observer is not None and observer.shows_events:
+            self._exchange(partial(_received, self._route, observer))
             self._rooms.observe(partial(_RoomChanges, observer), partial(self._delivered, observer))
+        elif before is not None and before.shows_events:
+            self._exchange(self._route)
+            self._rooms.observe(None, None)
+
+    def _exchange(self, receive: Receive) -> None:
+        self.receive = receive
+        for eio_sid, session in list(self._open_sessions.items()):
+            self._sessions.handle_with(eio_sid, partial(receive, session))
 
     def _delivered(self, observer: Observer, receivers: Collection[Any], message: OutboundMessage) -> None:
-        count = len(receivers)
-        observer.packets_sent(count * len(message.parts), count * sum(map(len, message.parts)))
         head = str(message.parts[0])
-        if observer.shows_events and count and observer.takes_event(namespace := _namespace_of(head)):
+        if receivers and observer.takes_event(namespace := _namespace_of(head)):
             rooms = self._rooms.of(namespace)
             found = (rooms.find(self._sessions.id_of(receiver)) for receiver in islice(tuple(receivers), _MAX_RECEIVERS))
             event, args = _readable(head)
             observer.event_sent(namespace, [sid for sid in found if sid is not None], event, args)
+
+    def traffic(self) -> Traffic:
+        """Return what went through this server since it started; see `ServerView.traffic`."""
+        counts = self._rooms.counts
+        packets_in, packets_out = sum(counts.events_received.values()), sum(counts.events_sent.values())
+        return Traffic(packets_in, counts.bytes_received, packets_out + counts.answered, counts.bytes_sent)
 
     def count_sessions(self) -> tuple[int, int]:
         """Return the number of sessions, and of those that use long polling now."""
@@ -150,12 +153,8 @@ def _is_open(connection: Connection) -> bool:
 
 
 def _received(receive: Receive, observer: Observer, session: Session, data: object) -> None:
-    if isinstance(data, str):
-        observer.packets_received(1, len(data))
-        if observer.shows_events and data[:1] in _EVENT_TYPES:
-            _tell(observer, session, data)
-    elif isinstance(data, bytes | bytearray):
-        observer.packets_received(1, len(data))
+    if isinstance(data, str) and data[:1] in _EVENT_TYPES:
+        _tell(observer, session, data)
     receive(session, data)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from flask_realtime.feature.connections import ServedConnection
+from flask_realtime.feature.serving import Traffic
 from flask_realtime.features.administration.events import (
     BYTES_IN,
     BYTES_OUT,
@@ -45,6 +46,7 @@ class Collector:
         describe: Describes a connection.
         secret_events: Names of events whose arguments are never shown.
         now: Returns the time in seconds since 1970.
+        traffic: Returns what went through this server since it started.
         shows_events: Whether connections, rooms and events are collected, rather than numbers alone.
     """
 
@@ -53,6 +55,7 @@ class Collector:
         describe: Callable[[ServedConnection], SocketDetails],
         secret_events: frozenset[str],
         now: Callable[[], float],
+        traffic: Callable[[], Traffic],
         *,
         shows_events: bool,
     ) -> None:
@@ -61,7 +64,8 @@ class Collector:
         self._secret_events = secret_events
         self._now = now
         self._counts: Counts = {}
-        self._traffic: dict[int, list[int]] = {}
+        self._traffic = traffic
+        self._traffic_before = traffic()
         self._changes: list[Item] = []
         self._events: list[Item] = []
         self._polling: dict[str, ServedConnection] = {}
@@ -74,22 +78,6 @@ class Collector:
     def session_closed(self, reason: str) -> None:
         """Count the end of a session."""
         self._count(RAW_DISCONNECTION, reason)
-
-    def packets_received(self, count: int, size: int) -> None:
-        """Count packets from a client."""
-        traffic = self._traffic_now()
-        traffic[0] += count
-        traffic[1] += size
-
-    def packets_sent(self, count: int, size: int) -> None:
-        """Count packets to clients."""
-        traffic = self._traffic_now()
-        traffic[2] += count
-        traffic[3] += size
-
-    def _traffic_now(self) -> list[int]:
-        """Return the numbers of this second, in the order of `_TRAFFIC`."""
-        return self._traffic.setdefault(int(self._now()), [0, 0, 0, 0])
 
     def _count(self, kind: str, subtype: str | None) -> None:
         key = (int(self._now()), kind, subtype)
@@ -145,11 +133,12 @@ class Collector:
         return [*changes, *self._take_upgrades(), *events]
 
     def take_counts(self) -> Counts:
-        """Return the numbers since the last call."""
+        """Return the numbers since the last call; what went through the server counts for the second of this one."""
         counts, self._counts = self._counts, {}
-        traffic, self._traffic = self._traffic, {}
-        for second, numbers in traffic.items():
-            counts.update({(second, kind, None): number for kind, number in zip(_TRAFFIC, numbers, strict=True) if number})
+        before, self._traffic_before = self._traffic_before, self._traffic()
+        for kind, number, earlier in zip(_TRAFFIC, self._traffic_before, before, strict=True):
+            if number != earlier:
+                counts[int(self._now()), kind, None] = number - earlier
         return counts
 
     def take_loss(self) -> bool:

@@ -73,7 +73,7 @@ class Reporter:
         if self._collector is None:
             now = self._context.clock()
             self._stats_at, self._changes_at = now, now + REPORT_SECONDS
-            options = (self._describe, self._secret_events, time.time)
+            options = (self._describe, self._secret_events, time.time, self._context.server.traffic)
             self._collector = Collector(*options, shows_events=self._shows_events)
             self._context.server.observe(self._collector)
 

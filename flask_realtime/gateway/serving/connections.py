@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from socketio import packet as sio
@@ -32,15 +31,6 @@ class SocketIOConnections:
         self._server = server
         self._engine = server.eio
         self._rooms = rooms
-        self._send_packet: Callable[..., None] = self._send_plain
-
-    def observe(self, sent: Callable[[int, int], None] | None) -> None:
-        """Have somebody told of each packet for one client; with None, nobody.
-
-        Args:
-            sent: Gets the number of packets, and of their bytes: 0, since they are not encoded yet.
-        """
-        self._send_packet = self._send_plain if sent is None else partial(self._send_and_tell, sent)
 
     def reserve(self, eio_sid: str, namespace: str, *rooms: str) -> str:
         """Make an id for a connection that may be admitted; see `Rooms.reserve`."""
@@ -129,11 +119,7 @@ class SocketIOConnections:
         # Not in the mailbox, where a handler may be blocked in `call`, waiting for this acknowledgement.
         self._server.start_background_task(callback, *args)
 
-    def _send_and_tell(self, sent: Callable[[int, int], None], *packet: Any, **fields: Any) -> None:
-        sent(1, 0)
-        self._send_plain(*packet, **fields)
-
-    def _send_plain(
+    def _send_packet(
         self,
         eio_sid: str,
         packet_type: int,

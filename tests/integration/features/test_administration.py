@@ -61,6 +61,11 @@ class Page:
         """Return the first event of a name whose first arguments are given."""
         return self.wait_for(lambda event: event[0] == name and event[1 : 1 + len(args)] == list(args))
 
+    def total(self, kind: str) -> int:
+        """Return a number of everything that the page was told in aggregated events."""
+        told = [item for event in self.events if event[0] == "server_stats" for item in event[1]["aggregatedEvents"]]
+        return sum(item["count"] for item in told if item["type"] == kind)
+
     def act(self, event: str, *args: Any) -> Any:
         """Send an action, and return the answer; events that come before it are kept."""
         self.wire.send("2/admin,5" + json.dumps([event, *args]))
@@ -92,10 +97,11 @@ def chat(app: Flask) -> Realtime:
 
 
 def is_observed(app: Flask) -> bool:
-    """Return whether anything of the server is observed."""
+    """Return whether anything of the server is observed; in production mode nothing is on the way of an event then either."""
     watch = gateway_of(app).control.state_of(administration).watch
     view = gateway_of(app)._view
-    assert (view.observer is None) == (view.receive is view._route) == (watch is None or not watch.is_watched)
+    assert (view.observer is None) == (watch is None or not watch.is_watched)
+    assert (view.receive is not view._route) == (view.observer is not None and view.observer.shows_events)
     return view.observer is not None
 
 
@@ -169,16 +175,19 @@ def test_production_shows_numbers_and_nothing_that_anybody_says(make_app: MakeAp
         ann.call("say", {"text": "a secret"})
         ann.wait_for("said")
         assert page.act("join", "/", "somewhere") == {"ok": True}
+        ann.emit("typing:start", "7")
 
         def counts(event: list[Any]) -> bool:
             return event[0] == "server_stats" and any(item["type"] == "packetsIn" for item in event[1]["aggregatedEvents"])
 
         stats = page.wait_for(counts)[1]
-        page.wait_for(lambda event: event[0] == "server_stats" and event[1] != stats)
+        page.wait_for(lambda _event: page.total("packetsIn") == 3)
+        assert is_observed(app)
     assert {event[0] for event in page.events} == NUMBERS
     assert {"a secret", "ann", "conversation:7"} & set(json.dumps(page.events).split('"')) == set()
     assert stats["namespaces"] == [{"name": "/", "socketsCount": 1}, {"name": "/admin", "socketsCount": 1}]
-    assert {"packetsIn", "packetsOut", "bytesIn", "bytesOut"} <= {item["type"] for item in stats["aggregatedEvents"]}
+    bytes_in = len('["join:conversation","7"]["say",{"text":"a secret"}]["typing:start","7"]')
+    assert (page.total("bytesIn"), page.total("packetsOut") > 3, page.total("bytesOut") > 100) == (bytes_in, True, True)
     assert (stats["clientsCount"], stats["pollingClientsCount"]) == (2, 2)
 
 

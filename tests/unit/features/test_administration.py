@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +15,7 @@ from flask_realtime.contract.records import NOTHING, Stored
 from flask_realtime.errors import BadRequest, ConnectionRefused
 from flask_realtime.feature.connections import ServedConnection
 from flask_realtime.feature.context import FeatureContext
+from flask_realtime.feature.serving import Traffic
 from flask_realtime.features.administration.audience import Audience
 from flask_realtime.features.administration.collector import MAX_CHANGES, MAX_EVENTS, Collector
 from flask_realtime.features.administration.events import Action, LogIn, SocketDetails, event_arguments, parse_action, parse_log_in
@@ -23,6 +25,7 @@ from flask_realtime.features.administration.settings import AdminSettings
 from tests.clock import Clock
 
 PASSWORD = "correct horse battery"
+NO_TRAFFIC = Traffic(0, 0, 0, 0)
 SETTINGS = AdminSettings("root", generate_password_hash(PASSWORD, "pbkdf2:sha256:1"), is_development=False, is_read_only=False)
 RIGHT = LogIn("root", PASSWORD, None)
 
@@ -45,22 +48,22 @@ class Connected:
         self.id, self.namespace, self.transport = sid, "/", "polling"
 
 
-def collector(*, shows_events: bool = True) -> Collector:
-    """Return a collector at a time."""
+def collector(*, shows_events: bool = True, traffic: Sequence[Traffic] = ()) -> Collector:
+    """Return a collector at a time, which reads the traffic that is given, and then none any more."""
+    readings = iter(traffic)
 
     def describe(connection: ServedConnection) -> SocketDetails:
         return SocketDetails(connection.id, "", "polling", "/", "", "", "", "", is_secure=False, opened_at=0.0, rooms=())
 
-    return Collector(describe, frozenset({"auth:refresh"}), lambda: 7.5, shows_events=shows_events)
+    options = (frozenset({"auth:refresh"}), lambda: 7.5, lambda: next(readings, NO_TRAFFIC))
+    return Collector(describe, *options, shows_events=shows_events)
 
 
 def test_numbers_are_counted_by_the_second() -> None:
-    found = collector(shows_events=False)
+    before, after = Traffic(5, 50, 6, 60), Traffic(7, 70, 12, 180)
+    found = collector(shows_events=False, traffic=[before, after, after])
     found.session_opened()
     found.session_closed("transport close")
-    for _ in range(2):
-        found.packets_received(1, 10)
-        found.packets_sent(3, 60)
     counts = {(kind, subtype): count for (second, kind, subtype), count in found.take_counts().items() if second == 7}
     assert counts == {
         ("rawConnection", None): 1,

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask_realtime.database.users import FindUsers
+from flask_realtime.errors import RegistrationError
 from flask_realtime.extension import BUILT_IN, Realtime
 from flask_realtime.features.notifications.records import NotificationRecord
 from flask_realtime.rest import Authenticate, rest_blueprint
@@ -42,8 +43,8 @@ class Chat:
         blueprint: The requests.
 
     Raises:
-        RegistrationError: The application serves connections already, a hook that the store implements has a function already, or
-            a function cannot be called with its argument.
+        RegistrationError: The application serves connections already, a hook that the store implements has a function already, a
+            function cannot be called with its argument, or there is no store.
     """
 
     def __init__(  # noqa: PLR0913 - what an application chooses
@@ -56,6 +57,9 @@ class Chat:
         notification_json: Callable[[NotificationRecord], Any] | None = None,
         url_prefix: str = "/api",
     ) -> None:
+        if not isinstance(store, Store):
+            msg = f"Chat takes the Store object, not {store!r}; make it first: Store(db, define_models(db))."
+            raise RegistrationError(msg)
         check_hook("Chat(users=...)", users, ("user_ids",))
         check_options("Chat", {"authenticate": (authenticate, ()), "notification_json": (notification_json, ("notification",))})
         store.register(realtime, users=users, notification_json=notification_json)

@@ -169,6 +169,13 @@ def test_a_function_that_cannot_be_called_is_an_error_where_the_chat_is_made(
         pass
 
 
+def test_something_else_than_the_store_is_an_error_where_the_chat_is_made(world: World) -> None:
+    store: Any
+    for store in (None, world.db):
+        with pytest.raises(RegistrationError, match=r"^Chat takes the Store object, not .*; make it first: Store\("):
+            Chat(Realtime(), store, users=known)
+
+
 @pytest.mark.parametrize(
     ("option", "function", "reason"),
     [

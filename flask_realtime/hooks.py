@@ -43,8 +43,8 @@ class Tables(Protocol):
     def is_set_up(self, extensions: Mapping[str, object]) -> bool:
         """Return whether an application, by its extensions, has the store's database."""
 
-    def missing(self) -> tuple[list[str], list[str]]:
-        """Return the tables that the current application's database lacks, and the columns that it lacks in the others."""
+    def missing(self) -> tuple[list[str], list[str], list[str]]:
+        """Return the tables that the current application's database lacks, and the columns and parts of the others."""
 
 
 @dataclass(frozen=True)

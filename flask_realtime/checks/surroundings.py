@@ -54,7 +54,7 @@ def check_database(app: Flask) -> Iterator[Finding]:
 
 
 def check_tables(app: Flask, gateway: Gateway) -> Iterator[Finding]:
-    """Check that the database of the application's store has its tables, with all their columns."""
+    """Check that the database of the application's store has its tables, with all their columns, triggers and indexes of text."""
     tables = gateway.tables()
     if tables is None or not tables.is_set_up(app.extensions):
         return
@@ -62,7 +62,7 @@ def check_tables(app: Flask, gateway: Gateway) -> Iterator[Finding]:
 
     try:
         with app.app_context():
-            missing, columns = tables.missing()
+            missing, columns, parts = tables.missing()
     except SQLAlchemyError as error:
         reason = str(error).partition("\n")[0]
         yield Finding("database_unreachable", f"The store's database cannot be asked: {reason}.", "Start it, or correct its URI.")
@@ -73,6 +73,9 @@ def check_tables(app: Flask, gateway: Gateway) -> Iterator[Finding]:
     if columns:
         problem = f"The database lacks columns, and what the store does with their tables fails: {', '.join(columns)}."
         yield Finding("columns_missing", problem, "Add them with a migration, which db.create_all() is not.")
+    if parts:
+        problem = f"The database lacks triggers or indexes that belong to the store's tables: {', '.join(parts)}."
+        yield Finding("triggers_missing", problem, "Make them in a migration: call .create(op.get_bind()) on each.")
 
 
 def check_versions(

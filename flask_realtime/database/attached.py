@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Table, event, inspect
 
@@ -15,6 +16,12 @@ class Attached(Protocol):
 
     def drop(self, connection: Connection) -> None:
         """Drop it."""
+
+    def is_complete(self, connection: Connection) -> bool:
+        """Return whether it is there."""
+
+
+_INFO: Final = "realtime_attached"
 
 
 def attach(attached: Attached, model: type[Any]) -> None:
@@ -34,3 +41,10 @@ def attach(attached: Attached, model: type[Any]) -> None:
     table = inspect(model).local_table
     event.listen(table, "after_create", created)
     event.listen(table, "before_drop", dropped)
+    table.info.setdefault(_INFO, []).append(attached)
+
+
+def attached_to(table: Table) -> Sequence[Attached]:
+    """Return the parts that are made with a table."""
+    parts: list[Attached] = table.info.get(_INFO, [])
+    return parts

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import inspect
 
+from flask_realtime.database.attached import attached_to
 from flask_realtime.database.base import RealtimeModelMixin
 
 
@@ -26,14 +27,15 @@ class StoredTables:
         """Return whether an application, by its extensions, is one that `db` is set up on."""
         return extensions.get("sqlalchemy") is self._db
 
-    def missing(self) -> tuple[list[str], list[str]]:
-        """Return the tables that the current application's database lacks, and the columns that it lacks in the others.
+    def missing(self) -> tuple[list[str], list[str], list[str]]:
+        """Return the tables that the current application's database lacks, and the columns and parts that it lacks of the others.
 
         Raises:
             SQLAlchemyError: The database cannot be asked.
         """
         tables: list[str] = []
         columns: list[str] = []
+        parts: list[str] = []
         for model in self._models:
             table = inspect(model).local_table
             database = inspect(self._db.session.get_bind(model))
@@ -42,4 +44,6 @@ class StoredTables:
                 continue
             there = {column["name"] for column in database.get_columns(table.name, schema=table.schema)}
             columns += [f"{table.fullname}.{column.name}" for column in table.columns if column.name not in there]
-        return tables, columns
+            connection = self._db.session.connection({"mapper": model})
+            parts += [repr(part) for part in attached_to(table) if not part.is_complete(connection)]
+        return tables, columns, parts

@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_realtime import Realtime
 from flask_realtime.checks import Finding, find_all, find_certain
 from flask_realtime.extension import gateway_of
-from flask_realtime.store import JobMixin, Store, define_models
+from flask_realtime.store import JobMixin, MemberCount, SearchIndex, Store, define_models
 from tests.integration.conftest import KEY
 from tests.integration.example_support import create_tables, shared_models, sqlite_url
 
@@ -79,6 +79,36 @@ def test_columns_that_are_not_there_are_named(database_url: str) -> None:
     assert found.code == "columns_missing"
     assert found.problem.endswith(": realtime_message.edited_at, realtime_job.expires_at, realtime_job.last_error.")
     assert "migration" in found.remedy
+
+
+def test_triggers_and_indexes_of_text_that_are_not_there_are_named(database_url: str) -> None:
+    app = make_app(database_url)
+    db, models = shared_models(app, search=True)
+    with_store(app, db, models)
+    with app.app_context():
+        create_tables(db)
+        for part in (MemberCount("realtime_conversation", "realtime_participant"), SearchIndex("realtime_message")):
+            part.drop(db.session.connection())
+            db.session.commit()
+            (found,) = problems(app)
+            assert found.code == "triggers_missing"
+            assert found.problem == f"The database lacks triggers or indexes that belong to the store's tables: {part!r}."
+            part.create(db.session.connection())
+            db.session.commit()
+    assert problems(app) == []
+
+
+@pytest.mark.parametrize("moment", ["insert", "delete", "update"])
+def test_an_index_of_text_without_one_of_its_triggers_counts_as_not_there(tmp_path: Path, moment: str) -> None:
+    app = make_app(sqlite_url(tmp_path))
+    db, models = shared_models(app, search=True)
+    with_store(app, db, models)
+    with app.app_context():
+        db.create_all()
+        db.session.execute(db.text(f"DROP TRIGGER realtime_message_search_{moment}"))
+        db.session.commit()
+    (found,) = problems(app)
+    assert found.problem.endswith(": SearchIndex(table='realtime_message').")
 
 
 def test_a_table_of_another_database_is_looked_for_there(tmp_path: Path) -> None:

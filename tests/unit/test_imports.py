@@ -72,7 +72,7 @@ MAY_IMPORT = {
     "functions": {"extension", "feature"},
     "store": {"contract", "database", "errors", "extension", "features", "hooks", "jobs", "signatures"},
     "rest": {"contract", "errors", "extension", "feature", "gateway", "identity", "signatures"},
-    "chat": {"database", "extension", "features", "rest", "signatures", "store"},
+    "chat": {"database", "errors", "extension", "features", "rest", "signatures", "store"},
     "health": {"contract", "extension", "logs"},
     "tracing": {"backends", "contract", "engine", "errors", "extension", "feature", "gateway"},
     "worker": {"engine"},

@@ -172,6 +172,18 @@ class MemberCount:
         else:
             connection.exec_driver_sql(f'DROP TRIGGER IF EXISTS "{self.name}"')
 
+    def is_complete(self, connection: Connection) -> bool:
+        """Return whether the trigger is there.
+
+        Args:
+            connection: A connection to SQLite or PostgreSQL.
+        """
+        values = {"name": self.name, "table": f'"{self.participant}"'}
+        where = "pg_trigger WHERE tgrelid = to_regclass(:table) AND tgname = :name"
+        if connection.dialect.name != "postgresql":
+            where = "sqlite_master WHERE type = 'trigger' AND name = :name"
+        return connection.execute(text(f"SELECT count(*) FROM {where}"), values).scalar() == 1  # noqa: S608 - one of two
+
 
 def _recount(count: MemberCount) -> str:
     counted = f'SELECT count(*) FROM "{count.participant}" AS member WHERE member.conversation_id = "{count.conversation}".id'  # noqa: S608 - its own names

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from flask_realtime.database.attached import attach
@@ -91,6 +91,18 @@ class SearchIndex:
         is_postgresql = connection.dialect.name == "postgresql"
         _execute(connection, _drop_on_postgresql(self) if is_postgresql else _drop_on_sqlite(self))
 
+    def is_complete(self, connection: Connection) -> bool:
+        """Return whether the index is there, with what keeps it up to date.
+
+        Args:
+            connection: A connection to SQLite or PostgreSQL.
+        """
+        if connection.dialect.name == "postgresql":
+            return connection.execute(select(func.to_regclass(f'"{_name_on_postgresql(self)}"'))).scalar() is not None
+        names = [self.name, *_triggers_on_sqlite(self)]
+        there = select(func.count()).select_from(text("sqlite_master")).where(column("name").in_(names))
+        return connection.execute(there).scalar() == len(names)
+
 
 def _execute(connection: Connection, statements: Iterator[str]) -> None:
     for statement in statements:
@@ -124,9 +136,13 @@ def _create_on_sqlite(index: SearchIndex) -> Iterator[str]:
         yield f'CREATE TRIGGER "{name}_{moment.split()[0].lower()}" AFTER {moment} ON "{table}" BEGIN {actions} END'
 
 
+def _triggers_on_sqlite(index: SearchIndex) -> list[str]:
+    return [f"{index.name}_{moment}" for moment in ("insert", "delete", "update")]
+
+
 def _drop_on_sqlite(index: SearchIndex) -> Iterator[str]:
-    for moment in ("insert", "delete", "update"):
-        yield f'DROP TRIGGER IF EXISTS "{index.name}_{moment}"'
+    for trigger in _triggers_on_sqlite(index):
+        yield f'DROP TRIGGER IF EXISTS "{trigger}"'
     yield f'DROP TABLE IF EXISTS "{index.name}"'
 
 
@@ -158,7 +174,11 @@ def _create_on_postgresql(index: SearchIndex, version: tuple[Any, ...]) -> Itera
     yield f"""
         ALTER TABLE "{table}" ADD COLUMN "{name}_vector" tsvector
         GENERATED ALWAYS AS ("{name}_vector"(content)) STORED"""
-    yield f'CREATE INDEX "ix_{name}_vector" ON "{table}" USING gin ("{name}_vector")'
+    yield f'CREATE INDEX "{_name_on_postgresql(index)}" ON "{table}" USING gin ("{name}_vector")'
+
+
+def _name_on_postgresql(index: SearchIndex) -> str:
+    return f"ix_{index.name}_vector"
 
 
 def _drop_on_postgresql(index: SearchIndex) -> Iterator[str]:

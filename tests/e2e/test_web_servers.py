@@ -35,6 +35,7 @@ SERVED = "tests.e2e.apps.served_app"
 EARLY = "tests.e2e.apps.early_app"
 SECONDS = 30.0
 COMMAND = f'gunicorn -k geventwebsocket.gunicorn.workers.GeventWebSocketWorker -w 1 "{MODULE}:create_app()"'
+ASKED = "A client asked for a WebSocket, which there is not"
 UNSUITABLE = "This server is not run in a way that serves Socket.IO clients; its log says why"
 THREADING = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "threading"}'}
 GEVENT = {"CONTRACT_APP_CONFIG": '{"REALTIME_ASYNC_MODE": "gevent"}'}
@@ -216,8 +217,9 @@ def test_a_server_that_hands_out_no_socket_carries_long_polling(name: str, drive
         for kind in ("js-websocket", "py-websocket"):
             with pytest.raises(Refused if kind.startswith("js") else Exception):
                 connect(kind, driver, Api(server.url), new_id("ann"))
+        server.wait_for_line(ASKED)
         (line,) = [line for line in complaints(server) if "REALTIME_ASYNC_MODE =" not in line]
-        assert "A client asked for a WebSocket, which there is not" in line
+        assert ASKED in line
 
 
 @pytest.mark.parametrize("name", UNSUITABLE_SERVERS)
@@ -229,6 +231,7 @@ def test_a_server_that_cannot_serve_says_so_to_clients_and_once_in_its_log(name:
             with pytest.raises(Refused) as refused:
                 connect(kind, driver, Api(server.url), new_id("ann"), path)
             assert (refused.value.code, refused.value.message) == ("server_unsuitable", UNSUITABLE)
+        server.wait_for_line("refused with")
         said = [line for line in server.lines if "refused with" in line]
         if name != "uvicorn, asgiref":  # Its executor fails by itself where a client sends and polls at once.
             assert complaints(server) == said
@@ -296,17 +299,19 @@ def test_an_upgrade_is_refused_where_it_would_take_the_last_thread(open_wire: Op
     with worker("gthread", "--threads", "4") as server, ExitStack() as stack:
         token = Api(server.url).token(new_id("ann"))
         first, second = (stack.enter_context(closing(RawPolling(server.url))) for _ in range(2))
-        for polling in (first, second):
+        polls = [stack.enter_context(closing(open_tcp(server.url))) for _ in range(2)]
+        for polling, poll in zip((first, second), polls, strict=True):
             polling.post(f'40{{"token":"{token}"}}')
             polling.receive_until("40")
-            tcp = stack.enter_context(closing(open_tcp(server.url)))
-            tcp.sendall(poll_request(server.url, polling.handshake["sid"]))
+            poll.sendall(poll_request(server.url, polling.handshake["sid"]))
         wire = open_wire(server.url, f"{WEBSOCKET_QUERY}&sid={first.handshake['sid']}")
         assert wire.status == 101
         other = f"{WEBSOCKET_QUERY}&sid={second.handshake['sid']}"
         assert open_wire(server.url, other).status == 400
         assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200
-        wire.send("2probe", "5")
+        wire.send("2probe")
+        assert (wire.receive(), polls[0].recv(12)) == ("3probe", b"HTTP/1.1 200")  # Clients wait for the end of their poll, too.
+        wire.send("5")
         assert wire.call(1, "app:echo", "hello") == {"echo": "hello"}
         assert open_wire(server.url, other).status == 101
 
@@ -376,9 +381,10 @@ def test_threads_asked_for_under_gevents_server_are_logged_and_leave_long_pollin
         for kind in ("js-websocket", "py-websocket"):
             with pytest.raises(Refused, match="This server has no WebSocket; connect with long polling"):
                 connect(kind, driver, api, new_id("ann"))
+        server.wait_for_line(ASKED)
         remark, asked = complaints(server)
         assert "REALTIME_ASYNC_MODE = 'threading' leaves clients long polling alone on gevent's pywsgi server" in remark
-        assert "A client asked for a WebSocket, which there is not" in asked
+        assert ASKED in asked
 
 
 @pytest.mark.parametrize("name", ["gevent_pywsgi", REALTIME])
@@ -391,12 +397,14 @@ def test_the_stock_engine_on_a_worker_without_gevent_websocket_is_logged_and_lea
         for kind in ("js-websocket", "py-websocket"):
             with pytest.raises(Refused, match="This server has no WebSocket; connect with long polling"):
                 connect(kind, driver, Api(server.url), new_id("ann"))
+        server.wait_for_line(ASKED)
         remark, asked = complaints(server)
         assert "REALTIME_ENGINE = 'stock' leaves clients long polling alone on gevent's pywsgi server" in remark
-        assert "A client asked for a WebSocket, which there is not" in asked
+        assert ASKED in asked
     with worker(name, environment=changed(WEBSOCKET_ALONE, STOCK)) as server:
         with pytest.raises(Refused, match=UNSUITABLE):
             connect("js-websocket", driver, Api(server.url), new_id("ann"))
+        server.wait_for_line("has no WebSocket for")
         (line,) = complaints(server)
         assert "has no WebSocket for REALTIME_ENGINE = 'stock', and the transports allow nothing else" in line
 
@@ -414,6 +422,7 @@ def test_an_engine_that_is_asked_for_and_cannot_be_had_is_logged(driver: JSDrive
     environment = {"CONTRACT_APP_CONFIG": '{"REALTIME_ENGINE": "gevent"}'}
     with worker("gthread", "--threads", "8", environment=environment) as server:
         exchange("js-upgrade", driver, Api(server.url), new_id, "websocket")
+        server.wait_for_line("has no effect")
         (line,) = complaints(server)
         assert line == "REALTIME_ENGINE = 'gevent' has no effect: gunicorn's gthread worker serves with threads."
 

@@ -249,6 +249,12 @@ class Person:
         return width
 
     @property
+    def height(self) -> int:
+        """How high the page is, with what can be scrolled to."""
+        height: int = self.page.evaluate("document.documentElement.scrollHeight")
+        return height
+
+    @property
     def cut_off(self) -> list[str]:
         """What does not fit the window's width."""
         found: list[str] = self.page.evaluate(_CUT_OFF)

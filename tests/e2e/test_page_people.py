@@ -293,6 +293,7 @@ def test_a_group_of_a_hundred_can_be_used_and_read(new_person: NewPerson, tmp_pa
         clients = [connect(stack, user, server.url) for user in some[:5]]
         person = new_person("alice", url=server.url, size=size)
         expect(listed(person).get_by_role("link", name="bob, carol, crowd00, and 96 others")).to_be_visible()
+        heights = [person.height]
         person.open_conversation("Hundred")
         section = person.page.get_by_role("region", name="Hundred")
         expect(section.locator("header")).to_contain_text("crowd00, crowd01, crowd02, and 2 others online")
@@ -318,6 +319,8 @@ def test_a_group_of_a_hundred_can_be_used_and_read(new_person: NewPerson, tmp_pa
         find_one_of_many(person)
         assert person.accessibility_faults() == []
         assert person.cut_off == []
+        heights.append(person.height)
+        assert heights == [size["height"]] * 2, "the page itself can be scrolled"
 
 
 @pytest.mark.parametrize("size", [WIDE, SMALL_PHONE], ids=["desk", "phone"])

@@ -88,7 +88,7 @@ describe('catching up', () => {
   });
 
   it('keeps what is further up than the page that it joins', () => {
-    const before: Change = { type: 'loadedEarlier', page: { messages: shown, nextBefore: '1', nextAfter: null } };
+    const before: Change = { type: 'loadedEarlier', page: { messages: shown, nextBefore: '1', nextAfter: null }, edge: null };
     const list = after(before, caughtUp(4, 6, 7));
     expect([idsOf(list), list.nextBefore]).toEqual([['1', '2', '3', '4', '6', '7'], '1']);
   });

@@ -66,8 +66,8 @@ export type Change =
   | { type: 'received'; messages: Message[] }
   | { type: 'updated'; message: Message }
   | { type: 'caughtUp'; page: MessagePage; known: ReadonlySet<string> }
-  | { type: 'loadedEarlier'; page: MessagePage }
-  | { type: 'loadedLater'; page: MessagePage }
+  /** Pages beside what is shown. By the time they come, it may be another part; `edge` is what they were asked for with. */
+  | { type: 'loadedEarlier' | 'loadedLater'; page: MessagePage; edge: string | null }
   | { type: 'loadedAround'; page: MessagePage }
   | { type: 'loadedLatest'; page: MessagePage }
   | { type: 'read'; messageIds: string[]; readerId: string | undefined; userId: string }
@@ -244,9 +244,9 @@ function applied(list: MessageList, change: Change): MessageList {
     case 'caughtUp':
       return caughtUp(list, change);
     case 'loadedEarlier':
-      return loadedEarlier(list, change.page);
+      return change.edge === list.nextBefore ? loadedEarlier(list, change.page) : list;
     case 'loadedLater':
-      return loadedLater(list, change.page);
+      return change.edge === list.nextAfter ? loadedLater(list, change.page) : list;
     case 'loadedAround':
       return loadedAround(list, change.page);
     case 'loadedLatest':

@@ -147,6 +147,25 @@ describe('jumping', () => {
     expect([ids(), result.current.hasLater]).toEqual([['18', '19', '20'], false]);
   });
 
+  it.each(['loadLater', 'loadEarlier'] as const)('leaves out what comes late for the part that was shown before, by %s', async (loadBeside) => {
+    const store = new FakeStore(20);
+    const { socket, result, ids } = await open(store);
+    await act(() => result.current.jumpTo('9'));
+    let answer = () => {};
+    store.onBeside = () => new Promise((resolve) => (answer = resolve));
+    const late = result.current[loadBeside]();
+    await act(() => result.current.returnToLatest());
+    await act(async () => {
+      answer();
+      await late;
+    });
+    act(() => socket.receive('message:new', store.add()));
+    expect([ids(), result.current.hasLater]).toEqual([['18', '19', '20', '21'], false]);
+    store.onBeside = async () => undefined;
+    await act(() => result.current.loadEarlier());
+    expect(ids()).toEqual(['15', '16', '17', '18', '19', '20', '21']);
+  });
+
   it('to a message that is gone fails', async () => {
     const { result, ids } = await open(new FakeStore(5));
     await expect(act(() => result.current.jumpTo('99'))).rejects.toThrow('not there');

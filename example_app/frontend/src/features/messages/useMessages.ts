@@ -6,7 +6,7 @@ import { useSocketEvent } from '../../realtime/useSocketEvent';
 import { enterRoom, retainRoom } from '../conversations/rooms';
 import { useOutgoing } from '../outbox/useOutgoing';
 import { useReceipts } from '../receipts/useReceipts';
-import { changeList, compareIds, EMPTY_LIST, type Change, type Message, type MessageList, type MessagePage } from './messageList';
+import { changeList, compareIds, EMPTY_LIST, type Change, type Message, type MessagePage } from './messageList';
 import { useMessageEvents, useMissedMessageEvents } from './useMessageEvents';
 
 const MOST_PAGES = 10;
@@ -134,12 +134,13 @@ export function useMessages(conversationId: string, userId: string, store: Messa
 
   const loadBeside = useCallback(
     async (type: 'loadedEarlier' | 'loadedLater') => {
-      const place = placeBeside(type, latest.current);
-      if (place === null || isLoadingBeside.current) return;
+      const { nextBefore, nextAfter } = latest.current;
+      const edge = type === 'loadedEarlier' ? nextBefore : nextAfter;
+      if (edge === null || isLoadingBeside.current) return;
       isLoadingBeside.current = true;
       setIsLoadingEarlier(type === 'loadedEarlier');
       try {
-        const loaded: Change = { type, page: await load(place) };
+        const loaded: Change = { type, page: await load(type === 'loadedEarlier' ? { before: edge } : { after: edge }), edge };
         change(loaded);
         // The next call may come before the next rendering.
         latest.current = changeList(latest.current, loaded);
@@ -234,11 +235,6 @@ export function useMessages(conversationId: string, userId: string, store: Messa
 /** A message to be shown; another object for each time. */
 export interface JumpTarget {
   messageId: string;
-}
-
-function placeBeside(type: 'loadedEarlier' | 'loadedLater', { nextBefore, nextAfter }: MessageList): Place | null {
-  if (type === 'loadedEarlier') return nextBefore === null ? null : { before: nextBefore };
-  return nextAfter === null ? null : { after: nextAfter };
 }
 
 const isUnread = ({ senderId, isRead }: Message, userId: string) => senderId !== userId && !isRead;

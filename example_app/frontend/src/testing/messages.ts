@@ -35,8 +35,8 @@ export class FakeStore implements MessageStore {
   /** What happens between storing what was sent and answering: a rejection is a connection that is lost there. */
   onSend: (message: Message) => Promise<void> = async () => undefined;
   isDown = false;
-  /** What pages wait for that are asked for before or after a message. */
-  onBeside: () => Promise<void> = async () => undefined;
+  /** What pages wait for that are not the newest. */
+  onPart: () => Promise<void> = async () => undefined;
   loads = 0;
   private readonly pageSize: number;
   private readonly sent = new Map<string, Message>();
@@ -59,7 +59,7 @@ export class FakeStore implements MessageStore {
   load = async (_conversationId: string, { before, after, around, thread = null }: Place): Promise<MessagePage> => {
     this.loads += 1;
     if (this.isDown) throw new TypeError('Failed to fetch');
-    if (before !== undefined || after !== undefined) await this.onBeside();
+    if ([before, after, around].some((place) => place !== undefined)) await this.onPart();
     const all = this.messages.filter(({ threadId }) => threadId === thread);
     if (after !== undefined) return this.page(all, all.findIndex(({ id }) => id === after) + 1);
     if (around !== undefined) return this.page(all, all.findIndex(({ id }) => id === around) - 1);

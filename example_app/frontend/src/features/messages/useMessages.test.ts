@@ -152,7 +152,7 @@ describe('jumping', () => {
     const { socket, result, ids } = await open(store);
     await act(() => result.current.jumpTo('9'));
     let answer = () => {};
-    store.onBeside = () => new Promise((resolve) => (answer = resolve));
+    store.onPart = () => new Promise((resolve) => (answer = resolve));
     const late = result.current[loadBeside]();
     await act(() => result.current.returnToLatest());
     await act(async () => {
@@ -161,9 +161,33 @@ describe('jumping', () => {
     });
     act(() => socket.receive('message:new', store.add()));
     expect([ids(), result.current.hasLater]).toEqual([['18', '19', '20', '21'], false]);
-    store.onBeside = async () => undefined;
+    store.onPart = async () => undefined;
     await act(() => result.current.loadEarlier());
     expect(ids()).toEqual(['15', '16', '17', '18', '19', '20', '21']);
+  });
+
+  it('ends where the reader wanted to go last, whatever comes late', async () => {
+    const store = new FakeStore(20);
+    const { result, ids } = await open(store);
+    const answers: (() => void)[] = [];
+    store.onPart = () => new Promise((resolve) => answers.push(resolve));
+    const jumps = ['5', '10'].map((id) => result.current.jumpTo(id));
+    await act(async () => {
+      answers[1]?.();
+      await jumps[1];
+    });
+    await act(async () => {
+      answers[0]?.();
+      await jumps[0];
+    });
+    expect([ids(), result.current.jumpTarget]).toEqual([['9', '10', '11'], { messageId: '10' }]);
+    const late = result.current.jumpTo('15');
+    await act(() => result.current.returnToLatest());
+    await act(async () => {
+      answers[2]?.();
+      await late;
+    });
+    expect([ids(), result.current.jumpTarget]).toEqual([['18', '19', '20'], null]);
   });
 
   it('to a message that is gone fails', async () => {

@@ -60,6 +60,8 @@ export function useMessages(conversationId: string, userId: string, store: Messa
   const isLoadingBeside = useRef(false);
   const [error, setError] = useState<unknown>(null);
   const [jumpTarget, setJumpTarget] = useState<JumpTarget | null>(null);
+  /** How often the reader wanted to go elsewhere: what is loaded for a place is of no use once that is another one. */
+  const moves = useRef(0);
   const refresher = useRef<Refresher | null>(null);
   const asked = useRef(new Set<string>());
   const latest = useRef(list);
@@ -157,8 +159,10 @@ export function useMessages(conversationId: string, userId: string, store: Messa
   /** Show a message, wherever in the conversation it is. The promise is rejected where it is not to be had. */
   const jumpTo = useCallback(
     async (messageId: string) => {
+      const number = (moves.current += 1);
       if (!latest.current.messages.some(({ id }) => id === messageId)) {
         const page = await load({ around: messageId });
+        if (number !== moves.current) return;
         if (!page.messages.some(({ id }) => id === messageId)) throw new Error('The message is not there any more.');
         change({ type: 'loadedAround', page });
       }
@@ -169,8 +173,11 @@ export function useMessages(conversationId: string, userId: string, store: Messa
 
   /** Show the end of the conversation again, after an earlier part. */
   const returnToLatest = useCallback(async () => {
+    const number = (moves.current += 1);
     if (latest.current.nextAfter === null) return;
-    change({ type: 'loadedLatest', page: await load({}) });
+    const page = await load({});
+    if (number !== moves.current) return;
+    change({ type: 'loadedLatest', page });
     setJumpTarget(null);
   }, [load]);
 

@@ -212,17 +212,21 @@ def too_long_a_frame() -> bytes:
 
 
 def test_a_frame_over_the_limit_is_refused_at_its_header(open_wire: OpenWire, quick_api: Api, new_id: NewId) -> None:
-    with flat_memory(quick_api, 24), undisturbed(open_wire, quick_api), same_sockets(quick_api):
-        for _ in range(10):
+    def send(times: int) -> None:
+        for _ in range(times):
             wire = open_wire(quick_api.url)
             wire.opening()
             wire.send_bytes(too_long_a_frame())
             assert wire.close_code() == 1009
-        for _ in range(10):
+        for _ in range(times):
             wire = entered(open_wire, quick_api, new_id("ann"))
             wire.send_bytes(too_long_a_frame())
             send_until_cut(wire, bytes(500_000), 100)
             wire.wait_until_gone()
+
+    send(1)  # What a server loads for its first clients is not theirs.
+    with flat_memory(quick_api, 24), undisturbed(open_wire, quick_api), same_sockets(quick_api):
+        send(10)
 
 
 def test_fragments_over_the_limit_are_refused_at_the_header_that_passes_it(

@@ -155,15 +155,14 @@ describe('jumping', () => {
     store.onPart = () => new Promise((resolve) => (answer = resolve));
     const late = result.current[loadBeside]();
     await act(() => result.current.returnToLatest());
+    store.onPart = async () => undefined;
+    await act(() => result.current.loadEarlier());
     await act(async () => {
       answer();
       await late;
     });
     act(() => socket.receive('message:new', store.add()));
-    expect([ids(), result.current.hasLater]).toEqual([['18', '19', '20', '21'], false]);
-    store.onPart = async () => undefined;
-    await act(() => result.current.loadEarlier());
-    expect(ids()).toEqual(['15', '16', '17', '18', '19', '20', '21']);
+    expect([ids(), result.current.hasLater]).toEqual([['15', '16', '17', '18', '19', '20', '21'], false]);
   });
 
   it('ends where the reader wanted to go last, whatever comes late', async () => {

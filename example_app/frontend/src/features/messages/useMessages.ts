@@ -57,7 +57,8 @@ export function useMessages(conversationId: string, userId: string, store: Messa
   const [isLoadingEarlier, setIsLoadingEarlier] = useState(false);
   const [firstUnreadId, setFirstUnreadId] = useState<string | null>(null);
   const opening = useRef({ unreadCount, isOver: false });
-  const isLoadingBeside = useRef(false);
+  /** The generation of the part beside which something is being loaded. */
+  const loadingBeside = useRef<number | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [jumpTarget, setJumpTarget] = useState<JumpTarget | null>(null);
   /** How often the reader wanted to go elsewhere: what is loaded for a place is of no use once that is another one. */
@@ -136,10 +137,10 @@ export function useMessages(conversationId: string, userId: string, store: Messa
 
   const loadBeside = useCallback(
     async (type: 'loadedEarlier' | 'loadedLater') => {
-      const { nextBefore, nextAfter } = latest.current;
+      const { nextBefore, nextAfter, generation } = latest.current;
       const edge = type === 'loadedEarlier' ? nextBefore : nextAfter;
-      if (edge === null || isLoadingBeside.current) return;
-      isLoadingBeside.current = true;
+      if (edge === null || loadingBeside.current === generation) return;
+      loadingBeside.current = generation;
       setIsLoadingEarlier(type === 'loadedEarlier');
       try {
         const loaded: Change = { type, page: await load(type === 'loadedEarlier' ? { before: edge } : { after: edge }), edge };
@@ -147,8 +148,10 @@ export function useMessages(conversationId: string, userId: string, store: Messa
         // The next call may come before the next rendering.
         latest.current = changeList(latest.current, loaded);
       } finally {
-        isLoadingBeside.current = false;
-        setIsLoadingEarlier(false);
+        if (loadingBeside.current === generation) {
+          loadingBeside.current = null;
+          setIsLoadingEarlier(false);
+        }
       }
     },
     [load],

@@ -181,6 +181,7 @@ class Realtime(
 
         Raises:
             ConfigError: There is a message queue, and `patch_all` was not called.
+            SystemExit: The server cannot listen there; the message says why.
         """
         gateway = gateway_of(app)
         if not gateway.backend.is_local and not is_module_patched("socket"):

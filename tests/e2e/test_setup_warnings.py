@@ -1,14 +1,16 @@
 """What is wrong with an application is in the log of its server, from the first request on."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 
 import pytest
 import requests
 
 from tests.e2e.clients import JSClient, JSDriver
-from tests.e2e.servers import Server, flask_run, gunicorn
+from tests.e2e.servers import ROOT, Server, flask_run, gunicorn, listening_socket, process_environment
 
 APP = "tests.e2e.apps.unfinished_app:create_app"
 START: dict[str, Callable[[dict[str, str]], AbstractContextManager[Server]]] = {
@@ -55,6 +57,19 @@ def test_an_application_that_is_set_up_is_not_warned_about(start: Callable[[str]
     with start("nothing") as server:
         assert requests.get(server.url + "/ready", timeout=10).text == "ready"
         assert warnings(server) == []
+
+
+def test_a_server_whose_address_is_taken_says_so_and_ends() -> None:
+    with closing(listening_socket()) as listener:
+        port = listener.getsockname()[1]
+        command, environment = [sys.executable, "-m", "tests.e2e.apps.contract_app"], process_environment({"PORT": str(port)})
+        ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == (
+        f"Cannot listen on 127.0.0.1, port {port}: Address already in use. "
+        f"Stop the program that listens there, or choose another port, as in realtime.run(app, port={port % 65_535 + 1})."
+    )
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_missing_join_hook_is_named_once_when_it_refuses(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any, Final
 
 import click
@@ -11,6 +13,13 @@ from gevent.monkey import is_module_patched
 from flask_realtime.logs import get_logger
 
 logger = get_logger(__name__)
+
+_MAX_PORT: Final = 65_535
+_REMEDIES: Final = {
+    errno.EADDRINUSE: ("Stop the program that listens there, or choose another port, as in realtime.run(app, port={next})."),
+    errno.EACCES: "Ports below 1024 are for administrators: choose another, as in realtime.run(app, port=3000).",
+    errno.EADDRNOTAVAIL: "It is not an address of this machine: leave host out, or choose 0.0.0.0 for all of them.",
+}
 
 _LOOKS: Final = 200
 _BETWEEN_LOOKS: Final = 0.05
@@ -24,6 +33,21 @@ def warn_unpatched() -> None:
             "gevent.monkey.patch_all() was not called: while anything waits for a database or another server, everybody waits. "
             "Call it before any other import."
         )
+
+
+def cannot_listen(error: OSError, host: str, port: int) -> str | None:
+    """Return what to tell a developer whose server cannot listen; None where the error is another one.
+
+    Args:
+        error: The error.
+        host: The address.
+        port: The port.
+    """
+    remedy = _REMEDIES.get(error.errno or 0)
+    if remedy is None:
+        return None
+    reason = f"Cannot listen on {host}, port {port}: {os.strerror(error.errno or 0)}."
+    return f"{reason} {remedy.format(next=port % _MAX_PORT + 1)}"
 
 
 def announce(socketio: Any) -> None:

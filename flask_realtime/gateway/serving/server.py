@@ -34,7 +34,7 @@ from flask_realtime.gateway.dispatch.mailbox import Concurrency, Event, Mailbox
 from flask_realtime.gateway.dispatch.packets import DEFAULT_NAMESPACE
 from flask_realtime.gateway.recovery.journal import Journal
 from flask_realtime.gateway.serving.connections import SocketIOConnections
-from flask_realtime.gateway.serving.development import announce, warn_unpatched
+from flask_realtime.gateway.serving.development import announce, cannot_listen, warn_unpatched
 from flask_realtime.gateway.serving.existing import ExistingHandlers, check_existing
 from flask_realtime.gateway.serving.factory import choice_of
 from flask_realtime.gateway.serving.serving import Serving
@@ -158,13 +158,21 @@ class SocketIOServer:
             host: The address to listen on.
             port: The port to listen on.
             options: Passed on to `SocketIO.run`.
+
+        Raises:
+            SystemExit: It cannot listen there; the message says why.
         """
         if self._engine.async_mode == GEVENT:  # Werkzeug's server prints its address itself.
             warn_unpatched()
             announce(self.socketio)
             # Spawned, because `socketio.run` makes the server and does not return.
             gevent.spawn(self._install_handler)
-        self.socketio.run(app, host=host, port=port, **options)
+        try:
+            self.socketio.run(app, host=host, port=port, **options)
+        except OSError as error:
+            if told := cannot_listen(error, host, port):
+                raise SystemExit(told) from None
+            raise
 
     def _install_handler(self) -> None:
         if self._config.engine == GEVENT and self.socketio.wsgi_server is not None:

@@ -24,7 +24,9 @@ from flask_realtime.features.presence.settings import PLAIN, Edit, PresenceSetti
 from flask_realtime.features.presence.visibility import Visibility
 
 _EXCEPTIONS: Final = "exceptions"
-_PARTS: Final = 16
+_PARTS: Final = 256
+"""Number of the parts: a record holds 64 KiB, which are 139 users whose texts are as long as they may be, or some 900 without one."""
+
 _DAY: Final = 86_400.0
 SETTINGS_TTL: Final = 366 * _DAY
 SEEN_TTL: Final = 30 * _DAY

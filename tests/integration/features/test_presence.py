@@ -415,6 +415,16 @@ def test_an_application_sets_and_asks(world: World) -> None:
     assert last(ben, "ann", text="lunch")["state"] == "away"
 
 
+def test_thousands_of_users_may_have_texts_as_long_as_they_may_be(world: World) -> None:
+    text, users = "\N{GRINNING FACE}" * 100, [f"user-{number}" for number in range(3000)]
+    with world.app.app_context():
+        for user in users:
+            world.realtime.set_presence(user, "invisible", text)
+        assert {one["status"] for one in world.realtime.get_presence([users[0], users[-1]])} == {"offline"}
+    ann = world.client("ann")
+    assert ann.call("presence:set", {"state": "busy", "text": text}) == OK
+
+
 def test_a_user_may_keep_typing_to_themselves(world: World) -> None:
     ben, ann = world.client("ben"), world.client("ann")
     ann.emit("typing:start", TYPING)

@@ -25,7 +25,7 @@ from flask_realtime.features.presence.visibility import Visibility
 
 _EXCEPTIONS: Final = "exceptions"
 _PARTS: Final = 256
-"""Number of the parts: a record holds 64 KiB, which are 139 users whose texts are as long as they may be, or some 900 without one."""
+"""Number of the parts: a record holds 64 KiB, which are 139 users whose texts are as long as they may be, some 900 without one."""
 
 _DAY: Final = 86_400.0
 SETTINGS_TTL: Final = 366 * _DAY

@@ -43,7 +43,7 @@ class Traffic(NamedTuple):
     Args:
         packets_in: Number of events from clients.
         bytes_in: Their characters.
-        packets_out: Number of events to clients, one for each receiver, and of answers.
+        packets_out: Number of events to clients, one for each receiver, and of answers that are no errors.
         bytes_out: Bytes of the events.
     """
 

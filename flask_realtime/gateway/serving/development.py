@@ -16,7 +16,7 @@ logger = get_logger(__name__)
 
 _MAX_PORT: Final = 65_535
 _REMEDIES: Final = {
-    errno.EADDRINUSE: ("Stop the program that listens there, or choose another port, as in realtime.run(app, port={next})."),
+    errno.EADDRINUSE: "Stop the program that listens there, or choose another port, as in realtime.run(app, port={next}).",
     errno.EACCES: "Ports below 1024 are for administrators: choose another, as in realtime.run(app, port=3000).",
     errno.EADDRNOTAVAIL: "It is not an address of this machine: leave host out, or choose 0.0.0.0 for all of them.",
 }

@@ -1,5 +1,7 @@
 """What a developer is told who runs the development server."""
 
+import errno
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,3 +60,24 @@ def test_who_has_not_patched_the_standard_library_is_warned(
         monkeypatch.setattr(development, "is_module_patched", lambda _name, is_patched=is_patched: is_patched)
         development.warn_unpatched()
         assert caplog.text.count("patch_all() was not called") == warnings
+
+
+TAKEN = "Stop the program that listens there, or choose another port, as in realtime.run(app, port="
+
+
+@pytest.mark.parametrize(
+    ("number", "port", "remedy"),
+    [
+        (errno.EADDRINUSE, 3000, f"{TAKEN}3001)."),
+        (errno.EADDRINUSE, 65_535, f"{TAKEN}1)."),
+        (errno.EACCES, 80, "Ports below 1024 are for administrators: choose another, as in realtime.run(app, port=3000)."),
+        (errno.EADDRNOTAVAIL, 80, "It is not an address of this machine: leave host out, or choose 0.0.0.0 for all of them."),
+    ],
+)
+def test_why_a_server_cannot_listen_is_said_with_what_to_do(number: int, port: int, remedy: str) -> None:
+    told = development.cannot_listen(OSError(number, "any"), "192.0.2.1", port)
+    assert told == f"Cannot listen on 192.0.2.1, port {port}: {os.strerror(number)}. {remedy}"
+
+
+def test_another_error_has_no_explanation() -> None:
+    assert development.cannot_listen(OSError(errno.EIO, "any"), "127.0.0.1", 3000) is None
